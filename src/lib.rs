@@ -1,0 +1,42 @@
+//! Gridboard: a YAML grid of training runs, scheduled onto the machine's devices, tracked in TensorBoard event files
+//! and SQLite, and ranked.
+//!
+//! The modules in reading order, which is the way of the data (see ARCHITECTURE.md).
+
+pub mod spec;
+
+pub mod grid;
+
+pub mod model;
+
+pub mod run;
+
+pub mod event;
+
+pub mod metrics;
+
+pub mod predictions;
+
+pub mod corpus;
+
+pub mod tfevents;
+
+pub mod follow;
+
+pub mod device;
+
+pub mod schedule;
+
+pub mod launch;
+
+pub mod store;
+
+pub mod rank;
+
+pub mod figure;
+
+pub mod report;
+
+pub mod sweep;
+
+pub mod cli;

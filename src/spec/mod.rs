@@ -1,0 +1,174 @@
+//! The experiment spec: YAML in, a validated [`Experiment`] out, or every problem at once with line and column.
+//!
+//! The only home of the YAML crate. Everything behind this module works on the validated types below and never asks
+//! again whether a value is in range.
+
+mod value;
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use value::{Parameters, Value};
+
+/// One experiment: everything the spec says, validated, with every default filled in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Experiment {
+    /// Directory and SQL view name: letters, digits, `_` and `-`, starting with a letter.
+    pub name: String,
+    /// The images; absent only for `command` trainers.
+    pub dataset: Option<Dataset>,
+    /// The trainer.
+    pub family: Family,
+    /// Program and arguments of a `command` trainer, with `{axis}` places; empty for the built-in families.
+    pub command: Vec<String>,
+    /// Every model and train parameter that is not swept, defaults included.
+    pub fixed: Parameters,
+    /// The grids whose union is run. At least one; a grid without axes is one grid point.
+    pub grids: Vec<Grid>,
+    /// Each grid point is trained once with each seed.
+    pub seeds: Vec<u64>,
+    /// The order of the leaderboard.
+    pub rank: RankRule,
+    /// Where and how many at once. Never part of what is compared when a spec is run again.
+    pub schedule: Schedule,
+}
+
+/// The trainers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Family {
+    /// The paper's CNN family: convolutions, dense layers, one width.
+    GridCnn,
+    /// Any program that writes event files.
+    Command,
+}
+
+/// One grid: the product of its axes, the first axis outermost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Grid {
+    /// In the order of the spec.
+    pub axes: Vec<Axis>,
+}
+
+/// A swept parameter and its values: at least one, none repeated.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Axis {
+    /// The parameter's name.
+    pub name: String,
+    /// In the order of the spec.
+    pub values: Vec<Value>,
+}
+
+/// The images of an experiment and what is done to them before training.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dataset {
+    /// Where the images come from.
+    pub source: Source,
+    /// Class names, in index order; the last is "positive" for two classes.
+    pub classes: Vec<String>,
+    /// Side of the square images, pixels.
+    pub image_size: u32,
+    /// Gaussian blur after the resize.
+    pub blur: Option<Blur>,
+    /// Part of the images that validates, over 0 and under 1.
+    pub validation_split: f64,
+    /// Same part of each class in training and validation; off is Keras' "last part of a shuffled list".
+    pub stratify: bool,
+    /// Seed of the split; the same split serves every run.
+    pub split_seed: u64,
+    /// Regular expression on the file name whose first group (or whole match) names a group kept on one side.
+    pub group_by: Option<String>,
+    /// What an unreadable image does.
+    pub on_error: OnError,
+}
+
+/// Where images come from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A folder with one folder per class; absolute, or relative to the working directory.
+    Images(PathBuf),
+    /// The built-in synthetic chest phantoms.
+    Phantom(Phantom),
+}
+
+/// The built-in synthetic corpus.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Phantom {
+    /// Images per class, in class order.
+    pub images: Vec<u32>,
+    /// 0 is easy, 1 is hopeless: how weak the findings are against the noise.
+    pub difficulty: f64,
+    /// Seed of the generator.
+    pub seed: u64,
+}
+
+/// A Gaussian blur.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Blur {
+    /// Side of the square kernel, pixels; odd.
+    pub kernel: u32,
+    /// Standard deviation, pixels.
+    pub sigma: f64,
+}
+
+/// What an unreadable image does to the preparation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnError {
+    /// The preparation fails and lists every bad file.
+    Fail,
+    /// The bad files are left out and counted.
+    Skip,
+}
+
+/// The order of the leaderboard: a metric, then a second one for ties, then the run's name.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RankRule {
+    /// First metric.
+    pub by: Metric,
+    /// Tie breaker.
+    pub then: Option<Metric>,
+    /// Length of the head of the leaderboard.
+    pub top: u32,
+}
+
+/// A metric by its full tag (`validation/epoch_accuracy`: sub-run, slash, tag) and what is better.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metric {
+    /// Sub-run and tag, joined by a slash.
+    pub tag: String,
+    /// What is better. Without a word of the spec: lower for tags that name a loss or an error, else higher.
+    pub goal: Goal,
+}
+
+/// What is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Goal {
+    /// Higher is better.
+    Maximize,
+    /// Lower is better.
+    Minimize,
+}
+
+/// Where runs are placed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Schedule {
+    /// `auto`, or `cpu:N`, `cuda:0,2`, as `--devices` takes it; parsed by `device`.
+    pub devices: String,
+    /// Runs at once on one CUDA device; `None` is auto.
+    pub runs_per_device: Option<u32>,
+}
+
+impl Metric {
+    /// A metric whose goal follows from its tag.
+    #[must_use]
+    pub fn by_tag(tag: &str) -> Self {
+        let last = tag.rsplit('/').next().unwrap_or(tag).to_lowercase();
+        let lower =
+            ["loss", "error", "mse", "mae", "rmse", "perplexity"].iter().any(|word| last.contains(word));
+        Self { tag: tag.to_owned(), goal: if lower { Goal::Minimize } else { Goal::Maximize } }
+    }
+}

@@ -1,0 +1,58 @@
+//! The value of a parameter: what an axis lists, what a command receives, what a table shows.
+//!
+//! Used by the whole crate; knows nothing of YAML or SQL.
+
+use std::{collections::BTreeMap, fmt};
+
+use serde::{Deserialize, Serialize};
+
+/// One parameter value. Floats are finite: the spec refuses the others.
+#[derive(Clone, Debug, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    /// `true` or `false`.
+    Bool(bool),
+    /// A whole number.
+    Int(i64),
+    /// A finite number with a fraction or an exponent.
+    Float(f64),
+    /// Anything else.
+    Text(String),
+}
+
+/// Parameters by name.
+pub type Parameters = BTreeMap<String, Value>;
+
+impl Value {
+    /// The value as a number, where it is one.
+    #[must_use]
+    pub fn as_f64(&self) -> Option<f64> {
+        match self {
+            #[expect(clippy::cast_precision_loss, reason = "parameters are far below 2^53")]
+            Self::Int(value) => Some(*value as f64),
+            Self::Float(value) => Some(*value),
+            Self::Bool(_) | Self::Text(_) => None,
+        }
+    }
+
+    /// The value as a non-negative whole number, where it is one.
+    #[must_use]
+    pub fn as_u64(&self) -> Option<u64> {
+        match self {
+            Self::Int(value) => u64::try_from(*value).ok(),
+            Self::Bool(_) | Self::Float(_) | Self::Text(_) => None,
+        }
+    }
+}
+
+/// As the spec would write it: `32`, `0.001`, `true`, `adam`.
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bool(value) => value.fmt(f),
+            Self::Int(value) => value.fmt(f),
+            Self::Float(value) => value.fmt(f),
+            Self::Text(value) => f.pad(value),
+        }
+    }
+}
