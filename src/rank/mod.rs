@@ -1,11 +1,18 @@
 //! The leaderboard: runs ordered by the spec's rule. Pure: rows in, order out.
+//!
+//! The store collects the rows and calls [`Leaderboard::new`]; the same [`rank`] gives the ranks that it keeps for the
+//! SQL views, so that there is one ranking. Tables and figures are left to `report`.
+
+mod order;
 
 use serde::Serialize;
 
 use crate::{
-    run::RunState,
+    run::{FailureKind, RunState},
     spec::{RankRule, Value},
 };
+
+pub use order::{Candidate, Ranking, rank};
 
 /// Runs of one experiment in the order of its rule, the unranked ones last.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -54,4 +61,49 @@ pub struct Row {
     pub step: Option<i64>,
     /// Why the run does not rank: its failure, its state, or its missing or NaN metric.
     pub reason: Option<String>,
+}
+
+/// A run before it is ranked: its row, and what a failed one failed of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// The row; its rank and reason are overwritten.
+    pub row: Row,
+    /// Kind and reason of the failure, for a failed run.
+    pub failure: Option<(FailureKind, String)>,
+}
+
+impl Leaderboard {
+    /// Ranks the runs of one experiment. The entries may come in any order.
+    #[must_use]
+    pub fn new(
+        experiment: String,
+        axes: Vec<String>,
+        classes: Vec<String>,
+        rule: RankRule,
+        entries: Vec<Entry>,
+    ) -> Self {
+        let candidates: Vec<Candidate<'_>> = entries
+            .iter()
+            .map(|Entry { row, failure }| Candidate {
+                run: &row.run,
+                state: row.state,
+                failure: failure.as_ref().map(|(kind, reason)| (*kind, reason.as_str())),
+                by: row.by,
+                then: row.then,
+            })
+            .collect();
+        let ranking = rank(&rule, &candidates);
+        let mut rows: Vec<Row> = entries.into_iter().map(|entry| entry.row).collect();
+        for row in &mut rows {
+            (row.rank, row.reason) = (None, None);
+        }
+        for (rank, &place) in (1..).zip(&ranking.ranked) {
+            rows[place].rank = Some(rank);
+        }
+        for (place, reason) in ranking.unranked {
+            rows[place].reason = Some(reason);
+        }
+        rows.sort_by_key(|row| (row.rank.unwrap_or(u32::MAX), row.index));
+        Self { experiment, axes, classes, rule, rows }
+    }
 }

@@ -1,1 +1,242 @@
-//! store
+//! The runs database `gridboard.db`: the ledger of runs, their curves and confusion matrices, and the SQL views for users.
+//! The only home of sqlx.
+//!
+//! The sweep loop writes through one [`Store`] from [`Store::open`]; listings, reports and `gridboard sql` read through
+//! one from [`Store::open_existing`]. Event files and `outcome.json` are the truth and are left to others; the database
+//! is their index, and the only place that knows which runs are owed.
+//!
+//! # Durability
+//! The database is in WAL mode: readers never wait for the writer nor the writer for them, and whatever was committed
+//! survives the end of any process, by `kill -9` too. The new experiment, its ledger and each end of an attempt are
+//! also synced to the disk before the call returns, so a power cut never forgets a finished run; it may take back the
+//! curves and starts that were written since the last such call.
+//!
+//! # Views
+//! The tables begin with an underscore and may change. These views are the contract for users, in any SQLite from 3.9:
+//!
+//! | view | a row is | columns |
+//! |---|---|---|
+//! | `experiments` | an experiment | experiment, created, runs, pending, running, completed, failed, fingerprint, spec |
+//! | `runs` | a run, with its last attempt | experiment, run, state, seed, attempts, started, finished, seconds, device, slot, host, failure, reason, peak_memory, directory, predictions, parameters, id, position |
+//! | `attempts` | an attempt | experiment, run, attempt, state, started, finished, seconds, device, slot, host, pid, failure, reason, log_tail, peak_memory |
+//! | `history` | a point of a curve | experiment, run, tag, step, value, wall_time |
+//! | `leaderboard` | a run, ranked or not | experiment, rank, run, state, seed, train_accuracy, train_loss, validation_accuracy, validation_loss, reason |
+//! | `class_metrics` | a class in a run | experiment, run, class_index, class, support, precision, recall, f1 |
+//! | `confusion` | a pair of classes in a run | experiment, run, true_class, predicted_class, images |
+//! | *the experiment's name* | a ranked run | rank, run, *a column per axis*, seed, state, train_accuracy, train_loss, validation_accuracy, validation_loss, *the rule's metrics if they are others* |
+//!
+//! Times are seconds since 1970, memory is in bytes, `directory` and `predictions` are relative to the runs directory,
+//! `parameters` and `spec` are JSON. Values are the f32 of the event file widened to f64. A value is NULL in `history`
+//! where the point is NaN; in the leaderboards it is NULL where the metric is NaN or was never written, and `reason`
+//! tells which. The view of an experiment leaves unranked runs out, because SQLite sorts NULL first: `select * from tab3
+//! order by rank limit 10` is the top ten. An axis that shares its name with another column gets the suffix `_axis`.
+//! Names with a `-` are written in double quotes: `select * from "tab3-small"`.
+
+mod attempts;
+mod classes;
+mod error;
+mod experiments;
+mod leaderboard;
+mod ledger;
+mod query;
+mod scalars;
+mod schema;
+#[cfg(test)]
+mod testing;
+mod views;
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use sqlx::{
+    ConnectOptions, Connection, Sqlite, SqliteConnection, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteSynchronous},
+};
+
+pub use attempts::{AttemptRecord, NewAttempt, Orphan};
+pub use error::StoreError;
+pub use experiments::{ExperimentKey, ExperimentRecord};
+pub use ledger::{RunKey, RunRecord};
+pub use query::{QueryResult, SqlValue};
+pub use scalars::{Curve, Point};
+pub use views::axis_columns;
+
+use error::sqlite;
+
+/// The file in the runs directory.
+pub const FILE_NAME: &str = "gridboard.db";
+
+/// How long a statement waits for another process' write transaction.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// An open runs database: one connection, on a thread of its own.
+#[derive(Debug)]
+pub struct Store {
+    connection: SqliteConnection,
+    directory: PathBuf,
+    /// Interned tags that are committed.
+    tags: HashMap<String, i64>,
+    /// What the connection's next commit does.
+    commits: Commit,
+}
+
+/// What a commit waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Commit {
+    /// The operating system has it: survives the process.
+    Written,
+    /// The disk has it: survives a power cut.
+    Synced,
+}
+
+impl Store {
+    /// Opens the runs database for writing; creates directory and database where they are missing, and migrates an older
+    /// schema.
+    ///
+    /// # Errors
+    /// If the directory cannot be made, or the file is no database of ours or of a newer schema.
+    pub async fn open(runs_dir: &Path) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(runs_dir)
+            .map_err(|source| StoreError::CreateDirectory { directory: runs_dir.to_owned(), source })?;
+        let path = runs_dir.join(FILE_NAME);
+        let options = options(&path)
+            .create_if_missing(true)
+            .synchronous(SqliteSynchronous::Normal)
+            // 32 MiB: the inner pages of the curves of many live runs stay at hand.
+            .pragma("cache_size", "-32768")
+            // A long reader makes the log grow; it shrinks to 64 MiB again at the next checkpoint.
+            .pragma("journal_size_limit", "67108864");
+        let mut connection = options.connect().await.map_err(sqlite("open the runs database"))?;
+        schema::recognise(&mut connection, &path).await?;
+        write_ahead(&mut connection).await?;
+        let migrated = schema::migrate(&mut connection, &path).await?;
+        let mut store = Self {
+            connection,
+            directory: runs_dir.to_owned(),
+            tags: HashMap::new(),
+            commits: Commit::Written,
+        };
+        if migrated {
+            store.renew_views().await?;
+        }
+        Ok(store)
+    }
+
+    /// Opens the runs database for reading only, also while a sweep writes to it. Every write through it is refused.
+    ///
+    /// # Errors
+    /// [`StoreError::NoDatabase`] if nothing was run yet; else as [`Store::open`].
+    pub async fn open_existing(runs_dir: &Path) -> Result<Self, StoreError> {
+        let path = runs_dir.join(FILE_NAME);
+        if !path.is_file() {
+            return Err(StoreError::NoDatabase { directory: runs_dir.to_owned() });
+        }
+        let options = options(&path).read_only(true).pragma("query_only", "ON");
+        let mut connection = options.connect().await.map_err(sqlite("open the runs database"))?;
+        schema::check(&mut connection, &path).await?;
+        Ok(Self {
+            connection,
+            directory: runs_dir.to_owned(),
+            tags: HashMap::new(),
+            commits: Commit::Written,
+        })
+    }
+
+    /// The runs directory, as it was given.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Closes the database. The last one to close folds the log into the database file and removes it.
+    ///
+    /// # Errors
+    /// If SQLite fails to close.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.connection.close().await.map_err(sqlite("close the runs database"))
+    }
+
+    /// Begins a transaction that takes the write lock at once, so that it cannot fail half-way for want of it.
+    async fn begin(&mut self, commit: Commit) -> Result<Transaction<'_, Sqlite>, StoreError> {
+        if self.commits != commit {
+            let pragma = match commit {
+                Commit::Written => "PRAGMA synchronous = NORMAL",
+                Commit::Synced => "PRAGMA synchronous = FULL",
+            };
+            sqlx::raw_sql(pragma)
+                .execute(&mut self.connection)
+                .await
+                .map_err(sqlite("set the durability of the runs database"))?;
+            self.commits = commit;
+        }
+        self.connection
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(sqlite("begin a change of the runs database"))
+    }
+}
+
+fn options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).disable_statement_logging()
+}
+
+/// Puts the database into WAL mode, which it keeps.
+async fn write_ahead(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    // SQLite does not wait for the lock of this change. Whoever holds it is another process that opens the new database
+    // and makes the same change.
+    const PATIENCE: Duration = Duration::from_millis(20);
+    let mut left = BUSY_TIMEOUT;
+    loop {
+        let mode = sqlx::query_scalar::<_, String>("PRAGMA journal_mode = WAL")
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(sqlite("put the runs database into WAL mode"));
+        match mode {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Ok(mode) => {
+                return Err(StoreError::Sqlite {
+                    action: "put the runs database into WAL mode",
+                    message: format!("this file system keeps it in mode `{mode}`"),
+                    code: None,
+                });
+            }
+            // SQLITE_BUSY
+            Err(error) if error.is_sqlite(5) && left > PATIENCE => {
+                tokio::time::sleep(PATIENCE).await;
+                left -= PATIENCE;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// SQLite's whole numbers are signed.
+fn whole(what: &'static str, value: u64) -> Result<i64, StoreError> {
+    i64::try_from(value).map_err(|_| StoreError::TooLarge { what, value })
+}
+
+/// A number that the schema keeps in range.
+fn narrow<T: TryFrom<i64>>(what: &'static str, value: i64) -> Result<T, StoreError> {
+    T::try_from(value).map_err(|_| StoreError::Corrupt(format!("the {what} {value}")))
+}
+
+/// A word that the schema keeps among the known ones.
+fn word<T: std::str::FromStr<Err = String>>(word: &str) -> Result<T, StoreError> {
+    word.parse().map_err(StoreError::Corrupt)
+}
+
+fn to_json<T: serde::Serialize>(what: &'static str, value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value)
+        .map_err(|source| StoreError::Json { action: format!("write {what} as JSON"), source })
+}
+
+fn from_json<T: serde::de::DeserializeOwned>(what: &'static str, text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text)
+        .map_err(|source| StoreError::Json { action: format!("read {what} in the runs database"), source })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! Confusion matrices and the class metrics that follow from them.
+
+use crate::metrics::ConfusionMatrix;
+
+use super::{
+    Commit, RunKey, Store,
+    error::{StoreError, sqlite},
+    narrow, whole,
+};
+
+impl Store {
+    /// Replaces the confusion matrix of a run, and its precision, recall and F1 per class. As in scikit-learn, a ratio
+    /// without a denominator is 0.
+    ///
+    /// # Errors
+    /// [`StoreError::ClassCount`] if the names are not those of the matrix, or if the database cannot be written.
+    pub async fn put_confusion(
+        &mut self,
+        run: RunKey,
+        matrix: &ConfusionMatrix,
+        classes: &[String],
+    ) -> Result<(), StoreError> {
+        let action = "keep the confusion matrix of a run";
+        if matrix.classes() != classes.len() {
+            return Err(StoreError::ClassCount { matrix: matrix.classes(), names: classes.len() });
+        }
+        let mut transaction = self.begin(Commit::Written).await?;
+        for sql in ["DELETE FROM _class_metric WHERE run_id = ?1", "DELETE FROM _confusion WHERE run_id = ?1"]
+        {
+            sqlx::query(sql).bind(run).execute(&mut *transaction).await.map_err(sqlite(action))?;
+        }
+        for (index, class) in classes.iter().enumerate() {
+            let [precision, recall, f1] = class_metrics(matrix, index);
+            sqlx::query(
+                "INSERT INTO _class_metric (run_id, class_index, class, support, precision, recall, f1)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )
+            .bind(run)
+            .bind(whole("class", index as u64)?)
+            .bind(class)
+            .bind(whole("number of images", matrix.support(index))?)
+            .bind(precision)
+            .bind(recall)
+            .bind(f1)
+            .execute(&mut *transaction)
+            .await
+            .map_err(sqlite(action))?;
+            for predicted in 0..classes.len() {
+                sqlx::query(
+                    "INSERT INTO _confusion (run_id, true_class, predicted_class, images) VALUES (?1, ?2, ?3, ?4)",
+                )
+                .bind(run)
+                .bind(whole("class", index as u64)?)
+                .bind(whole("class", predicted as u64)?)
+                .bind(whole("number of images", matrix.count(index, predicted))?)
+                .execute(&mut *transaction)
+                .await
+                .map_err(sqlite(action))?;
+            }
+        }
+        transaction.commit().await.map_err(sqlite(action))
+    }
+
+    /// The confusion matrix of a run, where it has one.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn confusion(&mut self, run: RunKey) -> Result<Option<ConfusionMatrix>, StoreError> {
+        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
+            "SELECT true_class, predicted_class, images FROM _confusion WHERE run_id = ?1
+             ORDER BY true_class, predicted_class",
+        )
+        .bind(run)
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(sqlite("read the confusion matrix of a run"))?;
+        if rows.is_empty() {
+            return Ok(None);
+        }
+        let classes = rows.len().isqrt();
+        let mut counts: Vec<u64> = Vec::with_capacity(rows.len());
+        for (place, (truth, predicted, images)) in rows.into_iter().enumerate() {
+            let expected = ((place / classes) as i64, (place % classes) as i64);
+            if (truth, predicted) != expected {
+                return Err(StoreError::Corrupt("a confusion matrix that is not square".to_owned()));
+            }
+            counts.push(narrow("number of images", images)?);
+        }
+        let json = serde_json::json!({ "classes": classes, "counts": counts });
+        let matrix = serde_json::from_value(json)
+            .map_err(|source| StoreError::Json { action: "restore a confusion matrix".to_owned(), source })?;
+        Ok(Some(matrix))
+    }
+}
+
+/// Precision, recall and F1 of one class against the others.
+#[expect(clippy::cast_precision_loss, reason = "counts of images are far below 2^53")]
+fn class_metrics(matrix: &ConfusionMatrix, class: usize) -> [f64; 3] {
+    let hits = matrix.count(class, class);
+    let predicted: u64 = (0..matrix.classes()).map(|truth| matrix.count(truth, class)).sum();
+    let support = matrix.support(class);
+    let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
+    [ratio(hits, predicted), ratio(hits, support), ratio(2 * hits, predicted + support)]
+}

@@ -1,0 +1,244 @@
+//! What can go wrong in the store.
+//!
+//! sqlx prints the cause of an error in its message and names it as `source` as well. Here SQLite's message is taken
+//! out once and put into the text, so that nothing is printed twice.
+
+use std::{io, path::PathBuf};
+
+/// An error of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is nothing to read yet.
+    #[error("no runs database in `{}`", .directory.display())]
+    NoDatabase {
+        /// The runs directory.
+        directory: PathBuf,
+    },
+    /// The runs directory could not be made.
+    #[error("cannot create the runs directory `{}`", .directory.display())]
+    CreateDirectory {
+        /// The runs directory.
+        directory: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another kind of file, or a database of another program.
+    #[error("`{}` is not a Gridboard database", .path.display())]
+    NotADatabase {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Written by a newer Gridboard.
+    #[error("`{}` has schema version {found}, this Gridboard reads up to {known}", .path.display())]
+    NewerSchema {
+        /// The file.
+        path: PathBuf,
+        /// The version found.
+        found: u32,
+        /// The last version known here.
+        known: u32,
+    },
+    /// Written by an older Gridboard, and opened for reading only.
+    #[error("`{}` has schema version {found}, and has to be brought to {known} first", .path.display())]
+    OlderSchema {
+        /// The file.
+        path: PathBuf,
+        /// The version found.
+        found: u32,
+        /// The version needed.
+        known: u32,
+    },
+    /// The name is taken.
+    #[error("experiment `{name}` is in the runs database already")]
+    ExperimentExists {
+        /// The name.
+        name: String,
+    },
+    /// The name differs from another one by case alone.
+    #[error("experiment `{name}` differs from experiment `{other}` only by upper and lower case")]
+    NameCollision {
+        /// The name.
+        name: String,
+        /// The name in the database.
+        other: String,
+    },
+    /// The name would hide a view that belongs to every runs database.
+    #[error("experiment name `{name}` is reserved")]
+    ReservedName {
+        /// The name.
+        name: String,
+    },
+    /// An experiment was to be changed in what identifies its runs.
+    #[error("experiment `{name}` has the axes {}, not {}", list(.stored), list(.given))]
+    AxesChanged {
+        /// The experiment's name.
+        name: String,
+        /// Axes in the database.
+        stored: Vec<String>,
+        /// Axes of the new spec.
+        given: Vec<String>,
+    },
+    /// No experiment has this key.
+    #[error("there is no experiment number {key} in the runs database")]
+    NoSuchExperiment {
+        /// The key.
+        key: i64,
+    },
+    /// No run has this key.
+    #[error("there is no run number {key} in the runs database")]
+    NoSuchRun {
+        /// The key.
+        key: i64,
+    },
+    /// A name or a content id would be in the ledger twice.
+    #[error("run `{run}` ({id}) of experiment `{experiment}` clashes with run `{other}` ({other_id})")]
+    DuplicateRun {
+        /// The experiment's name.
+        experiment: String,
+        /// Name of the run that was to be added.
+        run: String,
+        /// Its content id.
+        id: String,
+        /// Name of the run that is there.
+        other: String,
+        /// Its content id.
+        other_id: String,
+    },
+    /// SQLite's whole numbers have 63 bits and a sign.
+    #[error("{what} {value} is over the largest whole number of the database, {}", i64::MAX)]
+    TooLarge {
+        /// What the number is: `seed`.
+        what: &'static str,
+        /// The number.
+        value: u64,
+    },
+    /// An attempt was to be started for a run that is not owed one.
+    #[error("attempt {attempt} of run `{run}` cannot start: the run is {state} after {attempts} attempts")]
+    NotStartable {
+        /// The run's name.
+        run: String,
+        /// The attempt that was to be started.
+        attempt: u32,
+        /// The run's state.
+        state: String,
+        /// Number of the run's last attempt.
+        attempts: u32,
+    },
+    /// An attempt was to be ended that is not the living one.
+    #[error("attempt {attempt} of run `{run}` cannot end: the run is {state} after {attempts} attempts")]
+    NotRunning {
+        /// The run's name.
+        run: String,
+        /// The attempt that was to be ended.
+        attempt: u32,
+        /// The run's state.
+        state: String,
+        /// Number of the run's last attempt.
+        attempts: u32,
+    },
+    /// The end of an attempt contradicts itself: a failed one without a failure, another one with, or still running.
+    #[error("attempt {attempt} cannot end as {state} {} a failure", if *.failure { "with" } else { "without" })]
+    ContradictoryEnd {
+        /// The attempt.
+        attempt: u32,
+        /// The state given.
+        state: String,
+        /// Whether a failure was given.
+        failure: bool,
+    },
+    /// Class names and confusion matrix disagree.
+    #[error("a confusion matrix of {matrix} classes came with {names} class names")]
+    ClassCount {
+        /// Classes of the matrix.
+        matrix: usize,
+        /// Names given.
+        names: usize,
+    },
+    /// A query that is no question.
+    #[error("only queries that read are answered, not `{word}`")]
+    NotAQuestion {
+        /// First word of the query.
+        word: String,
+    },
+    /// An empty query.
+    #[error("the query is empty")]
+    EmptyQuery,
+    /// Several statements in one query.
+    #[error("the query holds more than one statement")]
+    SeveralStatements,
+    /// JSON in the database, or on the way there, does not fit the program's types.
+    #[error("cannot {action}")]
+    Json {
+        /// What was tried.
+        action: String,
+        /// Why not.
+        source: serde_json::Error,
+    },
+    /// The database holds a value that its schema rules out: somebody else wrote to it.
+    #[error("the runs database holds {0}")]
+    Corrupt(String),
+    /// SQLite refused.
+    #[error("cannot {action}: {message}")]
+    Sqlite {
+        /// What was tried.
+        action: &'static str,
+        /// SQLite's message.
+        message: String,
+        /// SQLite's extended result code, where there is one: <https://www.sqlite.org/rescode.html>.
+        code: Option<u32>,
+    },
+}
+
+impl StoreError {
+    /// What the user can do about it.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoDatabase { .. } => {
+                Some("run `gridboard run SPEC` first, or name another directory with `--runs-dir DIR`")
+            }
+            Self::NotADatabase { .. } => Some("name another directory with `--runs-dir DIR`"),
+            Self::NewerSchema { .. } => Some("use the Gridboard that wrote it, or a newer one"),
+            Self::OlderSchema { .. } => Some("`gridboard run SPEC` brings it up to date"),
+            Self::NameCollision { .. } | Self::ReservedName { .. } => {
+                Some("choose another `experiment:` name in the spec")
+            }
+            Self::NotAQuestion { .. } => Some(
+                "`gridboard sql` takes SELECT, VALUES, WITH, EXPLAIN and PRAGMA; the database is opened read-only",
+            ),
+            Self::Sqlite { code: Some(code), .. } => match code & 0xff {
+                // SQLITE_BUSY
+                5 => Some("another program keeps a write transaction open on the runs database"),
+                // SQLITE_FULL
+                13 => Some("make room on the disk that holds the runs directory"),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Whether SQLite's primary result code is `code`.
+    pub(crate) fn is_sqlite(&self, code: u32) -> bool {
+        matches!(self, Self::Sqlite { code: Some(found), .. } if found & 0xff == code)
+    }
+}
+
+/// Turns an error of sqlx into one of the store; `action` reads after "cannot".
+pub(crate) fn sqlite(action: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
+    move |error| {
+        let (message, code) = match &error {
+            sqlx::Error::Database(database) => {
+                (database.message().to_owned(), database.code().and_then(|code| code.parse().ok()))
+            }
+            other => (other.to_string(), None),
+        };
+        StoreError::Sqlite { action, message, code }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+}

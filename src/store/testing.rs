@@ -1,0 +1,175 @@
+//! What the store's tests share: a store in a directory of its own, specs, runs and points.
+
+use std::path::Path;
+
+use tempfile::TempDir;
+
+use crate::{
+    event::{Scalar, tags},
+    run::{Failure, FailureKind, RunSpec, RunState},
+    spec::{
+        Axis, Dataset, Experiment, Family, Grid, Metric, OnError, Parameters, RankRule, Schedule, Source,
+        Value,
+    },
+};
+
+use super::{ExperimentKey, NewAttempt, QueryResult, RunKey, SqlValue, Store, StoreError};
+
+/// A store in a directory that goes with it.
+pub(super) struct Bench {
+    pub(super) directory: TempDir,
+    pub(super) store: Store,
+}
+
+impl Bench {
+    pub(super) async fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path()).await.unwrap();
+        Self { directory, store }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// An experiment with its whole grid.
+    pub(super) async fn sweep(&mut self, spec: &Experiment) -> (ExperimentKey, Vec<RunKey>) {
+        let key = self.store.create_experiment(spec, Some("corpus"), 1000.0).await.unwrap();
+        self.store.insert_runs(key, runs(spec)).await.unwrap();
+        let keys = self.store.runs(Some(key)).await.unwrap().into_iter().map(|run| run.key).collect();
+        (key, keys)
+    }
+
+    pub(super) async fn start(&mut self, run: RunKey, attempt: u32) -> Result<(), StoreError> {
+        self.store.start_attempt(run, new_attempt(attempt)).await
+    }
+
+    /// A whole attempt with these values at epoch 0 and 1: the last ones count.
+    pub(super) async fn complete(&mut self, run: RunKey, accuracy: f32, loss: f32) {
+        self.start(run, 1).await.unwrap();
+        let points = [
+            point(tags::TRAIN_ACCURACY, 0, 0.25),
+            point(tags::TRAIN_ACCURACY, 1, accuracy),
+            point(tags::TRAIN_LOSS, 1, loss),
+            point(tags::VALIDATION_ACCURACY, 0, 1.0),
+            point(tags::VALIDATION_ACCURACY, 1, accuracy),
+            point(tags::VALIDATION_LOSS, 1, loss),
+        ];
+        self.store.append_scalars(run, &points).await.unwrap();
+        self.store.finish_attempt(run, 1, RunState::Completed, None, 1060.5, Some(1 << 20)).await.unwrap();
+    }
+
+    /// A whole attempt that fails.
+    pub(super) async fn fail(&mut self, run: RunKey, attempt: u32) {
+        self.start(run, attempt).await.unwrap();
+        let failure = failure();
+        self.store
+            .finish_attempt(run, attempt, RunState::Failed, Some(&failure), 1061.0, None)
+            .await
+            .unwrap();
+    }
+
+    /// A query over a connection of its own, read-only, as `gridboard sql` makes it.
+    pub(super) async fn sql(&self, sql: &str) -> QueryResult {
+        let mut reader = Store::open_existing(self.path()).await.unwrap();
+        reader.query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
+    }
+
+    /// The same, every row as text with `|` between the columns.
+    pub(super) async fn lines(&self, sql: &str) -> Vec<String> {
+        let cells = |row: Vec<SqlValue>| row.iter().map(SqlValue::to_string).collect::<Vec<_>>().join("|");
+        self.sql(sql).await.rows.into_iter().map(cells).collect()
+    }
+}
+
+pub(super) fn new_attempt(attempt: u32) -> NewAttempt<'static> {
+    NewAttempt { attempt, pid: 4711, slot: "cpu/0", device: "cpu", host: "box", time: 1001.0 }
+}
+
+pub(super) fn failure() -> Failure {
+    Failure { kind: FailureKind::Exit, reason: "status 3".to_owned(), log_tail: "Traceback\nboom".to_owned() }
+}
+
+pub(super) fn point(tag: &str, step: i64, value: f32) -> Scalar {
+    #[expect(clippy::cast_precision_loss, reason = "small steps")]
+    let wall_time = 1000.5 + step as f64;
+    Scalar { tag: tag.to_owned(), step, value, wall_time }
+}
+
+/// A spec with these axes over whole numbers.
+pub(super) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
+    let axis = |&(name, values): &(&str, &[i64])| Axis {
+        name: name.to_owned(),
+        values: values.iter().map(|&value| Value::Int(value)).collect(),
+    };
+    Experiment {
+        name: name.to_owned(),
+        dataset: Some(Dataset {
+            source: Source::Images("images".into()),
+            classes: vec!["normal".to_owned(), "covid".to_owned()],
+            image_size: 32,
+            blur: None,
+            validation_split: 0.3,
+            stratify: true,
+            split_seed: 0,
+            group_by: None,
+            on_error: OnError::Fail,
+        }),
+        family: Family::GridCnn,
+        command: Vec::new(),
+        fixed: Parameters::from([
+            ("epochs".to_owned(), Value::Int(5)),
+            ("learning_rate".to_owned(), Value::Float(0.001)),
+        ]),
+        grids: vec![Grid { axes: axes.iter().map(axis).collect() }],
+        seeds: vec![0],
+        rank: RankRule {
+            by: Metric::by_tag(tags::VALIDATION_ACCURACY),
+            then: Some(Metric::by_tag(tags::VALIDATION_LOSS)),
+            top: 10,
+        },
+        schedule: Schedule { devices: "auto".to_owned(), runs_per_device: None },
+    }
+}
+
+/// The paper's grid, cut down.
+pub(super) fn small(name: &str) -> Experiment {
+    spec(name, &[("conv_layers", &[1, 2]), ("layer_size", &[32, 64])])
+}
+
+/// Every grid point once with each seed, named after its values.
+pub(super) fn runs(spec: &Experiment) -> Vec<RunSpec> {
+    let mut points: Vec<Vec<(String, Value)>> = Vec::new();
+    for grid in &spec.grids {
+        let mut product: Vec<Vec<(String, Value)>> = vec![Vec::new()];
+        for axis in &grid.axes {
+            let extend = |point: &Vec<(String, Value)>| {
+                let point = point.clone();
+                axis.values.iter().map(move |value| {
+                    let mut point = point.clone();
+                    point.push((axis.name.clone(), value.clone()));
+                    point
+                })
+            };
+            product = product.iter().flat_map(extend).collect();
+        }
+        points.extend(product);
+    }
+    let mut runs = Vec::new();
+    for axes in points {
+        for &seed in &spec.seeds {
+            let words: Vec<String> = axes.iter().map(|(name, value)| format!("{name}-{value}")).collect();
+            let mut parameters = spec.fixed.clone();
+            parameters.extend(axes.iter().cloned());
+            runs.push(RunSpec {
+                index: runs.len() as u64,
+                name: format!("{}-seed-{seed}", words.join("-")),
+                id: blake3::hash(format!("{words:?} {seed}").as_bytes()).to_hex()[..16].to_owned(),
+                axes: axes.clone(),
+                parameters,
+                seed,
+            });
+        }
+    }
+    runs
+}

@@ -1,0 +1,6 @@
+//! The store as its callers see it; the SQL views are tested by SQL text.
+
+mod files;
+mod ledger;
+mod results;
+mod views;

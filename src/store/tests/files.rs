@@ -1,0 +1,237 @@
+//! Opening, refusing and sharing the database file.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+};
+
+use sqlx::{AssertSqlSafe, raw_sql};
+
+use super::super::{testing::*, *};
+use crate::run::RunState;
+
+async fn refusal(path: &Path) -> String {
+    let write = Store::open(path).await.unwrap_err();
+    let read = Store::open_existing(path).await.unwrap_err();
+    assert_eq!(write.to_string(), read.to_string());
+    assert!(write.hint().is_some());
+    write.to_string()
+}
+
+#[tokio::test]
+async fn a_missing_database_is_an_error_with_a_way_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("no/such");
+    let error = Store::open_existing(&path).await.unwrap_err();
+    assert_eq!(error.to_string(), format!("no runs database in `{}`", path.display()));
+    assert!(error.hint().unwrap().contains("gridboard run SPEC"));
+    assert!(!path.exists());
+    // An orchestrator that was killed while it made the file left an empty one.
+    std::fs::create_dir_all(&path).unwrap();
+    std::fs::write(path.join(FILE_NAME), "").unwrap();
+    assert!(matches!(Store::open_existing(&path).await, Err(StoreError::NoDatabase { .. })));
+    Store::open(&path).await.unwrap();
+    Store::open_existing(&path).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_impossible_directory_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let error = Store::open(&file.join("runs")).await.unwrap_err();
+    assert!(matches!(&error, StoreError::CreateDirectory { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn opening_again_finds_everything() {
+    let mut bench = Bench::new().await;
+    let (key, keys) = bench.sweep(&small("tab3")).await;
+    bench.complete(keys[0], 0.9, 0.1).await;
+    let Bench { directory, store } = bench;
+    store.close().await.unwrap();
+    for _ in 0..2 {
+        let mut store = Store::open(directory.path()).await.unwrap();
+        let records = store.runs(Some(key)).await.unwrap();
+        assert_eq!((records.len(), records[0].state), (4, RunState::Completed));
+        assert_eq!(store.history(keys[0], &[]).await.unwrap().len(), 4);
+        store.close().await.unwrap();
+    }
+    assert!(!directory.path().join("gridboard.db-wal").exists(), "the last one to close folds the log in");
+}
+
+#[tokio::test]
+async fn other_files_are_refused_and_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(FILE_NAME);
+    let message = format!("`{}` is not a Gridboard database", path.display());
+
+    std::fs::write(&path, "just a text, longer than a hundred bytes ".repeat(100)).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    assert_eq!(refusal(directory.path()).await, message);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+
+    std::fs::remove_file(&path).unwrap();
+    let mut foreign = options(&path).create_if_missing(true).connect().await.unwrap();
+    raw_sql("CREATE TABLE bookmarks (url TEXT)").execute(&mut foreign).await.unwrap();
+    foreign.close().await.unwrap();
+    let before = std::fs::read(&path).unwrap();
+    assert_eq!(refusal(directory.path()).await, message);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_refused() {
+    let Bench { directory, mut store } = Bench::new().await;
+    raw_sql("PRAGMA user_version = 7").execute(&mut store.connection).await.unwrap();
+    store.close().await.unwrap();
+    let message = refusal(directory.path()).await;
+    assert!(message.ends_with("has schema version 7, this Gridboard reads up to 1"), "{message}");
+}
+
+#[tokio::test]
+async fn a_reader_cannot_write() {
+    let mut bench = Bench::new().await;
+    let (key, keys) = bench.sweep(&small("tab3")).await;
+    let mut reader = Store::open_existing(bench.path()).await.unwrap();
+    let error = reader.append_scalars(keys[0], &[point("a", 0, 1.0)]).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot add points to the curves of a run: attempt to write a readonly database"
+    );
+    assert!(reader.start_attempt(keys[0], new_attempt(1)).await.is_err());
+    assert!(reader.reset_orphans(key).await.is_err());
+    for sql in [
+        "with x as (select 1) delete from _run",
+        "with x as (select 1) update _run set state = 'completed'",
+        "with x as (select 1) insert into _tag (name) values ('x')",
+    ] {
+        let error = reader.query(sql).await.unwrap_err();
+        assert_eq!(error.to_string(), "cannot answer the query: attempt to write a readonly database");
+    }
+    // Even with the inner lock off.
+    reader.query("pragma query_only = off").await.unwrap();
+    assert!(reader.query("with x as (select 1) delete from _run").await.is_err());
+    let error = reader.query("drop table _run").await.unwrap_err();
+    assert_eq!(error.to_string(), "only queries that read are answered, not `drop`");
+    assert_eq!(bench.store.runs(Some(key)).await.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn many_orchestrators_may_open_a_new_database_at_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path: Arc<Path> = directory.path().into();
+    let threads: Vec<_> = (0..8)
+        .map(|index| {
+            let path = Arc::clone(&path);
+            thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let mut store = Store::open(&path).await.unwrap();
+                    let spec = small(&format!("e{index}"));
+                    let key = store.create_experiment(&spec, None, 1.0).await.unwrap();
+                    assert_eq!(store.insert_runs(key, runs(&spec)).await.unwrap(), 4);
+                });
+            })
+        })
+        .collect();
+    for thread in threads {
+        thread.join().unwrap();
+    }
+    let mut store = Store::open(directory.path()).await.unwrap();
+    assert_eq!(store.experiments().await.unwrap().len(), 8);
+    assert_eq!(store.runs(None).await.unwrap().len(), 32);
+}
+
+/// The worst neighbour: a shell that holds a read transaction open, and others that come and go.
+#[tokio::test]
+async fn queries_from_outside_never_fail_and_never_block() {
+    let mut bench = Bench::new().await;
+    let (key, keys) = bench.sweep(&small("tab3")).await;
+    let path: Arc<Path> = bench.path().into();
+    let done = Arc::new(AtomicBool::new(false));
+    let readers: Vec<_> = (0..2)
+        .map(|index| {
+            let (path, done) = (Arc::clone(&path), Arc::clone(&done));
+            thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                runtime.block_on(async {
+                    let (mut count, mut last) = (0_u32, 0);
+                    while !done.load(Ordering::Relaxed) || count == 0 {
+                        let mut reader = Store::open_existing(&path).await.unwrap();
+                        let sql = "select count(*), (select count(*) from leaderboard) from history";
+                        let answer = reader.query(sql).await.unwrap();
+                        let SqlValue::Integer(points) = answer.rows[0][0] else { panic!("{answer:?}") };
+                        assert!(points >= last && points % 1000 == 0, "half a batch: {points}");
+                        last = points;
+                        count += 1;
+                        if index == 0 {
+                            reader.close().await.unwrap();
+                        }
+                    }
+                    count
+                })
+            })
+        })
+        .collect();
+    // A transaction that stays open from before the first point sees the same to its end.
+    let mut sleeper = Store::open_existing(bench.path()).await.unwrap();
+    raw_sql("BEGIN; SELECT count(*) FROM _scalar").execute(&mut sleeper.connection).await.unwrap();
+    for batch in 0..100 {
+        let tag = if batch % 2 == 0 { "train/batch_loss" } else { "train/batch_accuracy" };
+        let points: Vec<_> = (0..1000).map(|step| point(tag, batch / 2 * 1000 + step, 0.5)).collect();
+        bench.store.append_scalars(keys[0], &points).await.unwrap();
+        bench.store.set_ranks(key).await.unwrap();
+    }
+    done.store(true, Ordering::Relaxed);
+    for reader in readers {
+        let queries = reader.join().unwrap();
+        println!("{queries} queries");
+    }
+    let seen = sleeper.query("select count(*) from history").await.unwrap();
+    assert_eq!(seen.rows, [[SqlValue::Integer(0)]]);
+    assert_eq!(bench.lines("select count(*) from history").await, ["100000"]);
+}
+
+/// The same through the shell that users have, where they have it.
+#[tokio::test]
+async fn the_sqlite3_shell_reads_the_views_while_a_sweep_writes() {
+    let mut bench = Bench::new().await;
+    let (key, keys) = bench.sweep(&small("tab3")).await;
+    for (place, &run) in keys.iter().enumerate() {
+        bench.complete(run, [0.5, 0.75, 0.25, 1.0][place], 0.5).await;
+    }
+    bench.store.set_ranks(key).await.unwrap();
+    let file = bench.path().join(FILE_NAME);
+    let output = std::process::Command::new("sqlite3")
+        .arg(&file)
+        .arg("select rank, run, conv_layers, layer_size, validation_accuracy from tab3 order by rank limit 2")
+        .output();
+    match output {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            println!("skipped: there is no sqlite3");
+        }
+        output => {
+            let output = output.unwrap();
+            assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+            assert_eq!(
+                String::from_utf8_lossy(&output.stdout),
+                "1|conv_layers-2-layer_size-64-seed-0|2|64|1.0\n2|conv_layers-1-layer_size-64-seed-0|1|64|0.75\n"
+            );
+        }
+    }
+    bench.store.append_scalars(keys[0], &[point("a", 0, 1.0)]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_migration_renews_the_views_of_the_experiments() {
+    let mut bench = Bench::new().await;
+    bench.sweep(&small("tab3")).await;
+    let drop_view = String::from("DROP VIEW tab3");
+    raw_sql(AssertSqlSafe(drop_view)).execute(&mut bench.store.connection).await.unwrap();
+    bench.store.renew_views().await.unwrap();
+    assert_eq!(bench.lines("select count(*) from tab3").await, ["0"]);
+}
