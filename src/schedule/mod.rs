@@ -1,1 +1,37 @@
-//! schedule
+//! The scheduler: which run starts on which slot, and when the sweep is over.
+//!
+//! A value with one method: [`Scheduler::step`] takes the time and what happened, and answers what to do. The sweep
+//! loop feeds it and carries the answers out through the launcher. Nothing in this folder reads a clock, opens a file,
+//! starts a process, draws a random number or awaits anything, so that a test can simulate thousands of devices; a
+//! test scans the source for it.
+//!
+//! # Order and admission
+//!
+//! - **Longest first.** Waiting runs are ordered by their cost estimate, ties by their place in the grid. A device that
+//!   has a free slot takes the first waiting run that is admissible on it.
+//! - **Memory.** A run is admissible on a device if the estimates of the runs there and its own fit the device's
+//!   capacity together. A run larger than every device is admissible alone, on the largest device; a run that fits some
+//!   device never starts on one that is too small for it.
+//! - **No starvation.** The first waiting run, when memory keeps it from starting, is owed a device: the one of
+//!   sufficient capacity with the most free memory. Runs that overtake it on that device share what is left beside it:
+//!   capacity less its estimate in bytes, and all slots but one. So it starts at the latest when the runs that were live
+//!   on that device when it was owed have ended, and meanwhile its device is not kept idle. One run is owed a device at
+//!   a time.
+//! - **Work conserving.** After a step, no free slot coexists with a waiting run that is admissible under these rules.
+//! - **Cancel.** After the first cancel nothing starts and every live run is asked to stop; each further one kills.
+//! - **Failure.** A run whose attempt failed is tried again while it has made fewer attempts in this sweep than the
+//!   limit; the sweep's end is announced exactly once, last.
+
+mod cost;
+mod eta;
+mod pool;
+mod queue;
+mod scheduler;
+mod slot;
+
+#[cfg(test)]
+mod tests;
+
+pub use cost::CostModel;
+pub use scheduler::{Counts, Effect, Ended, Input, Job, LiveRun, Scheduler, SetupError};
+pub use slot::{DeviceKind, Slot};

@@ -1,0 +1,457 @@
+//! The state machine: what happened in, what to do out.
+//!
+//! Driven by the sweep loop, which carries the effects out. The rules of order and admission are in the folder's head;
+//! memory and slots are kept by the pool, the waiting runs by the queue.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{
+    cost::CostModel,
+    pool::{Claim, Pool},
+    queue::Queue,
+    slot::Slot,
+};
+
+/// A run to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// Place in the grid; unique.
+    pub run: u64,
+    /// Estimate of the work, FLOPs. Orders the runs; what is not a number, or negative, counts as 0.
+    pub cost: f64,
+    /// Estimate of the memory on the device, bytes; 0 if unknown.
+    pub memory: u64,
+    /// Number of the first attempt, from 1: one more than the run has made before this sweep.
+    pub attempt: u32,
+}
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Input {
+    /// Start. Once, first.
+    Begin,
+    /// A live run has done this part of its work, 0 to 1. Ignored for a run that is not live.
+    Progress {
+        /// The run.
+        run: u64,
+        /// The part.
+        fraction: f64,
+    },
+    /// The attempt of a live run has ended. Ignored for a run that is not live.
+    Ended {
+        /// The run.
+        run: u64,
+        /// How.
+        how: Ended,
+    },
+    /// The user wants the sweep to end: the first time gently, then at once.
+    Cancel,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With results.
+    Completed,
+    /// Without.
+    Failed,
+    /// It never ran: its process could not be started.
+    NotStarted,
+    /// It was stopped by Gridboard; its run is owed.
+    Interrupted,
+}
+
+/// Something to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Start an attempt. If that is not possible, answer with `Ended::NotStarted`.
+    Start {
+        /// The run.
+        run: u64,
+        /// Number of the attempt.
+        attempt: u32,
+        /// Index of the slot.
+        slot: u32,
+    },
+    /// Stop a live run; it stays live until its end is reported.
+    Stop {
+        /// The run.
+        run: u64,
+        /// Whether to kill it rather than to ask.
+        kill: bool,
+    },
+    /// The sweep is over. Once, last.
+    Finished(Counts),
+}
+
+/// Runs of the sweep by state. Their sum is the number of runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Owed and not live: waiting, or stopped before the end.
+    pub waiting: usize,
+    /// An attempt is alive.
+    pub live: usize,
+    /// Ended with results.
+    pub completed: usize,
+    /// The last attempt failed.
+    pub failed: usize,
+}
+
+/// A run with a live attempt.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LiveRun {
+    /// The run.
+    pub run: u64,
+    /// Number of the attempt.
+    pub attempt: u32,
+    /// Index of the slot.
+    pub slot: u32,
+    /// When the attempt was started, on the clock that `step` is given.
+    pub started: f64,
+    /// The part of the work that it has last reported.
+    pub fraction: f64,
+}
+
+/// Why a scheduler cannot be made. Every one is a mistake of the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SetupError {
+    /// There is nowhere to run.
+    #[error("there are runs but no slots to run them on")]
+    NoSlots,
+    /// The slots are not numbered from 0 in order.
+    #[error("slot {0} is not at its place in the list of slots")]
+    MisplacedSlot(u32),
+    /// A slot names a device without capacity.
+    #[error("slot {slot} is on device {device}, which has no capacity given")]
+    UnknownDevice {
+        /// Index of the slot.
+        slot: u32,
+        /// The device it names.
+        device: u32,
+    },
+    /// Two jobs are for the same run.
+    #[error("run {0} is there twice")]
+    RepeatedRun(u64),
+}
+
+/// The scheduler of one sweep. See the folder's head for its rules.
+#[derive(Clone, Debug)]
+pub struct Scheduler {
+    slots: Vec<Slot>,
+    /// In the order in which they should start; a run's position is its place here.
+    tasks: Vec<Task>,
+    /// Positions by run.
+    positions: HashMap<u64, usize>,
+    queue: Queue,
+    pool: Pool,
+    /// By position.
+    live: BTreeMap<usize, Live>,
+    model: CostModel,
+    max_attempts: u32,
+    phase: Phase,
+    cancelled: bool,
+    completed: usize,
+    failed: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Task {
+    job: Job,
+    /// Attempts made in this sweep.
+    attempts: u32,
+}
+
+/// A live attempt.
+#[derive(Clone, Debug)]
+pub(super) struct Live {
+    pub(super) claim: Claim,
+    pub(super) started: f64,
+    pub(super) progress: Option<Progress>,
+}
+
+/// The last progress report of a live attempt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Progress {
+    pub(super) at: f64,
+    /// Over 0, up to 1.
+    pub(super) fraction: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Ready,
+    Running,
+    Stopping,
+    Finished,
+}
+
+/// A smaller part of a run says nothing about the whole.
+const LEAST_PROGRESS: f64 = 1e-6;
+
+impl Scheduler {
+    /// A scheduler of `jobs` over `slots`. `capacities` has the memory of each device in bytes, by `device_index`;
+    /// a run is attempted up to `max_attempts` times in this sweep (0 counts as 1).
+    ///
+    /// # Errors
+    /// If slots and capacities do not fit each other, a run is there twice, or there are runs and no slots.
+    pub fn new(
+        slots: Vec<Slot>,
+        capacities: &[u64],
+        jobs: Vec<Job>,
+        max_attempts: u32,
+    ) -> Result<Self, SetupError> {
+        for (place, slot) in slots.iter().enumerate() {
+            if slot.index as usize != place {
+                return Err(SetupError::MisplacedSlot(slot.index));
+            }
+            if slot.device_index as usize >= capacities.len() {
+                return Err(SetupError::UnknownDevice { slot: slot.index, device: slot.device_index });
+            }
+        }
+        if slots.is_empty() && !jobs.is_empty() {
+            return Err(SetupError::NoSlots);
+        }
+        let mut tasks: Vec<Task> = jobs
+            .into_iter()
+            .map(|mut job| {
+                job.cost = if job.cost.is_finite() { job.cost.max(0.0) } else { 0.0 };
+                Task { job, attempts: 0 }
+            })
+            .collect();
+        tasks.sort_by(|a, b| b.job.cost.total_cmp(&a.job.cost).then(a.job.run.cmp(&b.job.run)));
+
+        let mut positions = HashMap::with_capacity(tasks.len());
+        let mut queue = Queue::new(tasks.len());
+        for (position, task) in tasks.iter().enumerate() {
+            if positions.insert(task.job.run, position).is_some() {
+                return Err(SetupError::RepeatedRun(task.job.run));
+            }
+            queue.insert(position, task.job.memory);
+        }
+        let pool = Pool::new(&slots, capacities);
+        Ok(Self {
+            slots,
+            tasks,
+            positions,
+            queue,
+            pool,
+            live: BTreeMap::new(),
+            model: CostModel::default(),
+            max_attempts: max_attempts.max(1),
+            phase: Phase::Ready,
+            cancelled: false,
+            completed: 0,
+            failed: 0,
+        })
+    }
+
+    /// Takes in what happened at `now` and says what to do, in order. `now` is in seconds on a clock that never goes
+    /// back, from any origin.
+    #[must_use = "the effects are to be carried out"]
+    pub fn step(&mut self, now: f64, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match input {
+            Input::Begin => {
+                if self.phase == Phase::Ready {
+                    self.phase = Phase::Running;
+                    self.fill(now, self.pool.with_free_slots(), &mut effects);
+                }
+            }
+            Input::Progress { run, fraction } => self.progress(now, run, fraction),
+            Input::Ended { run, how } => self.ended(now, run, how, &mut effects),
+            Input::Cancel => self.cancel(&mut effects),
+        }
+        let over = match self.phase {
+            Phase::Running => self.live.is_empty() && self.queue.is_empty(),
+            Phase::Stopping => self.live.is_empty(),
+            Phase::Ready | Phase::Finished => false,
+        };
+        if over {
+            self.phase = Phase::Finished;
+            effects.push(Effect::Finished(self.counts()));
+        }
+        effects
+    }
+
+    /// Runs by state.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        let (live, completed, failed) = (self.live.len(), self.completed, self.failed);
+        Counts { waiting: self.tasks.len() - live - completed - failed, live, completed, failed }
+    }
+
+    /// The live runs, the longest first.
+    pub fn live(&self) -> impl Iterator<Item = LiveRun> + '_ {
+        self.live.iter().map(|(position, live)| {
+            let task = &self.tasks[*position];
+            LiveRun {
+                run: task.job.run,
+                attempt: task.attempt(),
+                slot: live.claim.slot,
+                started: live.started,
+                fraction: live.progress.map_or(0.0, |progress| progress.fraction),
+            }
+        })
+    }
+
+    /// The slots.
+    #[must_use]
+    pub fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// Whether a cancel has been taken in.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled
+    }
+
+    /// What has been learned of the run times.
+    #[must_use]
+    pub fn cost_model(&self) -> &CostModel {
+        &self.model
+    }
+
+    pub(super) fn live_by_position(&self) -> impl Iterator<Item = (usize, &Live)> {
+        self.live.iter().map(|(position, live)| (*position, live))
+    }
+
+    pub(super) fn live_run(&self, run: u64) -> Option<(usize, &Live)> {
+        let position = *self.positions.get(&run)?;
+        Some((position, self.live.get(&position)?))
+    }
+
+    pub(super) fn waiting_positions(&self) -> impl Iterator<Item = usize> + '_ {
+        self.queue.positions()
+    }
+
+    pub(super) fn job(&self, position: usize) -> &Job {
+        &self.tasks[position].job
+    }
+
+    fn progress(&mut self, now: f64, run: u64, fraction: f64) {
+        let Some(position) = self.positions.get(&run) else { return };
+        if let Some(live) = self.live.get_mut(position)
+            && fraction >= LEAST_PROGRESS
+        {
+            live.progress = Some(Progress { at: now, fraction: fraction.min(1.0) });
+        }
+    }
+
+    fn ended(&mut self, now: f64, run: u64, how: Ended, effects: &mut Vec<Effect>) {
+        let Some(position) = self.positions.get(&run).copied() else { return };
+        let Some(live) = self.live.remove(&position) else { return };
+        self.pool.release(live.claim);
+        let task = &self.tasks[position];
+        let mut open = vec![live.claim.device];
+        match how {
+            Ended::Completed => {
+                self.completed += 1;
+                let kind = self.slots[live.claim.slot as usize].kind();
+                self.model.learn(kind, task.job.cost, now - live.started);
+            }
+            Ended::Failed | Ended::NotStarted => {
+                if self.phase == Phase::Running && task.attempts < self.max_attempts {
+                    self.queue.insert(position, task.job.memory);
+                    // Unlike an end, a new waiting run may be admissible anywhere.
+                    open = self.pool.with_free_slots();
+                } else {
+                    self.failed += 1;
+                }
+            }
+            // Not waiting again: whoever stopped it does not want it in this sweep.
+            Ended::Interrupted => {}
+        }
+        if self.phase == Phase::Running {
+            self.fill(now, open, effects);
+        }
+    }
+
+    fn cancel(&mut self, effects: &mut Vec<Effect>) {
+        let kill = match self.phase {
+            Phase::Ready | Phase::Running => false,
+            Phase::Stopping => true,
+            Phase::Finished => return,
+        };
+        self.phase = Phase::Stopping;
+        self.cancelled = true;
+        effects.extend(
+            self.live.keys().map(|position| Effect::Stop { run: self.tasks[*position].job.run, kill }),
+        );
+    }
+
+    /// Starts what may start on the devices in `open`: one run a device and round, so that the longest runs are
+    /// spread over the devices.
+    fn fill(&mut self, now: f64, mut open: Vec<usize>, effects: &mut Vec<Effect>) {
+        while !open.is_empty() {
+            let mut again = Vec::new();
+            for device in open {
+                if !self.pool.has_free_slot(device) {
+                    continue;
+                }
+                if let Some(position) = self.pool.pick(device, &self.queue) {
+                    let released = self.start(now, position, device, effects);
+                    again.push(device);
+                    again.extend(released.filter(|released| *released != device));
+                }
+            }
+            open = again;
+        }
+    }
+
+    /// Starts the run at `position` on a device with a free slot. Answers with the device that it was owed, if any.
+    fn start(
+        &mut self,
+        now: f64,
+        position: usize,
+        device: usize,
+        effects: &mut Vec<Effect>,
+    ) -> Option<usize> {
+        self.queue.remove(position);
+        let task = &mut self.tasks[position];
+        task.attempts += 1;
+        let (claim, released) = self.pool.claim(device, position, task.job.memory);
+        effects.push(Effect::Start { run: task.job.run, attempt: task.attempt(), slot: claim.slot });
+        self.live.insert(position, Live { claim, started: now, progress: None });
+        released
+    }
+
+    /// Asserts the invariants that tie the structures together.
+    #[cfg(test)]
+    pub(super) fn sanity_check(&self) {
+        let claims: Vec<Claim> = self.live.values().map(|live| live.claim).collect();
+        self.pool.sanity_check(&claims);
+        let mut taken = vec![false; self.slots.len()];
+        for claim in &claims {
+            assert!(
+                !std::mem::replace(&mut taken[claim.slot as usize], true),
+                "two runs on slot {}",
+                claim.slot
+            );
+            assert_eq!(self.slots[claim.slot as usize].device_index as usize, claim.device);
+        }
+        for (position, task) in self.tasks.iter().enumerate() {
+            assert!(!(self.queue.contains(position) && self.live.contains_key(&position)));
+            assert!(task.attempts <= self.max_attempts, "run {} has made too many attempts", task.job.run);
+        }
+        if self.phase == Phase::Running {
+            for device in self.pool.with_free_slots() {
+                for position in self.queue.positions() {
+                    let job = &self.tasks[position].job;
+                    assert!(
+                        !self.pool.admits(device, position, job.memory),
+                        "run {} waits although device {device} has a free slot for it",
+                        job.run
+                    );
+                }
+            }
+        }
+    }
+}
+
+impl Task {
+    /// Number of the attempt that was last started.
+    fn attempt(&self) -> u32 {
+        self.job.attempt + self.attempts.saturating_sub(1)
+    }
+}
