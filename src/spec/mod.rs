@@ -2,14 +2,92 @@
 //!
 //! The only home of the YAML crate. Everything behind this module works on the validated types below and never asks
 //! again whether a value is in range.
+//!
+//! The way through it: `yaml` makes a tree of nodes with places, `overrides` puts the command line into it, `read`
+//! validates it against the table of `parameter` and collects `problem`s. `document` turns an experiment back into a
+//! spec, for `experiment.yaml` and for the difference of two experiments. `schema` describes it all to editors.
 
+pub mod command;
+mod document;
+mod names;
+mod overrides;
+pub mod parameter;
+mod problem;
+mod read;
+mod schema;
+mod train;
 mod value;
+mod yaml;
 
-use std::path::PathBuf;
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
+pub use document::{difference, to_yaml};
+pub use names::{NameError, RESERVED_EXPERIMENTS, RESERVED_PARAMETERS, check_experiment_name};
+pub use overrides::Overrides;
+pub use parameter::ParameterError;
+pub use problem::{Place, Problem, SpecError};
+pub use read::MAX_RUNS;
+pub use schema::schema;
+pub use train::Train;
 pub use value::{Parameters, Value};
+
+/// Reads and validates the spec in the file `path`.
+///
+/// # Errors
+/// [`SpecError::Read`] where the file cannot be read, else [`SpecError::Problems`] with everything that is wrong.
+pub fn load(path: &Path, overrides: &Overrides) -> Result<Experiment, SpecError> {
+    let read = || {
+        let mut bytes = Vec::new();
+        // One byte more than is allowed shows a file that is too large without reading all of it.
+        File::open(path)?.take(yaml::MAX_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let bytes = read().map_err(|source| SpecError::Read { path: path.to_owned(), source })?;
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) if error.as_bytes().len() > yaml::MAX_BYTES => {
+            String::from_utf8_lossy(error.as_bytes()).into_owned()
+        }
+        Err(error) => {
+            let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+            let good = String::from_utf8_lossy(good);
+            let line = good.matches('\n').count() + 1;
+            let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+            let place = Place::File { line, column };
+            let problems = vec![Problem { place, message: "the spec is not UTF-8 text".to_owned() }];
+            return Err(SpecError::Problems { path: path.to_owned(), problems });
+        }
+    };
+    parse(&text, path, overrides)
+}
+
+/// Validates the spec `text`. `file` is where it comes from: named in the error, and what its paths are relative to.
+///
+/// # Errors
+/// [`SpecError::Problems`] with everything that is wrong; a syntax error stands alone.
+pub fn parse(text: &str, file: &Path, overrides: &Overrides) -> Result<Experiment, SpecError> {
+    let mut problems = problem::Problems::default();
+    let experiment = match yaml::parse(text) {
+        Ok(mut root) => {
+            overrides::apply(overrides, &mut root, &mut problems);
+            read::experiment(&root, file, &mut problems)
+        }
+        Err(problem) => {
+            problems.add(&problem.place, problem.message);
+            None
+        }
+    };
+    match experiment {
+        Some(experiment) if problems.len() == 0 => Ok(experiment),
+        _ => Err(SpecError::Problems { path: file.to_owned(), problems: problems.into_sorted() }),
+    }
+}
 
 /// One experiment: everything the spec says, validated, with every default filled in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

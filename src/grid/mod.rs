@@ -1,0 +1,220 @@
+//! The grid: axes to grid points to runs, lazily, each with a place, a readable name and a content id.
+//!
+//! Called by everything that needs the runs of an experiment. Pure; whether the values make sense was settled by
+//! `spec`, whether the networks can be built is asked of `model`.
+
+mod name;
+
+use std::collections::HashSet;
+
+use serde_json::json;
+
+use crate::{
+    run::RunSpec,
+    spec::{Experiment, Grid, Parameters, Value},
+};
+
+/// The runs of an experiment, by index. Order: the grids in turn, the first axis outermost, seeds innermost. A grid
+/// point that a union repeats is there once, at its first place.
+///
+/// Building one is cheap for a single grid of numbers. A union is walked once to find repeated grid points, and so are
+/// axes with text values, to find names that would be the same.
+#[derive(Clone, Debug)]
+pub struct Plan<'a> {
+    experiment: &'a Experiment,
+    /// Grid and index inside it of every grid point, where a union left some out; else the grids follow one another.
+    kept: Option<Vec<(usize, u64)>>,
+    /// Grid points.
+    n_points: u64,
+    /// Names that several runs would have, in lower case: such a run carries its id in its name.
+    shared_names: HashSet<String>,
+}
+
+/// The number of runs, repeated grid points not counted.
+#[must_use]
+pub fn count(experiment: &Experiment) -> u128 {
+    match experiment.grids.as_slice() {
+        [grid] => size(grid).saturating_mul(experiment.seeds.len() as u128),
+        _ => Plan::new(experiment).len().into(),
+    }
+}
+
+/// The run at `index`. Build a [`Plan`] to ask for more than one.
+#[must_use]
+pub fn nth(experiment: &Experiment, index: u64) -> Option<RunSpec> {
+    Plan::new(experiment).nth(index)
+}
+
+/// All runs in order.
+pub fn runs(experiment: &Experiment) -> impl Iterator<Item = RunSpec> + '_ {
+    let plan = Plan::new(experiment);
+    (0..plan.len()).map_while(move |index| plan.nth(index))
+}
+
+/// The names of all axes of all grids, in the order of their first appearance: the columns of a table of runs.
+#[must_use]
+pub fn axis_names(experiment: &Experiment) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let axes = experiment.grids.iter().flat_map(|grid| &grid.axes);
+    axes.filter(|axis| seen.insert(axis.name.as_str())).map(|axis| axis.name.clone()).collect()
+}
+
+impl<'a> Plan<'a> {
+    /// Plans the runs of a validated experiment.
+    #[must_use]
+    pub fn new(experiment: &'a Experiment) -> Self {
+        let total = experiment.grids.iter().map(size).fold(0, u128::saturating_add);
+        let mut plan = Self {
+            experiment,
+            kept: None,
+            n_points: u64::try_from(total).unwrap_or(u64::MAX),
+            shared_names: HashSet::new(),
+        };
+        if experiment.grids.len() > 1 {
+            plan.drop_repeated();
+        }
+        if name::may_collide(experiment) {
+            plan.find_shared_names();
+        }
+        plan
+    }
+
+    /// The number of runs.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.n_points.saturating_mul(self.experiment.seeds.len() as u64)
+    }
+
+    /// Whether there is nothing to run; a validated experiment has at least one run.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The run at `index`.
+    #[must_use]
+    pub fn nth(&self, index: u64) -> Option<RunSpec> {
+        let mut run = self.unnamed(index)?;
+        run.name = name::name(self.experiment, &run, &self.shared_names);
+        Some(run)
+    }
+
+    /// All runs in order.
+    pub fn iter(&self) -> impl Iterator<Item = RunSpec> + '_ {
+        (0..self.len()).map_while(|index| self.nth(index))
+    }
+
+    fn unnamed(&self, index: u64) -> Option<RunSpec> {
+        let n_seeds = self.experiment.seeds.len() as u64;
+        let point = index.checked_div(n_seeds)?;
+        let seed = *self.experiment.seeds.get(usize::try_from(index % n_seeds).ok()?)?;
+        let axes = self.point(point)?;
+        let parameters = self.parameters(&axes);
+        let id = content_id(self.experiment, &parameters, seed);
+        Some(RunSpec { index, name: String::new(), id, axes, parameters, seed })
+    }
+
+    /// The values of a grid point.
+    fn point(&self, point: u64) -> Option<Vec<(String, Value)>> {
+        if point >= self.n_points {
+            return None;
+        }
+        match &self.kept {
+            Some(kept) => {
+                let (grid, point) = *kept.get(usize::try_from(point).ok()?)?;
+                values(self.experiment.grids.get(grid)?, point.into())
+            }
+            None => {
+                let mut left = u128::from(point);
+                for grid in &self.experiment.grids {
+                    if left < size(grid) {
+                        return values(grid, left);
+                    }
+                    left -= size(grid);
+                }
+                None
+            }
+        }
+    }
+
+    fn parameters(&self, axes: &[(String, Value)]) -> Parameters {
+        let mut parameters = self.experiment.fixed.clone();
+        parameters.extend(axes.iter().cloned());
+        parameters
+    }
+
+    fn drop_repeated(&mut self) {
+        let mut seen = HashSet::new();
+        let mut kept = Vec::new();
+        for (index, grid) in self.experiment.grids.iter().enumerate() {
+            let mut point = 0;
+            while let Some(axes) = values(grid, point.into()) {
+                let parameters = self.parameters(&axes);
+                if seen.insert(*blake3::hash(json!(parameters).to_string().as_bytes()).as_bytes()) {
+                    kept.push((index, point));
+                }
+                point += 1;
+            }
+        }
+        self.n_points = kept.len() as u64;
+        self.kept = Some(kept);
+    }
+
+    /// Finds every name that more than one run would have. A run that carries its id in its name could meet another
+    /// run's plain name, so it is looked at again until nothing is shared.
+    fn find_shared_names(&mut self) {
+        loop {
+            let mut seen = std::collections::HashMap::new();
+            let mut found = Vec::new();
+            for index in 0..self.len() {
+                let Some(run) = self.unnamed(index) else { break };
+                let plain = name::plain(self.experiment, &run).to_ascii_lowercase();
+                let full = name::name(self.experiment, &run, &self.shared_names).to_ascii_lowercase();
+                if let Some(first) = seen.insert(full, plain.clone()) {
+                    found.extend([first, plain]);
+                }
+            }
+            let before = self.shared_names.len();
+            self.shared_names.extend(found);
+            if self.shared_names.len() == before {
+                return;
+            }
+        }
+    }
+}
+
+/// Grid points of one grid; a grid without axes has one.
+fn size(grid: &Grid) -> u128 {
+    grid.axes.iter().fold(1, |product: u128, axis| product.saturating_mul(axis.values.len() as u128))
+}
+
+/// The values of the grid point `point` of one grid, in the order of its axes; the last axis varies fastest.
+fn values(grid: &Grid, mut point: u128) -> Option<Vec<(String, Value)>> {
+    if point >= size(grid) {
+        return None;
+    }
+    let mut axes = Vec::with_capacity(grid.axes.len());
+    for axis in grid.axes.iter().rev() {
+        let n_values = axis.values.len() as u128;
+        let value = axis.values.get(usize::try_from(point % n_values).ok()?)?;
+        axes.push((axis.name.clone(), value.clone()));
+        point /= n_values;
+    }
+    axes.reverse();
+    Some(axes)
+}
+
+/// 16 hex digits of the BLAKE3 hash of what is trained: the same in every experiment and under every name.
+fn content_id(experiment: &Experiment, parameters: &Parameters, seed: u64) -> String {
+    // `Parameters` is sorted by name and the keys stand in this order, so the text is canonical.
+    let content = json!({
+        "family": experiment.family,
+        "command": experiment.command,
+        "parameters": parameters,
+        "seed": seed,
+    });
+    blake3::hash(content.to_string().as_bytes()).to_hex()[..16].to_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! The grid's promises: order, names, ids, unions.
+
+use std::{collections::HashSet, path::Path};
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::spec::{Axis, Family, Overrides, RankRule, Schedule, parse};
+
+/// An experiment of the built-in family with this `grid` and `seeds`.
+fn grid_cnn(rest: &str) -> Experiment {
+    let text = format!("experiment: e\ndataset: {{phantom: {{}}}}\nmodel: {{family: grid_cnn}}\n{rest}\n");
+    parse(&text, Path::new("e.yaml"), &Overrides::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn command(rest: &str) -> Experiment {
+    let text = format!("experiment: e\nmodel: {{family: command, run: [x]}}\n{rest}\n");
+    parse(&text, Path::new("e.yaml"), &Overrides::default()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn names(experiment: &Experiment) -> Vec<String> {
+    runs(experiment).map(|run| run.name).collect()
+}
+
+#[test]
+fn the_first_axis_is_outermost() {
+    let experiment = grid_cnn(
+        "train: {epochs: 1}\ngrid: {dense_layers: [0, 1], layer_size: [32, 64], conv_layers: [1, 2]}",
+    );
+    assert_eq!(
+        names(&experiment),
+        [
+            "1-conv-32-nodes-0-dense",
+            "2-conv-32-nodes-0-dense",
+            "1-conv-64-nodes-0-dense",
+            "2-conv-64-nodes-0-dense",
+            "1-conv-32-nodes-1-dense",
+            "2-conv-32-nodes-1-dense",
+            "1-conv-64-nodes-1-dense",
+            "2-conv-64-nodes-1-dense",
+        ]
+    );
+    assert_eq!(axis_names(&experiment), ["dense_layers", "layer_size", "conv_layers"]);
+}
+
+#[test]
+fn other_axes_and_several_seeds_are_in_the_name() {
+    let experiment = grid_cnn(
+        "train: {epochs: 1}\ngrid: {dense_layers: [0], layer_size: [32], conv_layers: [1], \
+         learning_rate: [0.001, 1]}\nseeds: [0, 7]",
+    );
+    assert_eq!(
+        names(&experiment),
+        [
+            "1-conv-32-nodes-0-dense-learning_rate-0.001-seed-0",
+            "1-conv-32-nodes-0-dense-learning_rate-0.001-seed-7",
+            "1-conv-32-nodes-0-dense-learning_rate-1-seed-0",
+            "1-conv-32-nodes-0-dense-learning_rate-1-seed-7",
+        ]
+    );
+}
+
+#[test]
+fn fixed_network_parameters_are_in_the_name() {
+    let text = "experiment: e\ndataset: {phantom: {}}\ntrain: {epochs: 1}\n\
+                model: {family: grid_cnn, conv_layers: 1, layer_size: 2, dense_layers: 3}\n";
+    let experiment = parse(text, Path::new("e.yaml"), &Overrides::default()).expect("a valid spec");
+    assert_eq!(names(&experiment), ["1-conv-2-nodes-3-dense"]);
+    assert_eq!(count(&experiment), 1);
+}
+
+#[test]
+fn command_runs_are_named_by_their_axes() {
+    assert_eq!(names(&command("")), ["run"]);
+    assert_eq!(names(&command("seeds: [1, 2]")), ["run-seed-1", "run-seed-2"]);
+    let experiment = command("grid: {opt: [adam, sgd], lr: [0.1, -1.0e-9], bn: [true]}");
+    assert_eq!(
+        names(&experiment),
+        [
+            "opt-adam-lr-0.1-bn-true",
+            "opt-adam-lr--1e-9-bn-true",
+            "opt-sgd-lr-0.1-bn-true",
+            "opt-sgd-lr--1e-9-bn-true",
+        ]
+    );
+}
+
+#[test]
+fn names_that_would_be_the_same_carry_their_ids() {
+    let experiment = command("grid: {file: [a/b, a_b, a b, c, C, \"\", 1, \"1\"]}");
+    let plan = Plan::new(&experiment);
+    let ids: Vec<String> = plan.iter().map(|run| run.id).collect();
+    let with_id = |name: &str, index: usize| format!("{name}-{}", ids[index]);
+    assert_eq!(
+        names(&experiment),
+        [
+            with_id("file-a_b", 0),
+            with_id("file-a_b", 1),
+            with_id("file-a_b", 2),
+            with_id("file-c", 3),
+            with_id("file-C", 4),
+            "file-empty".to_owned(),
+            with_id("file-1", 6),
+            with_id("file-1", 7),
+        ]
+    );
+}
+
+#[test]
+fn long_names_are_cut_and_stay_unique() {
+    let long = "x".repeat(300);
+    let experiment = command(&format!("grid: {{file: [{long}a, {long}b]}}"));
+    let names = names(&experiment);
+    assert!(names.iter().all(|name| name.len() == 120), "{names:?}");
+    assert_ne!(names[0], names[1]);
+}
+
+#[test]
+fn a_union_drops_what_it_repeats() {
+    let experiment = command("train: {b: 0}\ngrid: [{a: [1, 2]}, {a: [2, 3]}, {a: [3, 4], b: [0, 1]}]");
+    assert_eq!(names(&experiment), ["a-1", "a-2", "a-3", "a-3-b-1", "a-4-b-0", "a-4-b-1"]);
+    assert_eq!(count(&experiment), 6);
+    assert_eq!(nth(&experiment, 5).map(|run| run.index), Some(5));
+    assert_eq!(nth(&experiment, 6), None);
+    assert_eq!(axis_names(&experiment), ["a", "b"]);
+}
+
+#[test]
+fn ids_are_of_what_is_trained() {
+    let id = |experiment: &Experiment| nth(experiment, 0).expect("one run").id;
+    let base = grid_cnn("train: {epochs: 1}\ngrid: {dense_layers: [0], layer_size: [32], conv_layers: [1]}");
+    assert_eq!(id(&base).len(), 16);
+    // Stored in databases: must never change.
+    assert_eq!(id(&base), "e70ea75dc1779fa8");
+    let mut renamed = base.clone();
+    renamed.name = "other".to_owned();
+    renamed.grids[0].axes.reverse();
+    assert_eq!(id(&renamed), id(&base));
+    let mut reseeded = base.clone();
+    reseeded.seeds = vec![1];
+    assert_ne!(id(&reseeded), id(&base));
+    let mut slower = base.clone();
+    slower.fixed.insert("learning_rate".to_owned(), Value::Float(0.1));
+    assert_ne!(id(&slower), id(&base));
+    assert_ne!(id(&command("")), id(&command("train: {a: 1}")));
+}
+
+#[test]
+fn an_axis_without_values_or_seeds_has_no_runs() {
+    let mut experiment = command("grid: {a: [1]}");
+    experiment.grids[0].axes[0].values.clear();
+    assert_eq!((count(&experiment), nth(&experiment, 0)), (0, None));
+    let mut experiment = command("grid: {a: [1]}");
+    experiment.seeds.clear();
+    assert_eq!((count(&experiment), nth(&experiment, 0)), (0, None));
+    assert!(Plan::new(&experiment).is_empty());
+}
+
+#[test]
+fn the_last_of_a_million_runs_is_found_without_the_others() {
+    let axis = |name: &str| Axis { name: name.to_owned(), values: (0..100).map(Value::Int).collect() };
+    let mut experiment = command("");
+    experiment.grids[0].axes = vec![axis("a"), axis("b"), axis("c")];
+    assert_eq!(count(&experiment), 1_000_000);
+    let last = nth(&experiment, 999_999).expect("the last run");
+    assert_eq!(last.name, "a-99-b-99-c-99");
+    assert_eq!(nth(&experiment, 12_345).expect("a run").name, "a-1-b-23-c-45");
+}
+
+fn value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<bool>().prop_map(Value::Bool),
+        (-20_i64..20).prop_map(Value::Int),
+        any::<f64>().prop_filter("finite", |value| value.is_finite()).prop_map(Value::Float),
+        "[ab/._-]{0,3}|[a-c1-]{0,6}".prop_map(Value::Text),
+    ]
+}
+
+fn experiment() -> impl Strategy<Value = Experiment> {
+    let axes = prop::collection::btree_map("[ab](-[ab1]){0,1}", prop::collection::vec(value(), 1..5), 0..4);
+    let grid = axes.prop_map(|axes| Grid {
+        axes: axes
+            .into_iter()
+            .map(|(name, mut values)| {
+                let mut seen = HashSet::new();
+                values.retain(|value| seen.insert(json!(value).to_string()));
+                Axis { name, values }
+            })
+            .collect(),
+    });
+    let seeds = prop::collection::hash_set(0_u64..9, 1..3);
+    (prop::collection::vec(grid, 1..4), seeds).prop_map(|(grids, seeds)| Experiment {
+        name: "e".to_owned(),
+        dataset: None,
+        family: Family::Command,
+        command: vec!["x".to_owned()],
+        fixed: Parameters::from([("a".to_owned(), Value::Int(1))]),
+        grids,
+        seeds: seeds.into_iter().collect(),
+        rank: RankRule { by: crate::spec::Metric::by_tag("a/b"), then: None, top: 10 },
+        schedule: Schedule { devices: "auto".to_owned(), runs_per_device: None },
+    })
+}
+
+proptest! {
+    #[test]
+    fn nth_is_the_iterator_and_every_run_is_there_once(experiment in experiment()) {
+        let listed: Vec<RunSpec> = runs(&experiment).collect();
+        prop_assert_eq!(listed.len() as u128, count(&experiment));
+        let plan = Plan::new(&experiment);
+        let mut names = HashSet::new();
+        let mut ids = HashSet::new();
+        for (index, run) in (0..).zip(&listed) {
+            prop_assert_eq!(run.index, index);
+            let direct = plan.nth(index);
+            prop_assert_eq!(direct.as_ref(), Some(run));
+            prop_assert!(names.insert(run.name.to_ascii_lowercase()), "name {} twice", run.name);
+            prop_assert!(ids.insert(run.id.clone()), "id of {} twice", run.name);
+            prop_assert!(run.name.len() <= 120);
+            prop_assert!(run.name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte)));
+            for (axis, value) in &run.axes {
+                prop_assert_eq!(run.parameters.get(axis), Some(value));
+            }
+        }
+        prop_assert_eq!(plan.nth(plan.len()), None);
+        // Nothing is lost: every point of every grid with every seed is some run's parameters.
+        let trained: HashSet<(String, u64)> =
+            listed.iter().map(|run| (json!(run.parameters).to_string(), run.seed)).collect();
+        for grid in &experiment.grids {
+            let single = Experiment { grids: vec![grid.clone()], ..experiment.clone() };
+            for run in runs(&single) {
+                prop_assert!(trained.contains(&(json!(run.parameters).to_string(), run.seed)));
+            }
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! An experiment back to the form of a spec: `experiment.yaml`, and what changed between two experiments.
+//!
+//! Both go over one document, a JSON value with the keys of the spec, so that the difference speaks the words that the
+//! user would edit. Written by hand and not by the YAML crate's serializer because a spec is to be read: short lists on
+//! one line, as its author wrote them, and because writing it cannot fail.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value as Json, json};
+
+use super::{
+    Experiment, Family, Goal, Grid, Metric, OnError, Source, Value,
+    parameter::{Section, parameter},
+    yaml::{Scalar, core_schema},
+};
+
+/// The spec that gives this experiment, whichever directory it is put into: paths are absolute, defaults written out.
+#[must_use]
+pub fn to_yaml(experiment: &Experiment) -> String {
+    let mut text = String::new();
+    if let Json::Object(document) = document(experiment) {
+        write_mapping(&document, 0, &mut text);
+    }
+    text
+}
+
+/// What differs between two experiments, a line for each key of the spec: `dataset.image_size: 224 -> 64`. `rank` and
+/// `schedule` are not compared: they change no result. Empty where the runs are the same.
+#[must_use]
+pub fn difference(old: &Experiment, new: &Experiment) -> Vec<String> {
+    let flat = |experiment| {
+        let mut document = document(experiment);
+        if let Json::Object(map) = &mut document {
+            map.retain(|key, _| key != "rank" && key != "schedule");
+        }
+        let mut flat = Vec::new();
+        flatten("", &document, &mut flat);
+        flat
+    };
+    let (old_keys, new_keys) = (flat(old), flat(new));
+    let find = |keys: &[(String, String)], wanted: &str| {
+        keys.iter().find(|(key, _)| key == wanted).map(|(_, value)| value.clone())
+    };
+    let nothing = || "(not set)".to_owned();
+    let mut lines = Vec::new();
+    for (key, before) in &old_keys {
+        match find(&new_keys, key) {
+            Some(after) if after == *before => {}
+            after => lines.push(format!("{key}: {before} -> {}", after.unwrap_or_else(nothing))),
+        }
+    }
+    for (key, after) in &new_keys {
+        if find(&old_keys, key).is_none() {
+            lines.push(format!("{key}: {} -> {after}", nothing()));
+        }
+    }
+    if lines.is_empty() {
+        // The same axes in another order number the runs anew.
+        lines.extend(old.grids.iter().zip(&new.grids).filter_map(|(old, new)| {
+            let (old, new) = (axis_names(old), axis_names(new));
+            (old != new).then(|| format!("grid: order of the axes: {old} -> {new}"))
+        }));
+    }
+    lines
+}
+
+fn axis_names(grid: &Grid) -> String {
+    grid.axes.iter().map(|axis| axis.name.as_str()).collect::<Vec<_>>().join(", ")
+}
+
+/// Every leaf with its dotted path; a list of single values is one leaf.
+fn flatten(path: &str, value: &Json, flat: &mut Vec<(String, String)>) {
+    let below = |key: &str| if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+    match value {
+        Json::Object(map) => {
+            for (key, value) in map {
+                flatten(&below(key), value, flat);
+            }
+        }
+        Json::Array(items) if items.iter().any(Json::is_object) => {
+            for (index, item) in items.iter().enumerate() {
+                flatten(&below(&index.to_string()), item, flat);
+            }
+        }
+        leaf => {
+            let mut text = String::new();
+            write_inline(leaf, &mut text);
+            flat.push((path.to_owned(), text));
+        }
+    }
+}
+
+/// The keys of the spec, in the order that a spec is written.
+fn document(experiment: &Experiment) -> Json {
+    let mut model = Map::new();
+    let mut train = Map::new();
+    match experiment.family {
+        Family::GridCnn => model.insert("family".to_owned(), json!("grid_cnn")),
+        Family::Command => {
+            model.insert("family".to_owned(), json!("command"));
+            model.insert("run".to_owned(), json!(experiment.command))
+        }
+    };
+    for (name, value) in &experiment.fixed {
+        match parameter(experiment.family, name).map(|row| row.section) {
+            Some(Section::Model) => model.insert(name.clone(), scalar(value)),
+            Some(Section::Train) | None => train.insert(name.clone(), scalar(value)),
+        };
+    }
+    let grid = match experiment.grids.as_slice() {
+        [grid] => axes(grid),
+        grids => Json::Array(grids.iter().map(axes).collect()),
+    };
+    let mut document = Map::new();
+    document.insert("experiment".to_owned(), json!(experiment.name));
+    if let Some(dataset) = dataset(experiment) {
+        document.insert("dataset".to_owned(), dataset);
+    }
+    document.insert("model".to_owned(), Json::Object(model));
+    if !train.is_empty() {
+        document.insert("train".to_owned(), Json::Object(train));
+    }
+    document.insert("grid".to_owned(), grid);
+    document.insert("seeds".to_owned(), json!(experiment.seeds));
+    let rank = &experiment.rank;
+    document.insert(
+        "rank".to_owned(),
+        json!({"by": metric(&rank.by), "then": rank.then.as_ref().map(metric), "top": rank.top}),
+    );
+    let schedule = &experiment.schedule;
+    let runs_per_device = schedule.runs_per_device.map_or(json!("auto"), |runs| json!(runs));
+    document.insert(
+        "schedule".to_owned(),
+        json!({"devices": schedule.devices, "runs_per_device": runs_per_device}),
+    );
+    Json::Object(document)
+}
+
+fn dataset(experiment: &Experiment) -> Option<Json> {
+    let dataset = experiment.dataset.as_ref()?;
+    let mut map = Map::new();
+    match &dataset.source {
+        Source::Images(path) => map.insert("images".to_owned(), json!(path.to_string_lossy())),
+        Source::Phantom(phantom) => map.insert("phantom".to_owned(), json!(phantom)),
+    };
+    map.insert("classes".to_owned(), json!(dataset.classes));
+    map.insert("image_size".to_owned(), json!(dataset.image_size));
+    if let Some(blur) = &dataset.blur {
+        map.insert("blur".to_owned(), json!(blur));
+    }
+    map.insert("validation_split".to_owned(), json!(dataset.validation_split));
+    map.insert("stratify".to_owned(), json!(dataset.stratify));
+    map.insert("split_seed".to_owned(), json!(dataset.split_seed));
+    if let Some(pattern) = &dataset.group_by {
+        map.insert("group_by".to_owned(), json!(pattern));
+    }
+    let on_error = match dataset.on_error {
+        OnError::Fail => "fail",
+        OnError::Skip => "skip",
+    };
+    map.insert("on_error".to_owned(), json!(on_error));
+    Some(Json::Object(map))
+}
+
+fn axes(grid: &Grid) -> Json {
+    let values = |values: &[Value]| Json::Array(values.iter().map(scalar).collect());
+    Json::Object(grid.axes.iter().map(|axis| (axis.name.clone(), values(&axis.values))).collect())
+}
+
+/// The tag alone where its goal follows from it.
+fn metric(metric: &Metric) -> Json {
+    if Metric::by_tag(&metric.tag).goal == metric.goal {
+        return json!(metric.tag);
+    }
+    let goal = match metric.goal {
+        Goal::Maximize => "maximize",
+        Goal::Minimize => "minimize",
+    };
+    json!({"tag": metric.tag, "goal": goal})
+}
+
+fn scalar(value: &Value) -> Json {
+    match value {
+        Value::Bool(value) => json!(value),
+        Value::Int(value) => json!(value),
+        Value::Float(value) => json!(value),
+        Value::Text(value) => json!(value),
+    }
+}
+
+/// Mappings as blocks, a key a line; everything that holds no mapping on the line of its key.
+fn write_mapping(map: &Map<String, Json>, indent: usize, text: &mut String) {
+    for (key, value) in map {
+        let blanks = " ".repeat(indent);
+        text.push_str(&blanks);
+        write_text(key, text);
+        text.push(':');
+        match value {
+            Json::Object(map) if !map.is_empty() => {
+                text.push('\n');
+                write_mapping(map, indent + 2, text);
+            }
+            Json::Array(items) if items.iter().any(Json::is_object) => {
+                text.push('\n');
+                for item in items {
+                    text.push_str(&blanks);
+                    text.push_str("  - ");
+                    write_inline(item, text);
+                    text.push('\n');
+                }
+            }
+            value => {
+                text.push(' ');
+                write_inline(value, text);
+                text.push('\n');
+            }
+        }
+    }
+}
+
+fn write_inline(value: &Json, text: &mut String) {
+    match value {
+        Json::Null => text.push_str("null"),
+        Json::Bool(_) | Json::Number(_) => text.push_str(&value.to_string()),
+        Json::String(string) => write_text(string, text),
+        Json::Array(items) => {
+            text.push('[');
+            for (index, item) in items.iter().enumerate() {
+                text.push_str(if index > 0 { ", " } else { "" });
+                write_inline(item, text);
+            }
+            text.push(']');
+        }
+        Json::Object(map) => {
+            text.push('{');
+            for (index, (key, value)) in map.iter().enumerate() {
+                text.push_str(if index > 0 { ", " } else { "" });
+                write_text(key, text);
+                text.push_str(": ");
+                write_inline(value, text);
+            }
+            text.push('}');
+        }
+    }
+}
+
+/// Plain where nobody could read it as anything else, else double-quoted with escapes.
+fn write_text(string: &str, text: &mut String) {
+    let plain = string.starts_with(|first: char| first.is_ascii_alphabetic() || "/_.".contains(first))
+        && string.chars().all(|letter| letter.is_ascii_alphanumeric() || "/_.-+".contains(letter))
+        && core_schema(string) == Scalar::Text
+        // Words that YAML 1.1 readers take for booleans.
+        && !matches!(string.to_ascii_lowercase().as_str(), "y" | "n" | "yes" | "no" | "on" | "off");
+    if plain && string != "..." {
+        return text.push_str(string);
+    }
+    text.push('"');
+    for letter in string.chars() {
+        match letter {
+            '"' => text.push_str("\\\""),
+            '\\' => text.push_str("\\\\"),
+            '\n' => text.push_str("\\n"),
+            '\t' => text.push_str("\\t"),
+            ' '..='~' => text.push(letter),
+            _ if letter.is_alphanumeric() => text.push(letter),
+            // Writing to a string cannot fail.
+            _ => drop(write!(text, "\\U{:08X}", u32::from(letter))),
+        }
+    }
+    text.push('"');
+}

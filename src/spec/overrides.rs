@@ -1,0 +1,127 @@
+//! What the command line changes in a spec: `--set`, `--images` and `--devices`, put into the tree before it is
+//! validated, so that they meet the same checks as the file.
+
+use std::path::PathBuf;
+
+use super::{
+    problem::{Place, Problems},
+    yaml::{self, Content, Entry, Node},
+};
+
+/// The flags that change a spec.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Overrides {
+    /// `key.path=value` as `--set` takes it, the value in YAML: `grid.layer_size=[16, 32]`. `null` takes a parameter
+    /// or an axis out. In a list of grids the path names one by its index: `grid.0.layer_size`.
+    pub set: Vec<String>,
+    /// `--images`: the folder of images, relative to the working directory; replaces `images` and `phantom`.
+    pub images: Option<PathBuf>,
+    /// `--devices`: replaces `schedule.devices`.
+    pub devices: Option<String>,
+}
+
+/// Puts the overrides into the tree, in the order `--set`, `--images`, `--devices`.
+pub(super) fn apply(overrides: &Overrides, root: &mut Node, problems: &mut Problems) {
+    for assignment in &overrides.set {
+        set(assignment, root, problems);
+    }
+    if let Some(images) = &overrides.images {
+        let place = Place::Flag(format!("--images {}", images.display()));
+        match images.to_str() {
+            Some(path) => {
+                remove(root, &["dataset", "phantom"]);
+                let value = Node::text(place.clone(), path);
+                insert(root, &["dataset", "images"], value, &place, problems);
+            }
+            None => problems.add(&place, "the path is not UTF-8"),
+        }
+    }
+    if let Some(devices) = &overrides.devices {
+        let place = Place::Flag(format!("--devices {devices}"));
+        insert(root, &["schedule", "devices"], Node::text(place.clone(), devices), &place, problems);
+    }
+}
+
+fn set(assignment: &str, root: &mut Node, problems: &mut Problems) {
+    let place = Place::Flag(format!("--set {assignment}"));
+    let Some((path, value)) = assignment.split_once('=') else {
+        return problems.add(&place, "must be `KEY.PATH=VALUE`, such as `train.epochs=3`");
+    };
+    let path: Vec<&str> = path.trim().split('.').collect();
+    if path.iter().any(|key| key.is_empty()) {
+        return problems.add(&place, "must be `KEY.PATH=VALUE` without empty keys");
+    }
+    let value = if value.trim().is_empty() { "null" } else { value };
+    match yaml::parse(value) {
+        Err(problem) => problems.add(&place, format!("the value is not YAML: {}", problem.message)),
+        Ok(mut value) => {
+            value.relocate(&place);
+            let parameter = path.len() > 1 && ["grid", "model", "train"].contains(&path[0]);
+            if value.is_null() && parameter {
+                remove(root, &path);
+            } else {
+                insert(root, &path, value, &place, problems);
+            }
+        }
+    }
+}
+
+/// The node below `node` at one key or index, made where it is missing.
+fn child<'a>(node: &'a mut Node, key: &str, place: &Place) -> Result<&'a mut Node, String> {
+    if node.is_null() {
+        node.content = Content::Mapping(Vec::new());
+    }
+    match &mut node.content {
+        Content::Mapping(entries) => {
+            let at = match entries.iter().position(|entry| entry.key == key) {
+                Some(at) => at,
+                None => {
+                    let value = Node { place: place.clone(), content: Content::Mapping(Vec::new()) };
+                    entries.push(Entry { key: key.to_owned(), place: place.clone(), value });
+                    entries.len() - 1
+                }
+            };
+            Ok(&mut entries[at].value)
+        }
+        Content::Sequence(items) => {
+            let n_items = items.len();
+            key.parse::<usize>()
+                .ok()
+                .and_then(|index| items.get_mut(index))
+                .ok_or_else(|| format!("`{key}` is no index into a list of {n_items}; write a number from 0"))
+        }
+        Content::Scalar(..) => Err(format!("there is no `{key}` below a single value")),
+    }
+}
+
+/// Puts `value` at `path`, over what is there.
+fn insert(root: &mut Node, path: &[&str], value: Node, place: &Place, problems: &mut Problems) {
+    let mut node = root;
+    for key in path {
+        node = match child(node, key, place) {
+            Ok(child) => child,
+            Err(message) => return problems.add(place, message),
+        };
+    }
+    *node = value;
+}
+
+/// Takes the key at `path` out, if it is there.
+fn remove(root: &mut Node, path: &[&str]) {
+    let Some((last, parents)) = path.split_last() else { return };
+    let mut node = root;
+    for key in parents {
+        let next = match &mut node.content {
+            Content::Mapping(entries) => {
+                entries.iter_mut().find(|entry| entry.key == *key).map(|entry| &mut entry.value)
+            }
+            Content::Sequence(items) => key.parse::<usize>().ok().and_then(|index| items.get_mut(index)),
+            Content::Scalar(..) => None,
+        };
+        let Some(next) = next else { return };
+        node = next;
+    }
+    if let Content::Mapping(entries) = &mut node.content {
+        entries.retain(|entry| entry.key != *last);
+    }
+}

@@ -1,0 +1,199 @@
+//! The `dataset` section: where the images are and what is done to them before training.
+
+use std::path::Path;
+
+use super::section::{Section, int, must_be, path, text};
+use crate::spec::{
+    Blur, Dataset, OnError, Phantom, Source,
+    names::is_class_name,
+    problem::Problems,
+    yaml::{Content, Entry},
+};
+
+/// The keys of the section.
+const KEYS: [&str; 10] = [
+    "images",
+    "phantom",
+    "classes",
+    "image_size",
+    "blur",
+    "validation_split",
+    "stratify",
+    "split_seed",
+    "group_by",
+    "on_error",
+];
+
+/// Largest side of an image, pixels.
+pub(crate) const MAX_IMAGE_SIZE: u32 = 4096;
+/// Most classes: labels are bytes.
+pub(crate) const MAX_CLASSES: usize = 256;
+/// Largest side of a blur kernel, pixels.
+pub(crate) const MAX_KERNEL: u32 = 255;
+/// Most phantoms of one class.
+pub(crate) const MAX_PHANTOMS: u32 = 1_000_000;
+
+/// The paper's side of an image, pixels.
+pub(crate) const DEFAULT_IMAGE_SIZE: u32 = 224;
+/// The paper's part of the images that validates.
+pub(crate) const DEFAULT_SPLIT: f64 = 0.3;
+/// Phantoms of each class.
+pub(crate) const DEFAULT_PHANTOMS: u32 = 300;
+/// Difficulty of the phantoms.
+pub(crate) const DEFAULT_DIFFICULTY: f64 = 0.5;
+
+/// Reads the section.
+pub(super) fn read(entry: &Entry, spec_file: &Path, problems: &mut Problems) -> Option<Dataset> {
+    let before = problems.len();
+    let section = Section::open(&entry.value, "dataset", &entry.place, problems)?;
+    section.only(&KEYS, problems);
+    let classes = classes(&section, problems);
+    let source = source(&section, classes.as_ref().map_or(2, Vec::len), spec_file, problems);
+    let blur = section.given("blur").and_then(|entry| blur(entry, problems));
+    let dataset = Dataset {
+        source: source?,
+        classes: classes?,
+        image_size: section.u32("image_size", 1, MAX_IMAGE_SIZE, problems).unwrap_or(DEFAULT_IMAGE_SIZE),
+        blur,
+        validation_split: section
+            .float("validation_split", "a number over 0 and under 1", problems, |part| {
+                part > 0.0 && part < 1.0
+            })
+            .unwrap_or(DEFAULT_SPLIT),
+        stratify: section.bool("stratify", problems).unwrap_or(true),
+        split_seed: section.seed("split_seed", problems).unwrap_or(0),
+        group_by: group_by(&section, problems),
+        on_error: section
+            .word("on_error", &[("fail", OnError::Fail), ("skip", OnError::Skip)], problems)
+            .unwrap_or(OnError::Fail),
+    };
+    (problems.len() == before).then_some(dataset)
+}
+
+/// The class names; only the phantoms have their own.
+fn classes(section: &Section<'_>, problems: &mut Problems) -> Option<Vec<String>> {
+    let Some(entry) = section.given("classes") else {
+        if section.given("phantom").is_some() {
+            return Some(vec!["normal".to_owned(), "covid".to_owned()]);
+        }
+        section.missing(
+            "classes",
+            "the list of class names in index order, such as [normal, covid]",
+            problems,
+        );
+        return None;
+    };
+    let before = problems.len();
+    let names = section.list("classes", "class name (the name of a folder)", problems, |node| {
+        text(node).filter(|name| is_class_name(name)).map(|name| (name, &node.place))
+    })?;
+    let mut taken = std::collections::HashSet::new();
+    for (name, place) in &names {
+        if !taken.insert(*name) {
+            problems.add(place, format!("`dataset.classes` repeats the class `{name}`"));
+        }
+    }
+    let n_classes = if let Content::Sequence(items) = &entry.value.content { items.len() } else { 0 };
+    if !(2..=MAX_CLASSES).contains(&n_classes) {
+        let message = format!("`dataset.classes` must name 2 to {MAX_CLASSES} classes, not {n_classes}");
+        problems.add(&entry.place, message);
+    }
+    (problems.len() == before).then(|| names.into_iter().map(|(name, _)| name.to_owned()).collect())
+}
+
+fn source(
+    section: &Section<'_>,
+    n_classes: usize,
+    spec_file: &Path,
+    problems: &mut Problems,
+) -> Option<Source> {
+    match (section.given("images"), section.given("phantom")) {
+        (None, None) => {
+            section.missing(
+                "images",
+                "the folder with a folder per class; or give `dataset.phantom`",
+                problems,
+            );
+            None
+        }
+        (Some(_), Some(phantom)) => {
+            problems.add(&phantom.place, "`dataset.phantom` and `dataset.images` exclude each other");
+            None
+        }
+        (Some(_), None) => {
+            let expected = "the path of a folder";
+            section.take("images", expected, problems, |node| path(node, spec_file)).map(Source::Images)
+        }
+        (None, Some(entry)) => phantom(entry, n_classes, problems).map(Source::Phantom),
+    }
+}
+
+fn phantom(entry: &Entry, n_classes: usize, problems: &mut Problems) -> Option<Phantom> {
+    let before = problems.len();
+    let section = Section::open(&entry.value, "dataset.phantom", &entry.place, problems)?;
+    section.only(&["images", "difficulty", "seed"], problems);
+    let expected = format!("whole number from 1 to {MAX_PHANTOMS}");
+    let images = section.list("images", &expected, problems, |node| {
+        int(node, 1, MAX_PHANTOMS.into()).and_then(|count| u32::try_from(count).ok())
+    });
+    if let (Some(images), Some(entry)) = (&images, section.entry("images"))
+        && problems.len() == before
+        && images.len() != n_classes
+    {
+        let n_images = images.len();
+        let message = format!("`dataset.phantom.images` has {n_images} counts for {n_classes} classes");
+        problems.add(&entry.place, message);
+    }
+    let phantom = Phantom {
+        images: images.unwrap_or_else(|| vec![DEFAULT_PHANTOMS; n_classes]),
+        difficulty: section
+            .float("difficulty", "a number from 0 (easy) to 1 (hopeless)", problems, |value| {
+                (0.0..=1.0).contains(&value)
+            })
+            .unwrap_or(DEFAULT_DIFFICULTY),
+        seed: section.seed("seed", problems).unwrap_or(0),
+    };
+    (problems.len() == before).then_some(phantom)
+}
+
+fn blur(entry: &Entry, problems: &mut Problems) -> Option<Blur> {
+    let section = Section::open(&entry.value, "dataset.blur", &entry.place, problems)?;
+    section.only(&["kernel", "sigma"], problems);
+    let expected = format!("an odd whole number from 1 to {MAX_KERNEL}");
+    let kernel = match section.given("kernel") {
+        Some(_) => section.take("kernel", &expected, problems, |node| {
+            let kernel = int(node, 1, MAX_KERNEL.into()).filter(|kernel| kernel % 2 == 1)?;
+            u32::try_from(kernel).ok()
+        }),
+        None => {
+            section.missing("kernel", &expected, problems);
+            None
+        }
+    };
+    let expected = "a number over 0, at most 1000";
+    let sigma = match section.given("sigma") {
+        Some(_) => section.float("sigma", expected, problems, |sigma| sigma > 0.0 && sigma <= 1000.0),
+        None => {
+            section.missing("sigma", expected, problems);
+            None
+        }
+    };
+    Some(Blur { kernel: kernel?, sigma: sigma? })
+}
+
+fn group_by(section: &Section<'_>, problems: &mut Problems) -> Option<String> {
+    let entry = section.given("group_by")?;
+    let Some(pattern) = text(&entry.value).filter(|pattern| !pattern.is_empty()) else {
+        must_be("`dataset.group_by`", "a regular expression", &entry.value, problems);
+        return None;
+    };
+    if let Err(error) = regex::Regex::new(pattern) {
+        // The crate draws the pattern with carets on several lines; its last line says what is wrong.
+        let message = error.to_string();
+        let reason = message.lines().last().unwrap_or_default();
+        let reason = reason.strip_prefix("error: ").unwrap_or(reason);
+        let message = format!("`dataset.group_by`: `{pattern}` is not a regular expression: {reason}");
+        problems.add(&entry.value.place, message);
+    }
+    Some(pattern.to_owned())
+}

@@ -1,0 +1,217 @@
+//! The tree of a spec to a validated [`Experiment`], section by section, adding every mistake to the problems.
+//!
+//! This file reads the top of the spec and what is small: name, seeds, rank, schedule. `dataset`, `parameters` (the
+//! trainer and what is fixed) and `grid` (what is swept, and how that fits the rest) have files of their own.
+
+pub(super) mod dataset;
+mod grid;
+mod parameters;
+mod section;
+
+use std::path::Path;
+
+pub use grid::MAX_RUNS;
+use section::{Section, int, must_be, text};
+
+use super::{
+    Experiment, Family, Goal, Metric, RankRule, Schedule, names,
+    problem::{Problems, hint},
+    yaml::{Content, Node},
+};
+use crate::event::tags;
+
+/// The keys of a spec, in the order they are written.
+pub(super) const KEYS: [&str; 8] =
+    ["experiment", "dataset", "model", "train", "grid", "seeds", "rank", "schedule"];
+
+/// Longest leaderboard head that a spec may ask for.
+pub(super) const MAX_TOP: u32 = 1000;
+/// Most runs at once on one device that a spec may ask for.
+pub(super) const MAX_RUNS_PER_DEVICE: u32 = 1024;
+
+/// Reads the whole spec. `None` where something is missing; then there is a problem that says so.
+pub(super) fn experiment(root: &Node, spec_file: &Path, problems: &mut Problems) -> Option<Experiment> {
+    let top = Section::open(root, "", &root.place, problems)?;
+    top.only(&KEYS, problems);
+    let name = name(&top, problems);
+    let trainer = parameters::trainer(&top, spec_file, problems);
+    let family = trainer.as_ref().map(|trainer| trainer.family);
+    let dataset = match (top.given("dataset"), family) {
+        (Some(entry), _) => dataset::read(entry, spec_file, problems).map(Some),
+        (None, Some(Family::Command) | None) => Some(None),
+        (None, Some(Family::GridCnn)) => {
+            top.missing("dataset", "a mapping with `images` or `phantom`", problems);
+            None
+        }
+    };
+    let seeds = seeds(&top, problems);
+    let swept = trainer.and_then(|trainer| grid::read(&top, trainer, seeds.len(), spec_file, problems));
+    let rank = rank(&top, family, problems);
+    let schedule = schedule(&top, problems);
+    let swept = swept?;
+    Some(Experiment {
+        name: name?,
+        dataset: dataset?,
+        family: family?,
+        command: swept.command,
+        fixed: swept.fixed,
+        grids: swept.grids,
+        seeds,
+        rank: rank?,
+        schedule: schedule?,
+    })
+}
+
+fn name(top: &Section<'_>, problems: &mut Problems) -> Option<String> {
+    let Some(entry) = top.given("experiment") else {
+        top.missing("experiment", "the name of the experiment", problems);
+        return None;
+    };
+    let Some(name) = text(&entry.value) else {
+        must_be("`experiment`", "text", &entry.value, problems);
+        return None;
+    };
+    match names::check_experiment_name(name) {
+        Ok(()) => Some(name.to_owned()),
+        Err(error) => {
+            problems.add(&entry.value.place, error.to_string());
+            None
+        }
+    }
+}
+
+fn seeds(top: &Section<'_>, problems: &mut Problems) -> Vec<u64> {
+    let expected = format!("whole number from 0 to {}", i64::MAX);
+    let Some(nodes) = top.list("seeds", &expected, problems, |node| {
+        let seed = int(node, 0, i64::MAX).and_then(|seed| u64::try_from(seed).ok())?;
+        Some((seed, &node.place))
+    }) else {
+        return vec![0];
+    };
+    if let Some(entry) = top.entry("seeds").filter(|entry| is_empty_list(&entry.value)) {
+        problems.add(&entry.place, "`seeds` is empty; give at least one, or leave the key out for `[0]`");
+    }
+    let mut taken = std::collections::HashSet::new();
+    for (seed, place) in &nodes {
+        if !taken.insert(*seed) {
+            problems.add(place, format!("`seeds` repeats the seed `{seed}`"));
+        }
+    }
+    nodes.into_iter().map(|(seed, _)| seed).collect()
+}
+
+fn is_empty_list(node: &Node) -> bool {
+    matches!(&node.content, Content::Sequence(items) if items.is_empty())
+}
+
+/// The scalars that the built-in trainers write, by full tag.
+pub(super) fn known_tags() -> Vec<&'static str> {
+    let mut known = vec![
+        tags::VALIDATION_ACCURACY,
+        tags::VALIDATION_LOSS,
+        tags::TRAIN_ACCURACY,
+        tags::TRAIN_LOSS,
+        tags::LEARNING_RATE,
+        tags::BATCH_LOSS,
+        tags::IMAGES_PER_SECOND,
+    ];
+    known.extend(tags::VALIDATION_METRICS);
+    known
+}
+
+fn rank(top: &Section<'_>, family: Option<Family>, problems: &mut Problems) -> Option<RankRule> {
+    let section = match top.given("rank") {
+        Some(entry) => Section::open(&entry.value, "rank", &entry.place, problems)?,
+        None => Section::absent("rank", &top.place),
+    };
+    section.only(&["by", "then", "top"], problems);
+    let top_n = match section.entry("top") {
+        Some(_) => section.u32("top", 1, MAX_TOP, problems),
+        None => Some(10),
+    };
+    let by = match section.entry("by") {
+        Some(_) => metric(&section, "by", family, problems),
+        None => Some(Metric::by_tag(tags::VALIDATION_ACCURACY)),
+    };
+    let then = match section.entry("then") {
+        Some(entry) if entry.value.is_null() => Some(None),
+        Some(_) => metric(&section, "then", family, problems).map(Some),
+        None => Some(Some(Metric::by_tag(match by.as_ref().map(|by| by.tag.as_str()) {
+            Some(tags::VALIDATION_LOSS) => tags::VALIDATION_ACCURACY,
+            _ => tags::VALIDATION_LOSS,
+        }))),
+    };
+    let (by, then) = (by?, then?);
+    if let Some(then) = then.as_ref().filter(|then| then.tag == by.tag)
+        && let Some(entry) = section.entry("then")
+    {
+        let message = format!("`rank.then` is the metric of `rank.by`, `{}`: it breaks no tie", then.tag);
+        problems.add(&entry.place, message);
+    }
+    Some(RankRule { by, then, top: top_n? })
+}
+
+/// A tag, or a mapping of `tag` and `goal`.
+fn metric(
+    section: &Section<'_>,
+    key: &str,
+    family: Option<Family>,
+    problems: &mut Problems,
+) -> Option<Metric> {
+    let entry = section.entry(key)?;
+    let (tag_node, goal) = match &entry.value.content {
+        Content::Mapping(_) => {
+            let metric = Section::open(&entry.value, &section.path(key), &entry.place, problems)?;
+            metric.only(&["tag", "goal"], problems);
+            let Some(tag) = metric.given("tag") else {
+                metric.missing("tag", "sub-run and tag, such as `validation/epoch_accuracy`", problems);
+                return None;
+            };
+            let goals = [("maximize", Goal::Maximize), ("minimize", Goal::Minimize)];
+            let goal = match metric.entry("goal") {
+                Some(_) => Some(metric.word("goal", &goals, problems)?),
+                None => None,
+            };
+            (&tag.value, goal)
+        }
+        _ => (&entry.value, None),
+    };
+    let path = format!("`{}`", section.path(key));
+    let Some(tag) = text(tag_node).filter(|tag| is_tag(tag)) else {
+        must_be(&path, "a tag such as `validation/epoch_accuracy`", tag_node, problems);
+        return None;
+    };
+    // A run that never logs the metric cannot rank, which would show only after everything is trained.
+    let known = known_tags();
+    if family == Some(Family::GridCnn) && !known.contains(&tag) {
+        let hint = hint(tag, &known);
+        problems.add(&tag_node.place, format!("{path}: `grid_cnn` does not log `{tag}`{hint}"));
+        return None;
+    }
+    let metric = Metric::by_tag(tag);
+    Some(Metric { goal: goal.unwrap_or(metric.goal), ..metric })
+}
+
+/// Not empty, no control characters, no blanks at the ends.
+fn is_tag(tag: &str) -> bool {
+    !tag.is_empty() && tag.trim() == tag && !tag.chars().any(char::is_control)
+}
+
+fn schedule(top: &Section<'_>, problems: &mut Problems) -> Option<Schedule> {
+    let mut schedule = Schedule { devices: "auto".to_owned(), runs_per_device: None };
+    let Some(entry) = top.given("schedule") else { return Some(schedule) };
+    let section = Section::open(&entry.value, "schedule", &entry.place, problems)?;
+    section.only(&["devices", "runs_per_device"], problems);
+    let expected = "`auto`, `cpu`, `cpu:N`, `cuda` or `cuda:N,N`";
+    let devices = section.take("devices", expected, problems, |node| text(node).filter(|text| is_tag(text)));
+    if let Some(devices) = devices {
+        schedule.devices = devices.to_owned();
+    }
+    let expected = format!("`auto` or a whole number from 1 to {MAX_RUNS_PER_DEVICE}");
+    let runs = section.take("runs_per_device", &expected, problems, |node| match text(node) {
+        Some("auto") => Some(None),
+        _ => int(node, 1, MAX_RUNS_PER_DEVICE.into()).and_then(|runs| u32::try_from(runs).ok()).map(Some),
+    });
+    schedule.runs_per_device = runs.flatten();
+    Some(schedule)
+}

@@ -1,0 +1,309 @@
+//! The JSON Schema of a spec (draft 2020-12), for editors: completion, descriptions and red lines while typing.
+//!
+//! Parameters come from the table that validation uses. What a schema cannot say (cross references, repeated values of
+//! mixed types, the number of runs) is left to the validation.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::{
+    Family,
+    parameter::{Default, Kind, Parameter, Section, parameters},
+    read::{
+        MAX_RUNS_PER_DEVICE, MAX_TOP,
+        dataset::{
+            DEFAULT_DIFFICULTY, DEFAULT_IMAGE_SIZE, DEFAULT_SPLIT, MAX_CLASSES, MAX_IMAGE_SIZE, MAX_KERNEL,
+            MAX_PHANTOMS,
+        },
+        known_tags,
+    },
+};
+
+/// The schema of a spec file.
+#[must_use]
+pub fn schema() -> Json {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Gridboard experiment",
+        "description": "A grid of training runs: every combination of the axes, once with each seed.",
+        "type": "object",
+        "required": ["experiment", "model"],
+        "additionalProperties": false,
+        "properties": {
+            "experiment": {
+                "description": "Name of the experiment: its directory below runs/ and its view in the database.",
+                "type": "string",
+                "pattern": "^[A-Za-z][A-Za-z0-9_-]{0,63}$"
+            },
+            "dataset": dataset(),
+            "model": {
+                "description": "The trainer and the model parameters that are fixed.",
+                "type": "object",
+                "required": ["family"],
+                "properties": {
+                    "family": {
+                        "description": "grid_cnn: the built-in family of small CNNs. command: any program that writes event files.",
+                        "enum": ["grid_cnn", "command"]
+                    }
+                }
+            },
+            "train": {
+                "description": "The training parameters that are fixed.",
+                "type": ["object", "null"]
+            },
+            "grid": {
+                "description": "Axes and their values; the first axis varies slowest. A list of grids is a union.",
+                "type": ["object", "array", "null"]
+            },
+            "seeds": {
+                "description": "Each grid point is trained once with each seed.",
+                "type": "array",
+                "items": {"type": "integer", "minimum": 0, "maximum": i64::MAX},
+                "minItems": 1,
+                "uniqueItems": true,
+                "default": [0]
+            },
+            "rank": rank(),
+            "schedule": schedule()
+        },
+        "if": {"properties": {"model": {"properties": {"family": {"const": "command"}}}}},
+        "then": command(),
+        "else": built_in(Family::GridCnn)
+    })
+}
+
+fn dataset() -> Json {
+    json!({
+        "description": "The images and what is done to them before training.",
+        "type": ["object", "null"],
+        "additionalProperties": false,
+        "oneOf": [{"required": ["images", "classes"]}, {"required": ["phantom"]}],
+        "properties": {
+            "images": {
+                "description": "A folder with a folder of JPEG or PNG files per class; relative to the spec file.",
+                "type": "string",
+                "minLength": 1
+            },
+            "phantom": {
+                "description": "The built-in synthetic chest phantoms, instead of images.",
+                "type": "object",
+                "additionalProperties": false,
+                "properties": {
+                    "images": {
+                        "description": "Phantoms per class, in the order of the classes.",
+                        "type": "array",
+                        "items": {"type": "integer", "minimum": 1, "maximum": MAX_PHANTOMS}
+                    },
+                    "difficulty": {
+                        "description": "0 is easy, 1 is hopeless.",
+                        "type": "number",
+                        "minimum": 0,
+                        "maximum": 1,
+                        "default": DEFAULT_DIFFICULTY
+                    },
+                    "seed": seed("Seed of the generator.")
+                }
+            },
+            "classes": {
+                "description": "Folder names in index order; the last of two is the positive class.",
+                "type": "array",
+                "items": {"type": "string", "minLength": 1, "maxLength": 100, "pattern": "^[^/\\\\]*$"},
+                "minItems": 2,
+                "maxItems": MAX_CLASSES,
+                "uniqueItems": true
+            },
+            "image_size": {
+                "description": "Side of the square images, pixels.",
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MAX_IMAGE_SIZE,
+                "default": DEFAULT_IMAGE_SIZE
+            },
+            "blur": {
+                "description": "Gaussian blur after the resize.",
+                "type": ["object", "null"],
+                "additionalProperties": false,
+                "required": ["kernel", "sigma"],
+                "properties": {
+                    "kernel": {
+                        "description": "Side of the kernel, pixels; odd.",
+                        "type": "integer",
+                        "minimum": 1,
+                        "maximum": MAX_KERNEL,
+                        "not": {"multipleOf": 2}
+                    },
+                    "sigma": {
+                        "description": "Standard deviation, pixels.",
+                        "type": "number",
+                        "exclusiveMinimum": 0,
+                        "maximum": 1000
+                    }
+                }
+            },
+            "validation_split": {
+                "description": "Part of the images that validates.",
+                "type": "number",
+                "exclusiveMinimum": 0,
+                "exclusiveMaximum": 1,
+                "default": DEFAULT_SPLIT
+            },
+            "stratify": {
+                "description": "Same part of each class in training and validation; false is Keras' last part of a shuffled list.",
+                "type": "boolean",
+                "default": true
+            },
+            "split_seed": seed("Seed of the split; the same split serves every run."),
+            "group_by": {
+                "description": "Regular expression on the file name; files with the same first group (or whole match) stay on one side of the split.",
+                "type": ["string", "null"],
+                "minLength": 1
+            },
+            "on_error": {
+                "description": "What an unreadable image does: fail the preparation, or be left out and counted.",
+                "enum": ["fail", "skip"],
+                "default": "fail"
+            }
+        }
+    })
+}
+
+fn seed(description: &str) -> Json {
+    json!({"description": description, "type": "integer", "minimum": 0, "maximum": i64::MAX, "default": 0})
+}
+
+fn rank() -> Json {
+    let metric = |description: &str| {
+        json!({
+            "description": description,
+            "anyOf": [
+                {"type": "string", "minLength": 1, "examples": known_tags()},
+                {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "required": ["tag"],
+                    "properties": {
+                        "tag": {"description": "Sub-run, slash, tag.", "type": "string", "minLength": 1},
+                        "goal": {"description": "What is better.", "enum": ["maximize", "minimize"]}
+                    }
+                },
+                {"type": "null"}
+            ]
+        })
+    };
+    json!({
+        "description": "The order of the leaderboard, by values at the last epoch.",
+        "type": ["object", "null"],
+        "additionalProperties": false,
+        "properties": {
+            "by": metric("The metric that ranks."),
+            "then": metric("The metric that breaks ties; null for none."),
+            "top": {
+                "description": "Length of the head of the leaderboard.",
+                "type": "integer",
+                "minimum": 1,
+                "maximum": MAX_TOP,
+                "default": 10
+            }
+        }
+    })
+}
+
+fn schedule() -> Json {
+    json!({
+        "description": "Where runs are placed and how many at once.",
+        "type": ["object", "null"],
+        "additionalProperties": false,
+        "properties": {
+            "devices": {
+                "description": "auto, cpu, cpu:N (N slots), cuda, or cuda:0,2 (these devices).",
+                "type": "string",
+                "default": "auto"
+            },
+            "runs_per_device": {
+                "description": "Runs at once on one CUDA device.",
+                "anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MAX_RUNS_PER_DEVICE}],
+                "default": "auto"
+            }
+        }
+    })
+}
+
+/// One grid, or a list of them.
+fn grids(axes: &Json) -> Json {
+    json!({"properties": {"grid": {"anyOf": [
+        {"type": "null"},
+        axes,
+        {"type": "array", "items": axes, "minItems": 1}
+    ]}}})
+}
+
+/// What a `command` trainer adds: any parameter, any axis.
+fn command() -> Json {
+    let name = "^[A-Za-z_][A-Za-z0-9_-]{0,63}$";
+    let scalar = json!({"type": ["number", "boolean", "string"]});
+    let values = json!({"type": "array", "items": scalar, "minItems": 1, "uniqueItems": true});
+    let axes = json!({"type": "object", "propertyNames": {"pattern": name}, "additionalProperties": values});
+    let mut schema = grids(&axes);
+    schema["properties"]["model"] = json!({
+        "required": ["run"],
+        "additionalProperties": scalar,
+        "properties": {
+            "family": true,
+            "run": {
+                "description": "Program and arguments; {axis}, {seed}, {run} and {run_dir} are filled in.",
+                "type": "array",
+                "items": {"type": ["string", "number", "boolean"]},
+                "minItems": 1
+            }
+        }
+    });
+    schema["properties"]["train"] =
+        json!({"propertyNames": {"pattern": name}, "additionalProperties": scalar});
+    schema
+}
+
+/// What a built-in family adds: the parameters of its table.
+fn built_in(family: Family) -> Json {
+    let axes: Map<String, Json> = parameters(family)
+        .iter()
+        .map(|row| {
+            let values = json!({
+                "description": row.doc, "type": "array", "items": kind(row), "minItems": 1, "uniqueItems": true
+            });
+            (row.name.to_owned(), values)
+        })
+        .collect();
+    let mut schema = grids(&json!({"type": "object", "additionalProperties": false, "properties": axes}));
+    schema["required"] = json!(["dataset"]);
+    let mut model = fixed(family, Section::Model);
+    model.insert("family".to_owned(), json!(true));
+    schema["properties"]["model"] = json!({"additionalProperties": false, "properties": model});
+    let train = fixed(family, Section::Train);
+    schema["properties"]["train"] = json!({"additionalProperties": false, "properties": train});
+    schema
+}
+
+/// The parameters of one section.
+fn fixed(family: Family, section: Section) -> Map<String, Json> {
+    let rows = parameters(family).iter().filter(|row| row.section == section);
+    rows.map(|row| {
+        let mut schema = kind(row);
+        schema["description"] = json!(row.doc);
+        match &row.default {
+            Default::Value(value) => schema["default"] = json!(value),
+            Default::Absent => schema["type"] = json!([schema["type"], "null"]),
+            Default::Required => {}
+        }
+        (row.name.to_owned(), schema)
+    })
+    .collect()
+}
+
+/// The values of one parameter.
+fn kind(row: &Parameter) -> Json {
+    match row.kind {
+        Kind::Int { min, max } => json!({"type": "integer", "minimum": min, "maximum": max}),
+        Kind::Float { above, max } => json!({"type": "number", "exclusiveMinimum": above, "maximum": max}),
+        Kind::Bool => json!({"type": "boolean"}),
+        Kind::Path => json!({"type": "string", "minLength": 1}),
+    }
+}

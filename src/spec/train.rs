@@ -1,0 +1,82 @@
+//! The `train` parameters of the built-in families, typed: what the training loop and the cost model read.
+
+use std::path::PathBuf;
+
+use super::{
+    Family, Parameters,
+    parameter::{ParameterError, View},
+};
+
+/// How a run of a built-in family is trained.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Train {
+    /// Passes over the training images, at least 1.
+    pub epochs: u32,
+    /// Images of one step, at least 1; a last smaller batch is kept.
+    pub batch_size: u32,
+    /// Step size of Adam, over 0.
+    pub learning_rate: f64,
+    /// Whether the training images are put in a new order every epoch.
+    pub shuffle: bool,
+    /// A safetensors file to start from instead of random weights.
+    pub initial_weights: Option<PathBuf>,
+}
+
+impl Train {
+    /// Reads the parameters of a run.
+    ///
+    /// # Errors
+    /// A parameter is missing, of the wrong type or out of range; a spec that was validated never gives one.
+    pub fn from_parameters(parameters: &Parameters) -> Result<Self, ParameterError> {
+        let view = View { family: Family::GridCnn, parameters };
+        Ok(Self {
+            epochs: view.int("epochs")?,
+            batch_size: view.int("batch_size")?,
+            learning_rate: view.float("learning_rate")?,
+            shuffle: view.bool("shuffle")?,
+            initial_weights: view.path("initial_weights")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Value;
+
+    #[test]
+    fn reads_values_and_defaults() {
+        let mut parameters = Parameters::from([("epochs".to_owned(), Value::Int(5))]);
+        let mut expected =
+            Train { epochs: 5, batch_size: 32, learning_rate: 0.001, shuffle: true, initial_weights: None };
+        assert_eq!(Train::from_parameters(&parameters), Ok(expected.clone()));
+        parameters.insert("shuffle".to_owned(), Value::Bool(false));
+        parameters.insert("learning_rate".to_owned(), Value::Int(1));
+        parameters.insert("initial_weights".to_owned(), Value::Text("/w.safetensors".to_owned()));
+        expected.shuffle = false;
+        expected.learning_rate = 1.0;
+        expected.initial_weights = Some("/w.safetensors".into());
+        assert_eq!(Train::from_parameters(&parameters), Ok(expected));
+    }
+
+    #[test]
+    fn says_what_is_wrong_with_an_edited_value() {
+        let error = |name: &str, value| {
+            let mut parameters = Parameters::from([("epochs".to_owned(), Value::Int(5))]);
+            parameters.insert(name.to_owned(), value);
+            Train::from_parameters(&parameters).expect_err("the value is bad").to_string()
+        };
+        assert_eq!(
+            error("batch_size", Value::Int(0)),
+            "parameter `batch_size` must be a whole number from 1 to 1000000, not `0`"
+        );
+        assert_eq!(
+            error("learning_rate", Value::Float(-0.5)),
+            "parameter `learning_rate` must be a number over 0, at most 1000, not `-0.5`"
+        );
+        assert_eq!(
+            Train::from_parameters(&Parameters::new()).expect_err("empty").to_string(),
+            "parameter `epochs` is missing"
+        );
+    }
+}
