@@ -1,0 +1,252 @@
+//! Replays a drawing onto plotters' SVG and bitmap backends.
+//!
+//! Called by the figure functions; knows nothing of what is drawn. The bitmap is painted at twice the resolution of
+//! the PNG and averaged down, which smooths the edges that plotters leaves rough.
+
+use image::{
+    ExtendedColorType, ImageEncoder,
+    codecs::png::{CompressionType, FilterType, PngEncoder},
+};
+use plotters::{
+    backend::{BitMapBackend, DrawingBackend, SVGBackend},
+    style::{
+        Color, FontTransform, ShapeStyle, TextStyle,
+        text_anchor::{HPos, Pos, VPos},
+    },
+};
+
+use super::{
+    Figure, FigureError,
+    colour::{Colour, PAPER},
+    drawing::{Anchor, Drawing, Label, Mark},
+    text,
+};
+
+/// Device pixels of print output per logical pixel.
+const PRINT_SCALE: u32 = 2;
+/// Painted pixels per PNG pixel, along each side.
+const OVERSAMPLING: u32 = 2;
+/// Device pixels of the SVG's view box per logical pixel: plotters' coordinates are whole numbers.
+const SVG_SCALE: u32 = 8;
+/// No figure has a longer side, in logical pixels.
+const LONGEST_SIDE: u32 = 8_000;
+/// Painted pixels above which a figure is painted without oversampling, to bound memory.
+const LARGE: u64 = 60_000_000;
+
+/// Where a backend puts the baseline of a text that is anchored at its top.
+#[derive(Clone, Copy)]
+struct TextMetrics {
+    /// What the backend calls the size, per em.
+    size: f64,
+    /// From the anchor down to the baseline, per em.
+    baseline: f64,
+}
+
+/// plotters-svg divides the size by 1.24 to get the em, and moves a top-anchored text down by `0.76em`.
+const SVG_TEXT: TextMetrics = TextMetrics { size: 1.24, baseline: 0.76 };
+/// ab_glyph's size is the height of the font, and plotters puts the baseline half of that below the top.
+const BITMAP_TEXT: TextMetrics =
+    TextMetrics { size: text::HEIGHT_PER_EM, baseline: text::HEIGHT_PER_EM / 2.0 };
+
+/// Both forms of a drawing, the PNG at print resolution.
+pub(super) fn figure(drawing: &Drawing) -> Result<Figure, FigureError> {
+    let (width, height) = (drawing.width, drawing.height);
+    Ok(Figure { width, height, svg: svg(drawing)?, png: png(drawing, PRINT_SCALE)? })
+}
+
+/// The SVG document.
+fn svg(drawing: &Drawing) -> Result<String, FigureError> {
+    check_size(drawing)?;
+    let (width, height) = (drawing.width * SVG_SCALE, drawing.height * SVG_SCALE);
+    let mut document = String::new();
+    let mut backend = SVGBackend::with_string(&mut document, (width, height));
+    paint(drawing, &mut backend, f64::from(SVG_SCALE), SVG_TEXT)
+        .and_then(|()| backend.present().map_err(|error| error.to_string()))
+        .map_err(|message| FigureError::Backend { backend: "SVG", message })?;
+    drop(backend);
+    // The view box keeps the fine coordinates; the stated size is the logical one.
+    Ok(document.replacen(
+        &format!("width=\"{width}\" height=\"{height}\""),
+        &format!("width=\"{}\" height=\"{}\"", drawing.width, drawing.height),
+        1,
+    ))
+}
+
+/// The PNG file, `scale` pixels per logical pixel.
+pub(super) fn png(drawing: &Drawing, scale: u32) -> Result<Vec<u8>, FigureError> {
+    check_size(drawing)?;
+    let (width, height) = (drawing.width * scale, drawing.height * scale);
+    let area = u64::from(width) * u64::from(height);
+    let factor = if area * u64::from(OVERSAMPLING * OVERSAMPLING) > LARGE { 1 } else { OVERSAMPLING };
+    let size = (width * factor, height * factor);
+    let mut pixels = vec![0; size.0 as usize * size.1 as usize * 3];
+    let failed = |message: String| FigureError::Backend { backend: "PNG", message };
+    {
+        let mut backend = BitMapBackend::with_buffer(&mut pixels, size);
+        paint(drawing, &mut backend, f64::from(scale * factor), BITMAP_TEXT)
+            .and_then(|()| backend.present().map_err(|error| error.to_string()))
+            .map_err(failed)?;
+    }
+    if factor == 2 {
+        pixels = halve(&pixels, size.0 as usize);
+    }
+    let mut file = Vec::new();
+    PngEncoder::new_with_quality(&mut file, CompressionType::Fast, FilterType::Up)
+        .write_image(&pixels, width, height, ExtendedColorType::Rgb8)
+        .map_err(|error| failed(error.to_string()))?;
+    Ok(file)
+}
+
+fn check_size(drawing: &Drawing) -> Result<(), FigureError> {
+    let (width, height) = (drawing.width, drawing.height);
+    if width > LONGEST_SIDE || height > LONGEST_SIDE {
+        return Err(FigureError::TooLarge { width, height });
+    }
+    Ok(())
+}
+
+/// Averages 2 x 2 blocks of an RGB image whose sides are even.
+fn halve(pixels: &[u8], width: usize) -> Vec<u8> {
+    let stride = width * 3;
+    let mut half = Vec::with_capacity(pixels.len() / 4);
+    for rows in pixels.chunks_exact(2 * stride) {
+        let (upper, lower) = rows.split_at(stride);
+        for (a, b) in upper.chunks_exact(6).zip(lower.chunks_exact(6)) {
+            for channel in 0..3 {
+                let sum = u16::from(a[channel])
+                    + u16::from(a[channel + 3])
+                    + u16::from(b[channel])
+                    + u16::from(b[channel + 3]);
+                half.push(((sum + 2) / 4) as u8);
+            }
+        }
+    }
+    half
+}
+
+/// Paints every mark. The message of a failure is the backend's.
+fn paint<B: DrawingBackend>(
+    drawing: &Drawing,
+    backend: &mut B,
+    scale: f64,
+    metrics: TextMetrics,
+) -> Result<(), String> {
+    let at = |x: f64, y: f64| ((x * scale).round() as i32, (y * scale).round() as i32);
+    let fill = |colour: Colour| ShapeStyle { color: colour.to_rgba(), filled: true, stroke_width: 0 };
+    let page = at(f64::from(drawing.width), f64::from(drawing.height));
+    backend.draw_rect((0, 0), page, &fill(PAPER), true).map_err(|error| error.to_string())?;
+    for mark in &drawing.marks {
+        match mark {
+            Mark::Rect { x, y, width, height, colour } => {
+                backend.draw_rect(at(*x, *y), at(x + width, y + height), &fill(*colour), true)
+            }
+            Mark::Path { points, colour, stroke } => {
+                let mut points: Vec<_> = points.iter().map(|&(x, y)| at(x, y)).collect();
+                points.dedup();
+                let stroke_width = (stroke * scale).round().max(1.0) as u32;
+                let style = ShapeStyle { color: colour.to_rgba(), filled: false, stroke_width };
+                if points.len() < 2 { Ok(()) } else { backend.draw_path(points, &style) }
+            }
+            Mark::Disc { x, y, radius, colour } => {
+                let radius = (radius * scale).round().max(1.0) as u32;
+                backend.draw_circle(at(*x, *y), radius, &fill(*colour), true)
+            }
+            Mark::Text(label) => {
+                let down = metrics.baseline * label.size;
+                let (x, y) =
+                    if label.upwards { (label.x - down, label.y) } else { (label.x, label.y - down) };
+                let style = text_style(label, metrics.size * label.size * scale);
+                backend.draw_text(&label.text, &style, at(x, y))
+            }
+        }
+        .map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
+fn text_style(label: &Label, size: f64) -> TextStyle<'_> {
+    let along = match label.anchor {
+        Anchor::Start => HPos::Left,
+        Anchor::Middle => HPos::Center,
+        Anchor::End => HPos::Right,
+    };
+    let turn = if label.upwards { FontTransform::Rotate270 } else { FontTransform::None };
+    TextStyle::from(text::font(size)).color(&label.colour).transform(turn).pos(Pos::new(along, VPos::Top))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::figure::colour::{INK, VALIDATION};
+
+    fn sample() -> Drawing {
+        let mut drawing = Drawing::new(120.0, 80.0);
+        drawing.rect(10.0, 10.0, 40.0, 20.0, VALIDATION);
+        drawing.path(vec![(10.0, 70.0), (60.0, 40.0), (110.0, 70.0)], INK, 1.5);
+        drawing.disc(60.0, 40.0, 3.0, INK);
+        drawing.text("a < b & \u{1b}c", (60.0, 60.0), 10.0, Anchor::Middle, INK);
+        drawing.text_upwards("up", (100.0, 40.0), 10.0, Anchor::Middle, INK);
+        drawing
+    }
+
+    fn decode(png: &[u8]) -> image::RgbImage {
+        image::load_from_memory(png).unwrap().to_rgb8()
+    }
+
+    /// Rows and columns that hold ink, in a rectangle of the picture.
+    fn ink_bounds(picture: &image::RgbImage) -> (u32, u32, u32, u32) {
+        let dark = |pixel: &image::Rgb<u8>| pixel.0[0] < 128;
+        let points: Vec<_> =
+            picture.enumerate_pixels().filter(|(_, _, p)| dark(p)).map(|(x, y, _)| (x, y)).collect();
+        let xs = points.iter().map(|p| p.0);
+        let ys = points.iter().map(|p| p.1);
+        (xs.clone().min().unwrap(), ys.clone().min().unwrap(), xs.max().unwrap(), ys.max().unwrap())
+    }
+
+    #[test]
+    fn the_same_drawing_gives_the_same_bytes_and_twice_the_size() {
+        let one = figure(&sample()).unwrap();
+        assert_eq!(one, figure(&sample()).unwrap());
+        assert_eq!(decode(&one.png).dimensions(), (240, 160));
+        assert!(
+            one.svg.starts_with("<svg width=\"120\" height=\"80\" viewBox=\"0 0 960 640\""),
+            "{}",
+            one.svg
+        );
+        assert!(one.svg.contains("a &lt; b &amp;  c"), "{}", one.svg);
+    }
+
+    #[test]
+    fn rectangles_land_where_they_were_put() {
+        let picture = decode(&png(&sample(), 2).unwrap());
+        assert_eq!(picture.get_pixel(21, 21).0, [33, 113, 181]);
+        assert_eq!(picture.get_pixel(18, 21).0, [255, 255, 255]);
+        assert_eq!(picture.get_pixel(98, 58).0, [33, 113, 181]);
+    }
+
+    #[test]
+    fn text_is_centred_in_both_directions_and_inside_its_bounds() {
+        for upwards in [false, true] {
+            let mut drawing = Drawing::new(100.0, 100.0);
+            if upwards {
+                drawing.text_upwards("HEH", (50.0, 50.0), 20.0, Anchor::Middle, INK);
+            } else {
+                drawing.text("HEH", (50.0, 50.0), 20.0, Anchor::Middle, INK);
+            }
+            let (left, top, right, bottom) = ink_bounds(&decode(&png(&drawing, 4).unwrap()));
+            // plotters leaves out the left bearing of every glyph, a tenth of an em at most.
+            assert!((f64::from(left + right) / 2.0 - 200.0).abs() < 9.0, "{left} {right}");
+            assert!((f64::from(top + bottom) / 2.0 - 200.0).abs() < 9.0, "{top} {bottom}");
+            let Mark::Text(label) = &drawing.marks[0] else { panic!("a text") };
+            let bounds = label.bounds();
+            assert!(f64::from(left) >= bounds.0 * 4.0 - 9.0 && f64::from(right) <= bounds.2 * 4.0 + 9.0);
+            assert!(f64::from(top) >= bounds.1 * 4.0 - 9.0 && f64::from(bottom) <= bounds.3 * 4.0 + 9.0);
+        }
+    }
+
+    #[test]
+    fn a_page_larger_than_any_reader_takes_is_refused() {
+        let error = figure(&Drawing::new(20_000.0, 10.0)).unwrap_err();
+        assert_eq!(error.to_string(), "a figure of 20000 x 10 pixels is too large");
+    }
+}
