@@ -1,1 +1,24 @@
-//! tfevents
+//! TensorBoard event files: what a trainer writes, what the follower reads, what TensorBoard shows.
+//!
+//! `record` frames messages with checksums, `message` is the wire schema, `writer` and `hparams` make event files, and
+//! `reader` takes the scalars out of them over `wire` and `scalars`. The trainer and the sweep write; `follow` reads.
+//! Which file lies where, and which tags a run has, is theirs to say.
+//!
+//! The format is TensorFlow's (`tensorflow/core/util/event.proto`, `core/lib/io/record_writer.cc`). What TensorBoard's
+//! loaders make of it was read from their sources and tried with version 2.21; comments name it where it decides.
+
+pub mod hparams;
+pub mod message;
+mod reader;
+mod record;
+mod scalars;
+mod wire;
+mod writer;
+
+pub use reader::EventReader;
+pub use record::{Corruption, RecordError, RecordReader};
+pub use scalars::{ScalarRef, ScalarTags};
+pub use writer::{EventWriter, WriteError};
+
+#[cfg(test)]
+mod tests;

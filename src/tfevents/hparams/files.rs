@@ -1,0 +1,243 @@
+//! The files that hold HParams records alone: one for an experiment, one for each run.
+//!
+//! Used by the sweep. Every file's bytes follow from the arguments, times included. So what is on disk already can be
+//! compared with what should be there: equal bytes are left alone, a file that lacks only its end is extended, and
+//! anything else is replaced whole. Extending matters: a running TensorBoard keeps the file open, and would not look at one
+//! that takes its place.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    process,
+};
+
+use super::{HParamInfo, MetricInfo, Status, experiment, session_end, session_start};
+use crate::{
+    spec::Value,
+    tfevents::{
+        WriteError,
+        message::Summary,
+        writer::{EventWriter, file_name},
+    },
+};
+
+/// Last part of the name of an experiment record's file.
+const EXPERIMENT: &str = "experiment";
+/// Last part of the name of a session's file.
+const SESSION: &str = "session";
+
+/// Writes the experiment record into `dir`, the logdir, in place of an earlier one of Gridboard's.
+///
+/// Made again with the same arguments, it is left as it is; so pass the experiment's creation as `time`, in seconds since
+/// 1970. Returns the file.
+///
+/// # Errors
+/// [`WriteError`] naming the directory or file.
+pub fn write_experiment_record(
+    dir: &Path,
+    infos: &[HParamInfo],
+    metrics: &[MetricInfo],
+    name: &str,
+    description: &str,
+    time: f64,
+) -> Result<PathBuf, WriteError> {
+    let path = dir.join(file_name(time, EXPERIMENT));
+    let records = [(time, experiment(infos, metrics, name, description, time))];
+    let bytes = encode(&path, time, records.into())?;
+    replace(dir, &path, EXPERIMENT, &bytes)?;
+    Ok(path)
+}
+
+/// Writes a run's session into `dir`, the run directory, in place of the session of an earlier attempt.
+///
+/// Called at an attempt's start without `end`, and with it, and otherwise the same arguments, when the run has reached a
+/// terminal state. Times are in seconds since 1970. Returns the file.
+///
+/// Not synced: after a power cut a session may be missing, which TensorBoard shows as an unknown status, and writing it
+/// again repairs it.
+///
+/// # Errors
+/// [`WriteError`] naming the directory or file.
+pub fn write_session(
+    dir: &Path,
+    hparams: &[(String, Value)],
+    group_name: &str,
+    start: f64,
+    end: Option<(Status, f64)>,
+) -> Result<PathBuf, WriteError> {
+    let path = dir.join(file_name(start, SESSION));
+    let mut records = vec![(start, session_start(hparams, group_name, start))];
+    records.extend(end.map(|(status, time)| (time, session_end(status, time))));
+    let bytes = encode(&path, start, records)?;
+    replace(dir, &path, SESSION, &bytes)?;
+    Ok(path)
+}
+
+/// A whole event file.
+fn encode(path: &Path, time: f64, records: Vec<(f64, Summary)>) -> Result<Vec<u8>, WriteError> {
+    let mut bytes = Vec::new();
+    let mut writer = EventWriter::new(&mut bytes, path, time)?;
+    for (wall_time, summary) in records {
+        writer.raw(0, wall_time, summary)?;
+    }
+    writer.finish()?;
+    Ok(bytes)
+}
+
+/// Brings `path` to hold `bytes`, and removes the other files of its kind in `dir`.
+fn replace(dir: &Path, path: &Path, kind: &str, bytes: &[u8]) -> Result<(), WriteError> {
+    let create = |source| WriteError::Create { path: dir.to_owned(), source };
+    let write = |source| WriteError::Write { path: path.to_owned(), source };
+    fs::create_dir_all(dir).map_err(create)?;
+    let present = match fs::read(path) {
+        Ok(present) => present,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(write(error)),
+    };
+    match bytes.strip_prefix(&present[..]) {
+        Some([]) => {}
+        Some(rest) if !present.is_empty() => {
+            // One write: a reader sees the record whole, or a torn tail that the next call completes.
+            OpenOptions::new()
+                .append(true)
+                .open(path)
+                .and_then(|mut file| file.write_all(rest))
+                .map_err(write)?;
+        }
+        _ => {
+            // Neither TensorBoard nor the follower takes the temporary file for an event file.
+            let part = dir.join(format!(".{kind}.{}.part", process::id()));
+            let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, path));
+            if let Err(error) = written {
+                drop(fs::remove_file(&part));
+                return Err(write(error));
+            }
+        }
+    }
+    remove_others(dir, path, kind)
+}
+
+/// Removes the files of this kind that were made at another time or on another machine.
+fn remove_others(dir: &Path, path: &Path, kind: &str) -> Result<(), WriteError> {
+    let failed = |path: &Path, source| WriteError::Write { path: path.to_owned(), source };
+    for entry in fs::read_dir(dir).map_err(|source| failed(dir, source))? {
+        let entry = entry.map_err(|source| failed(dir, source))?;
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let ours = name.starts_with("events.out.tfevents.")
+            && name.rsplit_once('.').is_some_and(|(_, last)| last == kind);
+        if ours && entry.path() != path {
+            match fs::remove_file(entry.path()) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed(&entry.path(), error));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+    use crate::tfevents::RecordReader;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(dir)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn records(path: &Path) -> usize {
+        let bytes = fs::read(path).unwrap();
+        let mut reader = RecordReader::new(&bytes[..], 0);
+        let mut count = 0;
+        while reader.next_record().unwrap().is_some() {
+            count += 1;
+        }
+        assert_eq!(reader.offset(), bytes.len() as u64);
+        count
+    }
+
+    fn hparams() -> Vec<(String, Value)> {
+        vec![("layer_size".to_owned(), Value::Int(32)), ("adam".to_owned(), Value::Bool(true))]
+    }
+
+    #[test]
+    fn a_session_is_extended_by_its_end_and_replaced_by_the_next_attempt() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("run");
+        let first = write_session(&run, &hparams(), "", 100.5, None).unwrap();
+        assert!(first.file_name().unwrap().to_str().unwrap().starts_with("events.out.tfevents.0000000100."));
+        assert_eq!(records(&first), 2);
+        let inode = fs::metadata(&first).unwrap().ino();
+        write_session(&run, &hparams(), "", 100.5, None).unwrap();
+        let ended = write_session(&run, &hparams(), "", 100.5, Some((Status::Failure, 101.0))).unwrap();
+        assert_eq!((&ended, records(&ended)), (&first, 3));
+        assert_eq!(fs::metadata(&first).unwrap().ino(), inode, "the file a live TensorBoard has open grows");
+
+        let second = write_session(&run, &hparams(), "", 200.0, None).unwrap();
+        assert_eq!(records(&second), 2);
+        assert_eq!(names(&run), [second.file_name().unwrap().to_str().unwrap()]);
+    }
+
+    #[test]
+    fn an_attempt_within_the_same_second_replaces_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let end = Some((Status::Failure, 100.3));
+        let first = write_session(dir.path(), &hparams(), "", 100.1, end).unwrap();
+        let second = write_session(dir.path(), &hparams(), "", 100.6, None).unwrap();
+        assert_eq!((&first, records(&second)), (&second, 2));
+        assert_eq!(names(dir.path()).len(), 1);
+    }
+
+    #[test]
+    fn a_torn_session_is_completed() {
+        let dir = tempfile::tempdir().unwrap();
+        let end = Some((Status::Success, 2.0));
+        let path = write_session(dir.path(), &hparams(), "", 1.0, end).unwrap();
+        let whole = fs::read(&path).unwrap();
+        for cut in [0, 1, 30, whole.len() - 1] {
+            fs::write(&path, &whole[..cut]).unwrap();
+            write_session(dir.path(), &hparams(), "", 1.0, end).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), whole, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn an_experiment_record_is_written_once_and_leaves_other_files_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let session = write_session(dir.path(), &[], "", 1.0, None).unwrap();
+        let text = EventWriter::create_at(dir.path(), 1.0).unwrap().path().to_owned();
+        let infos = [HParamInfo::new("layer_size", &[Value::Int(32), Value::Int(64)])];
+        let write = |infos: &[HParamInfo], time| {
+            write_experiment_record(dir.path(), infos, &[], "tab3", "", time).unwrap()
+        };
+        let record = write(&infos, 7.0);
+        let inode = fs::metadata(&record).unwrap().ino();
+        assert_eq!(write(&infos, 7.0), record);
+        assert_eq!(fs::metadata(&record).unwrap().ino(), inode);
+        write(&[], 7.0);
+        let moved = write(&infos, 8.0);
+        assert!(!record.exists());
+        assert_eq!(records(&moved), 2);
+        assert!(session.exists() && text.exists());
+        assert_eq!(names(dir.path()).len(), 3);
+    }
+
+    #[test]
+    fn an_error_names_the_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = write_session(&file.join("run"), &[], "", 1.0, None).unwrap_err();
+        assert!(error.to_string().contains(file.to_str().unwrap()), "{error}");
+    }
+}
