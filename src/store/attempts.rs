@@ -3,6 +3,8 @@
 //! A run is pending or failed, then running under an attempt, then completed, failed, or pending again after an
 //! interrupt. Whether an attempt's process is alive is for the caller to know.
 
+use std::{fmt, str::FromStr};
+
 use sqlx::{FromRow, SqliteConnection};
 
 use crate::run::{Failure, RunState};
@@ -30,13 +32,56 @@ pub struct NewAttempt<'a> {
     pub time: f64,
 }
 
+/// The state of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AttemptState {
+    /// Alive, as far as the orchestrator said.
+    Running,
+    /// Ended with results.
+    Completed,
+    /// Ended without.
+    Failed,
+    /// Stopped by the user, or lost with its orchestrator; its run is owed again.
+    Interrupted,
+}
+
+impl AttemptState {
+    /// The word for the database and the tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+impl fmt::Display for AttemptState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for AttemptState {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        [Self::Running, Self::Completed, Self::Failed, Self::Interrupted]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .ok_or_else(|| format!("the attempt state `{word}`"))
+    }
+}
+
 /// An attempt in the database.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AttemptRecord {
     /// Counts from 1.
     pub attempt: u32,
-    /// `running`, `completed`, `failed` or `interrupted`.
-    pub state: String,
+    /// Its state.
+    pub state: AttemptState,
     /// Process id.
     pub pid: u32,
     /// Label of the slot.
@@ -96,7 +141,7 @@ impl AttemptRow {
         };
         Ok(AttemptRecord {
             attempt: narrow("attempt", self.attempt)?,
-            state: self.state,
+            state: word(&self.state)?,
             pid: narrow("process id", self.pid)?,
             slot: self.slot,
             device: self.device,
@@ -175,12 +220,11 @@ impl Store {
     ) -> Result<(), StoreError> {
         let action = "note the end of an attempt";
         let end = match (state, failure) {
-            (RunState::Completed, None) => "completed",
-            (RunState::Failed, Some(_)) => "failed",
-            (RunState::Pending, None) => "interrupted",
+            (RunState::Completed, None) => AttemptState::Completed,
+            (RunState::Failed, Some(_)) => AttemptState::Failed,
+            (RunState::Pending, None) => AttemptState::Interrupted,
             (state, failure) => {
-                let (state, failure) = (state.to_string(), failure.is_some());
-                return Err(StoreError::ContradictoryEnd { attempt, state, failure });
+                return Err(StoreError::ContradictoryEnd { attempt, state, failure: failure.is_some() });
             }
         };
         let mut transaction = self.begin(Commit::Synced).await?;
@@ -202,7 +246,7 @@ impl Store {
         )
         .bind(run)
         .bind(attempt)
-        .bind(end)
+        .bind(end.as_str())
         .bind(now)
         .bind(failure.map(|failure| failure.kind.as_str()))
         .bind(failure.map(|failure| failure.reason.as_str()))
@@ -274,7 +318,7 @@ impl Store {
 async fn standing(
     connection: &mut SqliteConnection,
     run: RunKey,
-) -> Result<(String, String, u32), StoreError> {
+) -> Result<(String, RunState, u32), StoreError> {
     let found: Option<(String, String, i64)> =
         sqlx::query_as("SELECT name, state, attempts FROM _run WHERE id = ?1")
             .bind(run)
@@ -282,5 +326,5 @@ async fn standing(
             .await
             .map_err(sqlite("read the ledger"))?;
     let (name, state, attempts) = found.ok_or(StoreError::NoSuchRun { key: run.0 })?;
-    Ok((name, state, narrow("attempt", attempts)?))
+    Ok((name, word(&state)?, narrow("attempt", attempts)?))
 }

@@ -3,7 +3,12 @@
 //! sqlx prints the cause of an error in its message and names it as `source` as well. Here SQLite's message is taken
 //! out once and put into the text, so that nothing is printed twice.
 
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::run::RunState;
 
 /// An error of the store.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +125,7 @@ pub enum StoreError {
         /// The attempt that was to be started.
         attempt: u32,
         /// The run's state.
-        state: String,
+        state: RunState,
         /// Number of the run's last attempt.
         attempts: u32,
     },
@@ -132,7 +137,7 @@ pub enum StoreError {
         /// The attempt that was to be ended.
         attempt: u32,
         /// The run's state.
-        state: String,
+        state: RunState,
         /// Number of the run's last attempt.
         attempts: u32,
     },
@@ -142,7 +147,7 @@ pub enum StoreError {
         /// The attempt.
         attempt: u32,
         /// The state given.
-        state: String,
+        state: RunState,
         /// Whether a failure was given.
         failure: bool,
     },
@@ -217,14 +222,20 @@ impl StoreError {
         }
     }
 
+    /// The same error, naming the file where SQLite says that it is no database.
+    pub(super) fn at(self, path: &Path) -> Self {
+        // SQLITE_NOTADB
+        if self.is_sqlite(26) { Self::NotADatabase { path: path.to_owned() } } else { self }
+    }
+
     /// Whether SQLite's primary result code is `code`.
-    pub(crate) fn is_sqlite(&self, code: u32) -> bool {
+    pub(super) fn is_sqlite(&self, code: u32) -> bool {
         matches!(self, Self::Sqlite { code: Some(found), .. } if found & 0xff == code)
     }
 }
 
 /// Turns an error of sqlx into one of the store; `action` reads after "cannot".
-pub(crate) fn sqlite(action: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
+pub(super) fn sqlite(action: &'static str) -> impl Fn(sqlx::Error) -> StoreError {
     move |error| {
         let (message, code) = match &error {
             sqlx::Error::Database(database) => {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::{Connection, FromRow, SqliteConnection};
 
 use crate::{
     rank::{Candidate, Entry, Leaderboard, Row, rank},
@@ -20,7 +20,7 @@ use super::{
 
 const ACTION: &str = "read the leaderboard";
 
-/// Runs of an experiment with what the order needs: metric, its step and tie breaker.
+/// A run that has ended, with what the order needs and the rank it has.
 #[derive(FromRow)]
 struct RankedRow {
     id: i64,
@@ -47,7 +47,9 @@ impl Store {
     pub async fn leaderboard(&mut self, experiment: ExperimentKey) -> Result<Leaderboard, StoreError> {
         let record = self.experiment_by_key(experiment).await?;
         let rule = record.spec.rank.clone();
-        let connection = &mut self.connection;
+        // One transaction, so that all columns are of one moment.
+        let mut snapshot = self.connection.begin().await.map_err(sqlite(ACTION))?;
+        let connection = &mut *snapshot;
         let mut standard = Vec::with_capacity(STANDARD.len());
         for (_, tag) in STANDARD {
             standard.push(latest(connection, experiment, tag).await?);
@@ -63,7 +65,7 @@ impl Store {
              WHERE r.experiment_id = ?1 ORDER BY r.position, r.id",
         )
         .bind(experiment)
-        .fetch_all(connection)
+        .fetch_all(&mut *connection)
         .await
         .map_err(sqlite(ACTION))?;
         let mut entries = Vec::with_capacity(runs.len());

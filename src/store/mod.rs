@@ -26,7 +26,7 @@
 //! | *the experiment's name* | a ranked run | rank, run, *a column per axis*, seed, state, train_accuracy, train_loss, validation_accuracy, validation_loss, *the rule's metrics if they are others* |
 //!
 //! Times are seconds since 1970, memory is in bytes, `directory` and `predictions` are relative to the runs directory,
-//! `parameters` and `spec` are JSON. Values are the f32 of the event file widened to f64. A value is NULL in `history`
+//! `parameters` and `spec` are JSON. Values are the f32 of the event file widened to f64 (of a zero, SQLite drops the sign). A value is NULL in `history`
 //! where the point is NaN; in the leaderboards it is NULL where the metric is NaN or was never written, and `reason`
 //! tells which. The view of an experiment leaves unranked runs out, because SQLite sorts NULL first: `select * from tab3
 //! order by rank limit 10` is the top ten. An axis that shares its name with another column gets the suffix `_axis`.
@@ -56,7 +56,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteSynchronous},
 };
 
-pub use attempts::{AttemptRecord, NewAttempt, Orphan};
+pub use attempts::{AttemptRecord, AttemptState, NewAttempt, Orphan};
 pub use error::StoreError;
 pub use experiments::{ExperimentKey, ExperimentRecord};
 pub use ledger::{RunKey, RunRecord};
@@ -109,7 +109,7 @@ impl Store {
             .pragma("cache_size", "-32768")
             // A long reader makes the log grow; it shrinks to 64 MiB again at the next checkpoint.
             .pragma("journal_size_limit", "67108864");
-        let mut connection = options.connect().await.map_err(sqlite("open the runs database"))?;
+        let mut connection = connect(&options, &path).await?;
         schema::recognise(&mut connection, &path).await?;
         write_ahead(&mut connection).await?;
         let migrated = schema::migrate(&mut connection, &path).await?;
@@ -135,7 +135,7 @@ impl Store {
             return Err(StoreError::NoDatabase { directory: runs_dir.to_owned() });
         }
         let options = options(&path).read_only(true).pragma("query_only", "ON");
-        let mut connection = options.connect().await.map_err(sqlite("open the runs database"))?;
+        let mut connection = connect(&options, &path).await?;
         schema::check(&mut connection, &path).await?;
         Ok(Self {
             connection,
@@ -180,7 +180,17 @@ impl Store {
 }
 
 fn options(path: &Path) -> SqliteConnectOptions {
-    SqliteConnectOptions::new().filename(path).busy_timeout(BUSY_TIMEOUT).disable_statement_logging()
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        // Rows cross from the connection's thread; a small buffer makes the two take turns.
+        .row_buffer_size(1024)
+        .disable_statement_logging()
+}
+
+async fn connect(options: &SqliteConnectOptions, path: &Path) -> Result<SqliteConnection, StoreError> {
+    // The first look into the file may come with the settings of the connection already.
+    options.connect().await.map_err(sqlite("open the runs database")).map_err(|error| error.at(path))
 }
 
 /// Puts the database into WAL mode, which it keeps.

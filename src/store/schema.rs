@@ -80,11 +80,7 @@ async fn inspect(connection: &mut SqliteConnection, path: &Path) -> Result<Found
     .fetch_one(connection)
     .await
     .map_err(sqlite("read the runs database"))
-    .map_err(|error| match error {
-        // SQLITE_NOTADB
-        error if error.is_sqlite(26) => StoreError::NotADatabase { path: path.to_owned() },
-        error => error,
-    })?;
+    .map_err(|error| error.at(path))?;
     match (application, version, objects) {
         (APPLICATION_ID, version, 1..) => Ok(Found::Version(version)),
         (_, 0, 0) => Ok(Found::Nothing),

@@ -24,7 +24,8 @@ CREATE TABLE _run (
     state         TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'running', 'completed', 'failed')),
     attempts      INTEGER NOT NULL DEFAULT 0, -- number of the last attempt
     predictions   TEXT,                       -- relative to the runs directory
-    UNIQUE (experiment_id, name),
+    -- By name first, because users ask for a run by its name alone.
+    UNIQUE (name, experiment_id),
     UNIQUE (experiment_id, content_id),
     CHECK (attempts > 0 OR state = 'pending')
 );
@@ -157,12 +158,15 @@ FROM _attempt a
 JOIN _run r ON r.id = a.run_id
 JOIN _experiment e ON e.id = r.experiment_id;
 
+-- _latest has one row per curve, so the curves are chosen before any point is read: CROSS JOIN is SQLite's word for "in
+-- this order".
 CREATE VIEW history AS
 SELECT e.name AS experiment, r.name AS run, t.name AS tag, s.step, s.value, s.wall_time
-FROM _scalar s
-JOIN _run r ON r.id = s.run_id
-JOIN _experiment e ON e.id = r.experiment_id
-JOIN _tag t ON t.id = s.tag_id;
+FROM _experiment e
+JOIN _run r ON r.experiment_id = e.id
+JOIN _latest l ON l.run_id = r.id
+JOIN _tag t ON t.id = l.tag_id
+CROSS JOIN _scalar s ON s.run_id = l.run_id AND s.tag_id = l.tag_id;
 
 CREATE VIEW class_metrics AS
 SELECT e.name AS experiment, r.name AS run, c.class_index, c.class, c.support, c.precision, c.recall, c.f1

@@ -100,8 +100,8 @@ async fn the_states_of_a_run_follow_one_another() {
     assert_eq!((record.state, record.attempts, record.peak_memory), (RunState::Completed, 3, Some(5)));
     assert_eq!((record.seconds(), record.failure), (Some(8.0), None));
     let attempts = bench.store.attempts(run).await.unwrap();
-    let states: Vec<&str> = attempts.iter().map(|attempt| attempt.state.as_str()).collect();
-    assert_eq!(states, ["interrupted", "failed", "completed"]);
+    let states: Vec<AttemptState> = attempts.iter().map(|attempt| attempt.state).collect();
+    assert_eq!(states, [AttemptState::Interrupted, AttemptState::Failed, AttemptState::Completed]);
     assert_eq!(attempts[1].failure, Some(failure()));
     let error = bench.start(RunKey(999), 1).await.unwrap_err();
     assert!(matches!(error, StoreError::NoSuchRun { key: 999 }), "{error}");
@@ -177,8 +177,8 @@ async fn orphans_of_a_dead_orchestrator_are_owed_again() {
     let states: Vec<_> = store.runs(Some(key)).await.unwrap().iter().map(|run| run.state).collect();
     assert_eq!(states, [RunState::Completed, RunState::Pending, RunState::Pending, RunState::Pending]);
     let attempts = store.attempts(keys[3]).await.unwrap();
-    assert_eq!((attempts[1].state.as_str(), attempts[1].finished), ("interrupted", None));
-    assert_eq!(attempts[0].state, "failed");
+    assert_eq!((attempts[1].state, attempts[1].finished), (AttemptState::Interrupted, None));
+    assert_eq!(attempts[0].state, AttemptState::Failed);
     assert_eq!(store.runs(Some(other)).await.unwrap()[0].state, RunState::Running);
     store.start_attempt(keys[3], new_attempt(3)).await.unwrap();
 }

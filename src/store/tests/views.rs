@@ -100,21 +100,27 @@ async fn curves_and_last_values_are_searched_not_scanned() {
     let mut bench = Bench::new().await;
     let (_, keys) = bench.sweep(&small("tab3")).await;
     bench.complete(keys[0], 0.5, 0.5).await;
+    let history = |filter: &str| format!("select * from history {filter}");
+    let loss = tags::VALIDATION_LOSS;
     let plans = [
-        format!(
-            "select * from history where experiment = 'tab3' and run = 'x' and tag = '{}'",
-            tags::VALIDATION_LOSS
-        ),
-        "select * from history where experiment = 'tab3' and run = 'x'".to_owned(),
-        "select * from history where run = 'x'".to_owned(),
+        history(&format!("where experiment = 'tab3' and run = 'x' and tag = '{loss}'")),
+        history("where experiment = 'tab3' and run = 'x' order by step"),
+        history("where run = 'x'"),
+        history(&format!("where tag = '{loss}'")),
+        history("where experiment = 'tab3'"),
+        "select run, max(step) from history group by run".to_owned(),
         "select * from leaderboard where experiment = 'tab3'".to_owned(),
         "select * from tab3 order by rank limit 10".to_owned(),
     ];
     for query in plans {
         let plan = bench.sql(&format!("explain query plan {query}")).await;
         let steps: Vec<String> = plan.rows.iter().map(|row| row[3].to_string()).collect();
-        let scans = |table: &str| steps.iter().any(|step| step.starts_with(&format!("SCAN {table}")));
-        assert!(!scans("s") && !scans("_latest"), "{query}: {steps:#?}");
+        let points: Vec<&String> =
+            steps.iter().filter(|step| step.split(' ').nth(1).is_some_and(|table| table == "s")).collect();
+        let curve = "SEARCH s USING PRIMARY KEY (run_id=? AND tag_id=?)";
+        assert!(points.iter().all(|step| *step == curve), "{query}: {steps:#?}");
+        assert_eq!(points.len(), usize::from(query.contains("history")), "{query}: {steps:#?}");
+        assert!(!steps.iter().any(|step| step.starts_with("SCAN _latest")), "{query}: {steps:#?}");
     }
 }
 
