@@ -1,1 +1,44 @@
-//! launch
+//! Starting, signalling and reaping attempts: one process each, on this machine.
+//!
+//! The sweep makes a [`LaunchPlan`] for every start that the scheduler asks for, gives it to the [`LocalLauncher`], and
+//! awaits the ends. The launcher sees to the child's environment (devices, threads, `GRIDBOARD_*`), its log and its
+//! process group, and says how an attempt ended and why. It reads no metrics and writes no ledger, and what the trainer
+//! does is not its business. Cluster engines get their place beside [`LocalLauncher`].
+//!
+//! # No orphans
+//!
+//! Every attempt leads a process group of its own, so that a Ctrl-C in the terminal reaches Gridboard alone and a stop
+//! reaches all that the attempt has started. When the leader has exited, what is left of its group is killed, before
+//! the leader is reaped: until then its process id, and so that of the group, cannot be given to anybody else. The same
+//! holds for every signal that is sent.
+//!
+//! If Gridboard itself dies, the built-in worker notices: its standard input is a pipe that nobody writes to, and its
+//! end of file means that the parent is gone. A command is promised nothing on its standard input, which is empty, and
+//! runs on. Linux could signal it (`PR_SET_PDEATHSIG`), but only from code between fork and exec, which is unsafe and
+//! gives up the quick `posix_spawn`; that price is not paid for every run to cover the case that Gridboard is killed.
+
+mod end;
+mod local;
+mod log;
+mod outcome;
+mod plan;
+mod reap;
+mod substitute;
+mod worker;
+
+#[cfg(test)]
+mod tests;
+
+pub use end::{AttemptEnd, Ending};
+pub use local::{LaunchError, LocalLauncher};
+pub use log::LOG_FILE;
+pub use outcome::{OUTCOME_FILE, OutcomeError, read_outcome, write_outcome};
+pub use plan::{LaunchPlan, PlanError, Stdin};
+pub use substitute::SubstituteError;
+pub use worker::{FindWorkerError, find_worker};
+
+/// Peak resident memory of a live process, bytes. `None` once it has ended, or where there is no `/proc`.
+#[must_use]
+pub fn peak_memory(pid: u32) -> Option<u64> {
+    crate::device::kernel::peak_memory(pid)
+}

@@ -1,0 +1,371 @@
+//! How an attempt ended: from its exit status, its own word in `outcome.json`, and the end of its log.
+//!
+//! Pure. The trainer's own word comes first: it is written last, so that whatever happens behind it (a library that
+//! crashes in its exit handlers) takes nothing away.
+
+use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus};
+
+use nix::sys::signal::Signal;
+
+use super::outcome::OutcomeError;
+use crate::{
+    run::{Failure, FailureKind, Outcome, RunState},
+    schedule::Ended,
+};
+
+/// An attempt that has ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttemptEnd {
+    /// Index of the run in the grid.
+    pub run: u64,
+    /// From 1.
+    pub attempt: u32,
+    /// How.
+    pub ending: Ending,
+    /// Peak resident memory, bytes: the trainer's word, or the kernel's where that can be told from Gridboard's own.
+    pub peak_memory: Option<u64>,
+    /// Whether the trainer left an `outcome.json` of this attempt. Where not, the sweep writes one.
+    pub has_outcome: bool,
+}
+
+/// The ways in which an attempt ends.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Ending {
+    /// The trainer says so, or the process ended with status 0.
+    Completed,
+    /// For this reason.
+    Failed(Failure),
+    /// It was stopped by Gridboard before it was done.
+    Interrupted,
+}
+
+impl AttemptEnd {
+    /// For the scheduler.
+    #[must_use]
+    pub fn ended(&self) -> Ended {
+        match self.ending {
+            Ending::Completed => Ended::Completed,
+            Ending::Failed(_) => Ended::Failed,
+            Ending::Interrupted => Ended::Interrupted,
+        }
+    }
+
+    /// The run's new state in the ledger.
+    #[must_use]
+    pub fn state(&self) -> RunState {
+        match self.ending {
+            Ending::Completed => RunState::Completed,
+            Ending::Failed(_) => RunState::Failed,
+            Ending::Interrupted => RunState::Pending,
+        }
+    }
+
+    /// What `outcome.json` should say, `finished` in seconds since 1970. `None` for an interrupted attempt: its run has
+    /// no outcome yet.
+    #[must_use]
+    pub fn outcome(&self, finished: f64) -> Option<Outcome> {
+        let failure = match &self.ending {
+            Ending::Completed => None,
+            Ending::Failed(failure) => Some(failure.clone()),
+            Ending::Interrupted => return None,
+        };
+        let (attempt, state, peak_memory) = (self.attempt, self.state(), self.peak_memory);
+        Some(Outcome { attempt, state, failure, finished, peak_memory })
+    }
+}
+
+/// What is known of an ended attempt.
+pub(super) struct Evidence<Tail> {
+    /// `None` if somebody else has taken the status.
+    pub(super) status: Option<ExitStatus>,
+    /// What `outcome.json` says, if it is of this attempt.
+    pub(super) outcome: Result<Option<Outcome>, OutcomeError>,
+    /// Whether Gridboard has sent the attempt a signal.
+    pub(super) stopped: bool,
+    /// Whether the kernel's out-of-memory killer has struck since the last end that it explains.
+    pub(super) oom_kill: bool,
+    /// Reads the end of the log; asked for only where it is needed.
+    pub(super) tail: Tail,
+}
+
+impl<Tail: FnOnce() -> String> Evidence<Tail> {
+    /// The verdict.
+    pub(super) fn ending(self) -> Ending {
+        let word = match self.outcome {
+            Ok(Some(Outcome { state: RunState::Completed, .. })) => return Ending::Completed,
+            Ok(Some(Outcome { state: RunState::Failed, failure: Some(mut failure), .. })) => {
+                if failure.log_tail.is_empty() {
+                    failure.log_tail = (self.tail)();
+                }
+                return Ending::Failed(failure);
+            }
+            Ok(Some(outcome)) => {
+                Some(format!("the trainer's outcome is `{}`, without a reason", outcome.state))
+            }
+            Ok(None) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        if self.stopped {
+            return Ending::Interrupted;
+        }
+        let success = self.status.is_some_and(|status| status.success());
+        if success && word.is_none() {
+            return Ending::Completed;
+        }
+        let log_tail = (self.tail)();
+        let (kind, reason) = match (self.status, word) {
+            (Some(status), Some(word)) if status.success() => (FailureKind::Trainer, word),
+            (Some(status), _) => reason(status, self.oom_kill, &log_tail),
+            (None, _) => (FailureKind::Exit, "ended with a status that is not known".to_owned()),
+        };
+        Ending::Failed(Failure { kind, reason, log_tail })
+    }
+}
+
+/// Kind and reason of an end that is no success.
+fn reason(status: ExitStatus, oom_kill: bool, log_tail: &str) -> (FailureKind, String) {
+    if let Some(line) = log_tail.lines().rev().find(|line| tells_out_of_memory(line)) {
+        return (FailureKind::OutOfMemory, format!("ran out of memory: {}", shortened(line)));
+    }
+    let with = |what: String, line: Option<&str>| match line {
+        Some(line) => format!("{what}: {}", shortened(line)),
+        None => what,
+    };
+    match (status.code(), status.signal()) {
+        (_, Some(signal)) if signal == Signal::SIGKILL as i32 && oom_kill => {
+            (FailureKind::OutOfMemory, "ran out of memory: killed by the kernel".to_owned())
+        }
+        (_, Some(signal)) => {
+            (FailureKind::Signal, with(format!("killed by {}", signal_name(signal)), error_line(log_tail)))
+        }
+        (Some(code), None) => {
+            let line =
+                error_line(log_tail).or_else(|| log_tail.lines().rev().find(|line| !line.trim().is_empty()));
+            (FailureKind::Exit, with(format!("exited with status {code}"), line))
+        }
+        (None, None) => (FailureKind::Exit, format!("ended with {status}")),
+    }
+}
+
+/// What programs print when the host or the device has no memory left.
+const OUT_OF_MEMORY: [&str; 8] = [
+    "DefaultCPUAllocator: not enough memory",
+    "DefaultCPUAllocator: can't allocate memory",
+    "CUDA out of memory",
+    "CUDA error: out of memory",
+    "OutOfMemoryError",
+    "MemoryError",
+    "std::bad_alloc",
+    "Cannot allocate memory",
+];
+
+fn tells_out_of_memory(line: &str) -> bool {
+    OUT_OF_MEMORY.iter().any(|words| line.contains(words))
+        // Rust's allocator: "memory allocation of 4096 bytes failed".
+        || (line.starts_with("memory allocation of ") && line.ends_with(" bytes failed"))
+}
+
+/// The last line that names an error, as the languages of trainers print them: `ValueError: ...` (Python), `error: ...`,
+/// the message of a Rust panic, `what():  ...` (C++).
+fn error_line(log_tail: &str) -> Option<&str> {
+    let lines: Vec<&str> = log_tail.lines().map(str::trim).collect();
+    let at = lines.iter().rposition(|line| {
+        let head = line.split_once(':').map_or(*line, |(head, _)| head);
+        let name = head.rsplit('.').next().unwrap_or(head);
+        let exception = ["Error", "Exception", "Interrupt", "Exit"].iter().any(|end| name.ends_with(end));
+        let path = head.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.');
+        (exception && path)
+            || ["error", "fatal", "fatal error"].contains(&head.to_lowercase().as_str())
+            || line.starts_with("what():")
+            || is_panic(line)
+    })?;
+    // The message of a panic is on the line after its place.
+    let message = lines.get(at + 1).filter(|line| is_panic(lines[at]) && !line.is_empty());
+    Some(message.unwrap_or(&lines[at]))
+}
+
+/// Where a Rust panic says its place: `thread 'main' (7) panicked at src/main.rs:1:2:`.
+fn is_panic(line: &str) -> bool {
+    line.starts_with("thread '") && line.contains(" panicked at ")
+}
+
+/// A line for a table: 200 characters at most.
+fn shortened(line: &str) -> String {
+    let line = line.trim();
+    match line.char_indices().nth(199) {
+        Some((at, _)) if line[at..].chars().count() > 1 => format!("{}…", &line[..at]),
+        _ => line.to_owned(),
+    }
+}
+
+fn signal_name(signal: i32) -> String {
+    Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |signal| signal.as_str().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ABORT: i32 = 6;
+    const KILL: i32 = 9;
+
+    fn exit(code: i32) -> Option<ExitStatus> {
+        Some(ExitStatus::from_raw(code << 8))
+    }
+
+    fn signal(signal: i32) -> Option<ExitStatus> {
+        Some(ExitStatus::from_raw(signal))
+    }
+
+    fn outcome(state: RunState, failure: Option<Failure>) -> Option<Outcome> {
+        Some(Outcome { attempt: 1, state, failure, finished: 0.0, peak_memory: None })
+    }
+
+    fn ending(status: Option<ExitStatus>, outcome: Option<Outcome>, stopped: bool, log: &str) -> Ending {
+        Evidence { status, outcome: Ok(outcome), stopped, oom_kill: false, tail: || log.to_owned() }.ending()
+    }
+
+    fn failed(ending: Ending) -> (FailureKind, String) {
+        match ending {
+            Ending::Failed(failure) => (failure.kind, failure.reason),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn status_0_completes() {
+        assert_eq!(ending(exit(0), None, false, "MemoryError"), Ending::Completed);
+    }
+
+    #[test]
+    fn the_trainers_word_comes_first() {
+        let failure =
+            Failure { kind: FailureKind::Diverged, reason: "loss is NaN".into(), log_tail: String::new() };
+        let with_tail = Failure { log_tail: "log".into(), ..failure.clone() };
+        for (status, stopped) in
+            [(exit(0), false), (exit(1), false), (signal(ABORT), false), (signal(15), true)]
+        {
+            let completed = outcome(RunState::Completed, None);
+            assert_eq!(ending(status, completed, stopped, "log"), Ending::Completed);
+            let failed = outcome(RunState::Failed, Some(failure.clone()));
+            assert_eq!(ending(status, failed, stopped, "log"), Ending::Failed(with_tail.clone()));
+        }
+    }
+
+    #[test]
+    fn a_word_that_says_nothing_is_a_failure_of_the_trainer() {
+        for state in [RunState::Failed, RunState::Running] {
+            let (kind, reason) = failed(ending(exit(0), outcome(state, None), false, ""));
+            assert_eq!(kind, FailureKind::Trainer);
+            assert_eq!(reason, format!("the trainer's outcome is `{state}`, without a reason"));
+        }
+        let error = serde_json::from_str::<Outcome>("{").expect_err("half an outcome");
+        let broken = || Err(OutcomeError::Format { path: "x/outcome.json".into(), error });
+        let evidence = Evidence {
+            status: exit(0),
+            outcome: broken(),
+            stopped: false,
+            oom_kill: false,
+            tail: String::new,
+        };
+        let (kind, reason) = failed(evidence.ending());
+        assert_eq!(kind, FailureKind::Trainer);
+        assert!(reason.starts_with("`x/outcome.json` is not an outcome"), "{reason}");
+    }
+
+    #[test]
+    fn what_gridboard_stopped_is_interrupted() {
+        for status in [exit(0), exit(143), signal(15), signal(KILL), None] {
+            assert_eq!(ending(status, None, true, "CUDA out of memory"), Ending::Interrupted);
+        }
+    }
+
+    #[test]
+    fn the_status_is_named_with_the_line_that_tells_most() {
+        let check = |status, log: &str, kind, reason: &str| {
+            assert_eq!(failed(ending(status, None, false, log)), (kind, reason.to_owned()));
+        };
+        check(exit(3), "", FailureKind::Exit, "exited with status 3");
+        check(exit(3), "epoch 1\n\nno data\n", FailureKind::Exit, "exited with status 3: no data");
+        check(
+            exit(1),
+            "Traceback (most recent call last):\n  File \"t.py\", line 1\nValueError: bad axis\ncleaning up",
+            FailureKind::Exit,
+            "exited with status 1: ValueError: bad axis",
+        );
+        check(
+            exit(101),
+            "thread 'main' (7) panicked at src/main.rs:1:2:\nno such thing\nnote: run with `RUST_BACKTRACE=1`",
+            FailureKind::Exit,
+            "exited with status 101: no such thing",
+        );
+        check(exit(2), "error: no `x`\nusage: t", FailureKind::Exit, "exited with status 2: error: no `x`");
+        check(signal(ABORT), "epoch 1", FailureKind::Signal, "killed by SIGABRT");
+        check(
+            signal(ABORT),
+            "terminate called after throwing\n  what():  bad shape",
+            FailureKind::Signal,
+            "killed by SIGABRT: what():  bad shape",
+        );
+        check(signal(KILL), "", FailureKind::Signal, "killed by SIGKILL");
+        check(signal(40), "", FailureKind::Signal, "killed by signal 40");
+        check(None, "", FailureKind::Exit, "ended with a status that is not known");
+    }
+
+    #[test]
+    fn long_lines_are_shortened() {
+        let (_, reason) = failed(ending(exit(1), None, false, &"é".repeat(500)));
+        assert_eq!(reason, format!("exited with status 1: {}…", "é".repeat(199)));
+        let (_, reason) = failed(ending(exit(1), None, false, &"é".repeat(200)));
+        assert_eq!(reason, format!("exited with status 1: {}", "é".repeat(200)));
+    }
+
+    #[test]
+    fn memory_that_ran_out_is_told_apart() {
+        for (status, line) in [
+            (exit(1), "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB"),
+            (exit(1), "RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
+            (exit(1), "MemoryError"),
+            (signal(ABORT), "  what():  std::bad_alloc"),
+            (signal(ABORT), "memory allocation of 17179869184 bytes failed"),
+        ] {
+            let (kind, reason) = failed(ending(status, None, false, &format!("epoch 1\n{line}\nbye")));
+            assert_eq!(kind, FailureKind::OutOfMemory);
+            assert_eq!(reason, format!("ran out of memory: {}", line.trim()));
+        }
+        let killed = |status| {
+            let evidence =
+                Evidence { status, outcome: Ok(None), stopped: false, oom_kill: true, tail: String::new };
+            failed(evidence.ending())
+        };
+        assert_eq!(
+            killed(signal(KILL)),
+            (FailureKind::OutOfMemory, "ran out of memory: killed by the kernel".to_owned())
+        );
+        assert_eq!(killed(signal(ABORT)).0, FailureKind::Signal);
+        assert_eq!(killed(exit(1)).0, FailureKind::Exit);
+    }
+
+    #[test]
+    fn an_end_has_its_state_and_its_outcome() {
+        let end =
+            |ending| AttemptEnd { run: 1, attempt: 2, ending, peak_memory: Some(5), has_outcome: false };
+        let failure = Failure { kind: FailureKind::Exit, reason: "no".into(), log_tail: String::new() };
+        let completed = end(Ending::Completed);
+        assert_eq!((completed.state(), completed.ended()), (RunState::Completed, Ended::Completed));
+        assert!(completed.outcome(7.0).is_some_and(|outcome| outcome.state == RunState::Completed));
+        let failed = end(Ending::Failed(failure.clone()));
+        assert_eq!((failed.state(), failed.ended()), (RunState::Failed, Ended::Failed));
+        let expected = Outcome {
+            attempt: 2,
+            state: RunState::Failed,
+            failure: Some(failure),
+            finished: 7.0,
+            peak_memory: Some(5),
+        };
+        assert_eq!(failed.outcome(7.0), Some(expected));
+        let interrupted = end(Ending::Interrupted);
+        assert_eq!((interrupted.state(), interrupted.ended()), (RunState::Pending, Ended::Interrupted));
+        assert_eq!(interrupted.outcome(7.0), None);
+    }
+}
