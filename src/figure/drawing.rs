@@ -162,7 +162,7 @@ impl Drawing {
                 "{what:?} leaves the page of {width} x {height}: {left} {top} {right} {bottom}"
             );
         };
-        let mut boxes: Vec<(&Label, (f64, f64, f64, f64))> = Vec::new();
+        let mut boxes = Vec::new();
         for mark in &self.marks {
             match mark {
                 Mark::Text(label) => {

@@ -1,1 +1,14 @@
-//! report
+//! Reports: tables from one row model, and the files of `runs/<experiment>/report/`.
+//!
+//! Called by the commands that print tables and by the end of a sweep. Everything is made from values that the store
+//! and `rank` hand over; only `files` touches the disk, and no part of it knows SQL.
+
+pub mod files;
+pub mod human;
+pub mod leaderboard;
+pub mod table;
+mod text;
+
+pub use files::{ReportError, ReportInput, RunCurves};
+pub use leaderboard::{full_table, leaderboard_table, unranked_table};
+pub use table::{Align, Cell, Column, Format, Table};

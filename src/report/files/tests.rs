@@ -1,0 +1,193 @@
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::report::{
+    leaderboard::tests::leaderboard,
+    table::{Cell, Column},
+    text::tests::parse_csv,
+};
+
+fn input(ranked: u32) -> ReportInput {
+    let leaderboard = leaderboard(ranked);
+    let rows = leaderboard.rows.iter().filter(|row| row.rank.is_some());
+    let confusion = rows
+        .clone()
+        .map(|row| {
+            let mut matrix = ConfusionMatrix::new(2);
+            (0..40 + row.index as usize).for_each(|n| matrix.add(n % 2, usize::from(n % 7 == 0) ^ (n % 2)));
+            (row.run.clone(), matrix)
+        })
+        .collect();
+    let points = |start: f64| (0..5).map(|epoch| (epoch, start / (epoch + 1) as f64)).collect::<Vec<_>>();
+    let curves = rows
+        .map(|row| RunCurves {
+            run: row.run.clone(),
+            train_accuracy: points(0.9),
+            train_loss: points(0.6),
+            validation_accuracy: points(0.8),
+            validation_loss: points(0.7),
+        })
+        .collect();
+    let corpus = Table {
+        columns: vec![Column::text("class"), Column::number("images")],
+        rows: vec![vec![Cell::from("normal"), Cell::Int(1575)], vec![Cell::from("covid"), Cell::Int(559)]],
+        ..Table::default()
+    };
+    ReportInput { leaderboard, confusion, curves, corpus: Some(corpus) }
+}
+
+/// Every file below a folder, by its path there.
+fn tree(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                let name = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+                files.insert(name, fs::read(&path).unwrap());
+            }
+        }
+    }
+    files
+}
+
+#[test]
+fn the_files_of_a_report() {
+    let root = tempfile::tempdir().unwrap();
+    let written = write(&root.path().join("report"), &input(3)).unwrap();
+    let files = tree(root.path());
+    insta::assert_snapshot!(files.keys().cloned().collect::<Vec<_>>().join("\n"), @r##"
+        1-conv-32-nodes-0-dense/confusion_matrix.png
+        1-conv-32-nodes-0-dense/confusion_matrix.svg
+        2-conv-32-nodes-0-dense/confusion_matrix.png
+        2-conv-32-nodes-0-dense/confusion_matrix.svg
+        3-conv-32-nodes-0-dense/confusion_matrix.png
+        3-conv-32-nodes-0-dense/confusion_matrix.svg
+        report/accuracy_bars.png
+        report/accuracy_bars.svg
+        report/accuracy_curves.png
+        report/accuracy_curves.svg
+        report/corpus.csv
+        report/corpus.json
+        report/corpus.md
+        report/corpus.tex
+        report/leaderboard.csv
+        report/loss_curves.png
+        report/loss_curves.svg
+        report/top_ten.csv
+        report/top_ten.json
+        report/top_ten.md
+        report/top_ten.tex
+        report/top_ten_confusion.png
+        report/top_ten_confusion.svg
+        "##);
+    let mut names: Vec<String> = written
+        .iter()
+        .map(|path| path.strip_prefix(root.path()).unwrap().to_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    assert_eq!(names, files.keys().cloned().collect::<Vec<_>>());
+    assert!(files.iter().all(|(name, bytes)| match name.rsplit('.').next() {
+        Some("png") => bytes.starts_with(b"\x89PNG"),
+        Some("svg") => bytes.starts_with(b"<svg") && bytes.ends_with(b"</svg>\n"),
+        _ => !bytes.is_empty(),
+    }));
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes_over_what_was_there() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    write(&one.path().join("report"), &input(2)).unwrap();
+    write(&two.path().join("report"), &input(2)).unwrap();
+    write(&two.path().join("report"), &input(2)).unwrap();
+    assert_eq!(tree(one.path()), tree(two.path()));
+}
+
+#[test]
+fn csv_and_json_of_the_top_ten_agree_with_the_leaderboard_to_the_last_digit() {
+    let root = tempfile::tempdir().unwrap();
+    let input = input(12);
+    write(&root.path().join("report"), &input).unwrap();
+    let read = |name: &str| fs::read_to_string(root.path().join("report").join(name)).unwrap();
+    let csv = parse_csv(&read("top_ten.csv")).unwrap();
+    let text = read("top_ten.json");
+    let json: Vec<serde_json::Map<String, serde_json::Value>> = serde_json::from_str(&text).unwrap();
+    assert_eq!((csv.len(), json.len()), (11, 10));
+    let column = csv[0].iter().position(|name| name == "validation_accuracy").unwrap();
+    for ((row, record), object) in input.leaderboard.rows.iter().zip(&csv[1..]).zip(&json) {
+        assert_eq!(record[column].parse::<f64>().ok(), row.validation_accuracy);
+        // serde_json reads floats a digit off, so the text itself is searched.
+        let exact = format!("\"validation_accuracy\": {:?}", row.validation_accuracy.unwrap());
+        assert!(text.contains(&exact), "{exact} in {text}");
+        assert_eq!(object["run"].as_str(), Some(row.run.as_str()));
+        assert_eq!(record[1], row.run);
+    }
+    let all = parse_csv(&read("leaderboard.csv")).unwrap();
+    assert_eq!(all.len(), input.leaderboard.rows.len() + 1);
+}
+
+#[test]
+fn without_ranked_runs_there_are_empty_tables_and_no_figures_of_an_earlier_report() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = root.path().join("report");
+    write(&dir, &input(1)).unwrap();
+    assert!(dir.join("accuracy_bars.png").exists());
+    let nothing = ReportInput { confusion: Vec::new(), curves: Vec::new(), corpus: None, ..input(0) };
+    let written = write(&dir, &nothing).unwrap();
+    assert_eq!(written.len(), 5);
+    for name in FIGURES {
+        assert!(
+            !dir.join(name).with_extension("png").exists() && !dir.join(name).with_extension("svg").exists()
+        );
+    }
+    let csv = fs::read_to_string(dir.join("top_ten.csv")).unwrap();
+    assert!(csv.starts_with("rank,run,dense_layers,conv_layers,layer_size,train_accuracy,"), "{csv}");
+    assert_eq!(csv.lines().count(), 1);
+}
+
+#[test]
+fn one_swept_axis_is_the_category_in_grid_order() {
+    let mut leaderboard = leaderboard(3);
+    leaderboard.axes.truncate(1);
+    for (row, (index, value)) in leaderboard.rows.iter_mut().zip([(2, 64), (0, 16), (1, 32)]) {
+        row.index = index;
+        row.axes = vec![Some(crate::spec::Value::Int(value))];
+    }
+    let svg = accuracy_bars(&leaderboard, "fig8").unwrap().svg;
+    let place = |text: &str| svg.find(&format!(">\n{text}\n<")).unwrap_or_else(|| panic!("{text} in {svg}"));
+    assert!(place("16") < place("32") && place("32") < place("64") && place("64") < place("dense_layers"));
+}
+
+#[test]
+fn a_run_name_that_leaves_the_folder_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    for name in ["../escape", "/etc", "a/b", "", ".."] {
+        let mut input = input(1);
+        input.confusion[0].0 = name.to_owned();
+        let error = write(&root.path().join("exp/report"), &input).unwrap_err();
+        assert!(matches!(error, ReportError::RunName { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_folder_that_cannot_be_made_is_named() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("file");
+    fs::write(&file, "").unwrap();
+    let error = write(&file.join("report"), &input(1)).unwrap_err();
+    assert_eq!(error.to_string(), format!("cannot write `{}`", file.join("report/top_ten.md").display()));
+    assert!(std::error::Error::source(&error).is_some());
+}
+
+#[test]
+fn files_are_as_readable_as_the_umask_allows() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let root = tempfile::tempdir().unwrap();
+    replace(&root.path().join("ours"), b"x").unwrap();
+    fs::write(root.path().join("plain"), b"x").unwrap();
+    let mode = |name: &str| fs::metadata(root.path().join(name)).unwrap().permissions().mode();
+    assert_eq!(mode("ours"), mode("plain"));
+}

@@ -1,0 +1,142 @@
+//! Numbers for people: `1.2 GB`, `12.6 M`, `3 min 12 s`, `12,617,089`.
+//!
+//! Used by tables and by the terminal. Machine formats print the plain number instead.
+
+use std::time::Duration;
+
+/// A number of bytes in decimal units, as disks and `ls --si` count: `999 B`, `1.2 GB`, `770 MB`.
+#[must_use]
+pub fn bytes(count: u64) -> String {
+    scaled(count, &["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+}
+
+/// A count with a decimal prefix: `999`, `12.6 M`, `202 M`.
+#[must_use]
+pub fn count(count: u64) -> String {
+    scaled(count, &["", "k", "M", "G", "T", "P", "E"])
+}
+
+/// Three digits, and the unit that leaves at most three before the point.
+fn scaled(count: u64, units: &[&str]) -> String {
+    let mut unit = 0;
+    let mut value = count as f64;
+    // 999.5 would print as 1000.
+    while value >= 999.5 && unit + 1 < units.len() {
+        value /= 1000.0;
+        unit += 1;
+    }
+    let number = if unit == 0 || value >= 99.95 { format!("{value:.0}") } else { format!("{value:.1}") };
+    format!("{number} {}", units[unit]).trim_end().to_owned()
+}
+
+/// A whole number with a comma between thousands: `12,617,089`.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A duration in its two largest units: `0.42 s`, `12.3 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`.
+#[must_use]
+pub fn duration(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    if seconds < 0.9995 {
+        return if seconds < 0.000_5 {
+            "0 s".to_owned()
+        } else if seconds < 0.0995 {
+            format!("{:.0} ms", seconds * 1000.0)
+        } else {
+            format!("{seconds:.2} s")
+        };
+    }
+    if seconds < 59.95 {
+        return format!("{seconds:.1} s");
+    }
+    let whole = seconds.round() as u64;
+    let (large, small) = match whole {
+        0..3_600 => ((whole / 60, "min"), (whole % 60, "s")),
+        3_600..86_400 => ((whole / 3_600, "h"), (whole % 3_600 / 60, "min")),
+        _ => ((whole / 86_400, "d"), (whole % 86_400 / 3_600, "h")),
+    };
+    if small.0 == 0 {
+        format!("{} {}", large.0, large.1)
+    } else {
+        format!("{} {} {} {}", large.0, large.1, small.0, small.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn sizes_have_three_digits_and_a_unit() {
+        let cases = [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (1_234_567_890, "1.2 GB"),
+            (807_474_000, "807 MB"),
+            (99_949_999, "99.9 MB"),
+            (99_950_000, "100 MB"),
+            (999_499_999, "999 MB"),
+            (999_500_000, "1.0 GB"),
+            (u64::MAX, "18.4 EB"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(bytes(number), text);
+        }
+        assert_eq!(count(12_617_089), "12.6 M");
+        assert_eq!(count(385), "385");
+        assert_eq!(count(201_885_313), "202 M");
+    }
+
+    #[test]
+    fn thousands_are_grouped() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_617_089, "12,617,089")] {
+            assert_eq!(grouped(number), text);
+        }
+    }
+
+    #[test]
+    fn durations_have_two_units() {
+        let cases = [
+            (0, "0 s"),
+            (42, "42 ms"),
+            (420, "0.42 s"),
+            (999, "1.00 s"),
+            (1_000, "1.0 s"),
+            (59_940, "59.9 s"),
+            (59_960, "1 min"),
+            (192_000, "3 min 12 s"),
+            (3_599_600, "1 h"),
+            (7_500_000, "2 h 5 min"),
+            (273_600_000, "3 d 4 h"),
+        ];
+        for (milliseconds, text) in cases {
+            assert_eq!(duration(Duration::from_millis(milliseconds)), text);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn grouping_only_adds_commas(number in any::<u64>()) {
+            prop_assert_eq!(grouped(number).replace(',', ""), number.to_string());
+        }
+
+        #[test]
+        fn a_size_is_short_and_near(number in any::<u64>()) {
+            let text = count(number);
+            prop_assert!(text.len() <= 6, "{}", text);
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! Cells as text: rounding for people, escapes of CSV, JSON, Markdown and LaTeX.
+//!
+//! Used by `table` alone. Names and reasons in a table come from specs, file names and logs, so none of them is trusted
+//! to be free of separators, markup or terminal escapes.
+
+use super::table::Cell;
+
+/// A cell for people.
+pub(super) fn shown(cell: &Cell, decimals: Option<usize>) -> String {
+    match cell {
+        Cell::Empty => "-".to_owned(),
+        Cell::Text(text) => text.clone(),
+        Cell::Int(number) => number.to_string(),
+        Cell::Float(number) => shown_float(*number, decimals),
+        Cell::Bool(value) => value.to_string(),
+        Cell::Json(value) => value.to_string(),
+    }
+}
+
+/// A float for people; what would round to zero or be very long is written with an exponent.
+fn shown_float(number: f64, decimals: Option<usize>) -> String {
+    let size = number.abs();
+    match decimals {
+        _ if !number.is_finite() => number.to_string(),
+        Some(decimals) if size != 0.0 && size < 0.5 * 10f64.powi(-(decimals as i32)) => {
+            format!("{number:.1e}")
+        }
+        Some(_) if size >= 1e9 => format!("{number:.3e}"),
+        Some(decimals) => format!("{number:.decimals$}"),
+        None if size != 0.0 && !(1e-4..1e9).contains(&size) => format!("{number:e}"),
+        None => number.to_string(),
+    }
+}
+
+/// The text on one line, control characters replaced.
+pub(super) fn one_line(text: &str) -> String {
+    harmless(text).replace("\r\n", " ").replace(['\n', '\r', '\t'], " ")
+}
+
+/// The text with control characters other than line breaks and tabs replaced by U+FFFD, so that no cell can send an
+/// escape sequence to the terminal.
+pub(super) fn harmless(text: &str) -> String {
+    let harmful = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
+    text.chars().map(|c| if harmful(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// The text, broken at spaces into lines no longer than `room` or its longest word.
+pub(super) fn break_words(text: &str, room: usize) -> String {
+    let length = |text: &str| text.chars().count();
+    let room = text.split(' ').map(length).max().unwrap_or(0).max(room);
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split(' ') {
+        match lines.last_mut() {
+            Some(line) if length(line) + 1 + length(word) <= room => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.join("\n")
+}
+
+/// A cell as a CSV field. Unknown is empty; an empty text is quoted, so that the two differ.
+pub(super) fn csv_cell(cell: &Cell) -> String {
+    match cell {
+        Cell::Empty => String::new(),
+        Cell::Text(text) if text.is_empty() => "\"\"".to_owned(),
+        Cell::Text(text) => csv_field(text),
+        Cell::Int(number) => number.to_string(),
+        // Debug is the shortest text that reads back as the same number, with a point or an exponent.
+        Cell::Float(number) => format!("{number:?}"),
+        Cell::Bool(value) => value.to_string(),
+        Cell::Json(value) => csv_field(&value.to_string()),
+    }
+}
+
+/// A text as a CSV field, quoted where RFC 4180 asks for it.
+pub(super) fn csv_field(text: &str) -> String {
+    let text = harmless(text);
+    if text.contains(['"', ',', '\n', '\r']) || text.starts_with(' ') || text.ends_with(' ') {
+        format!("\"{}\"", text.replace('"', "\"\""))
+    } else {
+        text
+    }
+}
+
+/// A cell as a JSON value; JSON has no NaN and no infinities.
+pub(super) fn json_cell(cell: &Cell) -> serde_json::Value {
+    match cell {
+        Cell::Empty => serde_json::Value::Null,
+        Cell::Text(text) => text.as_str().into(),
+        Cell::Int(number) => (*number).into(),
+        Cell::Float(number) => (*number).into(),
+        Cell::Bool(value) => (*value).into(),
+        Cell::Json(value) => value.clone(),
+    }
+}
+
+/// A text in a cell of a Markdown table. An underscore inside a word marks nothing up and stays as it is.
+pub(super) fn markdown(text: &str) -> String {
+    let text = one_line(text);
+    let letters: Vec<char> = text.chars().collect();
+    let word =
+        |index: Option<usize>| index.and_then(|at| letters.get(at)).is_some_and(|c| c.is_alphanumeric());
+    let mut out = String::with_capacity(text.len());
+    for (index, &letter) in letters.iter().enumerate() {
+        match letter {
+            '_' if word(index.checked_sub(1)) && word(Some(index + 1)) => out.push('_'),
+            '\\' | '|' | '*' | '_' | '`' | '[' | ']' | '~' => out.extend(['\\', letter]),
+            '<' => out.push_str("&lt;"),
+            '&' => out.push_str("&amp;"),
+            _ => out.push(letter),
+        }
+    }
+    out
+}
+
+/// A text in LaTeX.
+pub(super) fn latex(text: &str) -> String {
+    let text = one_line(text);
+    if text == "-" {
+        // The sign for unknown: an en dash.
+        return "--".to_owned();
+    }
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        match letter {
+            '_' | '%' | '&' | '#' | '$' | '{' | '}' => out.extend(['\\', letter]),
+            '~' => out.push_str("\\textasciitilde{}"),
+            '^' => out.push_str("\\textasciicircum{}"),
+            '\\' => out.push_str("\\textbackslash{}"),
+            '<' => out.push_str("\\textless{}"),
+            '>' => out.push_str("\\textgreater{}"),
+            '|' => out.push_str("\\textbar{}"),
+            '"' => out.push_str("\\textquotedbl{}"),
+            _ => out.push(letter),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// A strict reader of RFC 4180: CRLF after every record, quotes only around whole fields.
+    pub(in crate::report) fn parse_csv(text: &str) -> Result<Vec<Vec<String>>, String> {
+        let mut records = Vec::new();
+        let mut record = Vec::new();
+        let mut rest = text;
+        while !rest.is_empty() {
+            let mut field = String::new();
+            if let Some(quoted) = rest.strip_prefix('"') {
+                rest = quoted;
+                loop {
+                    let end = rest.find('"').ok_or("a quote is not closed")?;
+                    field.push_str(&rest[..end]);
+                    rest = &rest[end + 1..];
+                    match rest.strip_prefix('"') {
+                        Some(more) => {
+                            field.push('"');
+                            rest = more;
+                        }
+                        None => break,
+                    }
+                }
+            } else {
+                let end = rest.find(['"', ',', '\r', '\n']).ok_or("a record is not ended")?;
+                field.push_str(&rest[..end]);
+                rest = &rest[end..];
+            }
+            record.push(field);
+            if let Some(next) = rest.strip_prefix(',') {
+                rest = next;
+            } else if let Some(next) = rest.strip_prefix("\r\n") {
+                records.push(std::mem::take(&mut record));
+                rest = next;
+            } else {
+                return Err(format!("neither a comma nor CRLF behind a field: {rest:?}"));
+            }
+        }
+        if record.is_empty() { Ok(records) } else { Err("the last record is not ended".to_owned()) }
+    }
+
+    #[test]
+    fn floats_for_people_keep_what_matters() {
+        let cases = [
+            (0.953125, Some(4), "0.9531"),
+            (0.0, Some(4), "0.0000"),
+            (0.00002, Some(4), "2.0e-5"),
+            (1.23e12, Some(4), "1.230e12"),
+            (f64::NAN, Some(4), "NaN"),
+            (f64::NEG_INFINITY, None, "-inf"),
+            (0.001, None, "0.001"),
+            (1e-7, None, "1e-7"),
+            (32.0, None, "32"),
+        ];
+        for (number, decimals, text) in cases {
+            assert_eq!(shown_float(number, decimals), text);
+        }
+    }
+
+    #[test]
+    fn latex_special_characters_are_escaped() {
+        assert_eq!(
+            latex("a_b 5% & #1 $x {y} ~ ^ \\ <|>"),
+            "a\\_b 5\\% \\& \\#1 \\$x \\{y\\} \\textasciitilde{} \\textasciicircum{} \\textbackslash{} \
+             \\textless{}\\textbar{}\\textgreater{}"
+        );
+        assert_eq!(latex("-"), "--");
+    }
+
+    #[test]
+    fn markdown_keeps_words_and_escapes_markup() {
+        assert_eq!(markdown("learning_rate"), "learning_rate");
+        assert_eq!(
+            markdown("_a_ | *b* `c` <d> \\ [e]\nf"),
+            "\\_a\\_ \\| \\*b\\* \\`c\\` &lt;d> \\\\ \\[e\\] f"
+        );
+    }
+
+    #[test]
+    fn escape_sequences_never_reach_the_terminal() {
+        assert_eq!(one_line("a\u{1b}[31mb\u{9b}c\r\nd\te"), "a\u{fffd}[31mb\u{fffd}c d e");
+        assert_eq!(csv_field("a\u{0}b"), "a\u{fffd}b");
+    }
+
+    #[test]
+    fn words_break_at_spaces_only_where_there_is_no_room() {
+        assert_eq!(break_words("validation accuracy", 6), "validation\naccuracy");
+        assert_eq!(break_words("validation accuracy", 19), "validation accuracy");
+        assert_eq!(break_words("run", 2), "run");
+    }
+}
