@@ -152,9 +152,9 @@ fn rank_0(tensor: &[u8]) -> Result<Option<f32>, Malformed> {
     }
     #[expect(clippy::cast_possible_truncation, reason = "curves are f32, here as in TensorBoard's loader")]
     let narrow = |value: f64| value as f32;
-    Ok(if dtype == DT_FLOAT.cast_unsigned().into() {
+    Ok(if dtype == u64::from(DT_FLOAT.cast_unsigned()) {
         content.try_into().map(f32::from_le_bytes).ok().or(float)
-    } else if dtype == DT_DOUBLE.cast_unsigned().into() {
+    } else if dtype == u64::from(DT_DOUBLE.cast_unsigned()) {
         content.try_into().map(f64::from_le_bytes).ok().or(double).map(narrow)
     } else {
         None
