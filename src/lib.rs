@@ -3,6 +3,8 @@
 //!
 //! The modules in reading order, which is the way of the data (see ARCHITECTURE.md).
 
+pub mod error;
+
 pub mod spec;
 
 pub mod grid;

@@ -1,1 +1,88 @@
-//! cli
+//! The command line: one file a verb, whose doc comments are the help text.
+//!
+//! Data goes to stdout, everything else to stderr. Exit codes are the constants of [`exit`].
+
+mod completions;
+mod corpus;
+mod doctor;
+mod error;
+mod experiments;
+mod listing;
+mod output;
+mod plan;
+mod report;
+mod run;
+mod runs;
+mod schema;
+mod show;
+mod spec_args;
+mod sql;
+mod top;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+pub use error::{CliError, exit};
+pub use output::ListFormat;
+
+/// Version and, where it is known, the commit that was built.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// Turn a YAML grid into trained, tracked and ranked runs.
+#[derive(Debug, Parser)]
+#[command(name = "gridboard", version, propagate_version = true, max_term_width = 100)]
+#[command(
+    after_help = "Exit codes: 0 done, 1 error, 2 usage or spec, 3 finished with failed runs, 130 interrupted."
+)]
+pub struct Cli {
+    /// Where runs and their database are
+    #[arg(long, global = true, env = "GRIDBOARD_RUNS", default_value = "runs", value_name = "DIR")]
+    runs_dir: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Plan(plan::Args),
+    Top(top::Args),
+    Runs(runs::Args),
+    Show(show::Args),
+    Sql(sql::Args),
+    Report(report::Args),
+    Doctor(doctor::Args),
+    Schema(schema::Args),
+    Completions(completions::Args),
+}
+
+/// Runs the program: parses the arguments, carries out the command and renders its error.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match &cli.command {
+        Command::Run(args) => run::run(&cli.runs_dir, args),
+        Command::Plan(args) => plan::run(args),
+        Command::Top(args) => top::run(&cli.runs_dir, args),
+        Command::Runs(args) => runs::run(&cli.runs_dir, args),
+        Command::Show(args) => show::run(&cli.runs_dir, args),
+        Command::Sql(args) => sql::run(&cli.runs_dir, args),
+        Command::Report(args) => report::run(&cli.runs_dir, args),
+        Command::Doctor(args) => doctor::run(&cli.runs_dir, args),
+        Command::Schema(args) => schema::run(args),
+        Command::Completions(args) => completions::run(args),
+    };
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            output::error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// A runtime for the commands that read the database or drive processes: one thread, which is all they need.
+fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)
+}

@@ -22,6 +22,7 @@ mod resize;
 mod scan;
 mod sniff;
 mod split;
+mod survey;
 mod table;
 
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ pub use prepare::{NoProgress, Prepared, Progress, prepare};
 pub use preprocess::Preprocess;
 pub use sniff::Format;
 pub use split::{Part, SplitError, SplitRule, read_split, split, write_split};
+pub use survey::survey;
 pub use table::{ClassRow, LoadingTable};
 
 /// Most bad files that one message lists.
@@ -93,6 +95,9 @@ pub enum CorpusError {
         /// Its files.
         bad: Vec<BadFile>,
     },
+    /// The images cannot be split into training and validation.
+    #[error(transparent)]
+    Split(#[from] SplitError),
     /// The dataset's settings make no corpus: what is wrong.
     #[error("{0}")]
     Settings(String),
@@ -130,6 +135,7 @@ impl CorpusError {
             Self::BadFiles { .. } => Some(
                 "remove or repair them, or set `dataset.on_error: skip` to leave such files out".to_owned(),
             ),
+            Self::Split(error) => error.hint().map(str::to_owned),
             Self::NoCacheRoot => Some("set `GRIDBOARD_CACHE` to a folder".to_owned()),
             Self::NothingLeft { .. } | Self::Settings(_) | Self::File(_) | Self::Cancelled => None,
         }

@@ -1,11 +1,11 @@
 //! What was loaded, as the paper's Tab. 1 shows it: classes, shape, split. Data only; rendering is the report's.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Part, Prepared};
 
 /// One class of the corpus.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClassRow {
     /// The class.
     pub name: String,
@@ -20,7 +20,7 @@ pub struct ClassRow {
 }
 
 /// The result of loading a corpus.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadingTable {
     /// In index order.
     pub classes: Vec<ClassRow>,
@@ -41,26 +41,37 @@ impl LoadingTable {
     /// Where `parts` is the split of another corpus.
     #[must_use]
     pub fn new(prepared: &Prepared, parts: &[Part]) -> Self {
-        assert_eq!(prepared.files.len(), parts.len(), "a part for each image");
+        let skipped = prepared.skipped.len() as u64;
+        Self::count(&prepared.classes, &prepared.labels(), prepared.image_size, parts, skipped)
+    }
+
+    /// The table of images of these labels, before or after they are prepared.
+    pub(super) fn count(
+        classes: &[String],
+        labels: &[u8],
+        image_size: u32,
+        parts: &[Part],
+        skipped: u64,
+    ) -> Self {
+        assert_eq!(labels.len(), parts.len(), "a part for each image");
         let row = |(index, name): (usize, &String)| {
             let count = |wanted| {
-                let counts = prepared
-                    .files
+                let counts = labels
                     .iter()
                     .zip(parts)
-                    .filter(|(file, part)| usize::from(file.label) == index && **part == wanted);
+                    .filter(|(label, part)| usize::from(**label) == index && **part == wanted);
                 counts.count() as u64
             };
             let (train, validation) = (count(Part::Train), count(Part::Validation));
             ClassRow { name: name.clone(), index, images: train + validation, train, validation }
         };
-        let classes: Vec<ClassRow> = prepared.classes.iter().enumerate().map(row).collect();
-        let side = u64::from(prepared.image_size);
+        let classes: Vec<ClassRow> = classes.iter().enumerate().map(row).collect();
+        let side = u64::from(image_size);
         Self {
-            shape: [prepared.files.len() as u64, side, side],
+            shape: [labels.len() as u64, side, side],
             train: classes.iter().map(|class| class.train).sum(),
             validation: classes.iter().map(|class| class.validation).sum(),
-            skipped: prepared.skipped.len() as u64,
+            skipped,
             classes,
         }
     }

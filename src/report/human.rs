@@ -43,6 +43,12 @@ pub fn grouped(number: u64) -> String {
     text
 }
 
+/// [`duration`] of seconds, as clocks and the ledger have them; what is no duration is `unknown`.
+#[must_use]
+pub fn seconds(seconds: f64) -> String {
+    Duration::try_from_secs_f64(seconds).map_or_else(|_| "unknown".to_owned(), duration)
+}
+
 /// A duration in its two largest units: `0.42 s`, `12.3 s`, `3 min 12 s`, `2 h 5 min`, `3 d 4 h`.
 #[must_use]
 pub fn duration(duration: Duration) -> String {

@@ -12,3 +12,4 @@ mod text;
 pub use files::{ReportError, ReportInput, RunCurves};
 pub use leaderboard::{full_table, leaderboard_table, unranked_table};
 pub use table::{Align, Cell, Column, Format, Table};
+pub use text::csv_field;

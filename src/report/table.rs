@@ -121,6 +121,26 @@ impl From<&str> for Cell {
     }
 }
 
+impl From<&String> for Cell {
+    fn from(text: &String) -> Self {
+        Self::Text(text.clone())
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// Counts, bytes and seeds; one beyond the signed range, which no table of ours has, keeps its size and loses digits.
+impl From<u64> for Cell {
+    #[expect(clippy::cast_precision_loss, reason = "only where a whole number has no room")]
+    fn from(number: u64) -> Self {
+        i64::try_from(number).map_or(Self::Float(number as f64), Self::Int)
+    }
+}
+
 impl From<&crate::spec::Value> for Cell {
     fn from(value: &crate::spec::Value) -> Self {
         use crate::spec::Value;

@@ -76,7 +76,8 @@ pub(super) fn csv_cell(cell: &Cell) -> String {
 }
 
 /// A text as a CSV field, quoted where RFC 4180 asks for it.
-pub(super) fn csv_field(text: &str) -> String {
+#[must_use]
+pub fn csv_field(text: &str) -> String {
     let text = harmless(text);
     if text.contains(['"', ',', '\n', '\r']) || text.starts_with(' ') || text.ends_with(' ') {
         format!("\"{}\"", text.replace('"', "\"\""))

@@ -1,3 +1,10 @@
-//! Integration tests, one binary.
+//! Drives the real program as a user would: specs in, exit codes, tables, files and rows out.
 
+mod command_trainer;
+mod devices;
+mod interrupt;
+mod spec_and_plan;
+mod support;
 mod tensorboard;
+#[cfg(feature = "torch")]
+mod training;

@@ -1,0 +1,28 @@
+# The two commands: `make demo` and `make test`. Each sets up everything it needs, without root.
+.PHONY: demo test setup build check clean
+
+CARGO ?= cargo
+
+demo: setup
+	$(CARGO) build --release --locked
+	target/release/gridboard run experiments/quickstart.yaml
+
+test: setup check
+	$(CARGO) test --locked --no-default-features
+	$(CARGO) test --locked
+
+# Format, lints and documentation, as CI has them.
+check:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --all-targets --no-default-features -- -D warnings
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --no-default-features
+
+setup:
+	scripts/setup.sh
+
+build: setup
+	$(CARGO) build --release --locked
+
+clean:
+	rm -rf target .libtorch .venv

@@ -1,0 +1,139 @@
+//! `gridboard doctor`: what this installation and this machine have, and what is wrong.
+
+use std::{path::Path, process::Command};
+
+use serde_json::{Value as Json, json};
+
+use super::{
+    CliError, VERSION, exit,
+    output::{self, ListFormat},
+};
+use crate::{
+    corpus::cache_root,
+    device::{self, Discovery},
+    launch,
+    report::{Cell, Column, Table, human},
+    store,
+};
+
+/// Check the installation: libtorch, devices, versions, and what is wrong
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    format: ListFormat,
+}
+
+/// Findings and problems as they come up.
+#[derive(Default)]
+struct Findings {
+    rows: Vec<(String, String)>,
+    problems: Vec<String>,
+}
+
+impl Findings {
+    fn found(&mut self, what: &str, value: impl Into<String>) {
+        self.rows.push((what.to_owned(), value.into()));
+    }
+}
+
+pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
+    let mut findings = Findings::default();
+    let commit = env!("GRIDBOARD_COMMIT");
+    findings.found(
+        "gridboard",
+        if commit.is_empty() { VERSION.to_owned() } else { format!("{VERSION} ({commit})") },
+    );
+    machine(&mut findings, &device::discover());
+    worker(&mut findings);
+    places(&mut findings, runs_dir);
+
+    let mut rows: Vec<Vec<Cell>> =
+        findings.rows.iter().map(|(what, value)| vec![Cell::from(what), Cell::from(value)]).collect();
+    rows.extend(findings.problems.iter().map(|problem| vec![Cell::from("problem"), Cell::from(problem)]));
+    let columns = ["item", "value"].map(Column::text).to_vec();
+    output::table(&Table { title: None, columns, rows, notes: Vec::new() }, args.format.into())?;
+    if findings.problems.is_empty() {
+        output::note("no problem found");
+        return Ok(exit::DONE);
+    }
+    output::note(&format!("{} problem(s) found", findings.problems.len()));
+    Ok(exit::ERROR)
+}
+
+fn machine(findings: &mut Findings, discovery: &Discovery) {
+    findings.found("cores", discovery.cpu.cores.to_string());
+    findings.found("memory", human::bytes(discovery.cpu.memory_bytes));
+    match &discovery.driver {
+        None => findings.found("CUDA driver", "none"),
+        Some(driver) => {
+            let cuda = driver.cuda.as_deref().unwrap_or("unknown");
+            findings.found("CUDA driver", format!("{} (CUDA {cuda})", driver.version));
+        }
+    }
+    for device in &discovery.cuda {
+        let busy = match device.processes {
+            Some(0) => String::new(),
+            Some(count) => format!(", {count} process(es) of others on it"),
+            None => ", processes on it unknown".to_owned(),
+        };
+        findings.found(
+            &format!("cuda:{}", device.index),
+            format!(
+                "{} ({}), {} of {} free{busy}, {}",
+                device.name,
+                device.uuid,
+                human::bytes(device.memory_free),
+                human::bytes(device.memory_total),
+                device.pci_bus_id
+            ),
+        );
+    }
+    findings.problems.extend(discovery.problems.iter().cloned());
+}
+
+fn worker(findings: &mut Findings) {
+    let program = match launch::find_worker() {
+        Ok(program) => program,
+        Err(error) => {
+            let hint = error.hint();
+            findings.problems.push(format!("{error}, so only `command` trainers can be run: {hint}"));
+            return;
+        }
+    };
+    findings.found("worker", program.display().to_string());
+    let answer = match Command::new(&program).arg("doctor").output() {
+        Ok(answer) if answer.status.success() => answer,
+        Ok(answer) => {
+            let text = String::from_utf8_lossy(&answer.stderr);
+            let first = text.lines().next().unwrap_or("it says nothing");
+            findings.problems.push(format!("the worker does not start ({}): {first}", answer.status));
+            return;
+        }
+        Err(error) => {
+            findings.problems.push(format!("cannot start the worker: {error}"));
+            return;
+        }
+    };
+    match serde_json::from_slice::<Json>(&answer.stdout) {
+        Ok(Json::Object(facts)) => {
+            for (name, value) in facts {
+                let value = if value == json!(null) { "unknown".to_owned() } else { value.to_string() };
+                findings.found(&name.replace('_', " "), value.trim_matches('"').to_owned());
+            }
+        }
+        _ => {
+            findings.problems.push("the worker's answer is not understood: is it of this version?".to_owned())
+        }
+    }
+}
+
+fn places(findings: &mut Findings, runs_dir: &Path) {
+    match cache_root() {
+        Ok(folder) => findings.found("corpus cache", folder.display().to_string()),
+        Err(error) => findings.problems.push(error.to_string()),
+    }
+    let database = runs_dir.join(store::FILE_NAME);
+    let state = if database.exists() { "" } else { " (not there yet)" };
+    findings.found("runs database", format!("{}{state}", database.display()));
+}

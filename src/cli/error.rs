@@ -1,0 +1,97 @@
+//! The error of a command: what to say, which hint to add, which exit code to end with.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::{
+    corpus::CorpusError,
+    device::{DeviceError, ParseDevicesError},
+    model::ImpossibleRuns,
+    report::ReportError,
+    spec::SpecError,
+    store::StoreError,
+    sweep::SweepError,
+};
+
+/// Exit codes, as the help text and the README list them.
+pub mod exit {
+    /// Everything asked for was done.
+    pub const DONE: u8 = 0;
+    /// Something went wrong that no other code names.
+    pub const ERROR: u8 = 1;
+    /// The command line or the spec is wrong; nothing was run. (clap uses the same code.)
+    pub const USAGE: u8 = 2;
+    /// The sweep finished, with failed runs.
+    pub const FAILED_RUNS: u8 = 3;
+    /// Ctrl-C or SIGTERM stopped the sweep.
+    pub const INTERRUPTED: u8 = 130;
+}
+
+/// Why a command ended without doing what it was asked.
+#[derive(Debug, Error)]
+pub enum CliError {
+    /// The spec has problems.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// Some runs of the grid cannot be built.
+    #[error(transparent)]
+    Model(#[from] ImpossibleRuns),
+    /// The devices asked for are not there.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The words for the devices are not understood.
+    #[error(transparent)]
+    Devices(#[from] ParseDevicesError),
+    /// The images could not be prepared.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+    /// The runs database could not be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The sweep could not be carried out.
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+    /// The report could not be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// Something named on the command line does not exist.
+    #[error("{message}")]
+    NotFound {
+        /// What does not exist, and where it was looked for.
+        message: String,
+        /// What exists.
+        hint: Option<String>,
+    },
+    /// The async runtime could not be started.
+    #[error("cannot start the runtime: {0}")]
+    Runtime(io::Error),
+    /// stdout cannot be written.
+    #[error("cannot write to stdout: {0}")]
+    Stdout(io::Error),
+}
+
+impl CliError {
+    /// The exit code, one of [`exit`].
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Spec(_) | Self::Model(_) | Self::Device(_) | Self::Devices(_) => exit::USAGE,
+            Self::Sweep(error) if error.is_usage() => exit::USAGE,
+            Self::NotFound { .. } => exit::USAGE,
+            _ => exit::ERROR,
+        }
+    }
+
+    /// What to try.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Sweep(error) => error.hint(),
+            Self::Store(error) => error.hint().map(str::to_owned),
+            Self::Corpus(error) => error.hint(),
+            Self::NotFound { hint, .. } => hint.clone(),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Finding an experiment by the name that a user gave, or by there being only one.
+
+use std::path::Path;
+
+use super::{CliError, listing};
+use crate::store::{ExperimentRecord, Store};
+
+/// The experiment of this name.
+pub(super) async fn named(
+    store: &mut Store,
+    runs_dir: &Path,
+    name: &str,
+) -> Result<ExperimentRecord, CliError> {
+    if let Some(record) = store.experiment(name).await? {
+        return Ok(record);
+    }
+    let known = store.experiments().await?;
+    let names: Vec<&str> = known.iter().map(|record| record.name.as_str()).collect();
+    Err(CliError::NotFound {
+        message: format!("no experiment `{name}` in `{}`", runs_dir.display()),
+        hint: Some(match names.as_slice() {
+            [] => "nothing was run there yet: gridboard run SPEC".to_owned(),
+            names => format!("there are: {}", listing::shortened(names, 20)),
+        }),
+    })
+}
+
+/// Every experiment, or, where only one makes sense, the only one.
+pub(super) async fn all_or_only(
+    store: &mut Store,
+    runs_dir: &Path,
+    several: bool,
+) -> Result<Vec<ExperimentRecord>, CliError> {
+    let records = store.experiments().await?;
+    let names: Vec<&str> = records.iter().map(|record| record.name.as_str()).collect();
+    match names.as_slice() {
+        [] => Err(CliError::NotFound {
+            message: format!("no experiment in `{}`", runs_dir.display()),
+            hint: Some("nothing was run there yet: gridboard run SPEC".to_owned()),
+        }),
+        [_, _, ..] if !several => Err(CliError::NotFound {
+            message: format!("there are {} experiments in `{}`: name one", names.len(), runs_dir.display()),
+            hint: Some(format!("there are: {}", listing::shortened(&names, 20))),
+        }),
+        _ => Ok(records),
+    }
+}

@@ -1,0 +1,73 @@
+//! Writing to the terminal: data to stdout, the rest to stderr, a closed pipe ends quietly.
+
+use std::io::{self, IsTerminal, Write};
+
+use clap::ValueEnum;
+
+use super::CliError;
+use crate::error::with_causes;
+use crate::report::{Format, Table};
+
+/// Output formats of listings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    /// For the eye
+    Table,
+    /// Comma-separated values, full precision
+    Csv,
+    /// An array of objects, full precision
+    Json,
+}
+
+impl From<ListFormat> for Format {
+    fn from(format: ListFormat) -> Self {
+        match format {
+            ListFormat::Table => Self::Table,
+            ListFormat::Csv => Self::Csv,
+            ListFormat::Json => Self::Json,
+        }
+    }
+}
+
+/// Writes `text` and a line end, unless it has one, to stdout.
+///
+/// # Errors
+/// Where stdout cannot be written. A closed pipe (`| head`) is no error.
+pub(super) fn data(text: &str) -> Result<(), CliError> {
+    let mut stdout = io::stdout().lock();
+    let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
+    match write!(stdout, "{text}{end}").and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Stdout(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Renders a table to stdout: as wide as the terminal allows, or unbounded into a pipe.
+///
+/// # Errors
+/// Where stdout cannot be written.
+pub(super) fn table(table: &Table, format: Format) -> Result<(), CliError> {
+    data(&table.render(format, terminal_width()))
+}
+
+/// Writes a line to stderr.
+pub(super) fn note(text: &str) {
+    // Nothing is left to tell where stderr itself is gone.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Writes an error with what caused it, and its hint, to stderr.
+pub(super) fn error(error: &CliError) {
+    note(&format!("error: {}", with_causes(error)));
+    if let Some(hint) = error.hint() {
+        note(&format!("\nhint: {hint}"));
+    }
+}
+
+/// Columns of the terminal behind stdout; `None` in a pipe.
+pub(super) fn terminal_width() -> Option<usize> {
+    let stdout = io::stdout();
+    terminal_size::terminal_size_of(&stdout)
+        .filter(|_| stdout.is_terminal())
+        .map(|(width, _)| usize::from(width.0))
+}

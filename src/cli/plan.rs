@@ -1,0 +1,140 @@
+//! `gridboard plan`: what a spec would run. Decodes no image, starts no process, writes nothing.
+
+use serde_json::{Map, Value as Json, json};
+
+use super::{
+    CliError, corpus, exit,
+    output::{self, ListFormat},
+    spec_args::SpecArgs,
+};
+use crate::{
+    grid,
+    model::{self, Summary},
+    report::{Cell, Column, Table, human},
+    run::RunSpec,
+    spec::{Experiment, Family, Parameters, Train},
+};
+
+/// Show the runs of a spec with parameters, FLOPs and memory; runs nothing
+///
+/// The table of runs goes to stdout; what loading the images gives (Tab. 1 of the paper) goes to stderr.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    spec: SpecArgs,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    format: ListFormat,
+}
+
+pub(super) fn run(args: &Args) -> Result<u8, CliError> {
+    let experiment = args.spec.load()?;
+    model::check(&experiment)?;
+    let mut images = None;
+    if let Some(dataset) = &experiment.dataset {
+        match crate::corpus::survey(dataset) {
+            Ok(loading) => {
+                output::note(&corpus::loading_text(&loading));
+                images = Some(loading.train);
+            }
+            // The grid can be planned before the images are there.
+            Err(error) => output::note(&format!("warning: {error}; the counts of images are unknown\n")),
+        }
+    }
+    let runs: Vec<RunSpec> = grid::runs(&experiment).collect();
+    match args.format {
+        ListFormat::Json => {
+            let rows: Vec<Json> = runs.iter().map(|run| row(&experiment, run)).collect();
+            output::data(&format!("{:#}", Json::Array(rows)))?;
+        }
+        ListFormat::Csv => output::table(&table(&experiment, &runs, None, false), args.format.into())?,
+        ListFormat::Table => output::table(&table(&experiment, &runs, images, true), args.format.into())?,
+    }
+    Ok(exit::DONE)
+}
+
+/// Parameters, FLOPs and memory, where the family is a built-in one.
+fn summary(experiment: &Experiment, parameters: &Parameters) -> Option<Summary> {
+    let dataset = experiment.dataset.as_ref()?;
+    match experiment.family {
+        Family::GridCnn => {
+            let network = model::GridCnn::from_parameters(parameters).ok()?;
+            let train = Train::from_parameters(parameters).ok()?;
+            model::summary(
+                &network,
+                dataset.image_size,
+                u32::try_from(dataset.classes.len()).ok()?,
+                train.batch_size,
+            )
+            .ok()
+        }
+        Family::Command => None,
+    }
+}
+
+fn row(experiment: &Experiment, run: &RunSpec) -> Json {
+    let summary = summary(experiment, &run.parameters);
+    let axes: Map<String, Json> = run.axes.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    json!({
+        "name": run.name,
+        "axes": axes,
+        "seed": run.seed,
+        "parameters": summary.as_ref().map(|summary| summary.parameters),
+        "flops_per_image": summary.as_ref().map(|summary| summary.flops_per_image),
+        "memory_bytes": summary.as_ref().map(|summary| summary.memory_bytes),
+        "settings": run.parameters,
+        "id": run.id,
+    })
+}
+
+fn table(experiment: &Experiment, runs: &[RunSpec], images: Option<u64>, for_the_eye: bool) -> Table {
+    let axes = grid::axis_names(experiment);
+    let mut columns = vec![Column::text("name")];
+    columns.extend(axes.iter().map(|axis| Column::number(axis)));
+    columns.push(Column::number("seed"));
+    columns.extend(["parameters", "flops_per_image", "memory_bytes"].map(|name| Column::number(name)));
+    let mut total = 0.0;
+    let rows = runs
+        .iter()
+        .map(|run| {
+            let summary = summary(experiment, &run.parameters);
+            if let (Some(summary), Some(images), Ok(train)) =
+                (&summary, images, Train::from_parameters(&run.parameters))
+            {
+                #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+                let flops = 3.0 * summary.flops_per_image as f64 * images as f64 * f64::from(train.epochs);
+                total += flops;
+            }
+            let mut row = vec![Cell::from(&run.name)];
+            row.extend(axes.iter().map(|axis| {
+                run.axes
+                    .iter()
+                    .find(|(name, _)| name == axis)
+                    .map_or(Cell::Empty, |(_, value)| Cell::from(value))
+            }));
+            row.push(Cell::from(run.seed));
+            row.extend(match summary {
+                None => vec![Cell::Empty, Cell::Empty, Cell::Empty],
+                Some(summary) if for_the_eye => vec![
+                    Cell::from(human::grouped(summary.parameters)),
+                    Cell::from(human::count(summary.flops_per_image)),
+                    Cell::from(human::bytes(summary.memory_bytes)),
+                ],
+                Some(summary) => vec![
+                    Cell::from(summary.parameters),
+                    Cell::from(summary.flops_per_image),
+                    Cell::from(summary.memory_bytes),
+                ],
+            });
+            row
+        })
+        .collect();
+    let mut notes = vec![format!("{} runs", runs.len())];
+    if total > 0.0 {
+        notes.push(format!(
+            "about {:.1} TFLOP to train (three times forward, validation not counted); memory is an estimate",
+            total / 1e12
+        ));
+    }
+    Table { title: Some(format!("Plan of {}", experiment.name)), columns, rows, notes }
+}

@@ -1,0 +1,156 @@
+//! `gridboard run`: carry a spec out.
+
+use std::path::{Path, PathBuf};
+
+use super::{CliError, corpus, exit, listing, output, runtime, spec_args::SpecArgs};
+use crate::{
+    corpus::cache_root,
+    device::{self, DeviceChoice},
+    model,
+    report::{Format, human, leaderboard_table, unranked_table},
+    spec::Experiment,
+    store::Store,
+    sweep::{self, End, Finished, Progress},
+};
+
+/// Train what is missing of a spec's grid, then rank it
+///
+/// Running a spec again trains only runs that are not completed. Ctrl-C stops the sweep; the runs that it
+/// cut off are trained when the spec is run again.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    spec: SpecArgs,
+    /// Format of the top ten on stdout
+    #[arg(long, value_enum, default_value_t = listing::TopFormat::Table)]
+    format: listing::TopFormat,
+}
+
+pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
+    let experiment = args.spec.load()?;
+    model::check(&experiment)?;
+    let choice = DeviceChoice::parse(&experiment.schedule.devices)?;
+    let discovery = device::discover();
+    for problem in &discovery.problems {
+        output::note(&format!("warning: {problem}"));
+    }
+    let runs = u64::try_from(crate::grid::count(&experiment)).unwrap_or(u64::MAX);
+    let placement = device::place(&choice, &discovery, experiment.schedule.runs_per_device, runs)?;
+
+    let runtime = runtime()?;
+    runtime.block_on(sweep::check_unchanged(runs_dir, &experiment))?;
+    let prepared = match &experiment.dataset {
+        None => None,
+        Some(dataset) => {
+            let bar = corpus::Bar::default();
+            let prepared = sweep::prepare_corpus(dataset, &cache_root()?, &bar)?;
+            output::note(&corpus::loading_text(&prepared.loading));
+            Some(prepared)
+        }
+    };
+    runtime.block_on(async {
+        let mut ready = sweep::prepare(runs_dir, experiment, prepared).await?;
+        output::note(&opening(&ready, &placement));
+        let mut progress = Progress::new(&ready.experiment.name);
+        let end = sweep::sweep(&mut ready, placement, &mut progress).await?;
+        finish(runs_dir, ready, &end, args).await
+    })
+}
+
+/// What is about to happen: `tab3: 27 runs, 20 completed, 7 to train on cpu/0, cpu/1 (1 thread each)`.
+fn opening(ready: &sweep::Preparation, placement: &device::Placement) -> String {
+    let mut text = String::new();
+    for run in &ready.taken_back {
+        text += &format!("{}: {run} was cut off and is trained again\n", ready.experiment.name);
+    }
+    let owed = ready.owed.len();
+    text += &format!(
+        "{}: {} runs, {} completed, {owed} to train",
+        ready.experiment.name,
+        ready.runs.len(),
+        ready.completed
+    );
+    if owed > 0 {
+        let labels: Vec<&str> = placement.slots.iter().map(|slot| slot.label.as_str()).collect();
+        let threads = placement.slots.first().map_or(1, |slot| slot.threads);
+        let plural = if threads == 1 { "thread" } else { "threads" };
+        text += &format!(" on {} ({threads} {plural} each)", listing::shortened(&labels, 8));
+    }
+    text
+}
+
+async fn finish(runs_dir: &Path, ready: sweep::Preparation, end: &End, args: &Args) -> Result<u8, CliError> {
+    let sweep::Preparation { experiment, mut store, .. } = ready;
+    let finished = report_on(&mut store, runs_dir, &experiment).await?;
+    store.close().await?;
+
+    let head = leaderboard_table(&finished.leaderboard, Some(experiment.rank.top));
+    output::table(&head, args.format.into())?;
+    if matches!(args.format.into(), Format::Table) {
+        if let Some(unranked) = unranked_table(&finished.leaderboard) {
+            output::data("")?;
+            output::table(&unranked, Format::Table)?;
+        }
+        output::data(&closing(runs_dir, &experiment, &finished, end))?;
+    }
+    Ok(if end.interrupted {
+        exit::INTERRUPTED
+    } else if end.failed > 0 {
+        exit::FAILED_RUNS
+    } else {
+        exit::DONE
+    })
+}
+
+async fn report_on(
+    store: &mut Store,
+    runs_dir: &Path,
+    experiment: &Experiment,
+) -> Result<Finished, CliError> {
+    let record = store.experiment(&experiment.name).await?.ok_or_else(|| {
+        // The preparation has just made it.
+        CliError::NotFound {
+            message: format!("no experiment `{}` in the runs database", experiment.name),
+            hint: None,
+        }
+    })?;
+    Ok(sweep::report(store, runs_dir, &record).await?)
+}
+
+/// Counts, time, where the report is, and how to look at it in TensorBoard and SQL.
+fn closing(runs_dir: &Path, experiment: &Experiment, finished: &Finished, end: &End) -> String {
+    let name = &experiment.name;
+    let dir = sweep::experiment_dir(runs_dir, name);
+    let mut text = format!("\n{} completed, {} failed", end.completed, end.failed);
+    if end.pending > 0 {
+        text += &format!(", {} to be run again", end.pending);
+    }
+    if end.trained > 0 {
+        text += &format!(" ({} trained in {}", end.trained, human::seconds(end.seconds));
+        if let Some(busy) = end.utilisation {
+            text += &format!(", slots busy {:.0} % of the time", busy * 100.0);
+        }
+        text += ")";
+    }
+    text += "\n\n";
+    let shown: Vec<&PathBuf> = finished
+        .paths
+        .iter()
+        .filter(|path| {
+            path.parent() == Some(dir.join("report").as_path())
+                && path.extension().is_some_and(|e| e == "png")
+        })
+        .collect();
+    text += &format!("report       {}\n", dir.join("report").display());
+    for path in shown {
+        text += &format!("figure       {}\n", path.display());
+    }
+    text += &format!("TensorBoard  tensorboard --logdir {}\n", dir.display());
+    let view = if name.contains('-') { format!("\\\"{name}\\\"") } else { name.clone() };
+    let database = runs_dir.join(crate::store::FILE_NAME);
+    text += &format!(
+        "SQL          sqlite3 {} \"select * from {view} order by rank limit 10\"",
+        database.display()
+    );
+    text
+}

@@ -1,0 +1,34 @@
+//! The arguments that name a spec and override parts of it, shared by `run` and `plan`.
+
+use std::path::PathBuf;
+
+use super::CliError;
+use crate::spec::{self, Experiment, Overrides};
+
+/// A spec and its overrides.
+#[derive(Debug, clap::Args)]
+pub(super) struct SpecArgs {
+    /// The experiment spec, a YAML file
+    spec: PathBuf,
+    /// Folder with one folder of images per class, instead of the spec's
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
+    /// Override a key of the spec: `--set dataset.image_size=64`, `--set 'grid.layer_size=[16, 32]'`
+    #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
+    set: Vec<String>,
+    /// Devices to use: `auto`, `cpu`, `cpu:2`, `cuda`, `cuda:0,2`
+    #[arg(long, value_name = "DEVICES")]
+    devices: Option<String>,
+}
+
+impl SpecArgs {
+    /// Reads, overrides and validates the spec.
+    ///
+    /// # Errors
+    /// All problems of the spec.
+    pub(super) fn load(&self) -> Result<Experiment, CliError> {
+        let overrides =
+            Overrides { set: self.set.clone(), images: self.images.clone(), devices: self.devices.clone() };
+        Ok(spec::load(&self.spec, &overrides)?)
+    }
+}

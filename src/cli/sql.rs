@@ -1,0 +1,56 @@
+//! `gridboard sql`: a read-only query against the runs database.
+
+use std::path::Path;
+
+use super::{
+    CliError, exit,
+    output::{self, ListFormat},
+    runtime,
+};
+use crate::{
+    report::{Cell, Column, Table},
+    store::{SqlValue, Store},
+};
+
+/// Query the runs database, read-only
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "Views: experiments, runs, attempts, history, leaderboard, class_metrics, confusion, and one named \
+                        after each experiment.\n\nExample: gridboard sql 'select * from tab3 order by rank limit 10'"
+)]
+pub(super) struct Args {
+    /// The query
+    query: String,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    format: ListFormat,
+}
+
+pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
+    runtime()?.block_on(async {
+        let mut store = Store::open_existing(runs_dir).await?;
+        let result = store.query(&args.query).await?;
+        let numeric = |column: usize| {
+            result.rows.iter().any(|row| matches!(row[column], SqlValue::Integer(_) | SqlValue::Real(_)))
+        };
+        let columns = result
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(place, name)| if numeric(place) { Column::number(name) } else { Column::text(name) })
+            .collect();
+        let rows = result.rows.iter().map(|row| row.iter().map(cell).collect()).collect();
+        output::table(&Table { title: None, columns, rows, notes: Vec::new() }, args.format.into())?;
+        Ok(exit::DONE)
+    })
+}
+
+fn cell(value: &SqlValue) -> Cell {
+    match value {
+        SqlValue::Null => Cell::Empty,
+        SqlValue::Integer(value) => Cell::Int(*value),
+        SqlValue::Real(value) => Cell::Float(*value),
+        SqlValue::Text(value) => Cell::from(value),
+        SqlValue::Blob(bytes) => Cell::from(format!("({} bytes)", bytes.len())),
+    }
+}

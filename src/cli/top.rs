@@ -1,0 +1,52 @@
+//! `gridboard top`: the head of the leaderboard.
+
+use std::path::Path;
+
+use super::{CliError, exit, experiments, listing::TopFormat, output, runtime};
+use crate::{
+    report::{Format, leaderboard_table, unranked_table},
+    store::Store,
+};
+
+/// Show the best runs of an experiment
+///
+/// Without a name: of every experiment, as a table; the machine formats need one.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The experiment; may be left out where there is only one
+    experiment: Option<String>,
+    /// How many runs; the spec's `rank.top` without this
+    #[arg(short, long, value_name = "N")]
+    n: Option<u32>,
+    /// All ranked runs
+    #[arg(long, conflicts_with = "n")]
+    all: bool,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = TopFormat::Table)]
+    format: TopFormat,
+}
+
+pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
+    runtime()?.block_on(async {
+        let mut store = Store::open_existing(runs_dir).await?;
+        let records = match &args.experiment {
+            Some(name) => vec![experiments::named(&mut store, runs_dir, name).await?],
+            None => experiments::all_or_only(&mut store, runs_dir, args.format == TopFormat::Table).await?,
+        };
+        for (place, record) in records.iter().enumerate() {
+            let board = store.leaderboard(record.key).await?;
+            let head = if args.all { None } else { Some(args.n.unwrap_or(record.spec.rank.top)) };
+            if place > 0 {
+                output::data("")?;
+            }
+            output::table(&leaderboard_table(&board, head), args.format.into())?;
+            if matches!(Format::from(args.format), Format::Table)
+                && let Some(unranked) = unranked_table(&board)
+            {
+                output::data("")?;
+                output::table(&unranked, Format::Table)?;
+            }
+        }
+        Ok(exit::DONE)
+    })
+}

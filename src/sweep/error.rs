@@ -1,0 +1,102 @@
+//! What can stop a sweep. A failed run cannot: it is data.
+
+use std::{io, path::PathBuf};
+
+use thiserror::Error;
+
+use crate::{
+    corpus::CorpusError, launch::FindWorkerError, report::ReportError, store::StoreError,
+    tfevents::WriteError,
+};
+
+/// Why a sweep could not be carried out.
+#[derive(Debug, Error)]
+pub enum SweepError {
+    /// Another process sweeps this experiment.
+    #[error("experiment `{experiment}` is being run by another process (lock file {path})")]
+    Locked {
+        /// The experiment.
+        experiment: String,
+        /// The lock file.
+        path: PathBuf,
+    },
+    /// The spec of this name that was run before says something else.
+    #[error("experiment `{experiment}` was run with another spec:\n{}", listing(differences))]
+    Changed {
+        /// The experiment.
+        experiment: String,
+        /// One line a changed key: `key: old -> new`.
+        differences: Vec<String>,
+    },
+    /// The images are not those that the experiment's runs were trained on.
+    #[error(
+        "experiment `{experiment}` was run on other images: content id {old}, and {new} is what is there"
+    )]
+    OtherImages {
+        /// The experiment.
+        experiment: String,
+        /// The content id of the earlier runs.
+        old: String,
+        /// The content id of the images in place.
+        new: String,
+    },
+    /// A file or folder could not be used.
+    #[error("cannot {what} {path}: {source}", path = path.display())]
+    Io {
+        /// The verb.
+        what: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Signals could not be listened for.
+    #[error("cannot listen for signals: {0}")]
+    Signals(io::Error),
+    /// The slots do not fit the runs.
+    #[error(transparent)]
+    Setup(#[from] crate::schedule::SetupError),
+    /// The images could not be prepared.
+    #[error(transparent)]
+    Corpus(#[from] CorpusError),
+    /// The built-in trainer is not there.
+    #[error(transparent)]
+    Worker(#[from] FindWorkerError),
+    /// The runs database could not be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// An event file could not be written.
+    #[error(transparent)]
+    Events(#[from] WriteError),
+    /// The report could not be written.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+}
+
+fn listing(lines: &[String]) -> String {
+    lines.iter().map(|line| format!("  {line}")).collect::<Vec<_>>().join("\n")
+}
+
+impl SweepError {
+    /// Whether the command line or the spec is at fault, rather than the machine.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Changed { .. } | Self::OtherImages { .. } | Self::Corpus(CorpusError::Split(_)))
+    }
+
+    /// What to try.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Locked { .. } => Some("wait for it, or stop it with Ctrl-C in its terminal".to_owned()),
+            Self::Changed { experiment, .. } | Self::OtherImages { experiment, .. } => Some(format!(
+                "its results stay as they are; run the new spec under a name of its own: \
+                 --set experiment={experiment}-2, or change `experiment:` in the spec"
+            )),
+            Self::Corpus(error) => error.hint(),
+            Self::Store(error) => error.hint().map(str::to_owned),
+            Self::Worker(error) => Some(error.hint().to_owned()),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What is known of a run before it starts: its cost for the scheduler, its steps for the progress.
+
+use super::status::Planned;
+use crate::{
+    corpus::LoadingTable,
+    model::{self, GridCnn},
+    run::RunSpec,
+    spec::{Dataset, Experiment, Family, Train},
+};
+
+/// A training step is a forward pass and about twice that backward: 3 forward passes an image.
+const TRAINING_PASSES: f64 = 3.0;
+
+/// Number of classes.
+fn class_count(dataset: &Dataset) -> u32 {
+    u32::try_from(dataset.classes.len()).unwrap_or(u32::MAX)
+}
+
+/// Tells cost and steps of the runs of one experiment.
+pub(super) struct Plans {
+    family: Family,
+    /// Image side and number of classes.
+    image: Option<(u32, u32)>,
+    /// Training and validation images.
+    images: Option<(u64, u64)>,
+}
+
+impl Plans {
+    pub(super) fn new(experiment: &Experiment, loading: Option<&LoadingTable>) -> Self {
+        Self {
+            family: experiment.family,
+            image: experiment.dataset.as_ref().map(|dataset| (dataset.image_size, class_count(dataset))),
+            images: loading.map(|loading| (loading.train, loading.validation)),
+        }
+    }
+
+    /// FLOPs of the whole training and bytes of memory; 0 where they are not known.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    pub(super) fn cost_and_memory(&self, run: &RunSpec) -> (f64, u64) {
+        let (Family::GridCnn, Some((size, classes)), Some((train, validation))) =
+            (self.family, self.image, self.images)
+        else {
+            return (0.0, 0);
+        };
+        let (Ok(network), Ok(settings)) =
+            (GridCnn::from_parameters(&run.parameters), Train::from_parameters(&run.parameters))
+        else {
+            return (0.0, 0);
+        };
+        let Ok(summary) = model::summary(&network, size, classes, settings.batch_size) else {
+            return (0.0, 0);
+        };
+        let images = TRAINING_PASSES * train as f64 + validation as f64;
+        (summary.flops_per_image as f64 * images * f64::from(settings.epochs), summary.memory_bytes)
+    }
+
+    /// Epochs, steps and batch size, as far as the parameters say.
+    pub(super) fn planned(&self, run: &RunSpec) -> Planned {
+        let number = |name: &str| run.parameters.get(name).and_then(crate::spec::Value::as_u64);
+        let batch_size = number("batch_size").filter(|size| *size > 0);
+        Planned {
+            name: run.name.clone(),
+            epochs: number("epochs"),
+            steps_per_epoch: self.images.zip(batch_size).map(|((train, _), batch)| train.div_ceil(batch)),
+            batch_size,
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! From the runs database to the report: the leaderboard and the files below `report/`.
+//!
+//! Called at the end of a sweep and by `gridboard report`: both write the same bytes.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use super::{SweepError, experiment_dir, prepare::LOADING};
+use crate::{
+    corpus::LoadingTable,
+    error::with_causes,
+    event::tags,
+    metrics::ConfusionMatrix,
+    predictions,
+    rank::Leaderboard,
+    report::{self, Cell, Column, ReportInput, RunCurves, Table},
+    store::{ExperimentRecord, RunKey, Store},
+};
+
+/// What a report holds and where it is.
+pub struct Finished {
+    /// All runs of the experiment.
+    pub leaderboard: Leaderboard,
+    /// The files that were written.
+    pub paths: Vec<PathBuf>,
+}
+
+/// Ranks an experiment and writes its report.
+///
+/// # Errors
+/// Where the database cannot be read or a file cannot be written.
+pub async fn report(
+    store: &mut Store,
+    runs_dir: &Path,
+    record: &ExperimentRecord,
+) -> Result<Finished, SweepError> {
+    let leaderboard = store.leaderboard(record.key).await?;
+    let mut confusion: Vec<(String, ConfusionMatrix)> = Vec::new();
+    let mut curves = Vec::new();
+    let runs = store.runs(Some(record.key)).await?;
+    for row in leaderboard.rows.iter().filter(|row| row.rank.is_some()) {
+        let Some(run) = runs.iter().find(|run| run.spec.index == row.index) else { continue };
+        if let Some(matrix) = store.confusion(run.key).await? {
+            confusion.push((row.run.clone(), matrix));
+        }
+        curves.push(run_curves(store, run.key, &row.run).await?);
+    }
+    let dir = experiment_dir(runs_dir, &record.name);
+    let corpus = loading(&dir)?.as_ref().map(loading_table);
+    let input = ReportInput { leaderboard, confusion, curves, corpus };
+    let paths = report::files::write(&dir.join("report"), &input)?;
+    Ok(Finished { leaderboard: input.leaderboard, paths })
+}
+
+/// Tab. 1 as the preparation kept it; none for an experiment without images.
+fn loading(dir: &Path) -> Result<Option<LoadingTable>, SweepError> {
+    let path = dir.join(LOADING);
+    let fail = |source| SweepError::Io { what: "read", path: path.clone(), source };
+    match fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| fail(error.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(fail(error)),
+    }
+}
+
+/// Tab. 1 of the paper for these images.
+#[must_use]
+pub fn loading_table(loading: &LoadingTable) -> Table {
+    let rows =
+        loading.rows().into_iter().map(|(name, value)| vec![Cell::from(name), Cell::from(value)]).collect();
+    Table {
+        title: Some("Loading (Tab. 1)".to_owned()),
+        columns: vec![Column::text("item"), Column::text("value")],
+        rows,
+        notes: Vec::new(),
+    }
+}
+
+async fn run_curves(store: &mut Store, run: RunKey, name: &str) -> Result<RunCurves, SweepError> {
+    let wanted = [tags::TRAIN_ACCURACY, tags::TRAIN_LOSS, tags::VALIDATION_ACCURACY, tags::VALIDATION_LOSS];
+    let mut curves = store.history(run, &wanted).await?;
+    let mut take = |tag: &str| {
+        curves
+            .iter_mut()
+            .find(|curve| curve.tag == tag)
+            .map(|curve| curve.points.drain(..).map(|point| (point.step, point.value)).collect())
+            .unwrap_or_default()
+    };
+    Ok(RunCurves {
+        run: name.to_owned(),
+        train_accuracy: take(tags::TRAIN_ACCURACY),
+        train_loss: take(tags::TRAIN_LOSS),
+        validation_accuracy: take(tags::VALIDATION_ACCURACY),
+        validation_loss: take(tags::VALIDATION_LOSS),
+    })
+}
+
+/// Takes a completed run's predictions into the database: confusion counts and per-class metrics. A run without a
+/// predictions file (a command that writes none) has none.
+///
+/// # Errors
+/// What is wrong with the file, or with the database.
+pub(super) async fn take_predictions(
+    store: &mut Store,
+    run: RunKey,
+    run_dir: &Path,
+    relative: &str,
+    classes: &[String],
+) -> Result<(), TakeError> {
+    let path = run_dir.join(predictions::FILE_NAME);
+    if !path.exists() || classes.is_empty() {
+        return Ok(());
+    }
+    let rows = predictions::read(&path).map_err(|error| TakeError::File(with_causes(&error)))?;
+    let known = |class: usize| class < classes.len();
+    if let Some(row) = rows.iter().find(|row| !known(row.label) || !known(row.predicted)) {
+        let (label, predicted, k) = (row.label, row.predicted, classes.len());
+        let image = &row.image;
+        let path = path.display();
+        let reason = format!(
+            "`{path}`: image `{image}` has label {label}, predicted {predicted}; there are {k} classes"
+        );
+        return Err(TakeError::File(reason));
+    }
+    let matrix = predictions::confusion(&rows, classes.len());
+    store.put_confusion(run, &matrix, classes).await?;
+    store.set_predictions(run, Some(relative)).await?;
+    Ok(())
+}
+
+/// Why predictions were not taken.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TakeError {
+    /// The file is wrong: that fails the run.
+    #[error("{0}")]
+    File(String),
+    /// The database is: that fails the sweep.
+    #[error(transparent)]
+    Store(#[from] crate::store::StoreError),
+}

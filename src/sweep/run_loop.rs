@@ -1,0 +1,300 @@
+//! THE loop of a sweep: waits for whatever happens next, feeds the scheduler, carries its effects out, and tells the
+//! sinks.
+//!
+//! Everything that can wake it is in one `select`: the end of an attempt, a signal, the tick that reads event files.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    time::MissedTickBehavior,
+};
+
+use super::{
+    Preparation, Progress, Status, SweepError,
+    attempt::{self, Live, Started},
+    index,
+    planned::Plans,
+    progress::Line,
+    wall_now,
+};
+use crate::{
+    device::Placement,
+    event::Event,
+    launch::{self, AttemptEnd, Ending, LocalLauncher},
+    run::{Failure, RunState},
+    schedule::{Effect, Ended, Input, Job, Scheduler},
+    spec::Family,
+};
+
+/// How often the event files of live runs are read.
+const TICK: Duration = Duration::from_millis(250);
+/// How often ranks are written while runs end: often enough for an onlooker, rarely enough to cost nothing.
+const RANKING: Duration = Duration::from_secs(2);
+
+/// How a sweep ended.
+#[derive(Clone, Copy, Debug)]
+pub struct End {
+    /// Completed runs of the experiment, earlier sweeps' included.
+    pub completed: u64,
+    /// Failed runs.
+    pub failed: u64,
+    /// Runs that are still owed.
+    pub pending: u64,
+    /// Attempts that this sweep carried out.
+    pub trained: u64,
+    /// Duration of this sweep.
+    pub seconds: f64,
+    /// Part of the slots' time that attempts were alive, 0 to 1; `None` where nothing was trained.
+    pub utilisation: Option<f64>,
+    /// Whether a signal ended it.
+    pub interrupted: bool,
+}
+
+/// The sweep while it lasts.
+struct Loop<'a> {
+    ready: &'a mut Preparation,
+    plans: Plans,
+    scheduler: Scheduler,
+    status: Status,
+    progress: &'a mut Progress,
+    live: BTreeMap<u64, Live>,
+    launcher: LocalLauncher,
+    worker: PathBuf,
+    begun: Instant,
+    ranked: Instant,
+    busy: f64,
+    trained: u64,
+    over: bool,
+}
+
+/// Trains every owed run on the slots of `placement`.
+///
+/// # Errors
+/// Where the database, the run directories or the signals fail; a failing run is no error.
+pub async fn sweep(
+    ready: &mut Preparation,
+    placement: Placement,
+    progress: &mut Progress,
+) -> Result<End, SweepError> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(SweepError::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(SweepError::Signals)?;
+    let plans = Plans::new(&ready.experiment, ready.loading.as_ref());
+    let jobs: Vec<Job> = ready
+        .owed
+        .iter()
+        .map(|owed| {
+            let (cost, memory) = plans.cost_and_memory(&ready.runs[index(owed.run)]);
+            Job { run: owed.run, cost, memory, attempt: owed.attempt }
+        })
+        .collect();
+    // Looked for before anything starts: without it every run would fail alike.
+    let worker = match ready.experiment.family {
+        Family::GridCnn if !jobs.is_empty() => launch::find_worker()?,
+        Family::GridCnn | Family::Command => PathBuf::new(),
+    };
+    let slots = placement.slots.len();
+    let begun = Instant::now();
+    let mut this = Loop {
+        status: Status::new(ready.runs.len() as u64, ready.completed),
+        scheduler: Scheduler::new(placement.slots, &placement.capacities, jobs, 1)?,
+        plans,
+        ready,
+        progress,
+        live: BTreeMap::new(),
+        launcher: LocalLauncher::new().map_err(SweepError::Signals)?,
+        worker,
+        begun,
+        ranked: begun,
+        busy: 0.0,
+        trained: 0,
+        over: false,
+    };
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut interrupted = false;
+
+    this.feed(Input::Begin).await?;
+    while !this.over {
+        tokio::select! {
+            end = this.launcher.next() => this.ended(end).await?,
+            _ = interrupt.recv() => { interrupted = true; this.cancel().await?; }
+            _ = terminate.recv() => { interrupted = true; this.cancel().await?; }
+            _ = tick.tick() => this.read_events().await?,
+        }
+    }
+    this.ready.store.set_ranks(this.ready.key).await?;
+    this.progress.finish();
+
+    let seconds = begun.elapsed().as_secs_f64();
+    #[expect(clippy::cast_precision_loss, reason = "a machine has few slots")]
+    let slot_seconds = seconds * slots as f64;
+    let (completed, failed) = (this.status.completed, this.status.failed);
+    Ok(End {
+        completed,
+        failed,
+        pending: this.status.total - completed - failed,
+        trained: this.trained,
+        seconds,
+        utilisation: (this.trained > 0 && slot_seconds > 0.0).then(|| (this.busy / slot_seconds).min(1.0)),
+        interrupted,
+    })
+}
+
+impl Loop<'_> {
+    fn now(&self) -> f64 {
+        self.begun.elapsed().as_secs_f64()
+    }
+
+    /// Feeds the scheduler and carries its effects out. An attempt that cannot be started is fed back, not recursed
+    /// into, so that ten thousand of them do not need ten thousand stack frames.
+    async fn feed(&mut self, input: Input) -> Result<(), SweepError> {
+        let mut inputs = vec![input];
+        while let Some(input) = inputs.pop() {
+            let now = self.now();
+            for effect in self.scheduler.step(now, input) {
+                match effect {
+                    Effect::Start { run, attempt, slot } => {
+                        if !self.start(run, attempt, slot).await? {
+                            inputs.push(Input::Ended { run, how: Ended::NotStarted });
+                        }
+                    }
+                    Effect::Stop { run, kill } => {
+                        if let Err(error) = self.launcher.stop(run, kill) {
+                            self.progress.note(&format!("warning: {error}"));
+                        }
+                    }
+                    Effect::Finished(_) => self.over = true,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Starts an attempt; false where its process could not be started, which is then the run's failure.
+    async fn start(&mut self, run: u64, number: u32, slot: u32) -> Result<bool, SweepError> {
+        let slot = self.scheduler.slots()[slot as usize].clone();
+        let spec = self.ready.runs[index(run)].clone();
+        let started =
+            attempt::start(self.ready, &mut self.launcher, &self.worker, &spec, number, &slot).await?;
+        match started {
+            Started::Alive(live, pid) => {
+                let event = Event::AttemptStarted {
+                    run,
+                    attempt: number,
+                    pid,
+                    slot: slot.label,
+                    device: slot.device,
+                    time: wall_now(),
+                };
+                self.live.insert(run, live);
+                self.show(&event, None);
+                Ok(true)
+            }
+            Started::Not(failure) => {
+                self.announce_end(run, number, RunState::Failed, Some(failure), None);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Reads what live runs have written since the last time.
+    async fn read_events(&mut self) -> Result<(), SweepError> {
+        let runs: Vec<u64> = self.live.keys().copied().collect();
+        for run in runs {
+            self.read_run(run).await?;
+            let fraction = self.status.live.get(&run).and_then(super::status::Live::fraction);
+            if let Some(fraction) = fraction {
+                // Progress has no effects; it only teaches the cost model.
+                let effects = self.scheduler.step(self.now(), Input::Progress { run, fraction });
+                debug_assert!(effects.is_empty());
+            }
+        }
+        let eta = self.eta();
+        self.progress.redraw(&self.status, eta);
+        Ok(())
+    }
+
+    async fn read_run(&mut self, run: u64) -> Result<(), SweepError> {
+        let Some(live) = self.live.get_mut(&run) else { return Ok(()) };
+        let polled = live.poll();
+        for problem in &polled.problems {
+            self.progress.note(&format!("warning: {problem}"));
+        }
+        if !polled.scalars.is_empty() {
+            self.ready.store.append_scalars(self.ready.keys[index(run)], &polled.scalars).await?;
+            let event = Event::Scalars { run, points: polled.scalars };
+            self.show(&event, None);
+        }
+        Ok(())
+    }
+
+    /// An attempt's process is gone: reads the last of its events, notes how it ended, and lets the scheduler go on.
+    async fn ended(&mut self, end: AttemptEnd) -> Result<(), SweepError> {
+        let run = end.run;
+        self.read_run(run).await?;
+        let Some(live) = self.live.remove(&run) else { return Ok(()) };
+        let seconds = live.seconds();
+        self.busy += seconds;
+        self.trained += 1;
+        let spec = self.ready.runs[index(run)].clone();
+        let end = attempt::finish(self.ready, &spec, &live, end).await?;
+        let failure = match &end.ending {
+            Ending::Failed(failure) => Some(failure.clone()),
+            Ending::Completed | Ending::Interrupted => None,
+        };
+        self.announce_end(run, live.number, end.state(), failure, Some(seconds));
+        if self.ranked.elapsed() > RANKING {
+            self.ready.store.set_ranks(self.ready.key).await?;
+            self.ranked = Instant::now();
+        }
+        self.feed(Input::Ended { run, how: end.ended() }).await
+    }
+
+    async fn cancel(&mut self) -> Result<(), SweepError> {
+        if self.scheduler.is_cancelled() {
+            self.progress.note("stopping at once");
+        } else {
+            self.progress.note("stopping: live runs are asked to end (once more to kill them)");
+        }
+        self.feed(Input::Cancel).await
+    }
+
+    fn announce_end(
+        &mut self,
+        run: u64,
+        attempt: u32,
+        state: RunState,
+        failure: Option<Failure>,
+        seconds: Option<f64>,
+    ) {
+        let event = Event::AttemptEnded { run, attempt, state, failure, time: wall_now() };
+        self.show(&event, seconds);
+    }
+
+    fn show(&mut self, event: &Event, seconds: Option<f64>) {
+        let (run, ended) = match event {
+            Event::AttemptStarted { run, .. } | Event::Scalars { run, .. } => (*run, false),
+            Event::AttemptEnded { run, .. } => (*run, true),
+        };
+        let spec = &self.ready.runs[index(run)];
+        let accuracy = self.status.live.get(&run).and_then(|live| live.accuracy).filter(|_| ended);
+        self.status.apply(event, || self.plans.planned(spec));
+        let eta = self.eta();
+        let line = Line {
+            run: &spec.name,
+            seconds,
+            metric: accuracy.map(|value| (crate::event::tags::VALIDATION_ACCURACY, f64::from(value))),
+        };
+        self.progress.event(event, &line, &self.status, eta);
+    }
+
+    fn eta(&self) -> Option<Duration> {
+        let seconds = self.scheduler.remaining_seconds(self.now())?;
+        Duration::try_from_secs_f64(seconds).ok()
+    }
+}

@@ -1,0 +1,90 @@
+//! CUDA devices, through a stand-in of NVIDIA's management library.
+
+use std::{path::PathBuf, process::Command};
+
+use crate::support::{Project, Ran};
+
+/// Compiles the stand-in into the project's folder and answers that folder.
+fn fake_nvml(project: &Project) -> PathBuf {
+    let folder = project.path("nvml");
+    std::fs::create_dir_all(&folder).expect("create the folder");
+    let compiled = Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(folder.join("libnvidia-ml.so.1"))
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/fake_nvml.c"))
+        .status()
+        .expect("start cc");
+    assert!(compiled.success());
+    folder
+}
+
+/// A project on a machine of `gpus` GPUs, whose six runs write down the devices that they see.
+fn project(gpus: u32) -> Project {
+    let project = Project::with_spec(
+        "
+experiment: gpus
+model:
+  family: command
+  run: [sh, -c, 'echo \"$CUDA_VISIBLE_DEVICES $CUDA_DEVICE_ORDER\" > \"$GRIDBOARD_RUN_DIR/seen\"']
+grid: {x: [1, 2, 3, 4, 5, 6]}
+",
+    );
+    let folder = fake_nvml(&project);
+    project
+        .env("LD_LIBRARY_PATH", folder.to_str().expect("UTF-8"))
+        .env("GRIDBOARD_FAKE_GPUS", gpus.to_string())
+}
+
+/// What each run saw, and what the ledger says that it was given.
+fn seen_and_given(project: &Project) -> Vec<(String, String)> {
+    let rows = project.sql("select run, device from runs order by run");
+    rows.iter()
+        .map(|row| {
+            let run = row["run"].as_str().expect("a name");
+            let seen = project.read(&format!("runs/gpus/{run}/seen"));
+            (seen.trim().to_owned(), row["device"].as_str().expect("a device").to_owned())
+        })
+        .collect()
+}
+
+#[test]
+fn each_run_sees_exactly_its_own_device() {
+    let project = project(3);
+    project.run(&["run", "spec.yaml"]).expect(0);
+    let mut used = std::collections::BTreeSet::new();
+    for (seen, given) in seen_and_given(&project) {
+        assert!(given.starts_with("GPU-"), "{given}");
+        assert_eq!(seen, format!("{given} PCI_BUS_ID"));
+        used.insert(given);
+    }
+    assert_eq!(used.len(), 3, "all three devices work: {used:?}");
+}
+
+#[test]
+fn devices_can_be_chosen_and_hidden() {
+    let chosen = project(3);
+    chosen.run(&["run", "spec.yaml", "--devices", "cuda:0,2"]).expect(0);
+    let used: std::collections::BTreeSet<String> =
+        seen_and_given(&chosen).into_iter().map(|(_, given)| given).collect();
+    assert_eq!(used.len(), 2);
+
+    let hidden = project(3).env("CUDA_VISIBLE_DEVICES", "1");
+    hidden.run(&["run", "spec.yaml"]).expect(0);
+    let visible: std::collections::BTreeSet<String> =
+        seen_and_given(&hidden).into_iter().map(|(_, given)| given).collect();
+    assert_eq!(visible.len(), 1);
+
+    let cpu = project(3);
+    cpu.run(&["run", "spec.yaml", "--devices", "cpu:2"]).expect(0);
+    assert!(seen_and_given(&cpu).iter().all(|(seen, given)| given == "cpu" && !seen.contains("GPU-")));
+}
+
+#[test]
+fn a_device_that_is_not_there_is_named_with_those_that_are() {
+    let ran: Ran = project(2).run(&["run", "spec.yaml", "--devices", "cuda:5"]).expect(2);
+    assert!(
+        ran.stderr.contains('5') && ran.stderr.contains("cuda:0") && ran.stderr.contains("cuda:1"),
+        "{}",
+        ran.stderr
+    );
+}

@@ -1,0 +1,144 @@
+//! Specs, plans and the commands that run nothing.
+
+use std::{path::Path, process::Command};
+
+use crate::support::Project;
+
+const FIVE_MISTAKES: &str = "experiment: wrong
+dataset:
+  phantom: {images: [20, 20]}
+  image_sise: 32
+model: {family: grid_cnn}
+train: {epochs: 0}
+grid:
+  dense_layers: [0, 0]
+  conv_layers: []
+  layer_size: [a]
+";
+
+#[test]
+fn five_mistakes_are_five_messages_with_line_and_column() {
+    let project = Project::with_spec(FIVE_MISTAKES);
+    for command in ["run", "plan"] {
+        let ran = project.run(&[command, "spec.yaml"]).expect(2);
+        let problems: Vec<&str> = ran.stderr.lines().filter(|line| line.contains("line ")).collect();
+        assert_eq!(problems.len(), 5, "{}", ran.stderr);
+        for (problem, (place, word)) in problems.iter().zip([
+            ("line 4, column 3", "`image_size`"),
+            ("line 6, column 17", "epochs"),
+            ("line 8, column 21", "repeats"),
+            ("line 9, column 16", "no values"),
+            ("line 10, column 16", "layer_size"),
+        ]) {
+            assert!(problem.contains(place) && problem.contains(word), "{place}, {word}: {problem}");
+        }
+    }
+    assert!(!project.path("runs").exists(), "nothing was run");
+}
+
+#[test]
+fn every_shipped_experiment_can_be_planned() {
+    let project = Project::new();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+    let mut seen = 0;
+    for entry in std::fs::read_dir(folder).expect("the folder experiments") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|extension| extension == "yaml") {
+            let rows =
+                project.run(&["plan", path.to_str().expect("UTF-8"), "--format", "json"]).expect(0).json();
+            assert!(rows.len() >= 27, "{}: {} runs", path.display(), rows.len());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 3, "{seen} specs");
+}
+
+#[test]
+fn the_plan_has_the_papers_parameter_counts() {
+    let project = Project::new();
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/tab3.yaml");
+    let rows = project.run(&["plan", spec, "--format", "json"]).expect(0).json();
+    assert_eq!(rows.len(), 27);
+    let of = |name: &str| rows.iter().find(|row| row["name"] == name).unwrap_or_else(|| panic!("run {name}"));
+    assert_eq!(of("3-conv-32-nodes-0-dense")["parameters"], 40_449);
+    assert_eq!(of("1-conv-128-nodes-2-dense")["parameters"], 201_885_313);
+    assert_eq!(of("2-conv-64-nodes-1-dense")["axes"]["layer_size"], 64);
+    assert!(of("2-conv-64-nodes-1-dense")["flops_per_image"].as_u64().expect("a count") > 1_000_000);
+}
+
+#[test]
+fn impossible_models_are_found_before_anything_runs() {
+    let project = Project::with_spec(
+        "
+experiment: small
+dataset: {phantom: {images: [20, 20]}, image_size: 16}
+model: {family: grid_cnn, dense_layers: 0, layer_size: 4}
+grid: {conv_layers: [1, 2, 4]}
+",
+    );
+    let ran = project.run(&["run", "spec.yaml"]).expect(2);
+    assert!(
+        ran.stderr.contains("4-conv-4-nodes-0-dense") && ran.stderr.contains("conv2d_4"),
+        "{}",
+        ran.stderr
+    );
+    assert!(!project.path("runs/gridboard.db").exists(), "nothing was run");
+}
+
+#[test]
+fn a_billion_points_and_an_alias_bomb_are_refused_at_once() {
+    let axis = format!("[{}]", (0..1000).map(|i| i.to_string()).collect::<Vec<_>>().join(","));
+    let project = Project::with_spec(&format!(
+        "experiment: big\nmodel: {{family: command, run: ['true']}}\ngrid: {{a: {axis}, b: {axis}, c: {axis}}}\n"
+    ));
+    let ran = project.run(&["plan", "spec.yaml"]).expect(2);
+    assert!(ran.stderr.contains("1000000000") || ran.stderr.contains("1,000,000,000"), "{}", ran.stderr);
+
+    let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+    for level in 1..10 {
+        let one = format!("*a{}", level - 1);
+        bomb += &format!("a{level}: &a{level} [{}]\n", vec![one; 10].join(","));
+    }
+    let project = Project::with_spec(&bomb);
+    project.run(&["plan", "spec.yaml"]).expect(2);
+}
+
+#[test]
+fn the_orchestrator_does_not_load_libtorch() {
+    let linked = |program: &str| {
+        let output = Command::new("ldd").arg(program).output().expect("start ldd");
+        String::from_utf8(output.stdout).expect("UTF-8").contains("libtorch")
+    };
+    assert!(!linked(env!("CARGO_BIN_EXE_gridboard")));
+    #[cfg(feature = "torch")]
+    assert!(linked(env!("CARGO_BIN_EXE_gridboard-worker")));
+}
+
+#[test]
+fn commands_without_runs_say_what_is_missing() {
+    let project = Project::new();
+    for arguments in [&["top"][..], &["runs"], &["show", "x"], &["sql", "select 1"], &["report", "x"]] {
+        let ran = project.run(arguments);
+        assert_ne!(ran.code, Some(0), "{arguments:?}");
+        assert!(
+            ran.stderr.starts_with("error: ") && ran.stderr.contains("runs"),
+            "{arguments:?}: {}",
+            ran.stderr
+        );
+        assert!(ran.stderr.contains("\nhint: "), "{arguments:?}: {}", ran.stderr);
+        assert!(!project.path("runs").exists(), "{arguments:?} creates nothing");
+    }
+    let missing = project.run(&["run", "nowhere.yaml"]).expect(2);
+    assert!(missing.stderr.contains("nowhere.yaml"), "{}", missing.stderr);
+}
+
+#[test]
+fn schema_completions_and_doctor_answer() {
+    let project = Project::new();
+    let schema: serde_json::Value =
+        serde_json::from_str(&project.run(&["schema"]).expect(0).stdout).expect("the schema is JSON");
+    assert!(schema["properties"]["dataset"].is_object());
+    assert!(project.run(&["completions", "bash"]).expect(0).stdout.contains("gridboard"));
+    let doctor = project.run(&["doctor"]);
+    assert!(doctor.stdout.contains("cores"), "{}{}", doctor.stdout, doctor.stderr);
+}

@@ -1,0 +1,172 @@
+//! The built-in trainer, from the spec to TensorBoard.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::{support::Project, tensorboard::TensorBoard};
+
+/// The paper's 27 grid points, as small as they can be.
+const GRID: &str = "
+experiment: mini
+dataset:
+  phantom: {images: [30, 20]}
+  image_size: 32
+model: {family: grid_cnn}
+train: {epochs: 2, batch_size: 8}
+grid:
+  dense_layers: [0, 1, 2]
+  conv_layers: [1, 2, 3]
+  layer_size: [2, 4, 8]
+schedule: {devices: 'cpu:2'}
+";
+
+/// One row per run of TensorBoard's HParams table.
+fn session_groups(board: &TensorBoard) -> Vec<Value> {
+    let request = json!({
+        "experimentName": "",
+        "allowedStatuses": ["STATUS_UNKNOWN", "STATUS_SUCCESS", "STATUS_FAILURE", "STATUS_RUNNING"],
+        "colParams": [{"metric": {"group": "validation", "tag": "epoch_accuracy"}, "order": "ORDER_DESC"}],
+        "startIndex": 0,
+        "sliceSize": 1000,
+    });
+    let answer = board.post_json("/data/plugin/hparams/session_groups", &request);
+    answer["sessionGroups"].as_array().expect("session groups").clone()
+}
+
+#[test]
+fn the_grid_is_trained_ranked_and_shown_alike_everywhere() {
+    let project = Project::with_spec(GRID);
+    let ran = project.run(&["run", "spec.yaml"]).expect(0);
+    assert!(ran.stdout.contains("tensorboard --logdir"), "{}", ran.stdout);
+
+    let view = project.sql("select * from mini order by rank");
+    assert_eq!(view.len(), 27);
+    let top = project.run(&["top", "mini", "--format", "json"]).expect(0).json();
+    let csv = project.run(&["top", "mini", "--format", "csv"]).expect(0).stdout;
+    assert_eq!(csv, project.read("runs/mini/report/top_ten.csv"));
+
+    let board = TensorBoard::start(&project.path("runs/mini"));
+    let runs = board.get_json("/data/runs");
+    let runs: Vec<&str> = runs.as_array().expect("runs").iter().filter_map(Value::as_str).collect();
+    assert!(runs.contains(&"3-conv-8-nodes-2-dense/validation"), "{runs:?}");
+
+    let groups = session_groups(&board);
+    assert_eq!(groups.len(), 27);
+    let mut served = BTreeMap::new();
+    for group in &groups {
+        let session = &group["sessions"][0];
+        assert_eq!(session["status"], "STATUS_SUCCESS");
+        let hparams = group["hparams"].as_object().expect("hparams");
+        assert_eq!(
+            hparams.keys().map(String::as_str).collect::<std::collections::BTreeSet<_>>(),
+            ["conv_layers", "dense_layers", "layer_size"].into()
+        );
+        let name = session["name"].as_str().expect("a session name").to_owned();
+        let metric = |group_name: &str, tag: &str| {
+            group["metricValues"]
+                .as_array()
+                .and_then(|values| {
+                    values.iter().find(|value| value["name"] == json!({"group": group_name, "tag": tag}))
+                })
+                .unwrap_or_else(|| panic!("{group_name}/{tag} of {name}"))["value"]
+                .clone()
+        };
+        served.insert(
+            name.clone(),
+            [
+                metric("validation", "epoch_accuracy"),
+                metric("validation", "epoch_loss"),
+                metric("train", "epoch_accuracy"),
+                metric("train", "epoch_loss"),
+            ],
+        );
+    }
+    for (row, view) in view.iter().enumerate() {
+        let name = view["run"].as_str().expect("a name");
+        let columns = ["validation_accuracy", "validation_loss", "train_accuracy", "train_loss"];
+        for (column, served) in columns.iter().zip(&served[name]) {
+            assert_eq!(view[*column].as_f64(), served.as_f64(), "{column} of {name}");
+            if row < 10 {
+                assert_eq!(view[*column], top[row][*column], "{column} of {name}");
+            }
+        }
+    }
+
+    let scalars =
+        board.get_json("/data/plugin/scalars/scalars?run=1-conv-2-nodes-0-dense%2Ftrain&tag=epoch_loss");
+    assert_eq!(scalars.as_array().expect("points").len(), 2);
+    let images = board.get_json(
+        "/data/plugin/images/images?run=1-conv-2-nodes-0-dense%2Fvalidation&tag=confusion_matrix&sample=0",
+    );
+    assert_eq!(images.as_array().expect("images").len(), 2, "one an epoch: {images}");
+}
+
+#[test]
+fn predictions_confusion_and_figures_agree() {
+    let project = Project::with_spec(GRID);
+    let one = ["--set", "grid={conv_layers: [2], dense_layers: [1], layer_size: [8]}"];
+    project.run(&[&["run", "spec.yaml"], &one[..]].concat()).expect(0);
+    let folder = "runs/mini/2-conv-8-nodes-1-dense";
+    let predictions = project.read(&format!("{folder}/predictions.csv"));
+    assert_eq!(predictions.lines().count(), 1 + 15, "30 % of 50 images validate");
+    let hits = predictions
+        .lines()
+        .skip(1)
+        .filter(|line| {
+            let columns: Vec<&str> = line.split(',').collect();
+            columns[1] == columns[2]
+        })
+        .count();
+    let accuracy = project.sql("select validation_accuracy from mini")[0]["validation_accuracy"].as_f64();
+    #[expect(clippy::cast_precision_loss, reason = "15 images")]
+    let expected = f64::from(hits as f32 / 15.0);
+    assert_eq!(accuracy, Some(expected));
+    let counts = project.sql("select true_class, predicted_class, images from confusion");
+    assert_eq!(counts.iter().filter_map(|row| row["images"].as_u64()).sum::<u64>(), 15);
+    for figure in ["confusion_matrix.svg", "confusion_matrix.png"] {
+        assert!(project.path(&format!("{folder}/{figure}")).exists(), "{figure}");
+    }
+    for file in [
+        "top_ten.md",
+        "top_ten.csv",
+        "top_ten.json",
+        "top_ten.tex",
+        "top_ten_confusion.png",
+        "accuracy_bars.svg",
+    ] {
+        assert!(project.path(&format!("runs/mini/report/{file}")).exists(), "{file}");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bits() {
+    let losses = |name: &str, project: &Project| {
+        let arguments = format!("experiment={name}");
+        let one = "grid={conv_layers: [2], dense_layers: [1], layer_size: [8]}";
+        project.run(&["run", "spec.yaml", "--set", &arguments, "--set", one]).expect(0);
+        project.sql(&format!(
+            "select tag, step, value from history where experiment = '{name}' and tag like '%loss%' order by tag, step"
+        ))
+    };
+    let project = Project::with_spec(GRID);
+    let first = losses("first", &project);
+    assert!(first.len() > 8, "{first:?}");
+    assert_eq!(first, losses("second", &project));
+}
+
+#[test]
+fn a_weight_file_that_does_not_fit_fails_its_run_with_names_and_shapes() {
+    let project = Project::with_spec(GRID);
+    project
+        .run(&["run", "spec.yaml", "--set", "grid={conv_layers: [1], dense_layers: [0], layer_size: [2]}"])
+        .expect(0);
+    let weights = project.path("runs/mini/1-conv-2-nodes-0-dense/checkpoint.safetensors");
+    let weights = format!("train.initial_weights={}", weights.display());
+    let other = ["--set", "experiment=other", "--set", &weights];
+    let grid = ["--set", "grid={conv_layers: [1], dense_layers: [0], layer_size: [4]}"];
+    project.run(&[&["run", "spec.yaml"], &other[..], &grid].concat()).expect(3);
+    let reason = &project.sql("select reason from runs where experiment = 'other'")[0]["reason"];
+    let reason = reason.as_str().expect("a reason");
+    assert!(reason.contains("[2, 1, 3, 3]") && reason.contains("[4, 1, 3, 3]"), "{reason}");
+}
