@@ -250,3 +250,6 @@ impl Metric {
         Self { tag: tag.to_owned(), goal: if lower { Goal::Minimize } else { Goal::Maximize } }
     }
 }
+
+#[cfg(test)]
+mod tests;
