@@ -14,6 +14,7 @@ mod overrides;
 pub mod parameter;
 mod problem;
 mod read;
+mod scalar;
 mod schema;
 mod train;
 mod value;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::spec::{
     Value,
     problem::{Place, Problems, hint},
-    yaml::{Content, Entry, Node, Scalar},
+    scalar::Scalar,
+    yaml::{Content, Entry, Node},
 };
 
 /// A mapping of the spec.

@@ -79,7 +79,7 @@ fn a_grid_of_a_billion_points_is_refused_from_its_lengths() {
 
 #[test]
 fn scalars_follow_the_core_schema() {
-    use yaml::{Scalar, core_schema};
+    use scalar::{Scalar, core_schema};
     for (text, scalar) in [
         ("", Scalar::Null),
         ("~", Scalar::Null),

@@ -3,7 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use super::*;
-use yaml::{Content, Node, Scalar};
+use scalar::Scalar;
+use yaml::{Content, Node};
 
 /// A spec as JSON, as an editor sees it.
 fn to_json(node: &Node) -> Json {
