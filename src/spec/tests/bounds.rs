@@ -38,6 +38,11 @@ fn an_alias_bomb_is_refused_at_once() {
         found[0].ends_with("the spec has more than 200000 values once its aliases are expanded"),
         "{found:?}"
     );
+    // Wide instead of deep: nothing of it is anchored again.
+    let wide = format!("a: &a [{}]\nb: [{}]\n", "x, ".repeat(1000), "*a, ".repeat(1000));
+    let found = problems(&wide);
+    assert!(found[0].starts_with("line 2, column "), "{found:?}");
+    assert!(found[0].ends_with("values once its aliases are expanded"), "{found:?}");
 }
 
 #[test]
