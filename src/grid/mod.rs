@@ -5,13 +5,14 @@
 
 mod name;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
+use serde::Serialize;
 use serde_json::json;
 
 use crate::{
     run::RunSpec,
-    spec::{Experiment, Grid, Parameters, Value},
+    spec::{Experiment, Family, Grid, Parameters, Value},
 };
 
 /// The runs of an experiment, by index. Order: the grids in turn, the first axis outermost, seeds innermost. A grid
@@ -94,9 +95,11 @@ impl<'a> Plan<'a> {
     /// The run at `index`.
     #[must_use]
     pub fn nth(&self, index: u64) -> Option<RunSpec> {
-        let mut run = self.unnamed(index)?;
-        run.name = name::name(self.experiment, &run, &self.shared_names);
-        Some(run)
+        let (axes, seed) = self.place(index)?;
+        let parameters = self.merged(&axes);
+        let id = content_id(self.experiment, &parameters, seed);
+        let name = name::name(name::plain(self.experiment, &axes, seed), &id, &self.shared_names);
+        Some(RunSpec { index, name, id, axes, parameters, seed })
     }
 
     /// All runs in order.
@@ -104,14 +107,25 @@ impl<'a> Plan<'a> {
         (0..self.len()).map_while(|index| self.nth(index))
     }
 
-    fn unnamed(&self, index: u64) -> Option<RunSpec> {
-        let n_seeds = self.experiment.seeds.len() as u64;
+    /// The parameters of the run at `index`, without the cost of its name and id.
+    #[must_use]
+    pub fn parameters(&self, index: u64) -> Option<Parameters> {
+        Some(self.merged(&self.place(index)?.0))
+    }
+
+    fn merged(&self, axes: &[(String, Value)]) -> Parameters {
+        let mut parameters = self.experiment.fixed.clone();
+        parameters.extend(axes.iter().cloned());
+        parameters
+    }
+
+    /// The grid point and the seed of the run at `index`.
+    fn place(&self, index: u64) -> Option<(Vec<(String, Value)>, u64)> {
+        let seeds = &self.experiment.seeds;
+        let n_seeds = seeds.len() as u64;
         let point = index.checked_div(n_seeds)?;
-        let seed = *self.experiment.seeds.get(usize::try_from(index % n_seeds).ok()?)?;
-        let axes = self.point(point)?;
-        let parameters = self.parameters(&axes);
-        let id = content_id(self.experiment, &parameters, seed);
-        Some(RunSpec { index, name: String::new(), id, axes, parameters, seed })
+        let seed = *seeds.get(usize::try_from(index % n_seeds).ok()?)?;
+        Some((self.point(point)?, seed))
     }
 
     /// The values of a grid point.
@@ -137,23 +151,39 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn parameters(&self, axes: &[(String, Value)]) -> Parameters {
-        let mut parameters = self.experiment.fixed.clone();
-        parameters.extend(axes.iter().cloned());
-        parameters
-    }
-
+    /// Compares grid points as rows of numbers, one for each value of each axis of any grid: exact, and cheap enough
+    /// for the largest union.
     fn drop_repeated(&mut self) {
+        let names = axis_names(self.experiment);
+        let mut numbers: HashMap<(usize, String), usize> = HashMap::new();
+        let mut number = |column: usize, value: Option<&Value>| {
+            let text = value.map_or_else(String::new, |value| json!(value).to_string());
+            let next = numbers.len();
+            *numbers.entry((column, text)).or_insert(next)
+        };
         let mut seen = HashSet::new();
         let mut kept = Vec::new();
         for (index, grid) in self.experiment.grids.iter().enumerate() {
-            let mut point = 0;
-            while let Some(axes) = values(grid, point.into()) {
-                let parameters = self.parameters(&axes);
-                if seen.insert(*blake3::hash(json!(parameters).to_string().as_bytes()).as_bytes()) {
+            // Columns that this grid does not sweep hold the fixed value, or that there is none.
+            let fixed = &self.experiment.fixed;
+            let mut row: Vec<usize> =
+                (0..).zip(&names).map(|(column, name)| number(column, fixed.get(name))).collect();
+            let axes: Vec<(usize, Vec<usize>)> = (grid.axes.iter().rev())
+                .filter_map(|axis| {
+                    let column = names.iter().position(|name| *name == axis.name)?;
+                    Some((column, axis.values.iter().map(|value| number(column, Some(value))).collect()))
+                })
+                .collect();
+            for point in 0..u64::try_from(size(grid)).unwrap_or(u64::MAX) {
+                let mut left = point;
+                for (column, values) in &axes {
+                    let n_values = values.len() as u64;
+                    row[*column] = values[usize::try_from(left % n_values).unwrap_or(0)];
+                    left /= n_values;
+                }
+                if seen.insert(row.clone()) {
                     kept.push((index, point));
                 }
-                point += 1;
             }
         }
         self.n_points = kept.len() as u64;
@@ -161,17 +191,23 @@ impl<'a> Plan<'a> {
     }
 
     /// Finds every name that more than one run would have. A run that carries its id in its name could meet another
-    /// run's plain name, so it is looked at again until nothing is shared.
+    /// run's plain name, so names are looked at again until nothing is shared.
     fn find_shared_names(&mut self) {
         loop {
-            let mut seen = std::collections::HashMap::new();
-            let mut found = Vec::new();
+            let mut seen: HashMap<String, String> = HashMap::new();
+            let mut found = HashSet::new();
             for index in 0..self.len() {
-                let Some(run) = self.unnamed(index) else { break };
-                let plain = name::plain(self.experiment, &run).to_ascii_lowercase();
-                let full = name::name(self.experiment, &run, &self.shared_names).to_ascii_lowercase();
-                if let Some(first) = seen.insert(full, plain.clone()) {
-                    found.extend([first, plain]);
+                let Some((axes, seed)) = self.place(index) else { break };
+                let plain = name::plain(self.experiment, &axes, seed);
+                let lower = plain.to_ascii_lowercase();
+                let full = if name::carries_id(&plain, &self.shared_names) {
+                    let id = content_id(self.experiment, &self.merged(&axes), seed);
+                    name::name(plain, &id, &self.shared_names).to_ascii_lowercase()
+                } else {
+                    lower.clone()
+                };
+                if let Some(first) = seen.insert(full, lower.clone()) {
+                    found.extend([first, lower]);
                 }
             }
             let before = self.shared_names.len();
@@ -206,14 +242,18 @@ fn values(grid: &Grid, mut point: u128) -> Option<Vec<(String, Value)>> {
 
 /// 16 hex digits of the BLAKE3 hash of what is trained: the same in every experiment and under every name.
 fn content_id(experiment: &Experiment, parameters: &Parameters, seed: u64) -> String {
-    // `Parameters` is sorted by name and the keys stand in this order, so the text is canonical.
-    let content = json!({
-        "family": experiment.family,
-        "command": experiment.command,
-        "parameters": parameters,
-        "seed": seed,
-    });
-    blake3::hash(content.to_string().as_bytes()).to_hex()[..16].to_owned()
+    /// In the order of the hashed text. `Parameters` is sorted by name, so the text is canonical.
+    #[derive(Serialize)]
+    struct Content<'a> {
+        family: Family,
+        command: &'a [String],
+        parameters: &'a Parameters,
+        seed: u64,
+    }
+    let content = Content { family: experiment.family, command: &experiment.command, parameters, seed };
+    let mut hasher = blake3::Hasher::new();
+    serde_json::to_writer(&mut hasher, &content).expect("plain data is JSON, and a hasher takes every byte");
+    hasher.finalize().to_hex()[..16].to_owned()
 }
 
 #[cfg(test)]

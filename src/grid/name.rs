@@ -5,42 +5,46 @@
 
 use std::collections::HashSet;
 
-use crate::{
-    run::RunSpec,
-    spec::{Experiment, Family, Parameters, Value},
-};
+use crate::spec::{Experiment, Family, Value};
 
 /// Longest name, bytes: sub-directories and file suffixes still fit the 255 of a file system.
 const MAX_BYTES: usize = 120;
 /// Longest number written out; `1e-300` would be a line of zeros.
 const MAX_DIGITS: usize = 10;
 
-/// The name of a run: the plain one, with the run's id where others would have the same.
-pub(super) fn name(experiment: &Experiment, run: &RunSpec, shared: &HashSet<String>) -> String {
-    let plain = plain(experiment, run);
-    let is_shared = !shared.is_empty() && shared.contains(&plain.to_ascii_lowercase());
-    if is_shared { with_id(&plain, &run.id) } else { plain }
+/// The name of a run: the plain one, with the run's id where it is too long or others would have the same.
+pub(super) fn name(plain: String, id: &str, shared: &HashSet<String>) -> String {
+    if !carries_id(&plain, shared) {
+        return plain;
+    }
+    let room = MAX_BYTES.saturating_sub(id.len() + 1);
+    // `clean` left only ASCII, so every byte is a boundary.
+    format!("{}-{id}", plain.get(..room).unwrap_or(&plain))
 }
 
-/// The name of a run without a look at the others.
-pub(super) fn plain(experiment: &Experiment, run: &RunSpec) -> String {
+/// Whether the plain name alone will not do. `shared` is in lower case: some file systems do not tell case apart.
+pub(super) fn carries_id(plain: &str, shared: &HashSet<String>) -> bool {
+    plain.len() > MAX_BYTES || !shared.is_empty() && shared.contains(&plain.to_ascii_lowercase())
+}
+
+/// The name of a run without a look at the others, of any length.
+pub(super) fn plain(experiment: &Experiment, axes: &[(String, Value)], seed: u64) -> String {
     let network = match experiment.family {
-        Family::GridCnn => network(&run.parameters),
+        Family::GridCnn => network(experiment, axes),
         Family::Command => None,
     };
     let in_network = |axis: &str| network.is_some() && NETWORK.contains(&axis);
     let mut parts: Vec<String> = network.iter().cloned().collect();
-    for (axis, value) in run.axes.iter().filter(|(axis, _)| !in_network(axis)) {
+    for (axis, value) in axes.iter().filter(|(axis, _)| !in_network(axis)) {
         parts.push(format!("{}-{}", clean(axis), slug(value)));
     }
     if parts.is_empty() {
         parts.push("run".to_owned());
     }
     if experiment.seeds.len() > 1 {
-        parts.push(format!("seed-{}", run.seed));
+        parts.push(format!("seed-{seed}"));
     }
-    let name = parts.join("-");
-    if name.len() > MAX_BYTES { with_id(&name, &run.id) } else { name }
+    parts.join("-")
 }
 
 /// Whether two runs of the experiment could have the same plain name. Numbers and switches cannot be mistaken for one
@@ -53,15 +57,12 @@ pub(super) fn may_collide(experiment: &Experiment) -> bool {
 /// The axes that the network part of a name tells.
 const NETWORK: [&str; 3] = ["conv_layers", "layer_size", "dense_layers"];
 
-fn network(parameters: &Parameters) -> Option<String> {
-    let [conv, size, dense] = NETWORK.map(|name| parameters.get(name));
+fn network(experiment: &Experiment, axes: &[(String, Value)]) -> Option<String> {
+    let [conv, size, dense] = NETWORK.map(|name| {
+        let swept = axes.iter().find(|(axis, _)| axis == name).map(|(_, value)| value);
+        swept.or_else(|| experiment.fixed.get(name))
+    });
     Some(format!("{}-conv-{}-nodes-{}-dense", conv?, size?, dense?))
-}
-
-fn with_id(name: &str, id: &str) -> String {
-    let room = MAX_BYTES.saturating_sub(id.len() + 1);
-    // `clean` left only ASCII, so every byte is a boundary.
-    format!("{}-{id}", name.get(..room).unwrap_or(name))
 }
 
 fn slug(value: &Value) -> String {

@@ -1,11 +1,14 @@
 //! Whether every network of a grid can be built: asked before anything runs.
 
-use std::{collections::HashMap, fmt};
+use std::fmt;
 
-use super::{GridCnn, ModelError, layers};
+use super::{GridCnn, layers};
 use crate::{
     grid,
-    spec::{Experiment, Family},
+    spec::{
+        Experiment, Family, Grid, Parameters,
+        parameter::{Section, parameter},
+    },
 };
 
 /// Runs beyond this are counted, not listed.
@@ -58,30 +61,41 @@ impl fmt::Display for ImpossibleRuns {
 pub fn check(experiment: &Experiment) -> Result<(), ImpossibleRuns> {
     let (Family::GridCnn, Some(dataset)) = (experiment.family, &experiment.dataset) else { return Ok(()) };
     let n_classes = u32::try_from(dataset.classes.len()).unwrap_or(u32::MAX);
-    // A grid has far fewer networks than runs.
-    let mut known: HashMap<GridCnn, Option<ModelError>> = HashMap::new();
-    let plan = grid::Plan::new(experiment);
-    let mut runs = Vec::new();
-    for run in plan.iter() {
-        let reason = match GridCnn::from_parameters(&run.parameters) {
-            Ok(model) => known
-                .entry(model)
-                .or_insert_with(|| layers(&model, dataset.image_size, n_classes).err())
-                .as_ref()
-                .map(ToString::to_string),
-            Err(error) => Some(error.to_string()),
-        };
-        runs.extend(reason.map(|reason| ImpossibleRun { run: run.name, reason }));
-    }
-    if runs.is_empty() {
+    let reason = |parameters: &Parameters| match GridCnn::from_parameters(parameters) {
+        Ok(model) => layers(&model, dataset.image_size, n_classes).err().map(|error| error.to_string()),
+        Err(error) => Some(error.to_string()),
+    };
+    let impossible = |experiment: &Experiment| -> Vec<ImpossibleRun> {
+        let plan = grid::Plan::new(experiment);
+        let reasons = (0..plan.len()).filter_map(|index| {
+            let reason = reason(&plan.parameters(index)?)?;
+            // Names cost more than networks, and are asked for only where there is something to say.
+            Some(ImpossibleRun { run: plan.nth(index)?.name, reason })
+        });
+        reasons.collect()
+    };
+    // A grid has far fewer networks than runs, and mostly all of them are possible.
+    if impossible(&networks(experiment)).is_empty() {
         return Ok(());
     }
     Err(ImpossibleRuns {
         experiment: experiment.name.clone(),
         image_size: dataset.image_size,
-        total: plan.len(),
-        runs,
+        total: grid::Plan::new(experiment).len(),
+        runs: impossible(experiment),
     })
+}
+
+/// The experiment without the axes and seeds that leave the network as it is.
+fn networks(experiment: &Experiment) -> Experiment {
+    let shapes = |name: &str| {
+        parameter(experiment.family, name).is_some_and(|parameter| parameter.section == Section::Model)
+    };
+    let grids = experiment
+        .grids
+        .iter()
+        .map(|grid| Grid { axes: grid.axes.iter().filter(|axis| shapes(&axis.name)).cloned().collect() });
+    Experiment { grids: grids.collect(), seeds: vec![0], ..experiment.clone() }
 }
 
 #[cfg(test)]
@@ -92,9 +106,13 @@ mod tests {
     use crate::spec::{Overrides, parse};
 
     fn check_at(image_size: u32) -> Result<(), String> {
+        check_with(image_size, "")
+    }
+
+    fn check_with(image_size: u32, more: &str) -> Result<(), String> {
         let text = format!(
             "experiment: e\ndataset: {{phantom: {{}}, image_size: {image_size}}}\nmodel: {{family: grid_cnn}}\n\
-             train: {{epochs: 1}}\ngrid: {{dense_layers: [0, 1], conv_layers: [1, 2, 3], layer_size: [8]}}\n"
+             train: {{epochs: 1}}\ngrid: {{dense_layers: [0, 1], conv_layers: [1, 2, 3], layer_size: [8]}}\n{more}"
         );
         let experiment = parse(&text, Path::new("e.yaml"), &Overrides::default()).expect("a valid spec");
         check(&experiment).map_err(|error| error.to_string())
@@ -110,5 +128,15 @@ mod tests {
              run `3-conv-8-nodes-1-dense`: `conv2d_3` needs at least 3x3, gets 2x2"
         );
         assert!(check_at(2).expect_err("nothing fits").contains("has 6 impossible of 6 runs"));
+    }
+
+    #[test]
+    fn seeds_are_runs_too_and_a_long_list_is_cut() {
+        let seeds: Vec<String> = (0..30).map(|seed| seed.to_string()).collect();
+        let message = check_with(14, &format!("seeds: [{}]\n", seeds.join(", "))).expect_err("impossible");
+        assert!(message.contains("has 60 impossible of 180 runs"), "{message}");
+        assert!(message.contains("\n  run `3-conv-8-nodes-0-dense-seed-0`: "), "{message}");
+        assert!(message.ends_with("\n  and 40 more"), "{message}");
+        assert_eq!(message.lines().count(), 22);
     }
 }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value as Json, json};
 use super::{
     Experiment, Family, Goal, Grid, Metric, OnError, Source, Value,
     parameter::{Section, parameter},
-    yaml::{Scalar, core_schema},
+    scalar::{Scalar, core_schema},
 };
 
 /// The spec that gives this experiment, whichever directory it is put into: paths are absolute, defaults written out.

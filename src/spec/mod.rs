@@ -14,6 +14,7 @@ mod overrides;
 pub mod parameter;
 mod problem;
 mod read;
+mod scalar;
 mod schema;
 mod train;
 mod value;
@@ -250,3 +251,6 @@ impl Metric {
         Self { tag: tag.to_owned(), goal: if lower { Goal::Minimize } else { Goal::Maximize } }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,7 +74,7 @@ pub fn schema() -> Json {
 fn dataset() -> Json {
     json!({
         "description": "The images and what is done to them before training.",
-        "type": ["object", "null"],
+        "type": "object",
         "additionalProperties": false,
         "oneOf": [{"required": ["images", "classes"]}, {"required": ["phantom"]}],
         "properties": {
@@ -227,13 +227,14 @@ fn schedule() -> Json {
     })
 }
 
-/// One grid, or a list of them.
+/// One grid, or a list of them. A choice by type and not `anyOf`, so that editors mark the axis that is wrong instead of
+/// the whole grid.
 fn grids(axes: &Json) -> Json {
-    json!({"properties": {"grid": {"anyOf": [
-        {"type": "null"},
-        axes,
-        {"type": "array", "items": axes, "minItems": 1}
-    ]}}})
+    json!({"properties": {"grid": {
+        "if": {"type": "array"},
+        "then": {"items": axes, "minItems": 1},
+        "else": axes
+    }}})
 }
 
 /// What a `command` trainer adds: any parameter, any axis.
@@ -241,7 +242,7 @@ fn command() -> Json {
     let name = "^[A-Za-z_][A-Za-z0-9_-]{0,63}$";
     let scalar = json!({"type": ["number", "boolean", "string"]});
     let values = json!({"type": "array", "items": scalar, "minItems": 1, "uniqueItems": true});
-    let axes = json!({"type": "object", "propertyNames": {"pattern": name}, "additionalProperties": values});
+    let axes = json!({"type": ["object", "null"], "propertyNames": {"pattern": name}, "additionalProperties": values});
     let mut schema = grids(&axes);
     schema["properties"]["model"] = json!({
         "required": ["run"],
@@ -272,7 +273,8 @@ fn built_in(family: Family) -> Json {
             (row.name.to_owned(), values)
         })
         .collect();
-    let mut schema = grids(&json!({"type": "object", "additionalProperties": false, "properties": axes}));
+    let mut schema =
+        grids(&json!({"type": ["object", "null"], "additionalProperties": false, "properties": axes}));
     schema["required"] = json!(["dataset"]);
     let mut model = fixed(family, Section::Model);
     model.insert("family".to_owned(), json!(true));

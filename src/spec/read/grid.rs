@@ -147,12 +147,13 @@ fn whole_number(value: f64) -> Option<i64> {
 
 /// Names that are the same column or variable but not the same word.
 fn check_names(trainer: &Trainer, grids: &[Vec<RawAxis<'_>>], problems: &mut Problems) {
-    let fixed = trainer.fixed.iter().map(|fixed| (fixed.name.as_str(), &fixed.place));
-    let swept = grids.iter().flatten().map(|axis| (axis.name, axis.place));
+    let fixed = trainer.fixed.iter().map(|fixed| (fixed.name.as_str(), &fixed.place, true));
+    let swept = grids.iter().flatten().map(|axis| (axis.name, axis.place, false));
     let mut taken = std::collections::HashMap::new();
-    for (name, place) in fixed.chain(swept) {
-        let first = *taken.entry(fold(name)).or_insert(name);
-        if first != name {
+    for (name, place, is_fixed) in fixed.chain(swept) {
+        let (first, first_is_fixed) = *taken.entry(fold(name)).or_insert((name, is_fixed));
+        // Two fixed ones were reported when they were read.
+        if first != name && !(first_is_fixed && is_fixed) {
             let message = format!("`{name}` and `{first}` differ only in case or in `-` and `_`");
             problems.add(place, message);
         }

@@ -8,7 +8,8 @@ use crate::spec::{
     names::{fold, parameter_name_fault},
     parameter::{self, Kind, Parameter, parameter, parameters},
     problem::{Place, Problems, hint},
-    yaml::{Content, Entry, Node, Scalar},
+    scalar::Scalar,
+    yaml::{Content, Entry, Node},
 };
 
 /// What `model` and `train` say.

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::spec::{
     Value,
     problem::{Place, Problems, hint},
-    yaml::{Content, Entry, Node, Scalar},
+    scalar::Scalar,
+    yaml::{Content, Entry, Node},
 };
 
 /// A mapping of the spec.
@@ -151,11 +152,10 @@ impl<'a> Section<'a> {
         problems: &mut Problems,
         read: impl Fn(&'a Node) -> Option<T>,
     ) -> Option<Vec<T>> {
-        let items =
-            self.take(key, &format!("a list of {expected}s"), problems, |node| match &node.content {
-                Content::Sequence(items) => Some(items),
-                _ => None,
-            })?;
+        let items = self.take(key, "a list", problems, |node| match &node.content {
+            Content::Sequence(items) => Some(items),
+            _ => None,
+        })?;
         let what = format!("each of `{}`", self.path(key));
         let mut values = Vec::with_capacity(items.len());
         for item in items {

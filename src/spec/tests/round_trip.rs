@@ -1,0 +1,255 @@
+//! An experiment as YAML and as JSON comes back as itself; two experiments differ in the words of the spec.
+
+use std::collections::HashSet;
+
+use proptest::{prelude::*, sample::subsequence};
+
+use super::{
+    parameter::{Default as ParameterDefault, Kind, Parameter, parameters},
+    *,
+};
+
+fn value_of(row: &Parameter) -> BoxedStrategy<Value> {
+    match row.kind {
+        Kind::Int { min, max } => prop_oneof![min..=max, Just(min), Just(max)].prop_map(Value::Int).boxed(),
+        Kind::Float { above, max } => {
+            prop_oneof![Just(max), Just(1e-300), above + 1e-9..max, 1e-9..1e-3].prop_map(Value::Float).boxed()
+        }
+        Kind::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
+        Kind::Path => "/no-such-root/[a-z \"'#:é]{1,8}x".prop_map(Value::Text).boxed(),
+    }
+}
+
+/// Any text that may be a value, those that look like something else above all.
+fn text() -> impl Strategy<Value = String> {
+    let words = [
+        "", "null", "~", "yes", "1", "1.0", "0x1", ".nan", "-", "- a", "a: b", "#", "true", "{a}", "&a", "'",
+    ];
+    prop_oneof![
+        any::<String>().prop_filter("no NUL", |text| !text.contains('\0')),
+        prop::sample::select(words.to_vec()).prop_map(str::to_owned),
+    ]
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Int),
+        any::<f64>().prop_filter("finite", |value| value.is_finite()).prop_map(Value::Float),
+        text().prop_map(Value::Text),
+    ]
+}
+
+/// At least one value, none repeated, whatever its type.
+fn distinct(values: Vec<Value>) -> Vec<Value> {
+    let mut seen = HashSet::new();
+    let key = |value: &Value| match value.as_f64() {
+        Some(number) => (number + 0.0).to_string(),
+        None => serde_json::to_string(value).expect("a value is JSON"),
+    };
+    values.into_iter().filter(|value| seen.insert(key(value))).collect()
+}
+
+type Trainer = (Family, Vec<String>, Parameters, Vec<Grid>);
+
+fn built_in() -> BoxedStrategy<Trainer> {
+    let rows = parameters(Family::GridCnn);
+    let values: Vec<_> =
+        rows.iter().map(|row| prop::collection::vec(value_of(row), 1..4).prop_map(distinct)).collect();
+    (values, subsequence((0..rows.len()).collect::<Vec<_>>(), 0..4).prop_shuffle(), any::<bool>())
+        .prop_map(move |(values, swept, twice)| {
+            let mut fixed = Parameters::new();
+            for (index, row) in rows.iter().enumerate() {
+                let absent = row.default == ParameterDefault::Absent && values[index].len() == 1;
+                // In a union whose second grid has no axes, everything needs a fixed value.
+                if (twice || !swept.contains(&index)) && !absent {
+                    fixed.insert(row.name.to_owned(), values[index][0].clone());
+                }
+            }
+            let axes: Vec<Axis> = swept
+                .iter()
+                .map(|&index| Axis { name: rows[index].name.to_owned(), values: values[index].clone() })
+                .collect();
+            let mut grids = vec![Grid { axes }];
+            if twice {
+                grids.push(Grid { axes: Vec::new() });
+            }
+            (Family::GridCnn, Vec::new(), fixed, grids)
+        })
+        .boxed()
+}
+
+fn command() -> BoxedStrategy<Trainer> {
+    let names = "[a-h](_[a-z]){0,2}";
+    let axes =
+        prop::collection::btree_map(names, prop::collection::vec(any_value(), 1..5).prop_map(distinct), 0..4);
+    let fixed = prop::collection::btree_map("[i-m]{1,3}", any_value(), 0..3);
+    let arguments = prop::collection::vec(text().prop_map(|text| text.replace(['{', '}'], "")), 0..4);
+    (axes, fixed, arguments)
+        .prop_map(|(axes, fixed, arguments)| {
+            let mut command = vec!["python".to_owned()];
+            command.extend(arguments);
+            command.extend(axes.keys().chain(fixed.keys()).map(|name| format!("--{name}={{{name}}}")));
+            let axes = axes.into_iter().map(|(name, values)| Axis { name, values }).collect();
+            (Family::Command, command, fixed, vec![Grid { axes }])
+        })
+        .boxed()
+}
+
+fn dataset() -> impl Strategy<Value = Dataset> {
+    let classes = prop::collection::hash_set("[a-z:# '\"-]{0,5}[a-z]", 2..5)
+        .prop_map(|names| names.into_iter().map(|name| name.trim().to_owned()).collect::<HashSet<_>>())
+        .prop_filter("two classes", |names| names.len() >= 2);
+    let source = prop_oneof![
+        "/no-such-root/[a-z \\\\]{0,8}x".prop_map(|path| Source::Images(path.into())),
+        (prop::collection::vec(1..1000_u32, 5), 0.0..=1.0, 0..=i64::MAX as u64)
+            .prop_map(|(images, difficulty, seed)| Source::Phantom(Phantom { images, difficulty, seed })),
+    ];
+    let blur = prop::option::of(
+        (0..100_u32, 0.001..10.0).prop_map(|(half, sigma)| Blur { kernel: 2 * half + 1, sigma }),
+    );
+    let group_by = prop::option::of(prop::sample::select(vec!["^(p\\d+)_", "x", "a|b", "\u{e9}+: #"]));
+    let settings = (1..=4096_u32, 0.001..0.999, any::<bool>(), 0..99_u64, any::<bool>());
+    (classes, source, blur, group_by, settings).prop_map(|(classes, mut source, blur, group_by, settings)| {
+        let (image_size, validation_split, stratify, split_seed, skip) = settings;
+        if let Source::Phantom(phantom) = &mut source {
+            phantom.images.truncate(classes.len());
+        }
+        Dataset {
+            source,
+            classes: classes.into_iter().collect(),
+            image_size,
+            blur,
+            validation_split,
+            stratify,
+            split_seed,
+            group_by: group_by.map(str::to_owned),
+            on_error: if skip { OnError::Skip } else { OnError::Fail },
+        }
+    })
+}
+
+fn experiment() -> impl Strategy<Value = Experiment> {
+    let trainer = prop_oneof![built_in(), command()];
+    let goal = || prop::sample::select(vec![Goal::Maximize, Goal::Minimize]);
+    let then = prop::option::of(goal().prop_map(|goal| Metric { tag: "validation/f1".to_owned(), goal }));
+    let by = goal().prop_map(|goal| Metric { tag: "validation/epoch_loss".to_owned(), goal });
+    let seeds = prop::collection::hash_set(0..=i64::MAX as u64, 1..4);
+    let schedule = (prop::sample::select(vec!["auto", "cpu:2", "cuda:0,2"]), prop::option::of(1..9_u32));
+    ("[a-z][a-zA-Z0-9_-]{0,9}x", dataset(), trainer, seeds, (by, then, 1..20_u32), schedule).prop_map(
+        |(
+            name,
+            dataset,
+            (family, command, fixed, grids),
+            seeds,
+            (by, then, top),
+            (devices, runs_per_device),
+        )| {
+            Experiment {
+                name,
+                dataset: Some(dataset),
+                family,
+                command,
+                fixed,
+                grids,
+                seeds: seeds.into_iter().collect(),
+                rank: RankRule { by, then, top },
+                schedule: Schedule { devices: devices.to_owned(), runs_per_device },
+            }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn yaml_and_json_give_the_experiment_back(experiment in experiment()) {
+        let yaml = to_yaml(&experiment);
+        let parsed = parse(&yaml, Path::new("/elsewhere/experiment.yaml"), &Overrides::default());
+        let parsed = parsed.map_err(|error| TestCaseError::fail(format!("{error}\n{yaml}")))?;
+        prop_assert_eq!(&parsed, &experiment, "{}", yaml);
+        prop_assert_eq!(difference(&experiment, &parsed), Vec::<String>::new());
+        let json = serde_json::to_string(&experiment).expect("an experiment is JSON");
+        prop_assert_eq!(&serde_json::from_str::<Experiment>(&json).expect("and back"), &experiment);
+        let faults = schema::faults(&yaml);
+        prop_assert!(faults.is_empty(), "{:?}\n{}", faults, yaml);
+    }
+}
+
+#[test]
+fn yaml_reads_like_a_spec() {
+    let experiment = accept(
+        "experiment: e
+dataset: {images: /no-such-root/x-rays, classes: [normal, 'on'], group_by: '^(\\d+)'}
+model: {family: grid_cnn, conv_layers: 1}
+train: {epochs: 1, learning_rate: 1}
+grid: [{layer_size: [8, 16], dense_layers: [0]}, {layer_size: [32], dense_layers: [0]}]
+rank: {by: {tag: validation/f1, goal: minimize}, then: null}
+",
+    );
+    assert_eq!(
+        to_yaml(&experiment),
+        r#"experiment: e
+dataset:
+  images: /no-such-root/x-rays
+  classes: [normal, "on"]
+  image_size: 224
+  validation_split: 0.3
+  stratify: true
+  split_seed: 0
+  group_by: "^(\\d+)"
+  on_error: fail
+model:
+  family: grid_cnn
+  conv_layers: 1
+train:
+  batch_size: 32
+  epochs: 1
+  learning_rate: 1.0
+  shuffle: true
+grid:
+  - {layer_size: [8, 16], dense_layers: [0]}
+  - {layer_size: [32], dense_layers: [0]}
+seeds: [0]
+rank:
+  by:
+    tag: validation/f1
+    goal: minimize
+  then: null
+  top: 10
+schedule:
+  devices: auto
+  runs_per_device: auto
+"#
+    );
+}
+
+#[test]
+fn differences_are_told_in_the_words_of_the_spec() {
+    let old = accept(&format!("{WHOLE}\ngrid: {{batch_size: [16, 32], shuffle: [true, false]}}\n"));
+    let mut new = old.clone();
+    new.rank.top = 3;
+    new.schedule.devices = "cpu:1".to_owned();
+    assert_eq!(difference(&old, &new), Vec::<String>::new());
+    new.grids[0].axes.reverse();
+    assert_eq!(
+        difference(&old, &new),
+        ["grid: order of the axes: batch_size, shuffle -> shuffle, batch_size"]
+    );
+    let dataset = new.dataset.as_mut().expect("a dataset");
+    dataset.image_size = 64;
+    dataset.blur = Some(Blur { kernel: 5, sigma: 1.0 });
+    new.grids[0].axes.remove(0);
+    new.grids[0].axes[0].values.push(Value::Int(64));
+    new.fixed.insert("shuffle".to_owned(), Value::Bool(true));
+    assert_eq!(
+        difference(&old, &new),
+        [
+            "dataset.image_size: 224 -> 64",
+            "grid.batch_size: [16, 32] -> [16, 32, 64]",
+            "grid.shuffle: [true, false] -> (not set)",
+            "dataset.blur.kernel: (not set) -> 5",
+            "dataset.blur.sigma: (not set) -> 1.0",
+            "train.shuffle: (not set) -> true",
+        ]
+    );
+}
