@@ -48,6 +48,8 @@ pub(super) struct EventFile {
 struct Seen {
     device: u64,
     inode: u64,
+    /// Where the file system knows it: an inode's number is used again soon.
+    created: Option<SystemTime>,
     size: u64,
     modified: Option<SystemTime>,
 }
@@ -57,13 +59,14 @@ impl Seen {
         Self {
             device: metadata.dev(),
             inode: metadata.ino(),
+            created: metadata.created().ok(),
             size: metadata.len(),
             modified: metadata.modified().ok(),
         }
     }
 
     fn same_file(self, other: Self) -> bool {
-        (self.device, self.inode) == (other.device, other.inode)
+        (self.device, self.inode, self.created) == (other.device, other.inode, other.created)
     }
 }
 

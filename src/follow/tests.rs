@@ -127,7 +127,10 @@ fn a_corrupt_file_is_told_once_and_then_left() {
     assert!(points(follower).is_empty());
     append(&path, &bytes("loss", 5..9));
     assert!(points(follower).is_empty());
-    // A new file in its place is read.
+    // Cut back to what was good, it is read anew.
+    fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(good.len() as u64).unwrap();
+    assert_eq!(points(follower), expected([("loss", 0), ("loss", 1)]));
+    // So is a new file in its place.
     fs::remove_file(&path).unwrap();
     fs::write(dir.join("new"), bytes("loss", 7..8)).unwrap();
     fs::rename(dir.join("new"), &path).unwrap();
@@ -148,6 +151,10 @@ fn files_that_vanish_or_are_rewritten_are_read_anew() {
     fs::write(dir.join("part"), bytes("other", 0..2)).unwrap();
     fs::rename(dir.join("part"), &path).unwrap();
     assert_eq!(points(follower), expected([("other", 0), ("other", 1)]));
+    // Between two polls, perhaps with the inode of the one before.
+    fs::remove_file(&path).unwrap();
+    fs::write(&path, bytes("third", 0..9)).unwrap();
+    assert_eq!(points(follower).len(), 9);
     fs::remove_file(&path).unwrap();
     assert!(points(follower).is_empty());
     assert!(follower.files.is_empty());
@@ -186,6 +193,12 @@ fn links_and_bottomless_trees_are_not_followed() {
     let deep = (0..12).fold(dir.clone(), |path, _| path.join("d"));
     fs::create_dir_all(&deep).unwrap();
     fs::write(deep.join("x.tfevents"), bytes("loss", 0..1)).unwrap();
+    assert!(points(follower).is_empty());
+    // Nor where a known directory becomes a link.
+    fs::create_dir(dir.join("train")).unwrap();
+    assert!(points(follower).is_empty());
+    fs::remove_dir(dir.join("train")).unwrap();
+    symlink(&outside, dir.join("train")).unwrap();
     assert!(points(follower).is_empty());
     // The run directory itself may be a link.
     symlink(&outside, temporary.path().join("alias")).unwrap();

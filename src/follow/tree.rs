@@ -4,6 +4,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     fs, io,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
@@ -95,8 +96,13 @@ impl Directory {
         path: &Path,
         now: SystemTime,
         found: &mut impl FnMut(&Path, &str, PathBuf),
-    ) -> io::Result<Vec<std::ffi::OsString>> {
-        let modified = fs::metadata(path)?.modified()?;
+    ) -> io::Result<Vec<OsString>> {
+        // The run directory may be reached by a link. One below it that became a link is gone.
+        let metadata = if self.depth == 0 { fs::metadata(path)? } else { fs::symlink_metadata(path)? };
+        if !metadata.is_dir() {
+            return Err(io::ErrorKind::NotADirectory.into());
+        }
+        let modified = metadata.modified()?;
         if self.settled == Some(modified) {
             return Ok(Vec::new());
         }

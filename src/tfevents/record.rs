@@ -296,7 +296,7 @@ mod tests {
     #[test]
     fn a_claimed_length_takes_no_memory_until_bytes_arrive() {
         let length = MAX_PAYLOAD.to_le_bytes();
-        let claim = [&length[..], &masked_crc(&length).to_le_bytes(), &[0; 1000]].concat();
+        let claim = [&length[..], &masked_crc(&length).to_le_bytes(), &[0; CHUNK]].concat();
         let mut reader = RecordReader::new(&claim[..], 0);
         assert!(reader.next_record().unwrap().is_none());
         assert!(reader.buffer.capacity() <= 2 * CHUNK, "{}", reader.buffer.capacity());

@@ -136,11 +136,7 @@ fn rank_0(tensor: &[u8]) -> Result<Option<f32>, Malformed> {
     while let Some((number, field)) = fields.next()? {
         match (number, field) {
             (1, field) => dtype = field.varint()?,
-            (2, field) => {
-                if has_dimensions(field.bytes()?)? {
-                    return Ok(None);
-                }
-            }
+            (2, field) if has_dimensions(field.bytes()?)? => return Ok(None),
             (4, field) => content = field.bytes()?,
             // A repeated number is packed by every current writer, and one field a number by older ones.
             (5, Field::Bytes(packed)) => float = packed.first_chunk().copied().map(f32::from_le_bytes),

@@ -69,7 +69,7 @@ fn the_writer_makes_tensorboards_bytes() {
         writer.raw(1, 1.0, value.into()).unwrap();
     });
     assert_eq!(tensor, unhex(golden::TENSOR));
-    assert_eq!(written(|writer| writer.session_start(7, 1.0).unwrap()), unhex(golden::SESSION_LOG));
+    assert_eq!(written(|writer| writer.start_at(7, 1.0).unwrap()), unhex(golden::SESSION_LOG));
     let end = hparams::session_end(hparams::Status::Success, 2.0);
     assert_eq!(written(|writer| writer.raw(0, 1.0, end).unwrap()), unhex(golden::SESSION_END));
 }

@@ -175,14 +175,14 @@ impl<W: Write> EventWriter<W> {
         self.event(&Event { wall_time, step, what: Some(What::Summary(summary)) })
     }
 
-    /// Says that a session starts at `step`: what an earlier file of the directory holds from there on is void.
+    /// Says that training starts at `step`: what an earlier file of the directory holds from there on is void.
     ///
     /// TensorBoard's default loader sees that by the falling step. Its Python loader needs this, in every file right
     /// after it was made and in the first file too: the first one only arms it.
     ///
     /// # Errors
     /// As [`EventWriter::scalar`].
-    pub fn session_start(&mut self, step: i64, wall_time: f64) -> Result<(), WriteError> {
+    pub fn start_at(&mut self, step: i64, wall_time: f64) -> Result<(), WriteError> {
         let what = Some(What::SessionLog(SessionLog { status: SessionLog::START }));
         self.event(&Event { wall_time, step, what })
     }
