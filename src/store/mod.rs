@@ -72,6 +72,9 @@ pub const FILE_NAME: &str = "gridboard.db";
 /// How long a statement waits for another process' write transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Between two tries, where SQLite does not wait by itself.
+const PATIENCE: Duration = Duration::from_millis(20);
+
 /// An open runs database: one connection, on a thread of its own.
 #[derive(Debug)]
 pub struct Store {
@@ -197,7 +200,6 @@ async fn connect(options: &SqliteConnectOptions, path: &Path) -> Result<SqliteCo
 async fn write_ahead(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     // SQLite does not wait for the lock of this change. Whoever holds it is another process that opens the new database
     // and makes the same change.
-    const PATIENCE: Duration = Duration::from_millis(20);
     let mut left = BUSY_TIMEOUT;
     loop {
         let mode = sqlx::query_scalar::<_, String>("PRAGMA journal_mode = WAL")

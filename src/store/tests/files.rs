@@ -146,6 +146,19 @@ async fn many_orchestrators_may_open_a_new_database_at_once() {
     assert_eq!(store.runs(None).await.unwrap().len(), 32);
 }
 
+/// SQLite itself gives up at once when the mode of a locked file is to be changed.
+#[tokio::test]
+async fn opening_waits_for_another_one_that_makes_the_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(FILE_NAME);
+    let mut other = options(&path).create_if_missing(true).connect().await.unwrap();
+    raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let waiting = tokio::time::timeout(3 * PATIENCE, Store::open(directory.path())).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+    raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    Store::open(directory.path()).await.unwrap();
+}
+
 /// The worst neighbour: a shell that holds a read transaction open, and others that come and go.
 #[tokio::test]
 async fn queries_from_outside_never_fail_and_never_block() {
