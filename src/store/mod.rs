@@ -138,8 +138,14 @@ impl Store {
             return Err(StoreError::NoDatabase { directory: runs_dir.to_owned() });
         }
         let options = options(&path).read_only(true).pragma("query_only", "ON");
-        let mut connection = connect(&options, &path).await?;
-        schema::check(&mut connection, &path).await?;
+        let connection = match checked(&options, &path).await {
+            // SQLITE_READONLY, SQLITE_CANTOPEN: the directory belongs to somebody else, and SQLite cannot put its lock file
+            // there. Where no log waits beside the database, nobody has it open, and it can be read without locks.
+            Err(error) if (error.is_sqlite(8) || error.is_sqlite(14)) && !has_log(&path) => {
+                checked(&options.immutable(true), &path).await?
+            }
+            connection => connection?,
+        };
         Ok(Self {
             connection,
             directory: runs_dir.to_owned(),
@@ -194,6 +200,20 @@ fn options(path: &Path) -> SqliteConnectOptions {
 async fn connect(options: &SqliteConnectOptions, path: &Path) -> Result<SqliteConnection, StoreError> {
     // The first look into the file may come with the settings of the connection already.
     options.connect().await.map_err(sqlite("open the runs database")).map_err(|error| error.at(path))
+}
+
+/// A connection to a database of ours, for reading.
+async fn checked(options: &SqliteConnectOptions, path: &Path) -> Result<SqliteConnection, StoreError> {
+    let mut connection = connect(options, path).await?;
+    schema::check(&mut connection, path).await?;
+    Ok(connection)
+}
+
+/// Whether a log lies beside the database: somebody has it open, or was killed.
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    Path::new(&log).metadata().is_ok_and(|log| log.len() > 0)
 }
 
 /// Puts the database into WAL mode, which it keeps.
