@@ -72,6 +72,9 @@ pub const FILE_NAME: &str = "gridboard.db";
 /// How long a statement waits for another process' write transaction.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Between two tries, where SQLite does not wait by itself.
+const PATIENCE: Duration = Duration::from_millis(20);
+
 /// An open runs database: one connection, on a thread of its own.
 #[derive(Debug)]
 pub struct Store {
@@ -135,8 +138,14 @@ impl Store {
             return Err(StoreError::NoDatabase { directory: runs_dir.to_owned() });
         }
         let options = options(&path).read_only(true).pragma("query_only", "ON");
-        let mut connection = connect(&options, &path).await?;
-        schema::check(&mut connection, &path).await?;
+        let connection = match checked(&options, &path).await {
+            // SQLITE_READONLY, SQLITE_CANTOPEN: the directory belongs to somebody else, and SQLite cannot put its lock file
+            // there. Where no log waits beside the database, nobody has it open, and it can be read without locks.
+            Err(error) if (error.is_sqlite(8) || error.is_sqlite(14)) && !has_log(&path) => {
+                checked(&options.immutable(true), &path).await?
+            }
+            connection => connection?,
+        };
         Ok(Self {
             connection,
             directory: runs_dir.to_owned(),
@@ -193,11 +202,24 @@ async fn connect(options: &SqliteConnectOptions, path: &Path) -> Result<SqliteCo
     options.connect().await.map_err(sqlite("open the runs database")).map_err(|error| error.at(path))
 }
 
+/// A connection to a database of ours, for reading.
+async fn checked(options: &SqliteConnectOptions, path: &Path) -> Result<SqliteConnection, StoreError> {
+    let mut connection = connect(options, path).await?;
+    schema::check(&mut connection, path).await?;
+    Ok(connection)
+}
+
+/// Whether a log lies beside the database: somebody has it open, or was killed.
+fn has_log(path: &Path) -> bool {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    Path::new(&log).metadata().is_ok_and(|log| log.len() > 0)
+}
+
 /// Puts the database into WAL mode, which it keeps.
 async fn write_ahead(connection: &mut SqliteConnection) -> Result<(), StoreError> {
     // SQLite does not wait for the lock of this change. Whoever holds it is another process that opens the new database
     // and makes the same change.
-    const PATIENCE: Duration = Duration::from_millis(20);
     let mut left = BUSY_TIMEOUT;
     loop {
         let mode = sqlx::query_scalar::<_, String>("PRAGMA journal_mode = WAL")

@@ -146,6 +146,41 @@ async fn many_orchestrators_may_open_a_new_database_at_once() {
     assert_eq!(store.runs(None).await.unwrap().len(), 32);
 }
 
+/// Somebody else's finished sweep. Root may write anywhere, so this proves more for other users.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_database_in_a_read_only_directory_can_be_read() {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+    let mut bench = Bench::new().await;
+    bench.sweep(&small("tab3")).await;
+    let Bench { directory, store } = bench;
+    store.close().await.unwrap();
+    let protect = |mode| fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
+    protect(0o555);
+    let answer = async {
+        let mut reader = Store::open_existing(directory.path()).await?;
+        let answer = reader.query("select runs from experiments").await?;
+        assert!(reader.reset_orphans(ExperimentKey(1)).await.is_err());
+        reader.close().await.map(|()| answer)
+    }
+    .await;
+    protect(0o755);
+    assert_eq!(answer.unwrap().rows, [[SqlValue::Integer(4)]]);
+}
+
+/// SQLite itself gives up at once when the mode of a locked file is to be changed.
+#[tokio::test]
+async fn opening_waits_for_another_one_that_makes_the_database() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(FILE_NAME);
+    let mut other = options(&path).create_if_missing(true).connect().await.unwrap();
+    raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let waiting = tokio::time::timeout(3 * PATIENCE, Store::open(directory.path())).await;
+    assert!(waiting.is_err(), "{waiting:?}");
+    raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
+    Store::open(directory.path()).await.unwrap();
+}
+
 /// The worst neighbour: a shell that holds a read transaction open, and others that come and go.
 #[tokio::test]
 async fn queries_from_outside_never_fail_and_never_block() {

@@ -89,7 +89,8 @@ async fn the_states_of_a_run_follow_one_another() {
     let error = bench.store.finish_attempt(run, 2, RunState::Completed, None, 2.0, None).await.unwrap_err();
     assert!(matches!(error, StoreError::NotRunning { attempts: 1, .. }), "{error}");
     bench.store.finish_attempt(run, 1, RunState::Pending, None, 1002.0, None).await.unwrap();
-    assert!(bench.start(run, 1).await.is_err(), "an attempt's number is used once");
+    let error = bench.start(run, 1).await.unwrap_err();
+    assert!(matches!(error, StoreError::NotStartable { .. }), "an attempt's number is used once: {error}");
     bench.fail(run, 2).await;
     bench.start(run, 3).await.unwrap();
     bench.store.finish_attempt(run, 3, RunState::Completed, None, 1009.0, Some(5)).await.unwrap();
@@ -180,6 +181,7 @@ async fn orphans_of_a_dead_orchestrator_are_owed_again() {
     assert_eq!((attempts[1].state, attempts[1].finished), (AttemptState::Interrupted, None));
     assert_eq!(attempts[0].state, AttemptState::Failed);
     assert_eq!(store.runs(Some(other)).await.unwrap()[0].state, RunState::Running);
+    assert_eq!(store.attempts(others[0]).await.unwrap()[0].state, AttemptState::Running);
     store.start_attempt(keys[3], new_attempt(3)).await.unwrap();
 }
 
