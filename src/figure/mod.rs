@@ -1,7 +1,7 @@
 //! Figures: confusion matrices, accuracy bars and training curves, each as SVG and PNG.
 //!
 //! The only home of plotters. Called by the trainer (the small confusion matrix of each epoch) and by `report`. A
-//! figure function lays its marks out once in a [`drawing::Drawing`] (logical pixels, text measured with the font that
+//! figure function lays its marks out once in a `drawing::Drawing` (logical pixels, text measured with the font that
 //! ships in the program), and `render` replays that list onto both backends, so SVG and PNG show the same thing and
 //! the bytes depend on the input alone. Nothing here touches a file, a clock or a system font.
 

@@ -74,6 +74,8 @@ pub enum ReportError {
     },
 }
 
+/// Confusion matrices beyond these are left out of the sheet: six rows fill a page.
+const MOST_MATRICES: usize = 30;
 /// Bars beyond these are left out of the chart: it would be taller than a page.
 const MOST_BARS: usize = 60;
 /// Curves beyond these are left out: their grey lines would only make the file large.
@@ -142,6 +144,7 @@ fn confusion_sheet(input: &ReportInput, experiment: &str) -> Result<Figure, Figu
             let matrix = *matrices.get(row.run.as_str())?;
             Some(SheetEntry { rank, run: row.run.clone(), matrix: matrix.clone() })
         })
+        .take(MOST_MATRICES)
         .collect();
     let title = format!("{experiment}: confusion matrices of the best {} runs", entries.len());
     let title =

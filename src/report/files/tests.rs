@@ -149,6 +149,21 @@ fn without_ranked_runs_there_are_empty_tables_and_no_figures_of_an_earlier_repor
 }
 
 #[test]
+fn hundreds_of_runs_at_the_top_still_fit_on_their_pages() {
+    let mut input = input(300);
+    input.leaderboard.rule.top = 300;
+    for (index, row) in input.leaderboard.rows.iter_mut().enumerate() {
+        row.run = format!("run-{index}");
+    }
+    let runs = input.leaderboard.rows.iter().map(|row| row.run.clone());
+    input.confusion = runs.map(|run| (run, ConfusionMatrix::new(2))).collect();
+    let sheet = confusion_sheet(&input, "many").unwrap();
+    assert!(sheet.svg.contains("#30 run-29") && !sheet.svg.contains("#31 run-30"));
+    let bars = accuracy_bars(&input.leaderboard, "many").unwrap();
+    assert!(bars.svg.contains("best 60 of 300 runs"));
+}
+
+#[test]
 fn one_swept_axis_is_the_category_in_grid_order() {
     let mut leaderboard = leaderboard(3);
     leaderboard.axes.truncate(1);
