@@ -249,6 +249,15 @@ fn a_run_waits_for_the_device_that_can_hold_it() {
 }
 
 #[test]
+fn only_a_device_that_can_hold_the_run_is_owed_to_it() {
+    // When run 1 is owed a device, 12 bytes are free on the small one and 10 on the large one. Owed the small one, it
+    // would keep runs 3 and 4 from it and have nothing of it.
+    let jobs = [(9.0, 70), (8.0, 40), (2.0, 4), (1.0, 6), (0.5, 5)];
+    let env = SchedEnv::new().device(16, 2).device(80, 2).runs(&jobs).begin();
+    assert_eq!(env.live, BTreeMap::from([(0, 2), (2, 0), (3, 1), (4, 3)]));
+}
+
+#[test]
 fn a_run_larger_than_all_takes_the_largest_device() {
     let env = SchedEnv::new().device(16, 1).device(80, 1).runs(&[(1.0, 200)]).begin();
     assert_eq!(env.live, BTreeMap::from([(0, 1)]));
@@ -256,15 +265,12 @@ fn a_run_larger_than_all_takes_the_largest_device() {
 
 #[test]
 fn what_was_owed_is_open_again_when_the_run_starts_elsewhere() {
-    // Run 2 is owed device 0 (6 bytes are free there, 5 on device 1), and nothing of 7 bytes may overtake it.
-    let jobs = [(9.0, 5), (8.0, 4), (7.0, 8), (1.0, 5)];
+    // Run 2 is owed device 0, which has the most free memory, and run 3 may not overtake it there.
+    let jobs = [(9.0, 5), (8.0, 6), (7.0, 8), (1.0, 5)];
     let mut env = SchedEnv::new().device(10, 2).device(10, 2).runs(&jobs).begin();
-    assert_eq!(env.live_runs(), [0, 1, 3]);
-    env.finish(3);
-    let on_device_of_run_0 = env.live[&0] < 2;
-    env.finish(0);
-    assert!(env.live.contains_key(&2));
-    assert_eq!(env.live[&2] < 2, on_device_of_run_0);
+    assert_eq!(env.live, BTreeMap::from([(0, 0), (1, 2)]));
+    env.finish(1);
+    assert_eq!(env.live, BTreeMap::from([(0, 0), (2, 2), (3, 1)]));
 }
 
 #[test]
