@@ -159,8 +159,10 @@ mod tests {
             ("sys/fs/cgroup/user/memory.max", "5000\n"),
             ("sys/fs/cgroup/user/memory.current", "3000\n"),
             ("sys/fs/cgroup/user/memory.stat", "anon 7\ninactive_file 500\n"),
-            ("sys/fs/cgroup/user/job/memory.max", "max\n"),
+            ("sys/fs/cgroup/user/job/memory.max", "9000\n"),
             ("sys/fs/cgroup/user/job/memory.current", "10\n"),
+            ("sys/fs/cgroup/memory.max", "max\n"),
+            ("sys/fs/cgroup/memory.current", "4000\n"),
         ]);
         assert_eq!(available_memory_below(root.path()), Some(2500));
     }

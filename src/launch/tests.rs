@@ -213,20 +213,37 @@ fn dropping_the_launcher_leaves_nobody() {
 #[test]
 fn ends_are_told_as_they_come() {
     with_env(async |env| {
-        env.start(1, "read line <\"$GRIDBOARD_RUN_DIR/gate\"");
+        env.start(1, "exec sleep 1000");
         env.start(2, "exit 2");
         env.start(3, "exit 0");
         let mut early = [env.next().await, env.next().await].map(|end| (end.run, end.state()));
         early.sort_unstable_by_key(|(run, _)| *run);
-        // Run 1 fails for want of its file, or not yet: only its place in the order is open.
-        assert!(early.iter().all(|(run, state)| *run != 3 || *state == RunState::Completed));
-        let last = env.next().await;
-        let mut runs: Vec<u64> = early.iter().map(|(run, _)| *run).chain([last.run]).collect();
-        runs.sort_unstable();
-        assert_eq!(runs, [1, 2, 3]);
-        assert_eq!(env.launcher.n_live(), 0);
+        assert_eq!(early, [(2, RunState::Failed), (3, RunState::Completed)]);
+        assert_eq!(env.launcher.n_live(), 1);
+        env.launcher.stop(1, true).expect("a signal");
+        assert_eq!(env.next().await.run, 1);
         let nothing = tokio::time::timeout(Duration::from_millis(20), env.launcher.next()).await;
         assert!(nothing.is_err(), "with nobody live there is no end to tell");
+    });
+}
+
+#[test]
+fn many_ends_at_once_are_all_told() {
+    with_env(async |env| {
+        for run in 0..40 {
+            env.start(run, "exit 0");
+        }
+        let mut told = Vec::new();
+        for _ in 0..40 {
+            // A future that is dropped while it waits loses no end.
+            let dropped = tokio::time::timeout(Duration::ZERO, env.launcher.next()).await;
+            told.push(match dropped {
+                Ok(end) => end.run,
+                Err(_) => env.next().await.run,
+            });
+        }
+        told.sort_unstable();
+        assert_eq!(told, (0..40).collect::<Vec<u64>>());
     });
 }
 

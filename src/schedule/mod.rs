@@ -24,6 +24,7 @@
 
 mod cost;
 mod eta;
+mod messages;
 mod pool;
 mod queue;
 mod scheduler;
@@ -33,5 +34,6 @@ mod slot;
 mod tests;
 
 pub use cost::CostModel;
-pub use scheduler::{Counts, Effect, Ended, Input, Job, LiveRun, Scheduler, SetupError};
+pub use messages::{Counts, Effect, Ended, Input, Job, LiveRun, SetupError};
+pub use scheduler::Scheduler;
 pub use slot::{DeviceKind, Slot};

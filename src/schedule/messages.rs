@@ -1,0 +1,123 @@
+//! What goes into the scheduler and what comes out: the words between it and the sweep loop.
+
+/// A run to be made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Job {
+    /// Place in the grid; unique.
+    pub run: u64,
+    /// Estimate of the work, FLOPs. Orders the runs; what is not a number, or negative, counts as 0.
+    pub cost: f64,
+    /// Estimate of the memory on the device, bytes; 0 if unknown.
+    pub memory: u64,
+    /// Number of the first attempt, from 1: one more than the run has made before this sweep.
+    pub attempt: u32,
+}
+
+/// Something that happened.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Input {
+    /// Start. Once, first.
+    Begin,
+    /// A live run has done this part of its work, 0 to 1. Ignored for a run that is not live.
+    Progress {
+        /// The run.
+        run: u64,
+        /// The part.
+        fraction: f64,
+    },
+    /// The attempt of a live run has ended. Ignored for a run that is not live.
+    Ended {
+        /// The run.
+        run: u64,
+        /// How.
+        how: Ended,
+    },
+    /// The user wants the sweep to end: the first time gently, then at once.
+    Cancel,
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// With results.
+    Completed,
+    /// Without.
+    Failed,
+    /// It never ran: its process could not be started.
+    NotStarted,
+    /// It was stopped by Gridboard; its run is owed.
+    Interrupted,
+}
+
+/// Something to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Start an attempt. If that is not possible, answer with `Ended::NotStarted`.
+    Start {
+        /// The run.
+        run: u64,
+        /// Number of the attempt.
+        attempt: u32,
+        /// Index of the slot.
+        slot: u32,
+    },
+    /// Stop a live run; it stays live until its end is reported.
+    Stop {
+        /// The run.
+        run: u64,
+        /// Whether to kill it rather than to ask.
+        kill: bool,
+    },
+    /// The sweep is over. Once, last.
+    Finished(Counts),
+}
+
+/// Runs of the sweep by state. Their sum is the number of runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Owed and not live: waiting, or stopped before the end.
+    pub waiting: usize,
+    /// An attempt is alive.
+    pub live: usize,
+    /// Ended with results.
+    pub completed: usize,
+    /// The last attempt failed.
+    pub failed: usize,
+}
+
+/// A run with a live attempt.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct LiveRun {
+    /// The run.
+    pub run: u64,
+    /// Number of the attempt.
+    pub attempt: u32,
+    /// Index of the slot.
+    pub slot: u32,
+    /// When the attempt was started, on the clock that `step` is given.
+    pub started: f64,
+    /// The part of the work that it has last reported.
+    pub fraction: f64,
+}
+
+/// Why a scheduler cannot be made. Every one is a mistake of the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SetupError {
+    /// There is nowhere to run.
+    #[error("there are runs but no slots to run them on")]
+    NoSlots,
+    /// The slots are not numbered from 0 in order.
+    #[error("slot {0} is not at its place in the list of slots")]
+    MisplacedSlot(u32),
+    /// A slot names a device without capacity.
+    #[error("slot {slot} is on device {device}, which has no capacity given")]
+    UnknownDevice {
+        /// Index of the slot.
+        slot: u32,
+        /// The device it names.
+        device: u32,
+    },
+    /// Two jobs are for the same run.
+    #[error("run {0} is there twice")]
+    RepeatedRun(u64),
+}

@@ -1,0 +1,224 @@
+//! One rule a test.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+#[test]
+fn the_longest_run_starts_first_and_ties_go_by_place() {
+    let mut env = SchedEnv::new().device(0, 1).runs(&[(1.0, 0), (5.0, 0), (5.0, 0), (9.0, 0)]).begin();
+    for run in [3, 1, 2, 0] {
+        assert_eq!(env.live_runs(), [run]);
+        env.finish(run);
+    }
+    assert_eq!(env.finished, Some(Counts { waiting: 0, live: 0, completed: 4, failed: 0 }));
+}
+
+#[test]
+fn costs_that_are_no_numbers_count_as_nothing() {
+    let costs = [f64::NAN, -1.0, f64::INFINITY, 1.0];
+    let env = costs.iter().fold(SchedEnv::new().device(0, 4), |env, cost| env.run(*cost, 0)).begin();
+    assert_eq!(env.started_runs(), [3, 0, 1, 2]);
+}
+
+#[test]
+fn the_longest_runs_are_spread_over_the_devices() {
+    let env = SchedEnv::new().device(9, 2).device(9, 2).runs(&[(3.0, 1), (2.0, 1), (1.0, 1)]).begin();
+    assert_eq!(env.starts, [(0, 1, 0), (1, 1, 2), (2, 1, 1)]);
+}
+
+#[test]
+fn no_runs_end_at_once() {
+    let mut env = SchedEnv::new().device(0, 1).begin();
+    assert_eq!(env.finished, Some(Counts::default()));
+    assert_eq!(env.feed(Input::Begin), []);
+    assert_eq!(env.feed(Input::Cancel), []);
+}
+
+#[test]
+fn a_failed_run_stays_failed() {
+    let mut env = SchedEnv::new().device(0, 1).runs(&[(2.0, 0), (1.0, 0)]).begin();
+    env.crash(0);
+    assert_eq!(env.live_runs(), [1]);
+    env.end(1, Ended::NotStarted);
+    assert_eq!(env.finished, Some(Counts { waiting: 0, live: 0, completed: 0, failed: 2 }));
+}
+
+#[test]
+fn a_failed_run_is_tried_up_to_the_limit() {
+    let mut env = SchedEnv::new().device(0, 1).run(1.0, 0).attempts(3).begin();
+    env.crash(0);
+    env.end(0, Ended::NotStarted);
+    assert_eq!(env.finished, None);
+    env.crash(0);
+    assert_eq!(env.starts, [(0, 1, 0), (0, 2, 0), (0, 3, 0)]);
+    assert_eq!(env.finished, Some(Counts { failed: 1, ..Counts::default() }));
+}
+
+#[test]
+fn attempts_are_numbered_on_from_earlier_sweeps() {
+    let mut env = SchedEnv::new().device(0, 1).run(1.0, 0).attempts(2);
+    env.jobs[0].attempt = 4;
+    let mut env = env.begin();
+    env.crash(0);
+    assert_eq!(env.starts, [(0, 4, 0), (0, 5, 0)]);
+}
+
+#[test]
+fn a_run_that_does_not_fit_waits_for_memory_and_smaller_ones_fill_the_rest() {
+    let mut env =
+        SchedEnv::new().device(10, 3).runs(&[(9.0, 6), (8.0, 6), (7.0, 3), (6.0, 3), (5.0, 1)]).begin();
+    // Beside run 1, which is owed the device, 4 bytes and two slots are left to overtake it.
+    assert_eq!(env.live_runs(), [0, 2, 4]);
+    env.finish(0);
+    assert_eq!(env.live_runs(), [1, 2, 4]);
+    env.finish(2);
+    assert_eq!(env.live_runs(), [1, 3, 4]);
+}
+
+#[test]
+fn small_runs_cannot_starve_a_large_one() {
+    let mut env = SchedEnv::new().device(10, 4).runs(&[(9.0, 5), (8.0, 8)]);
+    for _ in 0..50 {
+        env = env.run(1.0, 2);
+    }
+    let mut env = env.begin();
+    let mut ended = 0;
+    // Every small run ends before the first one does, and still only one at a time passes run 1.
+    while env.live.keys().any(|run| *run >= 2) && ended < 20 {
+        let small = *env.live.keys().find(|run| **run >= 2).expect("a small run is live");
+        assert_eq!(env.live_runs(), [0, small]);
+        env.finish(small);
+        ended += 1;
+    }
+    env.finish(0);
+    assert!(env.live.contains_key(&1), "the large run starts as soon as what was before it has ended");
+}
+
+#[test]
+fn a_run_larger_than_every_device_runs_alone() {
+    let mut env = SchedEnv::new().device(10, 3).runs(&[(9.0, 3), (8.0, 99), (1.0, 0), (1.0, 1)]).begin();
+    assert_eq!(env.live_runs(), [0], "nothing may overtake a run that needs the whole device");
+    env.finish(0);
+    assert_eq!(env.live_runs(), [1], "not even a run that needs no memory starts beside it");
+    env.finish(1);
+    assert_eq!(env.live_runs(), [2, 3]);
+}
+
+#[test]
+fn a_run_waits_for_the_device_that_can_hold_it() {
+    let mut env =
+        SchedEnv::new().device(16, 1).device(80, 1).runs(&[(9.0, 70), (8.0, 40), (1.0, 10)]).begin();
+    assert_eq!(env.live, BTreeMap::from([(0, 1), (2, 0)]));
+    env.finish(2);
+    assert_eq!(env.live_runs(), [0], "16 bytes cannot hold 40, idle or not");
+    env.finish(0);
+    assert_eq!(env.live, BTreeMap::from([(1, 1)]));
+}
+
+#[test]
+fn only_a_device_that_can_hold_the_run_is_owed_to_it() {
+    // When run 1 is owed a device, 12 bytes are free on the small one and 10 on the large one. Owed the small one, it
+    // would keep runs 3 and 4 from it and have nothing of it.
+    let jobs = [(9.0, 70), (8.0, 40), (2.0, 4), (1.0, 6), (0.5, 5)];
+    let env = SchedEnv::new().device(16, 2).device(80, 2).runs(&jobs).begin();
+    assert_eq!(env.live, BTreeMap::from([(0, 2), (2, 0), (3, 1), (4, 3)]));
+}
+
+#[test]
+fn a_run_larger_than_all_takes_the_largest_device() {
+    let env = SchedEnv::new().device(16, 1).device(80, 1).runs(&[(1.0, 200)]).begin();
+    assert_eq!(env.live, BTreeMap::from([(0, 1)]));
+}
+
+#[test]
+fn what_was_owed_is_open_again_when_the_run_starts_elsewhere() {
+    // Run 2 is owed device 0, which has the most free memory, and run 3 may not overtake it there.
+    let jobs = [(9.0, 5), (8.0, 6), (7.0, 8), (1.0, 5)];
+    let mut env = SchedEnv::new().device(10, 2).device(10, 2).runs(&jobs).begin();
+    assert_eq!(env.live, BTreeMap::from([(0, 0), (1, 2)]));
+    env.finish(1);
+    assert_eq!(env.live, BTreeMap::from([(0, 0), (2, 2), (3, 1)]));
+}
+
+#[test]
+fn a_cancel_asks_then_kills_and_nothing_starts() {
+    let mut env = SchedEnv::new().device(0, 2).runs(&[(3.0, 0), (2.0, 0), (1.0, 0)]).attempts(5).begin();
+    assert!(!env.scheduler().is_cancelled());
+    let stop = |run, kill| Effect::Stop { run, kill };
+    assert_eq!(env.feed(Input::Cancel), [stop(0, false), stop(1, false)]);
+    assert_eq!(env.feed(Input::Cancel), [stop(0, true), stop(1, true)]);
+    assert_eq!(env.crash(0), []);
+    assert_eq!(env.feed(Input::Cancel), [stop(1, true)]);
+    let counts = Counts { waiting: 2, live: 0, completed: 0, failed: 1 };
+    assert_eq!(env.end(1, Ended::Interrupted), [Effect::Finished(counts)]);
+    assert!(env.scheduler().is_cancelled());
+    assert_eq!(env.feed(Input::Cancel), []);
+}
+
+#[test]
+fn a_cancel_before_the_begin_ends_the_sweep() {
+    let mut env = SchedEnv::new().device(0, 1).run(1.0, 0);
+    let scheduler = Scheduler::new(env.slots.clone(), &env.capacities, env.jobs.clone(), 1);
+    env.scheduler = Some(scheduler.expect("a valid set-up"));
+    let counts = Counts { waiting: 1, ..Counts::default() };
+    assert_eq!(env.feed(Input::Cancel), [Effect::Finished(counts)]);
+    assert_eq!(env.feed(Input::Begin), []);
+}
+
+#[test]
+fn an_interrupted_run_is_owed_to_a_later_sweep() {
+    let mut env = SchedEnv::new().device(0, 1).runs(&[(2.0, 0), (1.0, 0)]).begin();
+    env.end(0, Ended::Interrupted);
+    env.finish(1);
+    assert_eq!(env.finished, Some(Counts { waiting: 1, live: 0, completed: 1, failed: 0 }));
+    assert!(!env.scheduler().is_cancelled());
+}
+
+#[test]
+fn news_of_runs_that_are_not_live_changes_nothing() {
+    let mut env = SchedEnv::new().device(0, 1).runs(&[(2.0, 0), (1.0, 0)]).begin();
+    for run in [1, 7] {
+        assert_eq!(env.feed(Input::Ended { run, how: Ended::Failed }), []);
+        assert_eq!(env.feed(Input::Progress { run, fraction: 0.5 }), []);
+    }
+    assert_eq!(env.live_runs(), [0]);
+    assert_eq!(env.scheduler().counts(), Counts { waiting: 1, live: 1, completed: 0, failed: 0 });
+}
+
+#[test]
+fn set_ups_that_do_not_fit_are_refused() {
+    let slot = Slot { index: 0, label: "cpu/0".into(), device: "cpu".into(), device_index: 0, threads: 1 };
+    let job = Job { run: 4, cost: 1.0, memory: 1, attempt: 1 };
+    let error = |slots: &[Slot], capacities: &[u64], jobs: &[Job]| {
+        Scheduler::new(slots.to_vec(), capacities, jobs.to_vec(), 1).err()
+    };
+    assert_eq!(error(&[], &[], &[]), None);
+    assert_eq!(error(&[], &[], std::slice::from_ref(&job)), Some(SetupError::NoSlots));
+    let unknown = SetupError::UnknownDevice { slot: 0, device: 0 };
+    assert_eq!(error(std::slice::from_ref(&slot), &[], &[]), Some(unknown));
+    assert_eq!(error(&[slot.clone(), slot.clone()], &[1], &[]), Some(SetupError::MisplacedSlot(0)));
+    assert_eq!(error(&[slot], &[1], &[job.clone(), job]), Some(SetupError::RepeatedRun(4)));
+}
+
+#[test]
+fn the_remaining_time_is_unknown_until_something_is_learned() {
+    let mut env = SchedEnv::new().device(0, 2).runs(&[(40.0, 0), (20.0, 0), (20.0, 0), (10.0, 0)]).begin();
+    assert_eq!(env.scheduler().remaining_seconds(env.now), None);
+    env.now += 10.0;
+    // Half of 40 in 10 s: 2 per second. Then run 1 needs 10 s and ends with run 0; runs 2 and 3 follow.
+    env.feed(Input::Progress { run: 0, fraction: 0.5 });
+    assert_eq!(env.scheduler().run_remaining_seconds(env.now, 0), Some(10.0));
+    assert_eq!(env.scheduler().run_remaining_seconds(env.now, 1), Some(0.0));
+    assert_eq!(env.scheduler().run_remaining_seconds(env.now, 2), None);
+    // Slot 1 is free at once and takes run 2 for 10 s, then run 3 for 5 s.
+    assert_eq!(env.scheduler().remaining_seconds(env.now), Some(15.0));
+    // Four seconds on, slot 0 is free first for run 3: 6 s and 5 s.
+    assert_eq!(env.scheduler().remaining_seconds(env.now + 4.0), Some(11.0));
+    assert_eq!(env.scheduler().run_remaining_seconds(env.now + 4.0, 0), Some(6.0));
+    for run in [1, 0, 2, 3] {
+        env.finish(run);
+    }
+    assert_eq!(env.scheduler().remaining_seconds(env.now), Some(0.0));
+    assert_eq!(env.scheduler().cost_model().seconds(DeviceKind::Cpu, 1.0), None);
+}

@@ -1,0 +1,135 @@
+//! Random sweeps and a large one.
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// What a random test does next. Runs are chosen among the live ones, now and then among all.
+#[derive(Clone, Debug)]
+enum Act {
+    End(usize, Ended),
+    Stray(u64, Ended),
+    Progress(usize, f64),
+    Cancel,
+    Begin,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let how = prop_oneof![
+        4 => Just(Ended::Completed),
+        3 => Just(Ended::Failed),
+        1 => Just(Ended::NotStarted),
+        1 => Just(Ended::Interrupted),
+    ];
+    let act = prop_oneof![
+        40 => (any::<usize>(), how.clone()).prop_map(|(index, how)| Act::End(index, how)),
+        2 => (0_u64..40, how).prop_map(|(run, how)| Act::Stray(run, how)),
+        5 => (any::<usize>(), prop::num::f64::ANY).prop_map(|(index, part)| Act::Progress(index, part)),
+        1 => Just(Act::Cancel),
+        1 => Just(Act::Begin),
+    ];
+    prop::collection::vec(act, 0..150)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    /// Any machine, any runs, any order of news: the invariants hold after every step, and when every run that
+    /// starts ends, the sweep ends, having started every run unless it was cancelled.
+    #[test]
+    fn invariants_hold_under_any_input(
+        devices in prop::collection::vec((0_u64..20, 1_u32..4), 1..5),
+        jobs in prop::collection::vec((0_u32..8, 0_u64..25), 0..30),
+        huge in prop::option::of(0_usize..30),
+        attempts in 1_u32..4,
+        acts in acts(),
+    ) {
+        let mut env = SchedEnv::new().attempts(attempts);
+        for (capacity, slots) in devices {
+            env = env.device(capacity, slots);
+        }
+        for (index, (cost, memory)) in jobs.iter().enumerate() {
+            let memory = if huge == Some(index) { u64::MAX } else { *memory };
+            env = env.run(f64::from(*cost), memory);
+        }
+        let mut env = env.begin();
+        for act in acts {
+            env.now += 1.0;
+            let live = env.live_runs();
+            let chosen = |index: usize| live.get(index % live.len().max(1)).copied();
+            match act {
+                Act::End(index, how) => {
+                    if let Some(run) = chosen(index) {
+                        env.end(run, how);
+                    }
+                }
+                // News of a run that is not live.
+                Act::Stray(run, how) if !live.contains(&run) => {
+                    prop_assert_eq!(env.feed(Input::Ended { run, how }), []);
+                }
+                Act::Stray(..) => {}
+                Act::Progress(index, fraction) => {
+                    if let Some(run) = chosen(index) {
+                        prop_assert_eq!(env.feed(Input::Progress { run, fraction }), []);
+                    }
+                }
+                Act::Cancel => drop(env.feed(Input::Cancel)),
+                Act::Begin => prop_assert_eq!(env.feed(Input::Begin), []),
+            }
+            if let Some(seconds) = env.scheduler().remaining_seconds(env.now) {
+                prop_assert!(seconds.is_finite() && seconds >= 0.0);
+            }
+        }
+        while let Some(run) = env.live_runs().first().copied() {
+            env.finish(run);
+        }
+        let counts = env.finished.expect("the sweep ends when nothing is live");
+        prop_assert_eq!(counts.live, 0);
+        if !env.cancelled {
+            let mut started = env.started_runs();
+            started.sort_unstable();
+            started.dedup();
+            prop_assert_eq!(started.len(), env.jobs.len(), "every run is started");
+        }
+    }
+}
+
+/// A simulated cluster: 1,000 devices of four slots, 100,000 runs. Every end is played in time order.
+#[test]
+fn a_large_sweep_is_quick_and_near_the_best_makespan() {
+    use std::{cmp::Reverse, collections::BinaryHeap};
+
+    let (devices, slots, runs) = (1_000, 4, 100_000_u64);
+    let mut env = (0..devices).fold(SchedEnv::new(), |env, _| env.device(16, slots));
+    // Deterministic and uneven: costs of 1 to 1000, memory of 1 to 16, so that admission is at work all the time.
+    let mut state = 1_u64;
+    let mut draw = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    for _ in 0..runs {
+        let (cost, memory) = (1 + draw(1_000), 1 + draw(16) * draw(16) / 15);
+        env = env.run(cost as f64, memory);
+    }
+    let work: f64 = env.jobs.iter().map(|job| job.cost * job.memory as f64).sum();
+    let bound = work / (f64::from(devices) * 16.0);
+
+    let mut env = env.begin();
+    let mut ends = BinaryHeap::new();
+    let mut begun = 0;
+    let mut steps = 0;
+    loop {
+        for (run, ..) in &env.starts[begun..] {
+            ends.push(Reverse((env.now as u64 + env.jobs[*run as usize].cost as u64, *run)));
+        }
+        begun = env.starts.len();
+        let Some(Reverse((time, run))) = ends.pop() else { break };
+        env.now = time as f64;
+        env.feed_unchecked(Input::Ended { run, how: Ended::Completed }, false);
+        steps += 1;
+    }
+    assert_eq!(env.finished, Some(Counts { completed: runs as usize, ..Counts::default() }));
+    assert_eq!(steps, runs);
+    let makespan = env.now - 100.0;
+    assert!(makespan < 1.3 * bound, "makespan {makespan} against a bound of {bound}");
+}
