@@ -166,7 +166,7 @@ fn metric_columns(leaderboard: &Leaderboard) -> Vec<MetricColumn> {
 fn axis_column(axis: &str, metrics: &[MetricColumn]) -> String {
     let taken = ["rank", "run", "seed", "state", "reason"].contains(&axis)
         || metrics.iter().any(|(name, ..)| name == axis);
-    if taken { format!("axis_{axis}") } else { axis.to_owned() }
+    if taken { format!("{axis}_axis") } else { axis.to_owned() }
 }
 
 #[cfg(test)]
@@ -307,7 +307,7 @@ pub(super) mod tests {
         leaderboard.axes[0] = "run".to_owned();
         leaderboard.axes[1] = "train_loss".to_owned();
         let table = leaderboard_table(&leaderboard, None);
-        assert_eq!(names(&table)[..6], ["rank", "run", "axis_run", "axis_train_loss", "layer_size", "seed"]);
+        assert_eq!(names(&table)[..6], ["rank", "run", "run_axis", "train_loss_axis", "layer_size", "seed"]);
         assert!(table.render(Format::Csv, None).contains("18446744073709551615"));
         let distinct: HashSet<&str> = names(&table).into_iter().collect();
         assert_eq!(distinct.len(), table.columns.len());

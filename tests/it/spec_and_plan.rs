@@ -27,7 +27,7 @@ fn five_mistakes_are_five_messages_with_line_and_column() {
             ("line 4, column 3", "`image_size`"),
             ("line 6, column 17", "epochs"),
             ("line 8, column 21", "repeats"),
-            ("line 9, column 16", "no values"),
+            ("line 9, column 3", "no values"),
             ("line 10, column 16", "layer_size"),
         ]) {
             assert!(problem.contains(place) && problem.contains(word), "{place}, {word}: {problem}");
@@ -73,6 +73,7 @@ fn impossible_models_are_found_before_anything_runs() {
 experiment: small
 dataset: {phantom: {images: [20, 20]}, image_size: 16}
 model: {family: grid_cnn, dense_layers: 0, layer_size: 4}
+train: {epochs: 1}
 grid: {conv_layers: [1, 2, 4]}
 ",
     );
