@@ -10,7 +10,7 @@
 
 #![expect(unsafe_code, reason = "loads and stores through pointers; slices are checked first")]
 
-use super::simd::{LANES, Simd};
+use super::simd::{LANES, Simd, each};
 
 /// Taps of the kernel.
 const TAPS: usize = 9;
@@ -46,21 +46,30 @@ pub(super) fn forward<S: Simd>(
             // to 2 p + 1 < side.
             unsafe {
                 let tap = |tap: usize| s.load(weights.as_ptr().add(tap * channels + block));
-                let taps: [S::V; TAPS] = std::array::from_fn(tap);
+                let taps: [S::V; TAPS] = each(tap);
                 let bias = tap(TAPS);
                 for x in 0..p {
                     let patch = image.as_ptr().add(2 * y * side + 2 * x);
-                    let pixels: [[S::V; 4]; 4] = std::array::from_fn(|row| {
-                        std::array::from_fn(|column| s.splat(*patch.add(row * side + column)))
-                    });
-                    let four = std::array::from_fn(|which| {
-                        let mut sum = bias;
-                        for tap in 0..TAPS {
-                            let pixel = pixels[which / 2 + tap / 3][which % 2 + tap % 3];
-                            sum = s.fma(pixel, taps[tap], sum);
-                        }
-                        sum
-                    });
+                    let pixels: [[S::V; 4]; 4] = each(
+                        #[inline(always)]
+                        |row| {
+                            each(
+                                #[inline(always)]
+                                |column| s.splat(*patch.add(row * side + column)),
+                            )
+                        },
+                    );
+                    let four = each(
+                        #[inline(always)]
+                        |which| {
+                            let mut sum = bias;
+                            for tap in 0..TAPS {
+                                let pixel = pixels[which / 2 + tap / 3][which % 2 + tap % 3];
+                                sum = s.fma(pixel, taps[tap], sum);
+                            }
+                            sum
+                        },
+                    );
                     let (best, winner) = s.pool(four);
                     let at = (y * p + x) * channels + block;
                     s.store(output.as_mut_ptr().add(at), best);
@@ -103,9 +112,9 @@ pub(super) fn backward<S: Simd>(
                     }
                     row_sums[TAPS] = s.add(row_sums[TAPS], gradient);
                 }
-                for (tap, row_sum) in row_sums.into_iter().enumerate() {
+                for (tap, row_sum) in row_sums.iter().enumerate() {
                     let to = sums.as_mut_ptr().add(tap * channels + block);
-                    s.store(to, s.add(s.load(to), row_sum));
+                    s.store(to, s.add(s.load(to), *row_sum));
                 }
             }
         }

@@ -13,7 +13,7 @@
 
 use super::{
     buffer,
-    simd::{LANES, NONE, Simd},
+    simd::{LANES, NONE, Simd, each},
     winograd::{self, Scratch, Tile},
 };
 
@@ -84,12 +84,23 @@ pub(super) fn forward<S: Simd>(
         |tile: usize, channel: usize| -> Tile<S::V, 6> {
             let (top, left) = (4 * (tile / across), 4 * (tile % across));
             // What lies outside only reaches outputs that no window covers: any pixel does there.
-            let columns: [usize; 6] = std::array::from_fn(|column| (left + column).min(side - 1));
-            std::array::from_fn(|row| {
-                let row = (top + row).min(side - 1) * side;
-                // SAFETY: a pixel of the input, and a vector inside its channels.
-                columns.map(|column| unsafe { s.load(input.as_ptr().add((row + column) * inputs + channel)) })
-            })
+            let columns: [usize; 6] = each(
+                #[inline(always)]
+                |column| (left + column).min(side - 1),
+            );
+            each(
+                #[inline(always)]
+                |row| {
+                    let row = (top + row).min(side - 1) * side;
+                    // SAFETY: a pixel of the input, and a vector inside its channels.
+                    each(
+                        #[inline(always)]
+                        |column: usize| unsafe {
+                            s.load(input.as_ptr().add((row + columns[column]) * inputs + channel))
+                        },
+                    )
+                },
+            )
         },
         #[inline(always)]
         |tile: usize, channel: usize, values: Tile<S::V, 4>| {
@@ -99,9 +110,10 @@ pub(super) fn forward<S: Simd>(
                 let (dy, dx) = (window / 2, window % 2);
                 let (y, x) = (2 * (tile / across) + dy, 2 * (tile % across) + dx);
                 if y < p && x < p {
-                    let four = std::array::from_fn(|which| {
-                        s.add(values[2 * dy + which / 2][2 * dx + which % 2], bias)
-                    });
+                    let four = each(
+                        #[inline(always)]
+                        |which| s.add(values[2 * dy + which / 2][2 * dx + which % 2], bias),
+                    );
                     let (best, winner) = s.pool(four);
                     let at = (y * p + x) * outputs + channel;
                     // SAFETY: as above.
@@ -164,12 +176,12 @@ pub(super) fn input_gradient<S: Simd>(
         },
         #[inline(always)]
         |tile: usize, channel: usize, values: Tile<S::V, 4>| {
-            for (dy, row) in values.into_iter().enumerate() {
-                for (dx, value) in row.into_iter().enumerate() {
+            for (dy, row) in values.iter().enumerate() {
+                for (dx, value) in row.iter().enumerate() {
                     let (y, x) = (4 * (tile / across) + dy, 4 * (tile % across) + dx);
                     if y < side && x < side {
                         // SAFETY: a pixel of the input, and a vector inside its channels.
-                        unsafe { s.store(to.add((y * side + x) * inputs + channel), value) };
+                        unsafe { s.store(to.add((y * side + x) * inputs + channel), *value) };
                     }
                 }
             }
@@ -313,9 +325,20 @@ unsafe fn multiples<S: Simd, const ROWS: usize, const C: usize>(
         let list = &lists.gradients[out * RUN..][..length];
         let places = &lists.places[out * RUN..][..length];
         let at = |row: usize, column: usize, c: usize| ((first_row + row) * 3 + column) * inputs + c * LANES;
-        let mut sums: [[[S::V; C]; 3]; ROWS] = std::array::from_fn(|row| {
-            std::array::from_fn(|column| std::array::from_fn(|c| s.load(to.add(at(row, column, c)))))
-        });
+        let mut sums: [[[S::V; C]; 3]; ROWS] = each(
+            #[inline(always)]
+            |row| {
+                each(
+                    #[inline(always)]
+                    |column| {
+                        each(
+                            #[inline(always)]
+                            |c| s.load(to.add(at(row, column, c))),
+                        )
+                    },
+                )
+            },
+        );
         let patch = lists.patch.as_ptr().add(first_row * PATCH * C * LANES);
         for (gradient, place) in list.iter().zip(places) {
             let gradient = s.splat(*gradient);
@@ -329,10 +352,10 @@ unsafe fn multiples<S: Simd, const ROWS: usize, const C: usize>(
                 }
             }
         }
-        for (row, sums) in sums.into_iter().enumerate() {
-            for (column, sums) in sums.into_iter().enumerate() {
-                for (c, sum) in sums.into_iter().enumerate() {
-                    s.store(to.add(at(row, column, c)), sum);
+        for (row, sums) in sums.iter().enumerate() {
+            for (column, sums) in sums.iter().enumerate() {
+                for (c, sum) in sums.iter().enumerate() {
+                    s.store(to.add(at(row, column, c)), *sum);
                 }
             }
         }

@@ -8,7 +8,7 @@
 
 use super::{
     adam,
-    simd::{LANES, Simd},
+    simd::{LANES, Simd, each},
     wide::Columns,
 };
 
@@ -117,8 +117,8 @@ pub(super) unsafe fn backward<S: Simd>(s: S, x: Columns, weights: WeightColumns,
                             *sum = s.fma(factor, s.load(row.add(part * LANES)), *sum);
                         }
                     }
-                    for (part, sum) in sums.into_iter().enumerate() {
-                        s.store(to.add(part * LANES), sum);
+                    for (part, sum) in sums.iter().enumerate() {
+                        s.store(to.add(part * LANES), *sum);
                     }
                 } else {
                     for at in (0..chunk).step_by(LANES) {

@@ -12,7 +12,7 @@
 
 use super::{
     adam,
-    simd::{LANES, Simd},
+    simd::{LANES, Simd, each},
 };
 
 /// Rows of weights that stay in the first-level cache while all images pass over them.
@@ -32,20 +32,30 @@ unsafe fn product<S: Simd, const R: usize, const C: usize>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let mut sums: [[S::V; C]; R] =
-            std::array::from_fn(|r| std::array::from_fn(|c| s.load(y.0.add(r * y.1 + c * LANES))));
+        let mut sums: [[S::V; C]; R] = each(
+            #[inline(always)]
+            |r| {
+                each(
+                    #[inline(always)]
+                    |c| s.load(y.0.add(r * y.1 + c * LANES)),
+                )
+            },
+        );
         for row in 0..rows {
-            let weights: [S::V; C] = std::array::from_fn(|c| s.load(w.0.add(row * w.1 + c * LANES)));
+            let weights: [S::V; C] = each(
+                #[inline(always)]
+                |c| s.load(w.0.add(row * w.1 + c * LANES)),
+            );
             for (r, sums) in sums.iter_mut().enumerate() {
                 let factor = s.splat(*x.0.add(r * x.1 + row));
-                for (sum, weights) in sums.iter_mut().zip(weights) {
-                    *sum = s.fma(factor, weights, *sum);
+                for (sum, weights) in sums.iter_mut().zip(&weights) {
+                    *sum = s.fma(factor, *weights, *sum);
                 }
             }
         }
-        for (r, sums) in sums.into_iter().enumerate() {
-            for (c, sum) in sums.into_iter().enumerate() {
-                s.store(y.0.add(r * y.1 + c * LANES), sum);
+        for (r, sums) in sums.iter().enumerate() {
+            for (c, sum) in sums.iter().enumerate() {
+                s.store(y.0.add(r * y.1 + c * LANES), *sum);
             }
         }
     }
@@ -147,18 +157,20 @@ unsafe fn input_gradient<S: Simd, const R: usize, const C: usize>(
     unsafe {
         let mut sums = [[s.splat(0.0); C]; R];
         for output in 0..width {
-            let images: [S::V; C] =
-                std::array::from_fn(|c| s.load(transposed.add(output * stride + c * LANES)));
+            let images: [S::V; C] = each(
+                #[inline(always)]
+                |c| s.load(transposed.add(output * stride + c * LANES)),
+            );
             for (r, sums) in sums.iter_mut().enumerate() {
                 let factor = s.splat(*w.add(r * width + output));
-                for (sum, images) in sums.iter_mut().zip(images) {
-                    *sum = s.fma(factor, images, *sum);
+                for (sum, images) in sums.iter_mut().zip(&images) {
+                    *sum = s.fma(factor, *images, *sum);
                 }
             }
         }
-        for (r, sums) in sums.into_iter().enumerate() {
-            for (c, sum) in sums.into_iter().enumerate() {
-                s.store(to.add(r * stride + c * LANES), sum);
+        for (r, sums) in sums.iter().enumerate() {
+            for (c, sum) in sums.iter().enumerate() {
+                s.store(to.add(r * stride + c * LANES), *sum);
             }
         }
     }
@@ -175,24 +187,28 @@ unsafe fn update<S: Simd, const R: usize, const C: usize>(
     x: Columns,
     gradient: *const f32,
     width: usize,
-    weights: [*mut f32; 3],
+    [w, m, v]: [*mut f32; 3],
     rate: f32,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [[s.splat(0.0); C]; R];
         for image in 0..n {
-            let outputs: [S::V; C] = std::array::from_fn(|c| s.load(gradient.add(image * width + c * LANES)));
+            let outputs: [S::V; C] = each(
+                #[inline(always)]
+                |c| s.load(gradient.add(image * width + c * LANES)),
+            );
             for (r, sums) in sums.iter_mut().enumerate() {
                 let factor = s.splat(*x.start.add(image * x.stride + r));
-                for (sum, outputs) in sums.iter_mut().zip(outputs) {
-                    *sum = s.fma(factor, outputs, *sum);
+                for (sum, outputs) in sums.iter_mut().zip(&outputs) {
+                    *sum = s.fma(factor, *outputs, *sum);
                 }
             }
         }
-        for (r, sums) in sums.into_iter().enumerate() {
-            for (c, sum) in sums.into_iter().enumerate() {
-                adam::update(s, sum, weights.map(|start| start.add(r * width + c * LANES)), rate);
+        for (r, sums) in sums.iter().enumerate() {
+            for (c, sum) in sums.iter().enumerate() {
+                let at = r * width + c * LANES;
+                adam::update(s, *sum, [w.add(at), m.add(at), v.add(at)], rate);
             }
         }
     }

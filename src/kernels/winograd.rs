@@ -15,7 +15,7 @@
 #![expect(unsafe_code, reason = "loads and stores through pointers; slices are checked first")]
 
 use super::buffer;
-use super::simd::{LANES, Simd};
+use super::simd::{LANES, Simd, each};
 
 /// Places of a transformed tile.
 const PLACES: usize = 36;
@@ -117,9 +117,24 @@ fn both_sides<V: Copy, const N: usize, const M: usize>(
     tile: &Tile<V, N>,
     one: impl Fn([V; N]) -> [V; M],
 ) -> Tile<V, M> {
-    let columns: [[V; M]; N] =
-        std::array::from_fn(|column| one(std::array::from_fn(|row| tile[row][column])));
-    std::array::from_fn(|row| one(std::array::from_fn(|column| columns[column][row])))
+    let columns: [[V; M]; N] = each(
+        #[inline(always)]
+        |column| {
+            one(each(
+                #[inline(always)]
+                |row| tile[row][column],
+            ))
+        },
+    );
+    each(
+        #[inline(always)]
+        |row| {
+            one(each(
+                #[inline(always)]
+                |column| columns[column][row],
+            ))
+        },
+    )
 }
 
 /// Transforms weights `[out][9][in]`.
@@ -157,15 +172,21 @@ pub(super) fn transform_weights<S: Simd>(
                     Direction::Backward => (outputs, out_block, inputs, in_block),
                 };
                 for line in 0..LANES {
-                    let kernel: Tile<S::V, 3> = std::array::from_fn(|r| {
-                        std::array::from_fn(|c| {
-                            let tap = match direction {
-                                Direction::Forward => 3 * r + c,
-                                Direction::Backward => 8 - (3 * r + c),
-                            };
-                            s.load(taps[tap][line].as_ptr())
-                        })
-                    });
+                    let kernel: Tile<S::V, 3> = each(
+                        #[inline(always)]
+                        |r| {
+                            each(
+                                #[inline(always)]
+                                |c| {
+                                    let tap = match direction {
+                                        Direction::Forward => 3 * r + c,
+                                        Direction::Backward => 8 - (3 * r + c),
+                                    };
+                                    s.load(taps[tap][line].as_ptr())
+                                },
+                            )
+                        },
+                    );
                     let places = both_sides(
                         &kernel,
                         #[inline(always)]
@@ -174,8 +195,8 @@ pub(super) fn transform_weights<S: Simd>(
                     let panel = width_block / PANEL * PANEL;
                     let panel_width = (width - panel).min(PANEL);
                     let at = panel * depth + (depth_block + line) * panel_width + width_block - panel;
-                    for (place, value) in places.into_iter().flatten().enumerate() {
-                        s.store(transformed.as_mut_ptr().add(place * depth * width + at), value);
+                    for (place, value) in places.as_flattened().iter().enumerate() {
+                        s.store(transformed.as_mut_ptr().add(place * depth * width + at), *value);
                     }
                 }
             }
@@ -200,7 +221,10 @@ unsafe fn product<S: Simd, const R: usize, const C: usize>(
     unsafe {
         let mut sums = [[s.splat(0.0); C]; R];
         for i in 0..depth {
-            let columns: [S::V; C] = std::array::from_fn(|c| s.load(panel.add((i * C + c) * LANES)));
+            let columns: [S::V; C] = each(
+                #[inline(always)]
+                |c| s.load(panel.add((i * C + c) * LANES)),
+            );
             for r in 0..R {
                 let factor = s.splat(*a.add(r * a_stride + i));
                 for c in 0..C {
@@ -208,9 +232,9 @@ unsafe fn product<S: Simd, const R: usize, const C: usize>(
                 }
             }
         }
-        for (r, row) in sums.into_iter().enumerate() {
-            for (c, sum) in row.into_iter().enumerate() {
-                s.store(to.add(r * PANEL + c * LANES), sum);
+        for (r, row) in sums.iter().enumerate() {
+            for (c, sum) in row.iter().enumerate() {
+                s.store(to.add(r * PANEL + c * LANES), *sum);
             }
         }
     }
@@ -242,9 +266,9 @@ pub(super) fn convolve<S: Simd>(
                     #[inline(always)]
                     |v| inputs_1d(s, v),
                 );
-                for (place, value) in places.into_iter().flatten().enumerate() {
+                for (place, value) in places.as_flattened().iter().enumerate() {
                     // SAFETY: place < 36, tile < CHUNK and channel + 16 <= inputs, inside the length asserted.
-                    unsafe { s.store(from.add(place * stride + tile * inputs + channel), value) };
+                    unsafe { s.store(from.add(place * stride + tile * inputs + channel), *value) };
                 }
             }
         }
@@ -273,13 +297,19 @@ pub(super) fn convolve<S: Simd>(
             }
             for tile in 0..n {
                 for channel in (0..width).step_by(LANES) {
-                    let places: Tile<S::V, 6> = std::array::from_fn(|row| {
-                        std::array::from_fn(|column| {
-                            let place = 6 * row + column;
-                            // SAFETY: as above.
-                            unsafe { s.load(to.add(place * PRODUCT_STRIDE + tile * PANEL + channel)) }
-                        })
-                    });
+                    let places: Tile<S::V, 6> = each(
+                        #[inline(always)]
+                        |row| {
+                            each(
+                                #[inline(always)]
+                                |column| {
+                                    let place = 6 * row + column;
+                                    // SAFETY: as above.
+                                    unsafe { s.load(to.add(place * PRODUCT_STRIDE + tile * PANEL + channel)) }
+                                },
+                            )
+                        },
+                    );
                     let outputs = both_sides(
                         &places,
                         #[inline(always)]

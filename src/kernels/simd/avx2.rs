@@ -36,44 +36,66 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn splat(self, value: f32) -> V {
-        both(|_| unsafe { _mm256_set1_ps(value) })
+        both(
+            #[inline(always)]
+            |_| unsafe { _mm256_set1_ps(value) },
+        )
     }
 
     #[inline(always)]
     fn add(self, a: V, b: V) -> V {
-        both(|i| unsafe { _mm256_add_ps(a[i], b[i]) })
+        both(
+            #[inline(always)]
+            |i| unsafe { _mm256_add_ps(a[i], b[i]) },
+        )
     }
 
     #[inline(always)]
     fn sub(self, a: V, b: V) -> V {
-        both(|i| unsafe { _mm256_sub_ps(a[i], b[i]) })
+        both(
+            #[inline(always)]
+            |i| unsafe { _mm256_sub_ps(a[i], b[i]) },
+        )
     }
 
     #[inline(always)]
     fn mul(self, a: V, b: V) -> V {
-        both(|i| unsafe { _mm256_mul_ps(a[i], b[i]) })
+        both(
+            #[inline(always)]
+            |i| unsafe { _mm256_mul_ps(a[i], b[i]) },
+        )
     }
 
     #[inline(always)]
     fn fma(self, a: V, b: V, c: V) -> V {
-        both(|i| unsafe { _mm256_fmadd_ps(a[i], b[i], c[i]) })
+        both(
+            #[inline(always)]
+            |i| unsafe { _mm256_fmadd_ps(a[i], b[i], c[i]) },
+        )
     }
 
     #[inline(always)]
     fn fnma(self, a: V, b: V, c: V) -> V {
-        both(|i| unsafe { _mm256_fnmadd_ps(a[i], b[i], c[i]) })
+        both(
+            #[inline(always)]
+            |i| unsafe { _mm256_fnmadd_ps(a[i], b[i], c[i]) },
+        )
     }
 
     #[inline(always)]
     fn where_positive(self, sign: V, value: V) -> V {
-        both(|i| unsafe {
-            _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(sign[i], _mm256_setzero_ps()), value[i])
-        })
+        both(
+            #[inline(always)]
+            |i| unsafe { _mm256_and_ps(_mm256_cmp_ps::<_CMP_GT_OQ>(sign[i], _mm256_setzero_ps()), value[i]) },
+        )
     }
 
     #[inline(always)]
     fn adam_ratio(self, m: V, v: V, epsilon: f32) -> V {
-        both(|i| unsafe { _mm256_div_ps(m[i], _mm256_add_ps(_mm256_sqrt_ps(v[i]), _mm256_set1_ps(epsilon))) })
+        both(
+            #[inline(always)]
+            |i| unsafe { _mm256_div_ps(m[i], _mm256_add_ps(_mm256_sqrt_ps(v[i]), _mm256_set1_ps(epsilon))) },
+        )
     }
 
     #[inline(always)]
@@ -89,7 +111,7 @@ impl Simd for Avx2 {
     #[inline(always)]
     fn pool(self, four: [V; 4]) -> (V, I) {
         let half = |i: usize| unsafe {
-            let [a, b, c, d] = four.map(|v| v[i]);
+            let [a, b, c, d] = [four[0][i], four[1][i], four[2][i], four[3][i]];
             let zero = _mm256_setzero_ps();
             let number = |n| _mm256_castsi256_ps(_mm256_set1_epi32(n));
             let greater = |a, b| _mm256_cmp_ps::<_CMP_GT_OQ>(a, b);
@@ -107,36 +129,48 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     fn where_winner(self, winner: I, which: u8, value: V) -> V {
-        both(|i| unsafe {
-            let mask = _mm256_cmpeq_epi32(winner[i], _mm256_set1_epi32(i32::from(which)));
-            _mm256_and_ps(_mm256_castsi256_ps(mask), value[i])
-        })
+        both(
+            #[inline(always)]
+            |i| unsafe {
+                let mask = _mm256_cmpeq_epi32(winner[i], _mm256_set1_epi32(i32::from(which)));
+                _mm256_and_ps(_mm256_castsi256_ps(mask), value[i])
+            },
+        )
     }
 
     #[inline(always)]
     fn where_any(self, winner: I, value: V) -> V {
-        both(|i| unsafe {
-            let none = _mm256_cmpeq_epi32(winner[i], _mm256_set1_epi32(i32::from(NONE)));
-            _mm256_andnot_ps(_mm256_castsi256_ps(none), value[i])
-        })
+        both(
+            #[inline(always)]
+            |i| unsafe {
+                let none = _mm256_cmpeq_epi32(winner[i], _mm256_set1_epi32(i32::from(NONE)));
+                _mm256_andnot_ps(_mm256_castsi256_ps(none), value[i])
+            },
+        )
     }
 
     #[inline(always)]
     fn pick(self, patch: V, winner: I, row: usize, column: usize) -> V {
-        both(|i| unsafe {
-            let below = _mm256_srli_epi32::<1>(winner[i]);
-            let at = _mm256_add_epi32(winner[i], _mm256_add_epi32(below, below));
-            let at = _mm256_add_epi32(at, _mm256_set1_epi32((row * 4 + column) as i32));
-            // Each permutation takes three bits of the index; the fourth says which half of the patch.
-            let upper = _mm256_permutevar8x32_ps(patch[0], at);
-            let lower = _mm256_permutevar8x32_ps(patch[1], at);
-            _mm256_blendv_ps(upper, lower, _mm256_castsi256_ps(_mm256_slli_epi32::<28>(at)))
-        })
+        both(
+            #[inline(always)]
+            |i| unsafe {
+                let below = _mm256_srli_epi32::<1>(winner[i]);
+                let at = _mm256_add_epi32(winner[i], _mm256_add_epi32(below, below));
+                let at = _mm256_add_epi32(at, _mm256_set1_epi32((row * 4 + column) as i32));
+                // Each permutation takes three bits of the index; the fourth says which half of the patch.
+                let upper = _mm256_permutevar8x32_ps(patch[0], at);
+                let lower = _mm256_permutevar8x32_ps(patch[1], at);
+                _mm256_blendv_ps(upper, lower, _mm256_castsi256_ps(_mm256_slli_epi32::<28>(at)))
+            },
+        )
     }
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> V {
-        both(|i| unsafe { _mm256_loadu_ps(from.add(8 * i)) })
+        both(
+            #[inline(always)]
+            |i| unsafe { _mm256_loadu_ps(from.add(8 * i)) },
+        )
     }
 
     #[inline(always)]
@@ -167,10 +201,13 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn load_patch(self, from: *const f32, stride: usize) -> V {
-        both(|i| unsafe {
-            let row = |row: usize| _mm_loadu_ps(from.add((2 * i + row) * stride));
-            _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(row(0)), row(1))
-        })
+        both(
+            #[inline(always)]
+            |i| unsafe {
+                let row = |row: usize| _mm_loadu_ps(from.add((2 * i + row) * stride));
+                _mm256_insertf128_ps::<1>(_mm256_castps128_ps256(row(0)), row(1))
+            },
+        )
     }
 
     #[inline(always)]

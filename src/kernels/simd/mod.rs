@@ -20,6 +20,17 @@ pub(super) const fn padded(n: usize) -> usize {
     n.next_multiple_of(LANES)
 }
 
+/// The array of `f(0)`, `f(1)`, ... As [`std::array::from_fn`], but sure to be compiled into its caller and so with the
+/// caller's instructions; closures for it are `#[inline(always)]` too.
+#[inline(always)]
+pub(super) fn each<T: Copy, const N: usize>(f: impl Fn(usize) -> T) -> [T; N] {
+    let mut values = [f(0); N];
+    for (at, value) in values.iter_mut().enumerate().skip(1) {
+        *value = f(at);
+    }
+    values
+}
+
 /// Which position of a pooling window won: 0, 1 above, 2, 3 below; or [`NONE`].
 pub(super) const NONE: u8 = 4;
 

@@ -2,7 +2,7 @@
 
 #![expect(unsafe_code, reason = "loads and stores through pointers, as the trait has them")]
 
-use super::{LANES, NONE, Simd};
+use super::{LANES, NONE, Simd, each};
 
 /// Needs no instructions.
 #[derive(Clone, Copy)]
@@ -13,7 +13,10 @@ type I = [u8; LANES];
 
 #[inline(always)]
 fn zip(a: V, b: V, f: impl Fn(f32, f32) -> f32) -> V {
-    std::array::from_fn(|lane| f(a[lane], b[lane]))
+    each(
+        #[inline(always)]
+        |lane| f(a[lane], b[lane]),
+    )
 }
 
 impl Simd for Portable {
@@ -28,44 +31,81 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn add(self, a: V, b: V) -> V {
-        zip(a, b, |a, b| a + b)
+        zip(
+            a,
+            b,
+            #[inline(always)]
+            |a, b| a + b,
+        )
     }
 
     #[inline(always)]
     fn sub(self, a: V, b: V) -> V {
-        zip(a, b, |a, b| a - b)
+        zip(
+            a,
+            b,
+            #[inline(always)]
+            |a, b| a - b,
+        )
     }
 
     #[inline(always)]
     fn mul(self, a: V, b: V) -> V {
-        zip(a, b, |a, b| a * b)
+        zip(
+            a,
+            b,
+            #[inline(always)]
+            |a, b| a * b,
+        )
     }
 
     // `f32::mul_add` is a call of a function where there is no such instruction.
     #[inline(always)]
     fn fma(self, a: V, b: V, c: V) -> V {
-        std::array::from_fn(|lane| a[lane] * b[lane] + c[lane])
+        each(
+            #[inline(always)]
+            |lane| a[lane] * b[lane] + c[lane],
+        )
     }
 
     #[inline(always)]
     fn fnma(self, a: V, b: V, c: V) -> V {
-        std::array::from_fn(|lane| c[lane] - a[lane] * b[lane])
+        each(
+            #[inline(always)]
+            |lane| c[lane] - a[lane] * b[lane],
+        )
     }
 
     #[inline(always)]
     fn where_positive(self, sign: V, value: V) -> V {
-        zip(sign, value, |sign, value| if sign > 0.0 { value } else { 0.0 })
+        zip(
+            sign,
+            value,
+            #[inline(always)]
+            |sign, value| if sign > 0.0 { value } else { 0.0 },
+        )
     }
 
     #[inline(always)]
     fn adam_ratio(self, m: V, v: V, epsilon: f32) -> V {
-        zip(m, v, |m, v| m / (v.sqrt() + epsilon))
+        zip(
+            m,
+            v,
+            #[inline(always)]
+            |m, v| m / (v.sqrt() + epsilon),
+        )
     }
 
     #[inline(always)]
     fn sum(self, v: V) -> f32 {
-        let eight: [f32; 8] = std::array::from_fn(|lane| v[lane] + v[lane + 8]);
-        let four: [f32; 4] = std::array::from_fn(|lane| eight[lane] + eight[lane + 4]);
+        let eight: [f32; 8] = each(
+            #[inline(always)]
+            |lane| v[lane] + v[lane + 8],
+        );
+        let four: [f32; 4] = each(
+            #[inline(always)]
+            |lane| eight[lane] + eight[lane + 4],
+        );
         (four[0] + four[2]) + (four[1] + four[3])
     }
 
@@ -88,20 +128,29 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn where_winner(self, winner: I, which: u8, value: V) -> V {
-        std::array::from_fn(|lane| if winner[lane] == which { value[lane] } else { 0.0 })
+        each(
+            #[inline(always)]
+            |lane| if winner[lane] == which { value[lane] } else { 0.0 },
+        )
     }
 
     #[inline(always)]
     fn where_any(self, winner: I, value: V) -> V {
-        std::array::from_fn(|lane| if winner[lane] == NONE { 0.0 } else { value[lane] })
+        each(
+            #[inline(always)]
+            |lane| if winner[lane] == NONE { 0.0 } else { value[lane] },
+        )
     }
 
     #[inline(always)]
     fn pick(self, patch: V, winner: I, row: usize, column: usize) -> V {
-        std::array::from_fn(|lane| {
-            let winner = usize::from(winner[lane]);
-            patch[((winner >> 1) * 4 + (winner & 1) + row * 4 + column) % LANES]
-        })
+        each(
+            #[inline(always)]
+            |lane| {
+                let winner = usize::from(winner[lane]);
+                patch[((winner >> 1) * 4 + (winner & 1) + row * 4 + column) % LANES]
+            },
+        )
     }
 
     #[inline(always)]
@@ -131,7 +180,10 @@ impl Simd for Portable {
     #[inline(always)]
     unsafe fn load_patch(self, from: *const f32, stride: usize) -> V {
         // SAFETY: four floats in each of four rows, as promised.
-        std::array::from_fn(|at| unsafe { *from.add(at / 4 * stride + at % 4) })
+        each(
+            #[inline(always)]
+            |at| unsafe { *from.add(at / 4 * stride + at % 4) },
+        )
     }
 
     #[inline(always)]
