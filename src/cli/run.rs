@@ -6,8 +6,8 @@ use super::{CliError, corpus, exit, listing, output, runtime, spec_args::SpecArg
 use crate::{
     corpus::cache_root,
     device::{self, DeviceChoice},
-    model,
-    report::{Format, human, leaderboard_table, unranked_table},
+    human, model,
+    report::{Format, leaderboard_table, unranked_table},
     spec::Experiment,
     store::Store,
     sweep::{self, End, Finished, Progress},
