@@ -1,6 +1,6 @@
 //! The corpus: image files (or built-in phantoms) in, equal-sized gray arrays in a cache out, and the split.
 //!
-//! The orchestrator calls [`prepare`] once per experiment, then [`split`]; every worker maps the result with
+//! The orchestrator calls [`prepare()`] once per experiment, then [`split()`]; every worker maps the result with
 //! [`MappedCorpus`]. In reading order: `scan` lists files, `decode` makes them gray, `preprocess` resizes and blurs,
 //! `cache` keeps the arrays by content, `split` divides them, `table` says what was loaded. Nothing here knows of runs
 //! or of libtorch.
