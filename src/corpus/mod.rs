@@ -1,1 +1,155 @@
-//! corpus
+//! The corpus: image files (or built-in phantoms) in, equal-sized gray arrays in a cache out, and the split.
+//!
+//! The orchestrator calls [`prepare`] once per experiment, then [`split`]; every worker maps the result with
+//! [`MappedCorpus`]. In reading order: `scan` lists files, `decode` makes them gray, `preprocess` resizes and blurs,
+//! `cache` keeps the arrays by content, `split` divides them, `table` says what was loaded. Nothing here knows of runs
+//! or of libtorch.
+
+mod blur;
+mod cache;
+mod decode;
+mod files;
+mod gray;
+mod index;
+mod jpeg;
+mod mapped;
+pub mod npy;
+mod phantom;
+mod prepare;
+mod preprocess;
+mod random;
+mod resize;
+mod scan;
+mod sniff;
+mod split;
+mod table;
+
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+pub use cache::cache_root;
+pub use decode::{DecodeError, Decoded, MAX_PIXELS, decode};
+pub use files::FileError;
+pub use index::{BadFile, IndexEntry};
+pub use mapped::MappedCorpus;
+pub use prepare::{NoProgress, Prepared, Progress, prepare};
+pub use preprocess::Preprocess;
+pub use sniff::Format;
+pub use split::{Part, SplitError, SplitRule, read_split, split, write_split};
+pub use table::{ClassRow, LoadingTable};
+
+/// Most bad files that one message lists.
+const LISTED: usize = 20;
+
+/// Why a corpus cannot be prepared.
+#[derive(Debug, Error)]
+pub enum CorpusError {
+    /// The images folder does not exist.
+    #[error("images folder `{}` does not exist", path.display())]
+    NoImages {
+        /// The folder of the spec.
+        path: PathBuf,
+    },
+    /// The images folder is something else.
+    #[error("`{}` is not a folder", path.display())]
+    NotAFolder {
+        /// The path of the spec.
+        path: PathBuf,
+    },
+    /// A class has no folder of its name directly below the images folder.
+    #[error("class `{class}` has no folder `{}`; the folders there are: {}", path.display(), list(found))]
+    NoClass {
+        /// The folder that was looked for.
+        path: PathBuf,
+        /// The class.
+        class: String,
+        /// The folders that exist instead.
+        found: Vec<String>,
+    },
+    /// A class folder holds no file.
+    #[error("class `{class}` has no images: `{}` holds no files", path.display())]
+    EmptyClass {
+        /// The class folder.
+        path: PathBuf,
+        /// The class.
+        class: String,
+    },
+    /// Files are not images, or damaged; all of them are held, the message lists the first ones.
+    #[error("{} of {total} files in `{}` cannot be used{}", bad.len(), images.display(), lines(bad))]
+    BadFiles {
+        /// The images folder.
+        images: PathBuf,
+        /// Number of files that were looked at.
+        total: usize,
+        /// Every bad file, in index order.
+        bad: Vec<BadFile>,
+    },
+    /// `on_error: skip` left nothing of a class.
+    #[error("no file of class `{class}` can be used{}", lines(bad))]
+    NothingLeft {
+        /// The class.
+        class: String,
+        /// Its files.
+        bad: Vec<BadFile>,
+    },
+    /// The dataset's settings make no corpus: what is wrong.
+    #[error("{0}")]
+    Settings(String),
+    /// No place for the cache: the machine knows no home folder.
+    #[error("no folder for the cache: neither `GRIDBOARD_CACHE` nor `XDG_CACHE_HOME` nor `HOME` is set")]
+    NoCacheRoot,
+    /// A file of the cache, or a folder of images, cannot be read or written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The user asked to stop.
+    #[error("the preparation of the corpus was interrupted")]
+    Cancelled,
+}
+
+impl CorpusError {
+    /// What the user can do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoImages { .. } | Self::NotAFolder { .. } => Some(
+                "give the folder that holds a folder per class with `--images DIR`, or in `dataset.images`"
+                    .to_owned(),
+            ),
+            Self::NoClass { class, found, .. } => {
+                let similar = found.iter().find(|name| name.eq_ignore_ascii_case(class));
+                Some(similar.map_or_else(
+                    || {
+                        "`dataset.classes` names the folders in `dataset.images`; `--images DIR` takes another"
+                            .to_owned()
+                    },
+                    |name| format!("did you mean `{name}` in `dataset.classes`? names are case-sensitive"),
+                ))
+            }
+            Self::EmptyClass { .. } => Some("`--images DIR` takes another images folder".to_owned()),
+            Self::BadFiles { .. } => Some(
+                "remove or repair them, or set `dataset.on_error: skip` to leave such files out".to_owned(),
+            ),
+            Self::NoCacheRoot => Some("set `GRIDBOARD_CACHE` to a folder".to_owned()),
+            Self::NothingLeft { .. } | Self::Settings(_) | Self::File(_) | Self::Cancelled => None,
+        }
+    }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let shown: Vec<_> = names.iter().take(LISTED).map(|name| format!("`{name}`")).collect();
+    let more = names.len() - shown.len();
+    shown.join(", ") + &if more == 0 { String::new() } else { format!(" and {more} more") }
+}
+
+fn lines(bad: &[BadFile]) -> String {
+    let mut text: String =
+        bad.iter().take(LISTED).map(|BadFile { file, reason }| format!("\n  `{file}`: {reason}")).collect();
+    if bad.len() > LISTED {
+        text += &format!("\n  and {} more", bad.len() - LISTED);
+    }
+    text
+}

@@ -1,0 +1,291 @@
+//! The cache of prepared corpora: folders named by content, complete or absent.
+//!
+//! ```text
+//! <root>/corpus/<fingerprint>/   images.npy  labels.npy  index.csv  corpus.json
+//! <root>/scan/<key>              the fingerprint that a listing of files (paths, sizes, times) led to
+//! ```
+//!
+//! The fingerprint hashes settings and file contents and is the truth; the scan entries are a short cut past reading
+//! the contents. A folder is built under a temporary name and renamed, so several preparers can work on one corpus:
+//! the first one publishes, the others find its work. Called by `prepare`.
+
+use std::{
+    ffi::OsString,
+    fs::{self, File, Permissions},
+    io::{self, ErrorKind},
+    os::unix::fs::{FileExt, PermissionsExt},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+use super::{
+    BadFile, CorpusError, FileError, IndexEntry,
+    files::{sync_folder, write_atomically},
+    index, npy,
+};
+
+/// Version of the folder's layout and of everything that makes its pixels: decoding, resizing, blur, phantoms. A change
+/// of any of them takes the next number.
+pub(super) const VERSION: u64 = 1;
+
+const PARTIAL: &str = ".partial-";
+
+/// A preparation that was killed leaves its folder; after this long it is taken for abandoned.
+const ABANDONED: Duration = Duration::from_hours(7 * 24);
+
+/// Where prepared corpora are kept: `$GRIDBOARD_CACHE`, else `$XDG_CACHE_HOME/gridboard`, else `$HOME/.cache/gridboard`.
+///
+/// # Errors
+/// [`CorpusError::NoCacheRoot`] where there is no home folder either.
+pub fn cache_root() -> Result<PathBuf, CorpusError> {
+    root_by(|name| std::env::var_os(name), std::env::home_dir()).ok_or(CorpusError::NoCacheRoot)
+}
+
+fn root_by(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) -> Option<PathBuf> {
+    let path = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    path("GRIDBOARD_CACHE")
+        // The XDG base directory specification has relative paths ignored.
+        .or_else(|| {
+            path("XDG_CACHE_HOME").filter(|path| path.is_absolute()).map(|path| path.join("gridboard"))
+        })
+        .or_else(|| home.filter(|home| home.is_absolute()).map(|home| home.join(".cache/gridboard")))
+}
+
+/// A cache folder.
+pub(super) struct Cache {
+    root: PathBuf,
+}
+
+/// What a prepared corpus is, beside its pixels.
+pub(super) struct Loaded {
+    pub(super) folder: PathBuf,
+    pub(super) counts: Vec<u64>,
+    pub(super) files: Vec<IndexEntry>,
+    pub(super) skipped: Vec<BadFile>,
+}
+
+/// `corpus.json`.
+#[derive(Serialize, Deserialize)]
+struct Manifest {
+    version: u64,
+    fingerprint: String,
+    images: usize,
+    image_size: u32,
+    classes: Vec<String>,
+    counts: Vec<u64>,
+    /// For people: how the pixels were made.
+    settings: serde_json::Value,
+    /// BLAKE3 of the small files.
+    labels_hash: String,
+    index_hash: String,
+    skipped: Vec<BadFile>,
+}
+
+impl Cache {
+    pub(super) fn open(root: &Path) -> Result<Self, FileError> {
+        let root = std::path::absolute(root).map_err(FileError::at("resolve", root))?;
+        Ok(Self { root })
+    }
+
+    fn folder(&self, fingerprint: &str) -> PathBuf {
+        self.root.join("corpus").join(fingerprint)
+    }
+
+    /// The corpus of a fingerprint, where it lies in the cache whole.
+    ///
+    /// # Errors
+    /// Says what is missing or damaged; the answer is always to build it again.
+    pub(super) fn load(&self, fingerprint: &str) -> Result<Loaded, String> {
+        let folder = self.folder(fingerprint);
+        let read = |name: &str| fs::read(folder.join(name)).map_err(|error| format!("{name}: {error}"));
+        let manifest: Manifest =
+            serde_json::from_slice(&read("corpus.json")?).map_err(|error| format!("corpus.json: {error}"))?;
+        if manifest.version != VERSION || manifest.fingerprint != fingerprint {
+            return Err("corpus.json: belongs to another corpus".to_owned());
+        }
+        let layout = |name: &str| npy::read_layout(&folder.join(name)).map_err(|error| error.to_string());
+        let (images, size) = (manifest.images as u64, u64::from(manifest.image_size));
+        if layout("images.npy")?.shape != [images, size, size] || layout("labels.npy")?.shape != [images] {
+            return Err("the arrays have other shapes than corpus.json says".to_owned());
+        }
+        let index = read("index.csv")?;
+        if hash(&index) != manifest.index_hash || hash(&read("labels.npy")?) != manifest.labels_hash {
+            return Err("index.csv or labels.npy has changed".to_owned());
+        }
+        let files = index::from_csv(&String::from_utf8_lossy(&index))?;
+        if files.len() != manifest.images {
+            return Err("index.csv: has another number of files than corpus.json says".to_owned());
+        }
+        Ok(Loaded { folder, counts: manifest.counts, files, skipped: manifest.skipped })
+    }
+
+    /// The fingerprint that a listing of files led to before.
+    pub(super) fn recall(&self, key: &str) -> Option<String> {
+        let fingerprint = fs::read_to_string(self.root.join("scan").join(key)).ok()?;
+        let plain = fingerprint.len() == 32 && fingerprint.bytes().all(|byte| byte.is_ascii_hexdigit());
+        plain.then_some(fingerprint)
+    }
+
+    /// Keeps the fingerprint of a listing of files.
+    pub(super) fn remember(&self, key: &str, fingerprint: &str) -> Result<(), FileError> {
+        write_atomically(&self.root.join("scan").join(key), &[fingerprint.as_bytes()])
+    }
+
+    /// Starts a corpus.
+    pub(super) fn build(&self, image_size: u32) -> Result<Builder, FileError> {
+        let parent = self.root.join("corpus");
+        fs::create_dir_all(&parent).map_err(FileError::at("create folder", &parent))?;
+        remove_abandoned(&parent);
+        let folder = tempfile::Builder::new()
+            .prefix(PARTIAL)
+            .permissions(Permissions::from_mode(0o777))
+            .tempdir_in(&parent)
+            .map_err(FileError::at("create a folder in", &parent))?;
+        let path = folder.path().join("images.npy");
+        let images = File::options()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(FileError::at("create", &path))?;
+        Ok(Builder { folder, images, path, image_size })
+    }
+
+    /// Renames a built folder into place. Where another preparer was first, its folder stays; a damaged one is replaced.
+    fn publish(&self, built: TempDir, fingerprint: &str) -> Result<(), FileError> {
+        let target = self.folder(fingerprint);
+        let parent = self.root.join("corpus");
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            match fs::rename(built.path(), &target) {
+                Ok(()) => {
+                    // The folder is no longer temporary: nothing is left to remove at its old name.
+                    let _moved = built.keep();
+                    return sync_folder(&parent);
+                }
+                Err(error) if attempts <= 3 && is_taken(&error) => {
+                    if self.load(fingerprint).is_ok() {
+                        return Ok(());
+                    }
+                    // Readers that have the damaged files open keep them; the name becomes free.
+                    let aside = tempfile::Builder::new()
+                        .prefix(PARTIAL)
+                        .tempdir_in(&parent)
+                        .map_err(FileError::at("create a folder in", &parent))?;
+                    match fs::rename(&target, aside.path().join("damaged")) {
+                        Err(error) if error.kind() != ErrorKind::NotFound => {
+                            return Err(FileError::at("replace", &target)(error));
+                        }
+                        _ => {}
+                    }
+                }
+                Err(error) => return Err(FileError::at("create", &target)(error)),
+            }
+        }
+    }
+}
+
+fn is_taken(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists | ErrorKind::NotADirectory)
+}
+
+/// A corpus being built: rows arrive in any order, from any thread.
+pub(super) struct Builder {
+    folder: TempDir,
+    images: File,
+    path: PathBuf,
+    image_size: u32,
+}
+
+impl Builder {
+    fn offset(&self, row: usize) -> u64 {
+        let size = u64::from(self.image_size);
+        npy::HEADER_LEN as u64 + row as u64 * size * size
+    }
+
+    /// Writes the pixels of one image.
+    pub(super) fn write_row(&self, row: usize, pixels: &[u8]) -> Result<(), FileError> {
+        self.images.write_all_at(pixels, self.offset(row)).map_err(FileError::at("write", &self.path))
+    }
+
+    /// Closes the gaps of rows that were left out, writes the other files and publishes the folder.
+    ///
+    /// `rows[i]` describes row i, or is `None` where it is left out.
+    pub(super) fn finish(
+        self,
+        cache: &Cache,
+        fingerprint: &str,
+        rows: Vec<Option<IndexEntry>>,
+        classes: &[String],
+        skipped: &[BadFile],
+        settings: serde_json::Value,
+    ) -> Result<Loaded, CorpusError> {
+        let io = |error| FileError::at("write", &self.path)(error);
+        let mut files = Vec::with_capacity(rows.len());
+        let size = self.image_size as usize;
+        let mut pixels = vec![0; size * size];
+        for (row, entry) in rows.into_iter().enumerate() {
+            let Some(entry) = entry else { continue };
+            if files.len() != row {
+                self.images.read_exact_at(&mut pixels, self.offset(row)).map_err(io)?;
+                self.write_row(files.len(), &pixels)?;
+            }
+            files.push(entry);
+        }
+        let shape = [files.len() as u64, u64::from(self.image_size), u64::from(self.image_size)];
+        self.images.write_all_at(&npy::header(&shape), 0).map_err(io)?;
+        self.images.set_len(self.offset(files.len())).map_err(io)?;
+        self.images.sync_all().map_err(io)?;
+
+        let labels: Vec<u8> = files.iter().map(|file| file.label).collect();
+        let labels_npy = [npy::header(&[labels.len() as u64]), labels.clone()].concat();
+        let index = index::to_csv(&files, classes);
+        let mut counts = vec![0; classes.len()];
+        for &label in &labels {
+            counts[usize::from(label)] += 1;
+        }
+        let manifest = Manifest {
+            version: VERSION,
+            fingerprint: fingerprint.to_owned(),
+            images: files.len(),
+            image_size: self.image_size,
+            classes: classes.to_vec(),
+            counts: counts.clone(),
+            settings,
+            labels_hash: hash(&labels_npy),
+            index_hash: hash(index.as_bytes()),
+            skipped: skipped.to_vec(),
+        };
+        let manifest = serde_json::to_vec_pretty(&manifest).expect("names and numbers always make JSON");
+        let folder = self.folder.path();
+        write_atomically(&folder.join("labels.npy"), &[&labels_npy])?;
+        write_atomically(&folder.join("index.csv"), &[index.as_bytes()])?;
+        write_atomically(&folder.join("corpus.json"), &[&manifest])?;
+        cache.publish(self.folder, fingerprint)?;
+        let skipped = skipped.to_vec();
+        Ok(Loaded { folder: cache.folder(fingerprint), counts, files, skipped })
+    }
+}
+
+/// 32 hex digits of BLAKE3.
+pub(super) fn hash(bytes: &[u8]) -> String {
+    blake3::hash(bytes).to_hex()[..32].to_owned()
+}
+
+/// Removes what killed preparations left. It is only tidying: what cannot be removed stays, to be tried another time.
+fn remove_abandoned(parent: &Path) {
+    let Ok(entries) = fs::read_dir(parent) else { return };
+    for entry in entries.flatten() {
+        let age = entry.metadata().and_then(|metadata| metadata.modified());
+        let old = age.is_ok_and(|modified| {
+            SystemTime::now().duration_since(modified).is_ok_and(|age| age > ABANDONED)
+        });
+        if old && entry.file_name().to_string_lossy().starts_with(PARTIAL) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! `index.csv`: which file became which row of `images.npy`.
+//!
+//! Comma-separated with a header line, quoted as in RFC 4180. Written and read by the cache; read by users.
+
+use serde::{Deserialize, Serialize};
+
+/// One image of a prepared corpus.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexEntry {
+    /// Path below the images folder, `/` between; `phantom/<class>/<n>.png` for a phantom, where no file exists.
+    pub file: String,
+    /// Class index.
+    pub label: u8,
+    /// Width of the upright original, pixels.
+    pub width: u32,
+    /// Height of the upright original, pixels.
+    pub height: u32,
+    /// Length of the file, bytes; 0 for a phantom.
+    pub bytes: u64,
+    /// What the content was: `jpeg`, `png`, `webp` or `phantom`.
+    pub format: String,
+    /// BLAKE3 of the file's bytes, 32 hex digits; of its pixels for a phantom.
+    pub hash: String,
+}
+
+/// A file that was left out, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadFile {
+    /// Path below the images folder.
+    pub file: String,
+    /// One line.
+    pub reason: String,
+}
+
+const HEADER: &str = "index,file,class,label,width,height,bytes,format,blake3";
+
+/// The text of `index.csv`.
+pub(super) fn to_csv(entries: &[IndexEntry], classes: &[String]) -> String {
+    let mut text = format!("{HEADER}\n");
+    for (index, entry) in entries.iter().enumerate() {
+        let IndexEntry { file, label, width, height, bytes, format, hash } = entry;
+        let class = classes.get(usize::from(*label)).map_or("", String::as_str);
+        let (file, class) = (quote(file), quote(class));
+        text += &format!("{index},{file},{class},{label},{width},{height},{bytes},{format},{hash}\n");
+    }
+    text
+}
+
+/// The entries of an `index.csv`.
+///
+/// # Errors
+/// Says which record is not what [`to_csv`] writes.
+pub(super) fn from_csv(text: &str) -> Result<Vec<IndexEntry>, String> {
+    let body = text.strip_prefix(HEADER).and_then(|rest| rest.strip_prefix('\n'));
+    let records = records(body.ok_or("the header line is not that of an index")?)?;
+    records
+        .into_iter()
+        .enumerate()
+        .map(|(place, record)| entry(place, record).ok_or_else(|| format!("record {place} is malformed")))
+        .collect()
+}
+
+fn entry(place: usize, record: Vec<String>) -> Option<IndexEntry> {
+    let [index, file, _, label, width, height, bytes, format, hash] = <[String; 9]>::try_from(record).ok()?;
+    if index.parse() != Ok(place) {
+        return None;
+    }
+    Some(IndexEntry {
+        file,
+        label: label.parse().ok()?,
+        width: width.parse().ok()?,
+        height: height.parse().ok()?,
+        bytes: bytes.parse().ok()?,
+        format,
+        hash,
+    })
+}
+
+fn quote(field: &str) -> std::borrow::Cow<'_, str> {
+    if field.contains(['"', ',', '\n', '\r']) {
+        format!("\"{}\"", field.replace('"', "\"\"")).into()
+    } else {
+        field.into()
+    }
+}
+
+/// Splits CSV text into records of fields.
+fn records(text: &str) -> Result<Vec<Vec<String>>, String> {
+    let mut records = Vec::new();
+    let mut record = Vec::new();
+    let mut field = String::new();
+    let mut quoted = false;
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                field.push('"');
+            }
+            '"' => quoted = !quoted,
+            ',' if !quoted => record.push(std::mem::take(&mut field)),
+            '\n' if !quoted => {
+                record.push(std::mem::take(&mut field));
+                records.push(std::mem::take(&mut record));
+            }
+            other => field.push(other),
+        }
+    }
+    if quoted || !field.is_empty() || !record.is_empty() {
+        return Err("the last record is cut off".to_owned());
+    }
+    Ok(records)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sample(file: &str) -> IndexEntry {
+        IndexEntry {
+            file: file.to_owned(),
+            label: 1,
+            width: 299,
+            height: 224,
+            bytes: 12_345,
+            format: "jpeg".to_owned(),
+            hash: "0f".repeat(16),
+        }
+    }
+
+    #[test]
+    fn the_text_is_stable() {
+        let classes = ["normal".to_owned(), "covid".to_owned()];
+        let text = to_csv(&[sample("covid/a, \"b\".jpg")], &classes);
+        let row =
+            "0,\"covid/a, \"\"b\"\".jpg\",covid,1,299,224,12345,jpeg,0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f\n";
+        assert_eq!(text, format!("{HEADER}\n{row}"));
+    }
+
+    #[test]
+    fn damage_is_noticed() {
+        let classes = ["normal".to_owned(), "covid".to_owned()];
+        let text = to_csv(&[sample("a"), sample("b")], &classes);
+        assert_eq!(from_csv(&text).unwrap().len(), 2);
+        assert!(from_csv(&text[..text.len() - 1]).is_err());
+        assert!(from_csv(&text.replace("\n1,", "\n7,")).is_err());
+        assert!(from_csv(&text.replace("index,", "")).is_err());
+        assert!(from_csv(&text.replace(",299,", ",wide,")).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn any_name_survives(files in proptest::collection::vec(".*|[\",\n\r]{0,5}", 0..5)) {
+            let entries: Vec<_> = files.iter().map(|file| sample(file)).collect();
+            let classes = ["a".to_owned(), "b,\"\nc".to_owned()];
+            prop_assert_eq!(from_csv(&to_csv(&entries, &classes)), Ok(entries));
+        }
+
+        #[test]
+        fn arbitrary_text_never_panics(text in ".*") {
+            let _ = from_csv(&text);
+            let _ = from_csv(&format!("{HEADER}\n{text}"));
+        }
+    }
+}
