@@ -78,10 +78,18 @@ pub(crate) enum TrainError {
     Predictions(#[from] PredictionsError),
     /// An operation of libtorch failed.
     #[error("libtorch: {}", first_line(.0))]
-    Torch(#[from] TchError),
+    Torch(TchError),
     /// A bug.
     #[error("the trainer panicked: {0}")]
     Panic(String),
+}
+
+/// Not a source: what is worth reading of a C++ exception is in the message, and the rest should not come back with the
+/// causes.
+impl From<TchError> for TrainError {
+    fn from(error: TchError) -> Self {
+        Self::Torch(error)
+    }
 }
 
 impl TrainError {

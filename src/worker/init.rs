@@ -98,8 +98,8 @@ mod tests {
         assert_eq!(rows, GOLDEN_ORDER);
     }
 
-    const GOLDEN_WEIGHTS: [f32; 3] = [0.0; 3];
-    const GOLDEN_ORDER: [usize; 8] = [0; 8];
+    const GOLDEN_WEIGHTS: [f32; 3] = [-0.98016757, -0.3716992, -1.0083377];
+    const GOLDEN_ORDER: [usize; 8] = [2, 5, 0, 4, 1, 6, 3, 7];
 
     #[test]
     fn every_order_is_equally_likely() {

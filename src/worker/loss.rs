@@ -10,10 +10,18 @@ use tch::{Kind, Reduction, TchError, Tensor};
 
 /// Cross-entropy of each image, `[n]`, from logits (`[n]` for two classes, else `[n, K]`) and labels (`[n]`, i64).
 ///
+/// For two classes it is log(1 + exp(s)), with s the logit of class 1 under the sign of the other class. libtorch's own
+/// `binary_cross_entropy_with_logits` subtracts two nearly equal numbers for class 0 and gives 0 where Keras gives 1e-7.
+///
 /// # Errors
 /// Where memory is short or the shapes differ.
 pub(crate) fn per_image(logits: &Tensor, labels: &Tensor) -> Result<Tensor, TchError> {
-    cross_entropy(logits, labels, Reduction::None)
+    if logits.dim() == 1 {
+        let sign = labels.f_to_kind(Kind::Float)?.f_mul_scalar_(-2.0)?.f_add_scalar_(1.0)?;
+        logits.f_mul(&sign)?.f_softplus()
+    } else {
+        logits.f_log_softmax(-1, Kind::Float)?.f_nll_loss::<&Tensor>(labels, None, Reduction::None, -100)
+    }
 }
 
 /// Mean cross-entropy over a batch: a scalar to derive.
@@ -21,16 +29,7 @@ pub(crate) fn per_image(logits: &Tensor, labels: &Tensor) -> Result<Tensor, TchE
 /// # Errors
 /// As [`per_image`].
 pub(crate) fn mean(logits: &Tensor, labels: &Tensor) -> Result<Tensor, TchError> {
-    cross_entropy(logits, labels, Reduction::Mean)
-}
-
-fn cross_entropy(logits: &Tensor, labels: &Tensor, reduction: Reduction) -> Result<Tensor, TchError> {
-    if logits.dim() == 1 {
-        let labels = labels.f_to_kind(Kind::Float)?;
-        logits.f_binary_cross_entropy_with_logits::<&Tensor>(&labels, None, None, reduction)
-    } else {
-        logits.f_log_softmax(-1, Kind::Float)?.f_nll_loss::<&Tensor>(labels, None, reduction, -100)
-    }
+    per_image(logits, labels)?.f_mean(Kind::Float)
 }
 
 /// Class probabilities `[n, K]`.
@@ -78,18 +77,32 @@ mod tests {
 
     #[test]
     fn two_classes_follow_the_formula_far_beyond_saturation() {
-        let logits = Tensor::from_slice(&[0.0f32, 2.0, -3.0, 40.0, -200.0]);
-        let labels = Tensor::from_slice(&[1i64, 0, 0, 0, 1]);
-        let expected = [0.5f64.ln().abs(), 2f64.exp().ln_1p(), (-3f64).exp().ln_1p(), 40.0, 200.0];
+        let logits = Tensor::from_slice(&[0.0f32, 2.0, -3.0, 40.0, -200.0, -17.0, 17.0]);
+        let labels = Tensor::from_slice(&[1i64, 0, 0, 0, 1, 0, 1]);
+        let sure = (-17f64).exp().ln_1p();
+        let expected =
+            [0.5f64.ln().abs(), 2f64.exp().ln_1p(), (-3f64).exp().ln_1p(), 40.0, 200.0, sure, sure];
         for (ours, expected) in numbers(&per_image(&logits, &labels).unwrap()).iter().zip(expected) {
             assert!((f64::from(*ours) / expected - 1.0).abs() < 1e-6, "{ours} is not {expected}");
         }
         let mean = f64::try_from(mean(&logits, &labels).unwrap()).unwrap();
-        assert!((mean / (expected.iter().sum::<f64>() / 5.0) - 1.0).abs() < 1e-6);
+        assert!((mean / (expected.iter().sum::<f64>() / 7.0) - 1.0).abs() < 1e-6);
         let probabilities = numbers(&probabilities(&logits).unwrap());
         assert_eq!(probabilities[..2], [0.5, 0.5]);
         assert!(probabilities.chunks(2).all(|pair| (pair[0] + pair[1] - 1.0).abs() < 1e-6));
-        assert_eq!(i64::try_from(correct(&logits, &labels).unwrap()).unwrap(), 1);
+        assert_eq!(i64::try_from(correct(&logits, &labels).unwrap()).unwrap(), 3);
+    }
+
+    #[test]
+    fn the_gradient_is_probability_minus_label() {
+        let logits = Tensor::from_slice(&[0.0f32, 0.0, 2.0, -40.0, 40.0]).set_requires_grad(true);
+        let labels = Tensor::from_slice(&[0i64, 1, 1, 1, 1]);
+        let loss = mean(&logits, &labels).unwrap();
+        let gradients = Tensor::f_run_backward(&[loss], &[&logits], false, false).unwrap();
+        let expected = [0.5, -0.5, 1.0 / (1.0 + (-2f32).exp()) - 1.0, -1.0, 0.0];
+        for (ours, expected) in numbers(&gradients[0]).iter().zip(expected) {
+            assert!((ours * 5.0 - expected).abs() < 1e-6, "{ours} is not {expected}");
+        }
     }
 
     #[test]
