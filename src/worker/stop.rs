@@ -4,8 +4,7 @@
 //! between batches. So nothing is ever interrupted half-way through a file.
 
 use std::{
-    fmt,
-    fs::File,
+    fmt, fs,
     io::{self, Read},
     os::unix::fs::FileTypeExt,
     sync::{
@@ -93,9 +92,8 @@ impl Stop {
                 flag.request(if signal == Signal::SIGINT { Reason::Interrupted } else { Reason::Terminated });
             }
         })?;
-        if let Ok(stdin) = File::open("/dev/stdin")
-            && stdin.metadata().is_ok_and(|stdin| stdin.file_type().is_fifo())
-        {
+        // Only a pipe has someone at its other end whose death it tells; a terminal or a file does not.
+        if fs::metadata("/dev/stdin").is_ok_and(|stdin| stdin.file_type().is_fifo()) {
             let flag = stop.clone();
             thread::Builder::new()
                 .name("stdin".to_owned())
