@@ -9,9 +9,6 @@ use std::{fmt::Write as _, fs, io, path::Path, path::PathBuf};
 
 use crate::metrics::ConfusionMatrix;
 
-/// The file in a run's directory.
-pub const FILE_NAME: &str = "predictions.csv";
-
 /// What the network says of one image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
@@ -164,7 +161,7 @@ fn prediction(fields: Vec<String>, classes: usize) -> Result<Prediction, String>
     Ok(Prediction { image, label, predicted, probabilities })
 }
 
-/// The line that a record starts on, and its fields.
+/// Fields of a record and the line that it starts on, from 1.
 type Record = (usize, Vec<String>);
 
 /// The records of a CSV text.
@@ -175,7 +172,7 @@ struct Records<'text> {
 }
 
 impl Records<'_> {
-    /// The next record with the line that it starts on; `None` at the end.
+    /// The next record; `None` at the end.
     fn next_record(&mut self) -> Result<Option<Record>, (usize, String)> {
         if self.rest.is_empty() {
             return Ok(None);

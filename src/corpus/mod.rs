@@ -33,7 +33,7 @@ use thiserror::Error;
 pub use cache::cache_root;
 pub use decode::{DecodeError, Decoded, MAX_PIXELS, decode};
 pub use files::FileError;
-pub use index::{BadFile, IndexEntry};
+pub use index::{BadFile, IndexEntry, from_csv as parse_index};
 pub use mapped::MappedCorpus;
 pub use prepare::{Prepared, prepare};
 pub use preprocess::Preprocess;
