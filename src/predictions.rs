@@ -9,6 +9,9 @@ use std::{fmt::Write as _, fs, io, path::Path, path::PathBuf};
 
 use crate::metrics::ConfusionMatrix;
 
+/// The file in a run's directory.
+pub const FILE_NAME: &str = "predictions.csv";
+
 /// What the network says of one image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {

@@ -43,7 +43,7 @@ impl EventFiles {
     pub(crate) fn create(run_dir: &Path) -> Result<Self, WriteError> {
         let create = |sub_run: &str| {
             let mut writer = EventWriter::create(&run_dir.join(sub_run))?;
-            writer.session_start(0, now())?;
+            writer.start_at(0, now())?;
             writer.flush()?;
             Ok(writer)
         };
