@@ -145,7 +145,10 @@ fn closing(runs_dir: &Path, experiment: &Experiment, finished: &Finished, end: &
     for path in shown {
         text += &format!("figure       {}\n", path.display());
     }
-    text += &format!("TensorBoard  tensorboard --logdir {}\n", dir.display());
+    // The one that scripts/setup.sh has installed, where this is the project's own folder.
+    let own = Path::new(".venv/bin/tensorboard");
+    let program = if own.exists() { own } else { Path::new("tensorboard") };
+    text += &format!("TensorBoard  {} --logdir {}\n", program.display(), dir.display());
     let view = if name.contains('-') { format!("\\\"{name}\\\"") } else { name.clone() };
     let database = runs_dir.join(crate::store::FILE_NAME);
     text += &format!(
