@@ -5,6 +5,8 @@
 
 pub mod error;
 
+pub mod human;
+
 pub mod spec;
 
 pub mod grid;

@@ -37,6 +37,13 @@ impl ConfusionMatrix {
         Self { classes, counts: vec![0; classes * classes] }
     }
 
+    /// The matrix of these counts, `[K, K]` row-major; `None` where their number is no square.
+    #[must_use]
+    pub fn from_counts(counts: Vec<u64>) -> Option<Self> {
+        let classes = counts.len().isqrt();
+        (classes * classes == counts.len()).then_some(Self { classes, counts })
+    }
+
     /// Counts one image.
     ///
     /// # Panics

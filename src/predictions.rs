@@ -164,6 +164,9 @@ fn prediction(fields: Vec<String>, classes: usize) -> Result<Prediction, String>
     Ok(Prediction { image, label, predicted, probabilities })
 }
 
+/// Fields of a record and the line that it starts on, from 1.
+type Record = (usize, Vec<String>);
+
 /// The records of a CSV text.
 struct Records<'text> {
     rest: &'text str,
@@ -172,8 +175,8 @@ struct Records<'text> {
 }
 
 impl Records<'_> {
-    /// The next record with the line that it starts on; `None` at the end.
-    fn next_record(&mut self) -> Result<Option<(usize, Vec<String>)>, (usize, String)> {
+    /// The next record; `None` at the end.
+    fn next_record(&mut self) -> Result<Option<Record>, (usize, String)> {
         if self.rest.is_empty() {
             return Ok(None);
         }

@@ -11,8 +11,8 @@ use super::{
 use crate::{
     corpus::cache_root,
     device::{self, Discovery},
-    launch,
-    report::{Cell, Column, Table, human},
+    human, launch,
+    report::{Cell, Column, Table},
     store,
 };
 

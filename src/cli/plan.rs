@@ -8,9 +8,9 @@ use super::{
     spec_args::SpecArgs,
 };
 use crate::{
-    grid,
+    grid, human,
     model::{self, Summary},
-    report::{Cell, Column, Table, human},
+    report::{Cell, Column, Table},
     run::RunSpec,
     spec::{Experiment, Family, Parameters, Train},
 };
@@ -90,9 +90,9 @@ fn row(experiment: &Experiment, run: &RunSpec) -> Json {
 fn table(experiment: &Experiment, runs: &[RunSpec], images: Option<u64>, for_the_eye: bool) -> Table {
     let axes = grid::axis_names(experiment);
     let mut columns = vec![Column::text("name")];
-    columns.extend(axes.iter().map(|axis| Column::number(axis)));
+    columns.extend(axes.iter().map(Column::number));
     columns.push(Column::number("seed"));
-    columns.extend(["parameters", "flops_per_image", "memory_bytes"].map(|name| Column::number(name)));
+    columns.extend(["parameters", "flops_per_image", "memory_bytes"].map(Column::number));
     let mut total = 0.0;
     let rows = runs
         .iter()

@@ -6,8 +6,8 @@ use super::{CliError, corpus, exit, listing, output, runtime, spec_args::SpecArg
 use crate::{
     corpus::cache_root,
     device::{self, DeviceChoice},
-    model,
-    report::{Format, human, leaderboard_table, unranked_table},
+    human, model,
+    report::{Format, leaderboard_table, unranked_table},
     spec::Experiment,
     store::Store,
     sweep::{self, End, Finished, Progress},
@@ -145,7 +145,10 @@ fn closing(runs_dir: &Path, experiment: &Experiment, finished: &Finished, end: &
     for path in shown {
         text += &format!("figure       {}\n", path.display());
     }
-    text += &format!("TensorBoard  tensorboard --logdir {}\n", dir.display());
+    // The one that scripts/setup.sh has installed, where this is the project's own folder.
+    let own = Path::new(".venv/bin/tensorboard");
+    let program = if own.exists() { own } else { Path::new("tensorboard") };
+    text += &format!("TensorBoard  {} --logdir {}\n", program.display(), dir.display());
     let view = if name.contains('-') { format!("\\\"{name}\\\"") } else { name.clone() };
     let database = runs_dir.join(crate::store::FILE_NAME);
     text += &format!(

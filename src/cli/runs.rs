@@ -8,7 +8,8 @@ use super::{
     runtime,
 };
 use crate::{
-    report::{Cell, Column, Format, Table, human},
+    human,
+    report::{Cell, Column, Format, Table},
     run::RunState,
     store::{RunRecord, Store},
 };

@@ -6,8 +6,8 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{CliError, exit, listing, output, runtime};
 use crate::{
+    human,
     metrics::ConfusionMatrix,
-    report::human,
     store::{AttemptRecord, Curve, RunRecord, Store},
 };
 

@@ -28,10 +28,10 @@ impl Kernel {
         if side % 2 == 0 || side > 1023 || !sigma.is_finite() || sigma < 0.0 {
             return None;
         }
-        if sigma == 0.0 {
-            if let Some(small) = SMALL.iter().find(|small| small.len() == side as usize) {
-                return Some(Self(small.to_vec()));
-            }
+        if sigma == 0.0
+            && let Some(small) = SMALL.iter().find(|small| small.len() == side as usize)
+        {
+            return Some(Self(small.to_vec()));
         }
         let half = f64::from(side / 2);
         let sigma = if sigma == 0.0 { 0.3 * (half - 1.0) + 0.8 } else { sigma };
@@ -94,4 +94,60 @@ fn reflect(place: usize, half: usize, size: usize) -> usize {
     // `half` periods make the difference positive.
     let phase = (place + half * period - half) % period;
     if phase < size { phase } else { period - phase }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::resize::tests::pattern, *};
+
+    /// Blurs the 16 x 16 pattern: the sum of pixels times place (mod 251), and the first eight pixels.
+    fn blurred(kernel: u32, sigma: f64) -> (u64, [u8; 8]) {
+        let mut pixels = pattern(16, 16).into_raw();
+        Kernel::new(Blur { kernel, sigma }).unwrap().apply(&mut pixels, 16);
+        let weighted = pixels.iter().zip(0_u64..).map(|(&pixel, place)| u64::from(pixel) * (place % 251));
+        (weighted.sum(), *pixels.first_chunk().unwrap())
+    }
+
+    /// `cv2.GaussianBlur(pattern, (kernel, kernel), sigma)`, OpenCV 5.0; the last kernels are larger than the image.
+    #[test]
+    fn equal_to_opencv() {
+        assert_eq!(blurred(5, 1.0), (4_122_513, [20, 25, 37, 51, 66, 80, 94, 108]));
+        assert_eq!(blurred(3, 0.5), (4_161_566, [6, 15, 29, 40, 54, 65, 79, 91]));
+        assert_eq!(blurred(7, 2.5), (4_098_075, [43, 47, 56, 69, 84, 101, 117, 134]));
+        assert_eq!(blurred(31, 4.0), (4_110_396, [99, 100, 103, 107, 112, 117, 123, 128]));
+        assert_eq!(blurred(1, 1.0), (4_184_777, [0, 12, 24, 36, 48, 60, 72, 84]));
+    }
+
+    #[test]
+    fn sigma_zero_is_opencvs_choice() {
+        assert_eq!(blurred(3, 0.0), (4_133_858, [13, 20, 34, 47, 61, 74, 88, 101]));
+        assert_eq!(blurred(5, 0.0), (4_119_553, [21, 26, 38, 52, 67, 81, 95, 109]));
+        assert_eq!(blurred(7, 0.0), (4_109_413, [31, 35, 45, 59, 75, 90, 105, 120]));
+        assert_eq!(blurred(9, 0.0), (4_105_989, [39, 43, 52, 65, 80, 96, 110, 125]));
+        assert_eq!(blurred(11, 0.0), (4_105_240, [47, 51, 59, 71, 86, 101, 115, 128]));
+    }
+
+    #[test]
+    fn what_is_no_kernel_is_refused() {
+        for (kernel, sigma) in [(4, 1.0), (0, 1.0), (1025, 1.0), (5, -1.0), (5, f64::NAN), (5, f64::INFINITY)]
+        {
+            assert_eq!(Kernel::new(Blur { kernel, sigma }), None, "{kernel} {sigma}");
+        }
+    }
+
+    #[test]
+    fn kernels_sum_to_one_and_flat_stays_flat() {
+        for kernel in (1..60).step_by(2) {
+            for sigma in [0.0, 1e-9, 0.3, 1.0, 7.0, 1e9] {
+                let weights = Kernel::new(Blur { kernel, sigma }).unwrap();
+                assert_eq!(weights.0.iter().sum::<u32>(), 256, "{kernel} {sigma}");
+                let mut white = [255; 9];
+                weights.apply(&mut white, 3);
+                assert_eq!(white, [255; 9]);
+                let mut one = [9];
+                weights.apply(&mut one, 1);
+                assert_eq!(one, [9]);
+            }
+        }
+    }
 }

@@ -289,3 +289,40 @@ fn remove_abandoned(parent: &Path) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_chooses_the_place() {
+        let root = |set: &[(&str, &str)]| {
+            let value = |name: &str| set.iter().find(|(key, _)| *key == name).map(|(_, value)| value.into());
+            root_by(value, Some("/home/ada".into())).unwrap()
+        };
+        let all = [("GRIDBOARD_CACHE", "here"), ("XDG_CACHE_HOME", "/xdg")];
+        assert_eq!(root(&all), Path::new("here"));
+        assert_eq!(root(&all[1..]), Path::new("/xdg/gridboard"));
+        assert_eq!(root(&[("GRIDBOARD_CACHE", "")]), Path::new("/home/ada/.cache/gridboard"));
+        assert_eq!(root(&[("XDG_CACHE_HOME", "relative")]), Path::new("/home/ada/.cache/gridboard"));
+        assert_eq!(root_by(|_| None, None), None);
+    }
+
+    #[test]
+    fn only_abandoned_folders_are_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let old = SystemTime::now() - ABANDONED - Duration::from_secs(60);
+        for (name, is_old) in [(".partial-old", true), (".partial-new", false), ("0123", true)] {
+            let path = folder.path().join(name);
+            fs::create_dir(&path).unwrap();
+            if is_old {
+                File::open(&path).unwrap().set_modified(old).unwrap();
+            }
+        }
+        remove_abandoned(folder.path());
+        let mut names: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, [".partial-new", "0123"]);
+    }
+}

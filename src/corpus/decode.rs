@@ -133,3 +133,113 @@ fn upright(image: GrayImage, orientation: Orientation) -> GrayImage {
     image.apply_orientation(orientation);
     image.into_luma8()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf};
+
+    use super::*;
+
+    fn fixtures() -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images")
+    }
+
+    /// Every fixture against what Pillow and OpenCV say (scripts/make_image_fixtures.py): exact where the format is
+    /// lossless, within the rounding of inverse transforms where it is not.
+    #[test]
+    fn all_kinds_of_files_become_the_right_gray() {
+        let mut seen = 0;
+        for entry in fs::read_dir(fixtures()).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            let Some(image) = name.strip_suffix(".gray") else { continue };
+            let expected = fs::read(&path).unwrap();
+            let side = |at: usize| u32::from(u16::from_le_bytes([expected[at], expected[at + 1]]));
+            let decoded = decode(&fs::read(fixtures().join(image)).unwrap()).unwrap();
+            assert_eq!(decoded.image.dimensions(), (side(0), side(2)), "{image}");
+            let apart = |(a, b): (&u8, &u8)| a.abs_diff(*b);
+            let worst = decoded.image.as_raw().iter().zip(&expected[4..]).map(apart).max().unwrap();
+            let allowed = match image {
+                "color.webp" | "rgb.jpg" | "cmyk.jpg" => 3,
+                jpeg if jpeg.ends_with(".jpg") => 1,
+                _ => 0,
+            };
+            assert!(worst <= allowed, "{image}: {worst} gray levels apart");
+            seen += 1;
+        }
+        assert_eq!(seen, 26);
+    }
+
+    #[test]
+    fn formats_come_from_the_content() {
+        let format = |name: &str| decode(&fs::read(fixtures().join(name)).unwrap()).unwrap().format;
+        assert_eq!(format("gray.jpg"), Format::Jpeg);
+        assert_eq!(format("rgba.webp"), Format::WebP);
+        let error = |bytes: &[u8]| decode(bytes).unwrap_err().to_string();
+        assert!(error(b"GIF89a").contains("GIF"));
+        assert!(error(b"").contains("empty"));
+        assert!(error(b"\0\x01\x02").contains("no known image"));
+    }
+
+    /// At every place: nothing is painted over, nothing panics.
+    #[test]
+    fn cut_off_files_are_refused() {
+        for name in ["gray.jpg", "color_420.jpg", "progressive.jpg", "restarts.jpg", "rgb.png", "rgba.webp"] {
+            let bytes = fs::read(fixtures().join(name)).unwrap();
+            // The last bytes of some formats say nothing: the end chunk of a PNG with a checksum, the padding of a WebP.
+            let whole = bytes.len()
+                - match name.rsplit('.').next() {
+                    Some("png") => 16,
+                    Some("webp") => 1,
+                    _ => 0,
+                };
+            for len in (0..whole).step_by(7).chain([whole - 1]) {
+                assert!(decode(&bytes[..len]).is_err(), "{name} cut to {len} of {}", bytes.len());
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_files_never_panic() {
+        for name in ["color_420.jpg", "progressive.jpg", "palette.png", "rgba.webp", "color.webp", "cmyk.jpg"]
+        {
+            let bytes = fs::read(fixtures().join(name)).unwrap();
+            for at in (0..bytes.len()).step_by(3) {
+                let mut damaged = bytes.clone();
+                damaged[at] ^= 0xff;
+                let _ = decode(&damaged);
+            }
+        }
+    }
+
+    #[test]
+    fn bombs_are_refused_by_their_header() {
+        let mut jpeg = fs::read(fixtures().join("gray.jpg")).unwrap();
+        let frame = jpeg.windows(2).position(|bytes| bytes == [0xff, 0xc0]).unwrap();
+        jpeg[frame + 5..frame + 9].copy_from_slice(&[0xff; 4]);
+        assert_eq!(decode(&jpeg).unwrap_err(), DecodeError::TooLarge { width: 65535, height: 65535 });
+
+        // A PNG of 60,000 x 60,000 black pixels that begins well: only the header is looked at.
+        let mut png = fs::read(fixtures().join("gray.png")).unwrap();
+        png[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
+        let crc = crc32(&png[12..29]);
+        png[29..33].copy_from_slice(&crc.to_be_bytes());
+        let error = decode(&png).unwrap_err();
+        assert_eq!(error, DecodeError::TooLarge { width: 60_000, height: 60_000 });
+        assert!(error.to_string().contains("200 million"), "{error}");
+        assert!(check_size(15_000, 13_000, 1).is_ok());
+        assert!(check_size(15_000, 13_000, 8).is_err());
+    }
+
+    /// CRC-32 of PNG, bit by bit.
+    fn crc32(bytes: &[u8]) -> u32 {
+        !bytes.iter().fold(u32::MAX, |crc, &byte| {
+            (0..8).fold(
+                crc ^ u32::from(byte),
+                |crc, _| {
+                    if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 }
+                },
+            )
+        })
+    }
+}

@@ -50,7 +50,7 @@ pub(super) fn to_csv(entries: &[IndexEntry], classes: &[String]) -> String {
 ///
 /// # Errors
 /// Says which record is not what [`to_csv`] writes.
-pub(super) fn from_csv(text: &str) -> Result<Vec<IndexEntry>, String> {
+pub fn from_csv(text: &str) -> Result<Vec<IndexEntry>, String> {
     let body = text.strip_prefix(HEADER).and_then(|rest| rest.strip_prefix('\n'));
     let records = records(body.ok_or("the header line is not that of an index")?)?;
     records

@@ -1,6 +1,6 @@
 //! The corpus: image files (or built-in phantoms) in, equal-sized gray arrays in a cache out, and the split.
 //!
-//! The orchestrator calls [`prepare`] once per experiment, then [`split`]; every worker maps the result with
+//! The orchestrator calls [`prepare()`] once per experiment, then [`split()`]; every worker maps the result with
 //! [`MappedCorpus`]. In reading order: `scan` lists files, `decode` makes them gray, `preprocess` resizes and blurs,
 //! `cache` keeps the arrays by content, `split` divides them, `table` says what was loaded. Nothing here knows of runs
 //! or of libtorch.
@@ -17,6 +17,7 @@ pub mod npy;
 mod phantom;
 mod prepare;
 mod preprocess;
+mod progress;
 mod random;
 mod resize;
 mod scan;
@@ -32,10 +33,11 @@ use thiserror::Error;
 pub use cache::cache_root;
 pub use decode::{DecodeError, Decoded, MAX_PIXELS, decode};
 pub use files::FileError;
-pub use index::{BadFile, IndexEntry};
+pub use index::{BadFile, IndexEntry, from_csv as parse_index};
 pub use mapped::MappedCorpus;
-pub use prepare::{NoProgress, Prepared, Progress, prepare};
+pub use prepare::{Prepared, prepare};
 pub use preprocess::Preprocess;
+pub use progress::{NoProgress, Progress};
 pub use sniff::Format;
 pub use split::{Part, SplitError, SplitRule, read_split, split, write_split};
 pub use survey::survey;

@@ -18,6 +18,7 @@ use super::{
     decode::decode,
     phantom::Generator,
     preprocess::Preprocess,
+    progress::Progress,
     scan::{Found, scan},
 };
 use crate::spec::{Dataset, OnError, Phantom, Source};
@@ -28,25 +29,6 @@ const MAX_FILE: u64 = 1 << 30;
 /// A file that changed this shortly before it was listed may change again and look the same: file systems keep time in
 /// steps of up to two seconds.
 const SETTLED: i128 = 2_000_000_000;
-
-/// Told how far a preparation is. Called from several threads.
-pub trait Progress: Sync {
-    /// Work begins on `total` images. Not called where the cache has everything.
-    fn start(&self, total: usize);
-    /// One image is done.
-    fn advance(&self);
-    /// No image is left, or the work was given up.
-    fn finish(&self);
-}
-
-/// Tells nobody.
-pub struct NoProgress;
-
-impl Progress for NoProgress {
-    fn start(&self, _total: usize) {}
-    fn advance(&self) {}
-    fn finish(&self) {}
-}
 
 /// A corpus in the cache.
 #[derive(Clone, Debug)]
@@ -99,6 +81,17 @@ pub fn prepare(
     progress: &dyn Progress,
     cancelled: Option<&AtomicBool>,
 ) -> Result<Prepared, CorpusError> {
+    prepare_at(dataset, cache_root, progress, cancelled, SystemTime::now())
+}
+
+/// [`prepare`] with the clock given.
+fn prepare_at(
+    dataset: &Dataset,
+    cache_root: &Path,
+    progress: &dyn Progress,
+    cancelled: Option<&AtomicBool>,
+    now: SystemTime,
+) -> Result<Prepared, CorpusError> {
     let settings = |reason: String| CorpusError::Settings(reason);
     if dataset.classes.is_empty() || dataset.classes.len() > 256 {
         return Err(settings(format!("{} classes: a corpus has 1 to 256", dataset.classes.len())));
@@ -110,7 +103,7 @@ pub fn prepare(
         .ok_or_else(|| settings("the blur needs an odd kernel up to 1023 and a sigma from 0".to_owned()))?;
     let work = Work { dataset, cache: Cache::open(cache_root)?, preprocess, progress, cancelled };
     match &dataset.source {
-        Source::Images(images) => work.images(images),
+        Source::Images(images) => work.images(images, now),
         Source::Phantom(phantom) => work.phantoms(phantom),
     }
 }
@@ -124,14 +117,14 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn images(&self, images: &Path) -> Result<Prepared, CorpusError> {
-        let listed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    fn images(&self, images: &Path, now: SystemTime) -> Result<Prepared, CorpusError> {
+        let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let found = scan(images, &self.dataset.classes)?;
         let key = self.listing_key(images, &found);
-        if let Some(fingerprint) = self.cache.recall(&key) {
-            if let Ok(loaded) = self.cache.load(&fingerprint) {
-                return Ok(Prepared::new(self.dataset, fingerprint, loaded, true));
-            }
+        if let Some(fingerprint) = self.cache.recall(&key)
+            && let Ok(loaded) = self.cache.load(&fingerprint)
+        {
+            return Ok(Prepared::new(self.dataset, fingerprint, loaded, true));
         }
         let builder = self.cache.build(self.dataset.image_size)?;
         let rows = self.each(&found, |row, found| Ok(self.file(&builder, row, found)?))?;
@@ -142,7 +135,7 @@ impl Work<'_> {
         self.check_bad(images, &found, &entries, &bad)?;
         let fingerprint = self.fingerprint(&entries, &bad);
         let loaded = self.finish(builder, &fingerprint, entries, &bad)?;
-        let settled = |time: i128| time + SETTLED < i128::try_from(listed.as_nanos()).unwrap_or(i128::MAX);
+        let settled = |time: i128| time + SETTLED < i128::try_from(now.as_nanos()).unwrap_or(i128::MAX);
         if found.iter().all(|file| settled(file.stamp.modified) && settled(file.stamp.changed)) {
             self.cache.remember(&key, &fingerprint)?;
         }
@@ -336,3 +329,6 @@ impl Key {
         self.0.finalize().to_hex()[..32].to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -208,7 +208,8 @@ mod tests {
         };
         let missing = error(root.path(), &["normal", "covid"]);
         assert!(missing.contains("/covid`") && missing.contains("`Covid`, `empty`, `normal`"), "{missing}");
-        assert!(missing.contains("--images"), "{missing}");
+        assert!(missing.contains("did you mean `Covid`"), "{missing}");
+        assert!(error(root.path(), &["lung"]).contains("--images"));
         assert!(error(root.path(), &["empty"]).contains("/empty`"));
         assert!(error(root.path(), &["../x"]).contains("../x"));
         let nowhere = error(&root.path().join("nowhere"), &["normal"]);

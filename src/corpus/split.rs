@@ -104,7 +104,7 @@ impl SplitError {
 ///
 /// Stratified, each class gives its share, `n_class * fraction` rounded so that the shares sum to the total (largest
 /// remainder, ties to the lower class). With groups the shares are approached, not met: groups are visited in random order
-/// and join the validation side where that brings it nearer to its shares, until none does.
+/// and change sides where that brings the validation side nearer to its shares, until none does.
 ///
 /// # Errors
 /// [`SplitError`]; in particular where a side, or stratified a class on a side, would be empty.
@@ -196,20 +196,25 @@ fn draw_groups(
     let mut parts = vec![Part::Train; strata.len()];
     let mut missing: Vec<i64> =
         quotas.iter().map(|&quota| i64::try_from(quota).expect("a quota is a number of images")).collect();
+    // The total counts beside the classes: else one class could make up for another in the wrong direction.
+    let distance = |missing: &[i64]| {
+        missing.iter().map(|count| count.abs()).sum::<i64>() + missing.iter().sum::<i64>().abs()
+    };
     loop {
-        let before = groups.len();
-        groups.retain(|group| {
+        let before = distance(&missing);
+        for group in &groups {
+            let (other, change) = match parts[group[0]] {
+                Part::Train => (Part::Validation, -1),
+                Part::Validation => (Part::Train, 1),
+            };
             let mut after = missing.clone();
-            group.iter().for_each(|&image| after[usize::from(strata[image])] -= 1);
-            let distance = |missing: &[i64]| missing.iter().map(|count| count.abs()).sum::<i64>();
-            let nearer = distance(&after) < distance(&missing);
-            if nearer {
-                group.iter().for_each(|&image| parts[image] = Part::Validation);
+            group.iter().for_each(|&image| after[usize::from(strata[image])] += change);
+            if distance(&after) < distance(&missing) {
+                group.iter().for_each(|&image| parts[image] = other);
                 missing = after;
             }
-            !nearer
-        });
-        if groups.len() == before {
+        }
+        if distance(&missing) == before {
             return parts;
         }
     }
@@ -299,9 +304,9 @@ mod tests {
         let names = ["a1", "a2", "b1", "b2", "c1", "c2", "d1", "d2", "e1", "e2", "f1", "f2"];
         let of =
             |stratify, group_by| digits(split(&labels, &names, &rule(0.34, stratify, group_by)).unwrap());
-        assert_eq!(of(true, None), "");
-        assert_eq!(of(false, None), "");
-        assert_eq!(of(true, Some("^(.)")), "");
+        assert_eq!(of(true, None), "000011000101");
+        assert_eq!(of(false, None), "000001001101");
+        assert_eq!(of(true, Some("^(.)")), "110000000011");
     }
 
     #[test]
@@ -374,8 +379,10 @@ mod tests {
             for (name, part) in names.iter().zip(&parts) {
                 prop_assert_eq!(*sides.entry(name).or_insert(*part), *part);
             }
+            let largest = names.iter().map(|name| names.iter().filter(|other| *other == name).count()).max();
             let total = parts.iter().filter(|&&part| part == Part::Validation).count() as f64;
-            prop_assert!((total - images.len() as f64 * 0.3).abs() <= 8.0, "{total} of {}", images.len());
+            let missed = (total - images.len() as f64 * 0.3).abs();
+            prop_assert!(missed <= largest.unwrap() as f64, "{total} of {}", images.len());
         }
 
         #[test]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Part, Prepared};
+use crate::human::grouped;
 
 /// One class of the corpus.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,36 +82,23 @@ impl LoadingTable {
     pub fn rows(&self) -> Vec<(String, String)> {
         let mut rows = Vec::new();
         for ClassRow { name, index, images, train, validation } in &self.classes {
-            let counts = [images, train, validation].map(|&count| thousands(count));
+            let counts = [images, train, validation].map(|&count| grouped(count));
             let [images, train, validation] = counts;
             let value = format!("{images} images ({train} train + {validation} validation)");
             rows.push((format!("class {index}: {name}"), value));
         }
         let [images, height, width] = self.shape;
-        let images = thousands(images);
+        let images = grouped(images);
         rows.push(("array".to_owned(), format!("({images}, {height}, {width}), 8-bit gray")));
         rows.push((
             "split".to_owned(),
-            format!("{} train + {} validation", thousands(self.train), thousands(self.validation)),
+            format!("{} train + {} validation", grouped(self.train), grouped(self.validation)),
         ));
         if self.skipped > 0 {
-            rows.push(("left out".to_owned(), format!("{} unreadable files", thousands(self.skipped))));
+            rows.push(("left out".to_owned(), format!("{} unreadable files", grouped(self.skipped))));
         }
         rows
     }
-}
-
-/// `2134` as `2,134`.
-fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
 }
 
 #[cfg(test)]
@@ -156,10 +144,5 @@ mod tests {
                 "left out | 1 unreadable files",
             ]
         );
-    }
-
-    #[test]
-    fn digits_are_grouped() {
-        assert_eq!([0, 999, 1000, 1_234_567].map(thousands), ["0", "999", "1,000", "1,234,567"]);
     }
 }

@@ -183,7 +183,11 @@ fn experiment() -> impl Strategy<Value = Experiment> {
             .into_iter()
             .map(|(name, mut values)| {
                 let mut seen = HashSet::new();
-                values.retain(|value| seen.insert(json!(value).to_string()));
+                // As the spec compares them: 0, 0.0 and -0.0 are one value.
+                values.retain(|value| {
+                    let number = value.as_f64().map(|number| (number + 0.0).to_string());
+                    seen.insert(number.unwrap_or_else(|| json!(value).to_string()))
+                });
                 Axis { name, values }
             })
             .collect(),

@@ -23,7 +23,6 @@ mod log;
 mod outcome;
 mod plan;
 mod reap;
-mod substitute;
 mod worker;
 
 #[cfg(test)]
@@ -34,7 +33,6 @@ pub use local::{LaunchError, LocalLauncher};
 pub use log::LOG_FILE;
 pub use outcome::{OUTCOME_FILE, OutcomeError, read_outcome, write_outcome};
 pub use plan::{LaunchPlan, PlanError, Stdin};
-pub use substitute::SubstituteError;
 pub use worker::{FindWorkerError, find_worker};
 
 /// Peak resident memory of a live process, bytes. `None` once it has ended, or where there is no `/proc`.

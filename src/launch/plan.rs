@@ -22,8 +22,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::substitute::{SubstituteError, substitute};
-use crate::{run::RunFile, schedule::Slot};
+use crate::{run::RunFile, schedule::Slot, spec::command::substitute};
 
 /// Everything that an attempt is started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,9 +55,6 @@ pub enum Stdin {
 /// Why an attempt cannot be planned.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// An argument's place cannot be filled in.
-    #[error(transparent)]
-    Substitute(#[from] SubstituteError),
     /// There is no program.
     #[error("the command is empty")]
     NoProgram,
@@ -104,11 +100,11 @@ impl LaunchPlan {
         })
     }
 
-    /// A `command` trainer. Its arguments may name, in braces, every parameter, and `seed`, `run`, `experiment` and
-    /// `run_dir` where no parameter has that name.
+    /// A `command` trainer. Its arguments may name, in braces, every parameter, and `seed`, `run` and `run_dir` where no
+    /// parameter has that name.
     ///
     /// # Errors
-    /// If a place names nothing, a brace stands alone, or two parameters make the same variable.
+    /// If there is no program, or two parameters make the same variable.
     pub fn command(run: u64, command: &[String], run_dir: &Path, file: &RunFile) -> Result<Self, PlanError> {
         let run_dir = absolute(run_dir)?;
         let value = |name: &str| match file.parameters.get(name) {
@@ -116,20 +112,11 @@ impl LaunchPlan {
             None => match name {
                 "seed" => Some(file.seed.to_string()),
                 "run" => Some(file.run.clone()),
-                "experiment" => Some(file.experiment.clone()),
                 "run_dir" => Some(run_dir.to_string_lossy().into_owned()),
                 _ => None,
             },
         };
-        let names = || {
-            let always = ["seed", "run", "experiment", "run_dir"].map(str::to_owned);
-            file.parameters.keys().cloned().chain(always).collect()
-        };
-        let mut words = Vec::with_capacity(command.len());
-        for word in command {
-            words.push(OsString::from(substitute(word, value, names)?));
-        }
-        let mut words = words.into_iter();
+        let mut words = command.iter().map(|word| OsString::from(substitute(word, value)));
         let program = words.next().filter(|program| !program.is_empty()).ok_or(PlanError::NoProgram)?;
         let mut env = environment(&run_dir, file);
         env.extend(parameter_variables(file)?);
@@ -253,13 +240,12 @@ pub(super) mod tests {
             ("batch-size", Value::Int(32)),
             ("name", Value::Text("a b".into())),
         ]);
-        let command =
-            ["python3", "t.py", "--lr={lr}", "{name}", "{seed}", "{run}", "{experiment}", "{run_dir}"];
+        let command = ["python3", "t.py", "--lr={lr}", "{name}", "{seed}", "{run}", "{{run}}", "{run_dir}"];
         let command = command.map(str::to_owned);
         let plan = LaunchPlan::command(5, &command, Path::new("/runs/x"), &file).expect("a plan");
         assert_eq!((plan.run, plan.attempt, plan.stdin), (5, 2, Stdin::Null));
         assert_eq!(plan.program, "python3");
-        assert_eq!(plan.args, ["t.py", "--lr=0.1", "a b", "7", "lr-0.1-seed-7", "tab3", "/runs/x"]);
+        assert_eq!(plan.args, ["t.py", "--lr=0.1", "a b", "7", "lr-0.1-seed-7", "{run}", "/runs/x"]);
         for (name, value) in [
             ("GRIDBOARD_RUN_DIR", "/runs/x"),
             ("GRIDBOARD_RUN", "lr-0.1-seed-7"),
@@ -280,7 +266,7 @@ pub(super) mod tests {
         assert_eq!(variable(&plan, "CUDA_DEVICE_ORDER"), None);
         assert_eq!(
             plan.title(),
-            "--- gridboard: attempt 2 on cpu, threads: 3: python3 t.py --lr=0.1 \"a b\" 7 lr-0.1-seed-7 tab3 /runs/x"
+            "--- gridboard: attempt 2 on cpu, threads: 3: python3 t.py --lr=0.1 \"a b\" 7 lr-0.1-seed-7 \"{run}\" /runs/x"
         );
     }
 
@@ -317,12 +303,6 @@ pub(super) mod tests {
         let one = Value::Int(1);
         check(&[], &[], "the command is empty");
         check(&[""], &[], "the command is empty");
-        check(
-            &["t", "{rl}"],
-            &[("lr", one.clone())],
-            "argument `{rl}` of the command: no value is named `rl`; known are `lr`, `seed`, `run`, `experiment`, \
-             `run_dir`",
-        );
         check(
             &["t"],
             &[("a-b", one.clone()), ("a.b", one)],

@@ -251,7 +251,7 @@ pub(super) mod tests {
     #[test]
     fn machines_get_exact_names_and_full_precision() {
         let csv = leaderboard_table(&leaderboard(5), Some(1)).render(Format::Csv, None);
-        insta::assert_snapshot!(csv.replace("\r\n", "\n"), @r##"
+        insta::assert_snapshot!(csv, @r##"
         rank,run,dense_layers,conv_layers,layer_size,train_accuracy,train_loss,validation_accuracy,validation_loss
         1,1-conv-32-nodes-0-dense,0,1,32,0.9869999885559082,0.026999998837709427,0.9660000205039978,0.08999999612569809
         "##);

@@ -4,7 +4,6 @@
 //! and `rank` hand over; only `files` touches the disk, and no part of it knows SQL.
 
 pub mod files;
-pub mod human;
 pub mod leaderboard;
 pub mod table;
 mod text;

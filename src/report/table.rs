@@ -69,7 +69,8 @@ pub enum Cell {
 pub enum Format {
     /// For the terminal.
     Table,
-    /// RFC 4180: comma, CRLF, a header line; floats in full; unknown is empty.
+    /// Comma-separated, quoted as RFC 4180 says but with bare line feeds, which shell tools expect; a header line; floats
+    /// in full; unknown is empty.
     Csv,
     /// An array of objects, floats in full; unknown is `null`.
     Json,
@@ -238,7 +239,7 @@ impl Table {
         let mut text = String::new();
         let mut record = |fields: Vec<String>| {
             text.push_str(&fields.join(","));
-            text.push_str("\r\n");
+            text.push('\n');
         };
         record(self.columns.iter().map(|column| csv_field(&column.name)).collect());
         for row in &self.rows {

@@ -1,6 +1,6 @@
 //! Confusion matrices and the class metrics that follow from them.
 
-use crate::metrics::ConfusionMatrix;
+use crate::metrics::{ClassMetrics, ConfusionMatrix};
 
 use super::{
     Commit, RunKey, Store,
@@ -30,7 +30,7 @@ impl Store {
             sqlx::query(sql).bind(run).execute(&mut *transaction).await.map_err(sqlite(action))?;
         }
         for (index, class) in classes.iter().enumerate() {
-            let [precision, recall, f1] = class_metrics(matrix, index);
+            let ClassMetrics { precision, recall, f1, .. } = matrix.class_metrics(index);
             sqlx::query(
                 "INSERT INTO _class_metric (run_id, class_index, class, support, precision, recall, f1)
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -86,19 +86,8 @@ impl Store {
             }
             counts.push(narrow("number of images", images)?);
         }
-        let json = serde_json::json!({ "classes": classes, "counts": counts });
-        let matrix = serde_json::from_value(json)
-            .map_err(|source| StoreError::Json { action: "restore a confusion matrix".to_owned(), source })?;
-        Ok(Some(matrix))
+        ConfusionMatrix::from_counts(counts)
+            .map(Some)
+            .ok_or_else(|| StoreError::Corrupt("a confusion matrix that is not square".to_owned()))
     }
-}
-
-/// Precision, recall and F1 of one class against the others.
-#[expect(clippy::cast_precision_loss, reason = "counts of images are far below 2^53")]
-fn class_metrics(matrix: &ConfusionMatrix, class: usize) -> [f64; 3] {
-    let hits = matrix.count(class, class);
-    let predicted: u64 = (0..matrix.classes()).map(|truth| matrix.count(truth, class)).sum();
-    let support = matrix.support(class);
-    let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-    [ratio(hits, predicted), ratio(hits, support), ratio(2 * hits, predicted + support)]
 }

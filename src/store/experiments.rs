@@ -2,7 +2,10 @@
 
 use sqlx::{AssertSqlSafe, FromRow, SqliteConnection, raw_sql};
 
-use crate::spec::{Experiment, RankRule};
+use crate::{
+    grid::axis_names,
+    spec::{Experiment, RankRule},
+};
 
 use super::{
     Commit, Store,
@@ -209,15 +212,4 @@ async fn make_view(
         .await
         .map_err(sqlite("make the view of an experiment"))?;
     Ok(())
-}
-
-/// Names of the axes of all grids, each once, in the order of the spec.
-fn axis_names(spec: &Experiment) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for axis in spec.grids.iter().flat_map(|grid| &grid.axes) {
-        if !names.contains(&axis.name) {
-            names.push(axis.name.clone());
-        }
-    }
-    names
 }

@@ -11,7 +11,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::status::{Live, Status};
 use crate::{
     event::Event,
-    report::human,
+    human,
     run::{Failure, RunState},
 };
 

@@ -17,9 +17,7 @@ schedule: {devices: 'cpu:2'}
 
 fn one_aborts() -> Project {
     let trainer = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/trainer.py");
-    // `{{` and `}}` are a command's literal braces.
-    let yaml = ONE_ABORTS.replace("|| { ", "|| {{ ").replace("; };", "; }};").replace("TRAINER", trainer);
-    Project::with_spec(&yaml)
+    Project::with_spec(&ONE_ABORTS.replace("TRAINER", trainer))
 }
 
 #[test]

@@ -79,7 +79,7 @@ grid: {conv_layers: [1, 2, 4]}
     );
     let ran = project.run(&["run", "spec.yaml"]).expect(2);
     assert!(
-        ran.stderr.contains("4-conv-4-nodes-0-dense") && ran.stderr.contains("conv2d_4"),
+        ran.stderr.contains("4-conv-4-nodes-0-dense") && ran.stderr.contains("conv2d_3"),
         "{}",
         ran.stderr
     );

@@ -46,11 +46,12 @@ fn the_grid_is_trained_ranked_and_shown_alike_everywhere() {
     let csv = project.run(&["top", "mini", "--format", "csv"]).expect(0).stdout;
     assert_eq!(csv, project.read("runs/mini/report/top_ten.csv"));
 
-    let board = TensorBoard::start(&project.path("runs/mini"));
-    let runs = board.get_json("/data/runs");
-    let runs: Vec<&str> = runs.as_array().expect("runs").iter().filter_map(Value::as_str).collect();
-    assert!(runs.contains(&"3-conv-8-nodes-2-dense/validation"), "{runs:?}");
-
+    let mut board = TensorBoard::start(&project.path("runs/mini"));
+    // The experiment record, and for each run its session and two sub-runs.
+    board.wait_for("all runs", |board| {
+        let runs = board.get_json("/data/runs", &[]);
+        (runs.as_array().expect("runs").len() == 1 + 3 * 27).then_some(())
+    });
     let groups = session_groups(&board);
     assert_eq!(groups.len(), 27);
     let mut served = BTreeMap::new();
@@ -93,11 +94,14 @@ fn the_grid_is_trained_ranked_and_shown_alike_everywhere() {
         }
     }
 
-    let scalars =
-        board.get_json("/data/plugin/scalars/scalars?run=1-conv-2-nodes-0-dense%2Ftrain&tag=epoch_loss");
+    let scalars = board.get_json(
+        "/data/plugin/scalars/scalars",
+        &[("run", "1-conv-2-nodes-0-dense/train"), ("tag", "epoch_loss")],
+    );
     assert_eq!(scalars.as_array().expect("points").len(), 2);
     let images = board.get_json(
-        "/data/plugin/images/images?run=1-conv-2-nodes-0-dense%2Fvalidation&tag=confusion_matrix&sample=0",
+        "/data/plugin/images/images",
+        &[("run", "1-conv-2-nodes-0-dense/validation"), ("tag", "confusion_matrix"), ("sample", "0")],
     );
     assert_eq!(images.as_array().expect("images").len(), 2, "one an epoch: {images}");
 }

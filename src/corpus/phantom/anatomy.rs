@@ -28,7 +28,7 @@ pub(super) struct Anatomy {
     rib_strength: f64,
     rib_phase: f64,
     rib_slope: f64,
-    /// Soft tissue over the lower lungs; 0 in about half of the patients.
+    /// Soft tissue over the lower lungs; 0 in most patients.
     breast: f64,
     vessels: f64,
     coarse: Field,
@@ -37,21 +37,21 @@ pub(super) struct Anatomy {
 
 impl Anatomy {
     pub(super) fn new(stream: &mut Stream) -> Self {
-        let angle = 0.06 * stream.normal().clamp(-2.0, 2.0);
+        let angle = 0.04 * stream.normal().clamp(-2.0, 2.0);
         let diaphragm = stream.range(0.48, 0.68);
         Self {
-            shift: (stream.range(-0.07, 0.07), stream.range(-0.07, 0.07)),
-            zoom: stream.range(0.9, 1.12),
+            shift: (stream.range(-0.05, 0.05), stream.range(-0.05, 0.05)),
+            zoom: stream.range(0.93, 1.08),
             turn: angle.sin_cos(),
-            lung_width: stream.range(0.27, 0.33),
-            lung_height: stream.range(0.60, 0.70),
+            lung_width: stream.range(0.29, 0.36),
+            lung_height: stream.range(0.62, 0.74),
             diaphragm: [diaphragm - stream.range(0.0, 0.08), diaphragm],
-            heart: (stream.range(0.20, 0.33), stream.range(0.24, 0.32)),
-            lung_density: stream.range(0.15, 0.27),
+            heart: (stream.range(0.24, 0.37), stream.range(0.24, 0.34)),
+            lung_density: stream.range(0.15, 0.24),
             rib_strength: stream.range(0.04, 0.10),
             rib_phase: stream.unit(),
             rib_slope: stream.range(0.25, 0.6),
-            breast: if stream.chance(0.5) { stream.range(0.05, 0.16) } else { 0.0 },
+            breast: if stream.chance(0.4) { stream.range(0.04, 0.13) } else { 0.0 },
             vessels: stream.range(0.06, 0.13),
             coarse: Field::new(7, stream),
             fine: Field::new(26, stream),
@@ -67,9 +67,12 @@ impl Anatomy {
 
     /// What lies at a place of the patient.
     pub(super) fn at(&self, x: f64, y: f64) -> Tissue {
+        let body = self.body(x, y);
+        if body == 0.0 {
+            return Tissue { density: 0.0, lung: 0.0 };
+        }
         let coarse = self.coarse.at(x, y);
         let fine = self.fine.at(x, y);
-        let body = self.body(x, y);
         let lung = self.lung(x, y) * body;
         let mut density = 0.60 + 0.03 * coarse;
         density += (self.lung_density + 0.02 * coarse - density) * lung;
@@ -93,7 +96,7 @@ impl Anatomy {
 
     fn lung(&self, x: f64, y: f64) -> f64 {
         let side = usize::from(x > 0.0);
-        let centre = 0.40 + 0.04 * y;
+        let centre = 0.41 + 0.05 * y;
         // Narrow at the apex, wide at the base.
         let width = self.lung_width * (0.86 + 0.26 * y).clamp(0.45, 1.1);
         let across = (x.abs() - centre).abs() / width;
@@ -123,12 +126,16 @@ impl Anatomy {
     }
 }
 
-/// Bell curve of height 1.
+/// Bell curve of height 1; 0 where it is under 4e-6, which saves most of the exponentials.
 pub(super) fn gauss(t: f64) -> f64 {
-    (-0.5 * t * t).exp()
+    if t.abs() > 5.0 { 0.0 } else { (-0.5 * t * t).exp() }
 }
 
-/// From 0 to 1, half at 0, most of it within -2..2.
+/// From 0 to 1, half at 0, most of it within -2..2, all of it within -6..6.
 pub(super) fn step(t: f64) -> f64 {
-    1.0 / (1.0 + (-2.0 * t).exp())
+    match t {
+        t if t < -6.0 => 0.0,
+        t if t > 6.0 => 1.0,
+        t => 1.0 / (1.0 + (-2.0 * t).exp()),
+    }
 }

@@ -62,7 +62,7 @@ impl Finding {
 
     fn add_side(&mut self, side: f64, size: f64, strength: f64, stream: &mut Stream) {
         let (count, (inner, outer), (top, bottom), (small, large)) = match self.kind {
-            Kind::GroundGlass => (2 + stream.below(3), (0.34, 0.62), (-0.25, 0.45), (0.08, 0.17)),
+            Kind::GroundGlass => (3 + stream.below(3), (0.32, 0.62), (-0.25, 0.48), (0.10, 0.20)),
             Kind::Consolidation => (1, (0.30, 0.50), (-0.35, 0.30), (0.16, 0.24)),
             Kind::Nodules => (3 + stream.below(4), (0.22, 0.60), (-0.50, 0.45), (0.025, 0.05)),
             Kind::Effusion => (1, (0.44, 0.46), (0.20, 0.36), (0.3, 0.3)),

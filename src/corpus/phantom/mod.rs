@@ -6,6 +6,10 @@
 //! without regard to the class: brightness gives nothing away, the lungs have to be looked at. The same bytes come out on
 //! every machine whose C library computes `exp` and `sin` alike.
 //!
+//! How hard it is: 560 training images of 64 pixels, five epochs, batches of 32: the paper's networks reach 0.95 to 1.00
+//! at difficulty 0, 0.95 to 0.99 at 0.3, 0.69 to 0.93 at 0.5. A linear classifier of all pixels reaches 0.98 at 0.5, for
+//! the patients stand alike.
+//!
 //! Called by `prepare`.
 
 mod anatomy;
@@ -74,8 +78,7 @@ impl Generator {
         let anatomy = Anatomy::new(stream);
         let noise = stream.range(0.015, 0.035);
         let haze = Field::new(3, stream);
-        // Squared, so that faint findings are common: what makes reading radiographs hard.
-        let strength = (1.0 - self.phantom.difficulty) * (0.08 + 0.82 * stream.unit().powi(2));
+        let strength = (1.0 - self.phantom.difficulty) * stream.range(0.45, 1.2);
         let finding = Finding::new(place.label, strength, stream);
         let mut density = Vec::with_capacity((self.size * self.size) as usize);
         let coordinate = |pixel: u32| (f64::from(pixel) + 0.5) / f64::from(self.size) * 2.0 - 1.0;
@@ -103,12 +106,98 @@ impl Generator {
     reason = "clamped to 0..255; images have far fewer than 2^53 pixels"
 )]
 fn expose(density: &[f64], stream: &mut Stream) -> Vec<u8> {
-    let gamma = stream.range(0.8, 1.25);
-    let (mean, deviation) = (stream.range(105.0, 140.0), stream.range(42.0, 56.0));
+    let gamma = stream.range(0.9, 1.15);
+    let (mean, deviation) = (stream.range(108.0, 136.0), stream.range(43.0, 54.0));
     let curve: Vec<f64> = density.iter().map(|value| value.max(0.0).powf(gamma)).collect();
     let count = curve.len() as f64;
     let centre = curve.iter().sum::<f64>() / count;
     let spread = (curve.iter().map(|value| (value - centre).powi(2)).sum::<f64>() / count).sqrt().max(1e-9);
     let pixel = |value: &f64| ((value - centre) / spread * deviation + mean).round().clamp(0.0, 255.0) as u8;
     curve.iter().map(pixel).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{OnError, Source};
+
+    fn generator(classes: usize, difficulty: f64, seed: u64) -> Result<Generator, String> {
+        let phantom = Phantom { images: vec![40; classes], difficulty, seed };
+        let dataset = Dataset {
+            source: Source::Phantom(phantom.clone()),
+            classes: (0..classes).map(|class| format!("c{class}")).collect(),
+            image_size: 24,
+            blur: None,
+            validation_split: 0.3,
+            stratify: true,
+            split_seed: 0,
+            group_by: None,
+            on_error: OnError::Fail,
+        };
+        Generator::new(&phantom, &dataset)
+    }
+
+    fn image(label: u8, number: u32, seed: u64) -> Vec<u8> {
+        generator(2, 0.3, seed).unwrap().image(&Place { label, number }).into_raw()
+    }
+
+    /// How often a statistic of an image is larger in class 1 than in class 0.
+    fn auc(difficulty: f64, statistic: impl Fn(&GrayImage) -> f64) -> f64 {
+        let generator = generator(2, difficulty, 0).unwrap();
+        let values = |label| -> Vec<f64> {
+            (0..40).map(|number| statistic(&generator.image(&Place { label, number }))).collect()
+        };
+        let (normal, positive) = (values(0), values(1));
+        let larger =
+            positive.iter().flat_map(|value| normal.iter().filter(move |other| value > other)).count();
+        larger as f64 / 1600.0
+    }
+
+    fn mean(image: &GrayImage) -> f64 {
+        image.as_raw().iter().map(|&pixel| f64::from(pixel)).sum::<f64>() / image.as_raw().len() as f64
+    }
+
+    /// Brightness where the lungs usually are, over that of the whole image.
+    fn lungs(image: &GrayImage) -> f64 {
+        let is_lung = |x: u32, y: u32| (9..17).contains(&y) && ((5..9).contains(&x) || (15..19).contains(&x));
+        let pixels = image.enumerate_pixels().filter(|(x, y, _)| is_lung(*x, *y));
+        pixels.map(|(_, _, pixel)| f64::from(pixel[0])).sum::<f64>() / 64.0 - mean(image)
+    }
+
+    #[test]
+    fn images_are_functions_of_seed_class_and_number() {
+        assert_eq!(image(1, 7, 3), image(1, 7, 3));
+        assert_ne!(image(1, 7, 3), image(0, 7, 3));
+        assert_ne!(image(1, 7, 3), image(1, 8, 3));
+        assert_ne!(image(1, 7, 3), image(1, 7, 4));
+    }
+
+    #[test]
+    fn the_lungs_tell_the_class_and_the_brightness_does_not() {
+        let brightness = auc(0.0, mean);
+        assert!((0.35..0.65).contains(&brightness), "{brightness}");
+        let (easy, hard, hopeless) = (auc(0.0, lungs), auc(0.7, lungs), auc(1.0, lungs));
+        assert!(easy > 0.9 && easy > hard && hard > 0.55, "{easy} {hard}");
+        assert!((0.35..0.65).contains(&hopeless), "{hopeless}");
+    }
+
+    #[test]
+    fn any_number_of_classes_has_its_findings() {
+        let generator = generator(256, 0.0, 0).unwrap();
+        let places = generator.places();
+        assert_eq!((places.len(), places[40].label, places[41].number), (256 * 40, 1, 1));
+        assert_eq!(generator.name(&places[41]), "phantom/c1/00001.png");
+        for label in [0, 1, 2, 3, 4, 5, 12, 13, 255] {
+            let pixels = generator.image(&Place { label, number: 0 }).into_raw();
+            assert!(pixels.iter().min() < Some(&60) && pixels.iter().max() > Some(&150), "{label}");
+        }
+    }
+
+    #[test]
+    fn settings_are_checked() {
+        let error = |classes, difficulty| generator(classes, difficulty, 0).err().unwrap();
+        assert!(error(1, 0.5).contains("1 classes"));
+        assert!(error(2, -0.1).contains("-0.1"));
+        assert!(error(2, f64::NAN).contains("NaN"));
+    }
 }

@@ -1,0 +1,320 @@
+//! The training loop: epochs of shuffled batches, validation behind each, curves as it goes.
+//!
+//! Knows the network, the data and a recorder; of files, only that curves go somewhere. What is computed and under
+//! which tag follows Keras' `fit` with its TensorBoard callback: training metrics are means over the epoch while the
+//! weights move, each batch weighted by its images; the last smaller batch is kept.
+
+use std::time::{Duration, Instant};
+
+use gridboard::{event::tags, figure::confusion_matrix_png, spec::Train};
+use tch::Tensor;
+
+use crate::{
+    adam::Adam,
+    data::Images,
+    error::TrainError,
+    evaluate::{Evaluation, evaluate},
+    init, loss,
+    network::Network,
+    record::Recorder,
+    stop::Stop,
+};
+
+/// How often batch losses become visible to readers.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// Batches that a CUDA device may be ahead of the reading of their losses, which waits for the device.
+const AHEAD: usize = 32;
+
+/// What is trained on, and in which role.
+pub(crate) struct Sides<'a> {
+    /// All images.
+    pub(crate) images: &'a Images<'a>,
+    /// Rows that train, in file order.
+    pub(crate) training: &'a [usize],
+    /// Rows that validate.
+    pub(crate) validation: &'a [usize],
+    /// Class names, for the figures.
+    pub(crate) classes: &'a [String],
+    /// The run's name, for the figures.
+    pub(crate) run: &'a str,
+}
+
+/// Trains the network and returns what it says of the validation images after the last epoch.
+///
+/// # Errors
+/// [`TrainError::Diverged`] as soon as a loss is no number, [`TrainError::Stopped`] between batches, and what data,
+/// libtorch and the recorder report.
+pub(crate) fn fit(
+    network: &Network,
+    sides: &Sides<'_>,
+    train: &Train,
+    seed: u64,
+    recorder: &mut dyn Recorder,
+    stop: &Stop,
+) -> Result<Evaluation, TrainError> {
+    let parameters: Vec<&Tensor> = network.parameters().iter().map(|parameter| &parameter.tensor).collect();
+    let mut adam = Adam::new(&parameters, train.learning_rate)?;
+    let mut last_flush = Instant::now();
+    let mut step = 0;
+    let mut evaluation = None;
+    for epoch in 0..train.epochs {
+        let mut order = sides.training.to_vec();
+        if train.shuffle {
+            init::shuffle(&mut order, seed, epoch);
+        }
+        let started = Instant::now();
+        let mut running = Running::new(epoch, step);
+        for rows in order.chunks(train.batch_size as usize) {
+            stop.check()?;
+            let (x, y) = sides.images.batch(rows)?;
+            let logits = network.forward(&x)?;
+            let batch_loss = loss::mean(&logits, &y)?;
+            let gradients = Tensor::f_run_backward(&[&batch_loss], &parameters, false, false)?;
+            adam.step(&parameters, gradients)?;
+            let correct = tch::no_grad(|| loss::correct(&logits, &y))?;
+            running.ahead.push((batch_loss.f_detach()?, correct, rows.len()));
+            step += 1;
+            if !network.device().is_cuda() || running.ahead.len() >= AHEAD {
+                running.catch_up(recorder)?;
+            }
+            if last_flush.elapsed() >= FLUSH_EVERY {
+                recorder.flush()?;
+                last_flush = Instant::now();
+            }
+        }
+        running.catch_up(recorder)?;
+        let seconds = started.elapsed().as_secs_f64();
+
+        let at = i64::from(epoch);
+        recorder.scalar(tags::TRAIN_LOSS, at, (running.loss / running.images) as f32)?;
+        recorder.scalar(tags::TRAIN_ACCURACY, at, (running.correct / running.images) as f32)?;
+        recorder.scalar(tags::LEARNING_RATE, at, adam.learning_rate() as f32)?;
+        recorder.scalar(tags::IMAGES_PER_SECOND, at, (running.images / seconds) as f32)?;
+        let result = evaluate(network, sides.images, sides.validation, stop)?;
+        record_validation(&result, sides, at, recorder)?;
+        recorder.flush()?;
+        last_flush = Instant::now();
+        if !result.loss.is_finite() {
+            return Err(TrainError::DivergedInValidation { loss: result.loss, epoch });
+        }
+        evaluation = Some(result);
+    }
+    Ok(evaluation.expect("the spec allows no run of 0 epochs"))
+}
+
+/// The metrics of the epoch that runs.
+struct Running {
+    epoch: u32,
+    /// Batches of the earlier epochs.
+    first_step: i64,
+    /// Batches read in this epoch.
+    batches: usize,
+    /// Sums over the images read.
+    loss: f64,
+    correct: f64,
+    images: f64,
+    /// Batches whose results are not read yet: loss, number of correct images, number of images.
+    ahead: Vec<(Tensor, Tensor, usize)>,
+}
+
+impl Running {
+    fn new(epoch: u32, first_step: i64) -> Self {
+        Self { epoch, first_step, batches: 0, loss: 0.0, correct: 0.0, images: 0.0, ahead: Vec::new() }
+    }
+
+    /// Reads the results that are outstanding. On CUDA this waits for the device.
+    fn catch_up(&mut self, recorder: &mut dyn Recorder) -> Result<(), TrainError> {
+        for (loss, correct, images) in self.ahead.drain(..) {
+            let loss = f32::try_from(loss)?;
+            let step = self.first_step + self.batches as i64;
+            // The point where it happened belongs on the curve.
+            recorder.scalar(tags::BATCH_LOSS, step, loss)?;
+            if !loss.is_finite() {
+                recorder.flush()?;
+                return Err(TrainError::Diverged { loss, epoch: self.epoch, batch: self.batches });
+            }
+            self.batches += 1;
+            self.loss += f64::from(loss) * images as f64;
+            self.correct += i64::try_from(correct)? as f64;
+            self.images += images as f64;
+        }
+        Ok(())
+    }
+}
+
+/// Writes the curves and the picture of one validation.
+fn record_validation(
+    result: &Evaluation,
+    sides: &Sides<'_>,
+    epoch: i64,
+    recorder: &mut dyn Recorder,
+) -> Result<(), TrainError> {
+    let classes = sides.classes.len();
+    let matrix = result.confusion(classes);
+    let headline = matrix.headline();
+    recorder.scalar(tags::VALIDATION_LOSS, epoch, result.loss as f32)?;
+    recorder.scalar(tags::VALIDATION_ACCURACY, epoch, matrix.accuracy() as f32)?;
+    // A validation side without one of the classes has no ROC curve: no point is written then.
+    let metrics = [
+        Some(headline.precision),
+        Some(headline.recall),
+        Some(headline.specificity),
+        Some(headline.f1),
+        result.auc(classes),
+    ];
+    for (tag, value) in tags::VALIDATION_METRICS.into_iter().zip(metrics) {
+        if let Some(value) = value {
+            recorder.scalar(tag, epoch, value as f32)?;
+        }
+    }
+    let title = format!("{}, epoch {epoch}", sides.run);
+    let (png, width, height) = confusion_matrix_png(&matrix, sides.classes, &title)?;
+    recorder.image(tags::CONFUSION_MATRIX, epoch, &png, width, height)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use gridboard::model::GridCnn;
+    use tch::Device;
+
+    use super::*;
+    use crate::{record::tests::Memory, stop::Reason};
+
+    const SIDE: usize = 10;
+
+    /// Noise over two or three levels of brightness: `n` images, the last third validating.
+    struct Toy {
+        pixels: Vec<u8>,
+        labels: Vec<u8>,
+        training: Vec<usize>,
+        validation: Vec<usize>,
+        classes: Vec<String>,
+    }
+
+    impl Toy {
+        fn new(n: usize, classes: usize) -> Self {
+            let labels: Vec<u8> = (0..n).map(|row| (row % classes) as u8).collect();
+            let pixels = (0..n * SIDE * SIDE)
+                .map(|at| {
+                    let noise = ((at as u32).wrapping_mul(2_654_435_761) >> 26) as u8;
+                    labels[at / (SIDE * SIDE)] * 70 + noise
+                })
+                .collect();
+            let first = n * 2 / 3;
+            let classes = (0..classes).map(|class| format!("class {class}")).collect();
+            Self { pixels, labels, training: (0..first).collect(), validation: (first..n).collect(), classes }
+        }
+
+        fn fit(
+            &self,
+            train: &Train,
+            seed: u64,
+            stop: &Stop,
+        ) -> (Result<Evaluation, TrainError>, Memory, Network) {
+            let images = Images::new(&self.pixels, &self.labels, SIDE, Device::Cpu).unwrap();
+            let model = GridCnn { conv_layers: 1, dense_layers: 1, layer_size: 8 };
+            let network =
+                Network::new(&model, SIDE as u32, self.classes.len() as u32, seed, Device::Cpu).unwrap();
+            let sides = Sides {
+                images: &images,
+                training: &self.training,
+                validation: &self.validation,
+                classes: &self.classes,
+                run: "toy",
+            };
+            let mut memory = Memory::default();
+            let result = fit(&network, &sides, train, seed, &mut memory, stop);
+            (result, memory, network)
+        }
+    }
+
+    fn train(epochs: u32, learning_rate: f64) -> Train {
+        Train { epochs, batch_size: 8, learning_rate, shuffle: true, initial_weights: None }
+    }
+
+    fn bits(network: &Network) -> Vec<u32> {
+        let numbers = |tensor: &Tensor| Vec::<f32>::try_from(tensor.detach().flatten(0, -1)).unwrap();
+        network.parameters().iter().flat_map(|p| numbers(&p.tensor)).map(f32::to_bits).collect()
+    }
+
+    #[test]
+    fn a_learnable_task_is_learned_and_every_curve_is_written() {
+        for classes in [2, 3] {
+            let toy = Toy::new(63, classes);
+            let (result, memory, _) = toy.fit(&train(12, 0.01), 1, &Stop::default());
+            let result = result.unwrap();
+            assert_eq!(result.predicted, result.truths, "{classes} classes");
+            // 42 images in batches of 8: six a step, the last of two.
+            assert_eq!(memory.curve(tags::BATCH_LOSS).len(), 12 * 6);
+            for tag in [tags::TRAIN_LOSS, tags::TRAIN_ACCURACY, tags::LEARNING_RATE, tags::IMAGES_PER_SECOND]
+            {
+                assert_eq!(memory.curve(tag).len(), 12, "{tag}");
+            }
+            let last = |tag: &str| *memory.curve(tag).last().unwrap();
+            assert_eq!(last(tags::VALIDATION_ACCURACY), 1.0);
+            assert_eq!(last(tags::VALIDATION_LOSS), result.loss as f32);
+            for tag in tags::VALIDATION_METRICS {
+                assert_eq!(last(tag), 1.0, "{tag}");
+            }
+            assert_eq!(memory.images.len(), 12);
+            assert_eq!(memory.images[11].0, tags::CONFUSION_MATRIX);
+            assert!(memory.flushes.contains(&memory.scalars.len()), "the end of an epoch is visible");
+        }
+    }
+
+    #[test]
+    fn the_training_loss_of_an_epoch_weighs_batches_by_their_images() {
+        let toy = Toy::new(15, 2);
+        let (_, memory, _) = toy.fit(&train(1, 0.001), 4, &Stop::default());
+        let batches = memory.curve(tags::BATCH_LOSS);
+        assert_eq!(batches.len(), 2, "10 images: 8 and 2");
+        let mean = (f64::from(batches[0]) * 8.0 + f64::from(batches[1]) * 2.0) / 10.0;
+        assert_eq!(memory.curve(tags::TRAIN_LOSS), [mean as f32]);
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_bits() {
+        let toy = Toy::new(60, 3);
+        let run = |seed| {
+            let (result, memory, network) = toy.fit(&train(3, 0.01), seed, &Stop::default());
+            let curve: Vec<u32> = memory.curve(tags::BATCH_LOSS).into_iter().map(f32::to_bits).collect();
+            (curve, bits(&network), result.unwrap())
+        };
+        let first = run(9);
+        assert!(first == run(9), "two runs of one seed differ");
+        assert!(first.0 != run(10).0, "another seed is another run");
+    }
+
+    #[test]
+    fn shuffling_can_be_switched_off() {
+        let toy = Toy::new(60, 2);
+        let run = |shuffle| {
+            let train = Train { shuffle, ..train(1, 0.01) };
+            toy.fit(&train, 9, &Stop::default()).1.curve(tags::BATCH_LOSS)
+        };
+        // File order takes rows 0 to 7 first; the shuffled run, from the same weights, others.
+        assert_ne!(run(true)[0], run(false)[0]);
+    }
+
+    #[test]
+    fn a_loss_that_is_no_number_ends_the_run_and_says_where() {
+        let toy = Toy::new(60, 2);
+        let (result, memory, _) = toy.fit(&train(3, 1e30), 2, &Stop::default());
+        let Err(TrainError::Diverged { epoch, batch, loss }) = result else { panic!("{result:?}") };
+        assert!(!loss.is_finite());
+        let curve = memory.curve(tags::BATCH_LOSS);
+        assert_eq!(curve.len(), epoch as usize * 5 + batch + 1);
+        assert!(!curve.last().unwrap().is_finite() && curve[0].is_finite());
+        assert_eq!(memory.flushes.last(), Some(&memory.scalars.len()));
+    }
+
+    #[test]
+    fn an_attempt_stops_between_batches() {
+        let stop = Stop::default();
+        stop.request(Reason::Terminated);
+        let (result, memory, _) = Toy::new(60, 2).fit(&train(3, 0.01), 2, &stop);
+        assert!(matches!(result, Err(TrainError::Stopped(Reason::Terminated))));
+        assert!(memory.scalars.is_empty());
+    }
+}

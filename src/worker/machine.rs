@@ -1,0 +1,78 @@
+//! The process' terms with the machine: allocator, threads, device, memory.
+
+use std::fs;
+
+use tch::{Cuda, Device};
+
+use crate::error::TrainError;
+
+/// Keeps freed memory in the process. By default glibc maps large blocks one by one and unmaps them when they are freed,
+/// and gives the free end of its heap back: every step of the training loop would fault its activations in again, page by
+/// page, which takes longer than its arithmetic. Call it before anything large is allocated.
+pub(crate) fn keep_memory() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        /// "Never", for the trim threshold.
+        const NEVER: libc::c_int = -1;
+        #[expect(unsafe_code, reason = "mallopt is C, and tunes the allocator that libtorch uses too")]
+        // SAFETY: mallopt takes its lock, reads two integers and touches no memory of ours. Where it refuses a value it
+        // changes nothing, and the process is slower but right.
+        unsafe {
+            libc::mallopt(libc::M_MMAP_MAX, 0);
+            libc::mallopt(libc::M_TRIM_THRESHOLD, NEVER);
+        }
+    }
+}
+
+/// Gives libtorch its threads. Operations run one after another, so one thread does between them. Call it once, before any
+/// operation.
+pub(crate) fn set_threads(threads: u32) {
+    tch::set_num_threads(i32::try_from(threads.max(1)).unwrap_or(i32::MAX));
+    tch::set_num_interop_threads(1);
+}
+
+/// The device of `run.json`: `cpu`, or the only CUDA device that the environment lets this process see.
+///
+/// # Errors
+/// [`TrainError::Device`] where libtorch sees no CUDA device.
+pub(crate) fn device(id: &str) -> Result<Device, TrainError> {
+    if id == "cpu" {
+        Ok(Device::Cpu)
+    } else if Cuda::is_available() && Cuda::device_count() > 0 {
+        Ok(Device::Cuda(0))
+    } else {
+        Err(TrainError::Device(id.to_owned()))
+    }
+}
+
+/// Peak resident memory of this process, bytes, where the system tells.
+pub(crate) fn peak_memory() -> Option<u64> {
+    peak_of(&fs::read_to_string("/proc/self/status").ok()?)
+}
+
+/// `VmHWM` of a `/proc/<pid>/status`, bytes.
+fn peak_of(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_in_bytes() {
+        assert_eq!(peak_of("Name:\tx\nVmHWM:\t    5184 kB\nVmRSS:\t 1 kB\n"), Some(5_308_416));
+        assert_eq!(peak_of("Name:\tx\n"), None);
+        assert!(peak_memory().is_some_and(|bytes| bytes > 1 << 20));
+    }
+
+    #[test]
+    fn a_device_that_is_not_there_is_named() {
+        assert_eq!(device("cpu").unwrap(), Device::Cpu);
+        if !Cuda::is_available() {
+            let error = device("GPU-1234").unwrap_err();
+            assert_eq!(error.to_string(), "device `GPU-1234` is not visible to libtorch");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! How an attempt ends: `outcome.json`, one line on stderr, and the exit code.
+
+use std::{
+    any::Any,
+    cell::RefCell,
+    fs::{self, File},
+    io::{self, Write},
+    panic::{self, AssertUnwindSafe},
+    path::Path,
+};
+
+use gridboard::run::{Failure, Outcome, RunFile, RunState};
+
+use crate::{error::TrainError, machine, record, stop::Stop, train};
+
+thread_local! {
+    /// Where this thread panicked last.
+    static PANIC_PLACE: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Executes the attempt that `run_dir/run.json` describes. Returns the exit code.
+pub(crate) fn attempt(run_dir: &Path) -> u8 {
+    machine::keep_memory();
+    let stop = match Stop::watch() {
+        Ok(stop) => stop,
+        Err(error) => return say(&format!("cannot wait for signals: {error}")),
+    };
+    let run = match train::read_run_file(run_dir) {
+        Ok(run) => run,
+        // Without run.json it is not even known which attempt failed: no outcome can be written.
+        Err(error) => return say(&error.one_line()),
+    };
+    machine::set_threads(run.threads);
+    let result = guarded(|| train::train(run_dir, &run, &stop));
+    let code = match &result {
+        Ok(()) => 0,
+        Err(TrainError::Stopped(reason)) => {
+            say(&format!("stopped: {reason}"));
+            return reason.exit_code();
+        }
+        Err(error) => say(&error.one_line()),
+    };
+    let outcome = outcome(&run, result.err(), record::now(), machine::peak_memory());
+    match write(run_dir, &outcome) {
+        Ok(()) => code,
+        Err(error) => say(&error.one_line()),
+    }
+}
+
+/// Says one line on stderr, which is the attempt's log; returns the exit code of a failure.
+fn say(line: &str) -> u8 {
+    // A log that cannot be written leaves nobody to tell.
+    let _ = writeln!(io::stderr(), "gridboard-worker: {line}");
+    1
+}
+
+/// Runs `train`; a panic becomes an error with its message and place, without a backtrace.
+fn guarded(train: impl FnOnce() -> Result<(), TrainError>) -> Result<(), TrainError> {
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map(ToString::to_string).unwrap_or_default();
+        PANIC_PLACE.with(|last| *last.borrow_mut() = place);
+    }));
+    let result = panic::catch_unwind(AssertUnwindSafe(train));
+    // Dropping the hook puts the default one back.
+    drop(panic::take_hook());
+    result.unwrap_or_else(|payload| {
+        let place = PANIC_PLACE.with(|last| last.borrow().clone());
+        Err(TrainError::Panic(format!("{} ({place})", message(payload.as_ref()))))
+    })
+}
+
+fn message(payload: &(dyn Any + Send)) -> &str {
+    payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
+}
+
+/// What is written, `finished` in seconds since 1970. The tail of the log is the launcher's to add: it holds the log.
+fn outcome(run: &RunFile, error: Option<TrainError>, finished: f64, peak_memory: Option<u64>) -> Outcome {
+    let failure = error.and_then(|error| {
+        let kind = error.kind()?;
+        Some(Failure { kind, reason: error.one_line(), log_tail: String::new() })
+    });
+    let state = if failure.is_some() { RunState::Failed } else { RunState::Completed };
+    Outcome { attempt: run.attempt, state, failure, finished, peak_memory }
+}
+
+/// Writes `outcome.json`: beside it first, onto the disk, then renamed. Who sees it may trust every file before it.
+fn write(run_dir: &Path, outcome: &Outcome) -> Result<(), TrainError> {
+    let path = run_dir.join("outcome.json");
+    let part = run_dir.join("outcome.json.part");
+    let write = || -> io::Result<()> {
+        let mut file = File::create(&part)?;
+        serde_json::to_writer_pretty(&mut file, outcome)?;
+        file.write_all(b"\n")?;
+        file.sync_all()?;
+        fs::rename(&part, &path)
+    };
+    write().map_err(|source| TrainError::Write { path: path.clone(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use gridboard::run::FailureKind;
+
+    use super::*;
+    use crate::train::tests::run_file;
+
+    #[test]
+    fn a_panic_is_a_failure_of_the_trainer() {
+        let error = guarded(|| panic!("index {} out of bounds", 7)).unwrap_err();
+        let line = error.one_line();
+        assert!(
+            line.starts_with("the trainer panicked: index 7 out of bounds (src/worker/outcome.rs:"),
+            "{line}"
+        );
+        assert_eq!(error.kind(), Some(FailureKind::Trainer));
+        guarded(|| Ok(())).unwrap();
+    }
+
+    #[test]
+    fn the_outcome_is_written_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = run_file(None, &[]);
+        for error in [None, Some(TrainError::Diverged { loss: f32::INFINITY, epoch: 1, batch: 3 })] {
+            let failed = error.is_some();
+            let outcome = outcome(&run, error, 12.5, Some(1 << 30));
+            write(folder.path(), &outcome).unwrap();
+            let text = fs::read_to_string(folder.path().join("outcome.json")).unwrap();
+            assert_eq!(serde_json::from_str::<Outcome>(&text).unwrap(), outcome);
+            assert_eq!(outcome.state, if failed { RunState::Failed } else { RunState::Completed });
+            assert_eq!(text.contains("the loss became inf in epoch 1, batch 3"), failed);
+        }
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        let error = write(&folder.path().join("absent"), &outcome(&run, None, 0.0, None)).unwrap_err();
+        assert!(error.one_line().contains("absent/outcome.json`: "), "{error}");
+    }
+}

@@ -1,0 +1,131 @@
+//! Where the training loop writes its curves: the run's event files, or memory in tests.
+
+use std::{
+    path::Path,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use gridboard::tfevents::{EventWriter, WriteError};
+
+/// A taker of curves and images. Tags are full: sub-run, slash, tag (`train/epoch_loss`).
+pub(crate) trait Recorder {
+    /// One point of a curve.
+    ///
+    /// # Errors
+    /// Where a file cannot be written.
+    fn scalar(&mut self, tag: &str, step: i64, value: f32) -> Result<(), WriteError>;
+
+    /// One picture: a PNG file and its size in pixels.
+    ///
+    /// # Errors
+    /// As [`Recorder::scalar`].
+    fn image(&mut self, tag: &str, step: i64, png: &[u8], width: u32, height: u32) -> Result<(), WriteError>;
+
+    /// Makes all of it visible to readers.
+    ///
+    /// # Errors
+    /// As [`Recorder::scalar`].
+    fn flush(&mut self) -> Result<(), WriteError>;
+}
+
+/// One event file for each of the two sub-runs.
+pub(crate) struct EventFiles {
+    train: EventWriter,
+    validation: EventWriter,
+}
+
+impl EventFiles {
+    /// Makes `train/` and `validation/` in the run's directory. Both files open a session at step 0, so that a later
+    /// attempt takes the place of an earlier one.
+    ///
+    /// # Errors
+    /// Where a folder or file cannot be made.
+    pub(crate) fn create(run_dir: &Path) -> Result<Self, WriteError> {
+        let create = |sub_run: &str| {
+            let mut writer = EventWriter::create(&run_dir.join(sub_run))?;
+            writer.start_at(0, now())?;
+            writer.flush()?;
+            Ok(writer)
+        };
+        Ok(Self { train: create("train")?, validation: create("validation")? })
+    }
+
+    fn writer<'tag>(&mut self, tag: &'tag str) -> (&mut EventWriter, &'tag str) {
+        match tag.split_once('/') {
+            Some(("validation", tag)) => (&mut self.validation, tag),
+            Some((_, tag)) => (&mut self.train, tag),
+            None => (&mut self.train, tag),
+        }
+    }
+}
+
+impl Recorder for EventFiles {
+    fn scalar(&mut self, tag: &str, step: i64, value: f32) -> Result<(), WriteError> {
+        let (writer, tag) = self.writer(tag);
+        writer.scalar(tag, step, value, now())
+    }
+
+    fn image(&mut self, tag: &str, step: i64, png: &[u8], width: u32, height: u32) -> Result<(), WriteError> {
+        let (writer, tag) = self.writer(tag);
+        writer.image(tag, step, now(), png, width, height)
+    }
+
+    fn flush(&mut self) -> Result<(), WriteError> {
+        self.train.flush()?;
+        self.validation.flush()
+    }
+}
+
+/// Seconds since 1970.
+pub(crate) fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Keeps everything.
+    #[derive(Debug, Default)]
+    pub(crate) struct Memory {
+        /// Tag, step, value.
+        pub(crate) scalars: Vec<(String, i64, f32)>,
+        /// Tag, step, width, height.
+        pub(crate) images: Vec<(String, i64, u32, u32)>,
+        /// Number of scalars at each flush.
+        pub(crate) flushes: Vec<usize>,
+    }
+
+    impl Memory {
+        /// The curve of a tag, by step.
+        pub(crate) fn curve(&self, tag: &str) -> Vec<f32> {
+            let points: Vec<_> = self.scalars.iter().filter(|point| point.0 == tag).collect();
+            assert!(points.iter().zip(0..).all(|(point, step)| point.1 == step), "steps of `{tag}`");
+            points.iter().map(|point| point.2).collect()
+        }
+    }
+
+    impl Recorder for Memory {
+        fn scalar(&mut self, tag: &str, step: i64, value: f32) -> Result<(), WriteError> {
+            self.scalars.push((tag.to_owned(), step, value));
+            Ok(())
+        }
+
+        fn image(
+            &mut self,
+            tag: &str,
+            step: i64,
+            _: &[u8],
+            width: u32,
+            height: u32,
+        ) -> Result<(), WriteError> {
+            self.images.push((tag.to_owned(), step, width, height));
+            Ok(())
+        }
+
+        fn flush(&mut self) -> Result<(), WriteError> {
+            self.flushes.push(self.scalars.len());
+            Ok(())
+        }
+    }
+}

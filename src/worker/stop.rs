@@ -1,0 +1,141 @@
+//! Why and when an attempt stops early: SIGTERM, Ctrl-C, or the death of the process that started it.
+//!
+//! Two threads wait, one for signals and one for the end of stdin, and raise a flag; the training loop looks at it
+//! between batches. So nothing is ever interrupted half-way through a file.
+
+use std::{
+    fmt, fs,
+    io::{self, Read},
+    os::unix::fs::FileTypeExt,
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    thread,
+};
+
+use nix::sys::signal::{SigSet, Signal};
+
+use crate::error::TrainError;
+
+/// Why an attempt stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Reason {
+    /// SIGTERM: the sweep wants it.
+    Terminated = 1,
+    /// SIGINT: Ctrl-C in a terminal.
+    Interrupted = 2,
+    /// stdin ended: the process that holds its other end is gone.
+    Orphaned = 3,
+}
+
+impl Reason {
+    /// 128 + signal, as a shell would say; an orphan counts as terminated.
+    pub(crate) fn exit_code(self) -> u8 {
+        match self {
+            Self::Terminated | Self::Orphaned => 143,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Terminated => "asked to by a signal",
+            Self::Interrupted => "interrupted",
+            Self::Orphaned => "the process that started this one is gone",
+        })
+    }
+}
+
+/// The flag. Clones share it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Stop(Arc<AtomicU8>);
+
+impl Stop {
+    /// Raises the flag; the first reason stays.
+    pub(crate) fn request(&self, reason: Reason) {
+        // A second reason changes nothing.
+        let _ = self.0.compare_exchange(0, reason as u8, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// The reason to stop, where there is one.
+    pub(crate) fn requested(&self) -> Option<Reason> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            1 => Some(Reason::Terminated),
+            2 => Some(Reason::Interrupted),
+            _ => Some(Reason::Orphaned),
+        }
+    }
+
+    /// Between batches: [`TrainError::Stopped`] once the flag is up.
+    pub(crate) fn check(&self) -> Result<(), TrainError> {
+        self.requested().map_or(Ok(()), |reason| Err(TrainError::Stopped(reason)))
+    }
+
+    /// A flag that SIGTERM, SIGINT and the end of stdin raise. Call it before any other thread exists: the signals are
+    /// blocked in this thread and in all that it starts, and taken by one that waits for them.
+    ///
+    /// # Errors
+    /// The system refuses the signal mask or a thread.
+    pub(crate) fn watch() -> io::Result<Self> {
+        let stop = Self::default();
+        let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT]);
+        signals.thread_block()?;
+        let flag = stop.clone();
+        thread::Builder::new().name("signals".to_owned()).spawn(move || {
+            // An error of `wait` would leave the signals blocked and unheard; there is none for a valid set.
+            while let Ok(signal) = signals.wait() {
+                flag.request(if signal == Signal::SIGINT { Reason::Interrupted } else { Reason::Terminated });
+            }
+        })?;
+        // Only a pipe has someone at its other end whose death it tells; a terminal or a file does not.
+        if fs::metadata("/dev/stdin").is_ok_and(|stdin| stdin.file_type().is_fifo()) {
+            let flag = stop.clone();
+            thread::Builder::new()
+                .name("stdin".to_owned())
+                .spawn(move || flag.request_at_end(io::stdin()))?;
+        }
+        Ok(stop)
+    }
+
+    /// Reads to the end, then raises the flag.
+    fn request_at_end(&self, mut input: impl Read) {
+        // A pipe that cannot be read has nobody at its other end either.
+        let _ = io::copy(&mut input, &mut io::sink());
+        self.request(Reason::Orphaned);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_reason_stays() {
+        let stop = Stop::default();
+        assert!(stop.check().is_ok());
+        stop.clone().request(Reason::Interrupted);
+        stop.request(Reason::Terminated);
+        assert_eq!(stop.requested(), Some(Reason::Interrupted));
+        assert!(matches!(stop.check(), Err(TrainError::Stopped(Reason::Interrupted))));
+    }
+
+    #[test]
+    fn the_end_of_input_stops() {
+        let (reader, writer) = io::pipe().unwrap();
+        let stop = Stop::default();
+        let waiting = {
+            let stop = stop.clone();
+            thread::spawn(move || stop.request_at_end(reader))
+        };
+        assert_eq!(stop.requested(), None);
+        drop(writer);
+        waiting.join().unwrap();
+        assert_eq!(stop.requested(), Some(Reason::Orphaned));
+        assert_eq!(stop.requested().map(Reason::exit_code), Some(143));
+    }
+}

@@ -1,0 +1,195 @@
+//! The way of one attempt, in order: `run.json`, corpus, network, training, predictions, weights.
+
+use std::{fs, path::Path};
+
+use gridboard::{
+    model::GridCnn,
+    predictions::{self, Prediction},
+    run::RunFile,
+    spec::{Family, Train},
+};
+use serde_json::json;
+
+use crate::{
+    data::{Corpus, Images},
+    error::TrainError,
+    evaluate::Evaluation,
+    fit::{Sides, fit},
+    machine,
+    network::Network,
+    record::EventFiles,
+    stop::Stop,
+    weights,
+};
+
+/// Reads `run.json`.
+///
+/// # Errors
+/// [`TrainError::RunFile`] where it is missing, damaged, or of a trainer that is not built in.
+pub(crate) fn read_run_file(run_dir: &Path) -> Result<RunFile, TrainError> {
+    let path = run_dir.join("run.json");
+    let error = |problem: String| TrainError::RunFile { path: path.clone(), problem };
+    let text = fs::read_to_string(&path).map_err(|source| error(source.to_string()))?;
+    let run: RunFile = serde_json::from_str(&text).map_err(|source| error(source.to_string()))?;
+    match run.family {
+        Family::GridCnn => Ok(run),
+        Family::Command => Err(error("a `command` run is not trained here".to_owned())),
+    }
+}
+
+/// Trains the run and writes everything but `outcome.json` into its directory.
+///
+/// # Errors
+/// [`TrainError`]; what was written until then stays.
+pub(crate) fn train(run_dir: &Path, run: &RunFile, stop: &Stop) -> Result<(), TrainError> {
+    let model = GridCnn::from_parameters(&run.parameters)?;
+    let settings = Train::from_parameters(&run.parameters)?;
+    let dataset = run.dataset.as_ref().ok_or_else(|| TrainError::RunFile {
+        path: run_dir.join("run.json"),
+        problem: "`dataset` is missing".to_owned(),
+    })?;
+    let device = machine::device(&run.device)?;
+    // Weights and shuffles come from streams of our own; this is for whatever else of libtorch should ever draw.
+    tch::manual_seed(run.seed.cast_signed());
+
+    let corpus = Corpus::open(dataset)?;
+    let side = dataset.image_size;
+    let images = Images::new(corpus.mapped.images(), corpus.mapped.labels(), side as usize, device)?;
+    let classes =
+        u32::try_from(dataset.classes.len()).expect("labels are bytes: there are at most 256 classes");
+    let network = Network::new(&model, side, classes, run.seed, device)?;
+    if let Some(path) = &settings.initial_weights {
+        weights::load(path, &network)?;
+    }
+    let mut events = EventFiles::create(run_dir)?;
+    let sides = Sides {
+        images: &images,
+        training: &corpus.training,
+        validation: &corpus.validation,
+        classes: &dataset.classes,
+        run: &run.run,
+    };
+    let last = fit(&network, &sides, &settings, run.seed, &mut events, stop)?;
+
+    let predictions = rows(&last, &corpus, dataset.classes.len());
+    predictions::write(&run_dir.join("predictions.csv"), &predictions, dataset.classes.len())?;
+    let about = json!({
+        "experiment": run.experiment,
+        "run": run.run,
+        "id": run.id,
+        "seed": run.seed,
+        "epochs": settings.epochs,
+        "classes": dataset.classes,
+        "image_size": side,
+        "version": run.version,
+    });
+    weights::save(&run_dir.join("checkpoint.safetensors"), &network, about.to_string())?;
+    Ok(())
+}
+
+/// The predictions with the names of their images.
+fn rows(last: &Evaluation, corpus: &Corpus, classes: usize) -> Vec<Prediction> {
+    corpus
+        .validation
+        .iter()
+        .enumerate()
+        .map(|(place, &row)| Prediction {
+            image: corpus.names[row].clone(),
+            label: last.truths[place],
+            predicted: last.predicted[place],
+            probabilities: last.probabilities[place * classes..(place + 1) * classes].to_vec(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use gridboard::{
+        run::RunDataset,
+        spec::{Parameters, Value},
+    };
+
+    use super::*;
+    use crate::data::tests::write_corpus;
+
+    /// The `run.json` of a small run.
+    pub(crate) fn run_file(dataset: Option<RunDataset>, parameters: &[(&str, Value)]) -> RunFile {
+        let mut all = Parameters::from(
+            [("conv_layers", 1), ("layer_size", 4), ("dense_layers", 0), ("epochs", 2), ("batch_size", 4)]
+                .map(|(name, value)| (name.to_owned(), Value::Int(value))),
+        );
+        all.extend(parameters.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+        RunFile {
+            experiment: "toy".to_owned(),
+            run: "1-conv-4-nodes-0-dense".to_owned(),
+            id: "0011223344556677".to_owned(),
+            attempt: 2,
+            seed: 3,
+            family: Family::GridCnn,
+            axes: Parameters::new(),
+            parameters: all,
+            dataset,
+            device: "cpu".to_owned(),
+            threads: 1,
+            version: "0".to_owned(),
+            host: "here".to_owned(),
+            started: 1.0,
+        }
+    }
+
+    fn toy(folder: &Path, parameters: &[(&str, Value)]) -> RunFile {
+        let labels: Vec<u8> = (0..30).map(|row| row / 2 % 2).collect();
+        run_file(Some(write_corpus(folder, 8, &labels, 2)), parameters)
+    }
+
+    #[test]
+    fn an_attempt_leaves_all_its_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = toy(folder.path(), &[]);
+        fs::write(folder.path().join("run.json"), serde_json::to_string(&run).unwrap()).unwrap();
+        let run = read_run_file(folder.path()).unwrap();
+        train(folder.path(), &run, &Stop::default()).unwrap();
+        for sub_run in ["train", "validation"] {
+            let files: Vec<_> = fs::read_dir(folder.path().join(sub_run)).unwrap().collect();
+            assert_eq!(files.len(), 1, "{sub_run}");
+        }
+        let predictions = predictions::read(&folder.path().join("predictions.csv")).unwrap();
+        assert_eq!(predictions.len(), 10);
+        assert_eq!((predictions[0].image.as_str(), predictions[0].label), ("a, 2.png", 1));
+
+        // The weights are those of the predictions: the door for initial weights takes them back.
+        let checkpoint = folder.path().join("checkpoint.safetensors");
+        let again = Value::Text(checkpoint.to_string_lossy().into_owned());
+        let next = toy(
+            folder.path(),
+            &[("initial_weights", again), ("learning_rate", Value::Float(1e-12)), ("epochs", Value::Int(1))],
+        );
+        train(folder.path(), &next, &Stop::default()).unwrap();
+        let same = predictions::read(&folder.path().join("predictions.csv")).unwrap();
+        for (first, second) in predictions.iter().zip(&same) {
+            assert!((first.probabilities[1] - second.probabilities[1]).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn what_the_run_file_lacks_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let absent = read_run_file(folder.path()).unwrap_err().one_line();
+        assert!(absent.contains("run.json`: No such file"), "{absent}");
+        let command = RunFile { family: Family::Command, ..run_file(None, &[]) };
+        fs::write(folder.path().join("run.json"), serde_json::to_string(&command).unwrap()).unwrap();
+        let foreign = read_run_file(folder.path()).unwrap_err().one_line();
+        assert!(foreign.ends_with("a `command` run is not trained here"), "{foreign}");
+
+        let message = |run: &RunFile| train(folder.path(), run, &Stop::default()).unwrap_err().one_line();
+        assert!(message(&run_file(None, &[])).ends_with("`dataset` is missing"));
+        let absent = Value::Text("/absent.safetensors".to_owned());
+        let absent = message(&toy(folder.path(), &[("initial_weights", absent)]));
+        assert!(
+            absent.starts_with("failed to read the weights `/absent.safetensors`: No such file"),
+            "{absent}"
+        );
+        let small = message(&toy(folder.path(), &[("conv_layers", Value::Int(3))]));
+        assert_eq!(small, "`max_pooling2d_2` needs at least 2x2, gets 1x1");
+    }
+}

@@ -1,0 +1,256 @@
+//! Weights in and out of safetensors, under PyTorch's `state_dict` names and in its layouts (see `network`).
+//!
+//! `train.initial_weights` comes in here and `checkpoint.safetensors` goes out; either is what
+//! `safetensors.torch.load_file` gives to and takes from a PyTorch module of the same shape.
+
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fs::{self, File, Permissions},
+    io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use safetensors::{Dtype, SafeTensorError, SafeTensors, View, tensor::serialize_to_file};
+use tch::{Device, Kind, TchError, Tensor, no_grad};
+
+use crate::{error::TrainError, network::Network};
+
+/// Key of our entry among the metadata of a file.
+const METADATA_KEY: &str = "gridboard";
+/// Mismatches that are listed before the rest is only counted.
+const LISTED: usize = 8;
+
+/// Why weights could not be read or written.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WeightsError {
+    /// The file cannot be read.
+    #[error("failed to read the weights `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is no safetensors file.
+    #[error("`{}` is not a safetensors file", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: SafeTensorError,
+    },
+    /// The file belongs to another network.
+    #[error("the weights `{}` do not fit the network: {}", path.display(), list(mismatches))]
+    Mismatch {
+        /// The file.
+        path: PathBuf,
+        /// One for each tensor: its name, what was expected and what was found.
+        mismatches: Vec<String>,
+    },
+    /// The file cannot be written.
+    #[error("failed to write the weights `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: SafeTensorError,
+    },
+}
+
+fn list(mismatches: &[String]) -> String {
+    let shown = mismatches.iter().take(LISTED).map(String::as_str).collect::<Vec<_>>().join("; ");
+    match mismatches.len().saturating_sub(LISTED) {
+        0 => shown,
+        more => format!("{shown}; and {more} more"),
+    }
+}
+
+/// Puts the weights of a file into the network. Every tensor of the network must be there, f32 and of its shape, and no
+/// other.
+///
+/// # Errors
+/// [`WeightsError::Mismatch`] lists every tensor that is missing, foreign, or of another shape or type; the network is
+/// unchanged then. [`TrainError::Torch`] where memory is short.
+pub(crate) fn load(path: &Path, network: &Network) -> Result<(), TrainError> {
+    let bytes = fs::read(path).map_err(|source| WeightsError::Read { path: path.to_owned(), source })?;
+    let file = SafeTensors::deserialize(&bytes)
+        .map_err(|source| WeightsError::Format { path: path.to_owned(), source })?;
+    let mut mismatches = Vec::new();
+    for parameter in network.parameters() {
+        let (name, shape) = (&parameter.name, parameter.tensor.size());
+        match file.tensor(name) {
+            Err(_) => mismatches.push(format!("`{name}` is missing (expected {shape:?})")),
+            Ok(found) if !found.shape().iter().map(|&side| side as i64).eq(shape.iter().copied()) => {
+                mismatches.push(format!("`{name}` is {:?}, expected {shape:?}", found.shape()));
+            }
+            Ok(found) if found.dtype() != Dtype::F32 => {
+                mismatches.push(format!("`{name}` holds {:?}, expected F32", found.dtype()));
+            }
+            Ok(_) => {}
+        }
+    }
+    let mut foreign: Vec<_> = file
+        .iter()
+        .filter(|(name, _)| network.parameters().iter().all(|parameter| parameter.name != *name))
+        .map(|(name, tensor)| format!("`{name}` {:?} is no tensor of the network", tensor.shape()))
+        .collect();
+    foreign.sort();
+    mismatches.append(&mut foreign);
+    if !mismatches.is_empty() {
+        return Err(WeightsError::Mismatch { path: path.to_owned(), mismatches }.into());
+    }
+    for parameter in network.parameters() {
+        let found = file.tensor(&parameter.name).expect("every tensor was found above");
+        let values = Tensor::f_from_data_size(found.data(), &parameter.tensor.size(), Kind::Float)?;
+        no_grad(|| parameter.tensor.shallow_clone().f_copy_(&values))?;
+    }
+    Ok(())
+}
+
+/// Writes the weights of the network, with `about` (one JSON text) under the key `gridboard` of the metadata.
+///
+/// # Errors
+/// [`WeightsError::Write`]; a file of that name is then what it was before.
+pub(crate) fn save(path: &Path, network: &Network, about: String) -> Result<(), TrainError> {
+    let tensors = network
+        .parameters()
+        .iter()
+        .map(|parameter| {
+            let values = parameter.tensor.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?;
+            let shape = values.size().into_iter().map(|side| side as usize).collect();
+            Ok((parameter.name.as_str(), Values { values, shape }))
+        })
+        .collect::<Result<Vec<_>, TchError>>()?;
+    let failed = |source| WeightsError::Write { path: path.to_owned(), source };
+    // One key: the order of several in the file would change from run to run.
+    let metadata = HashMap::from([(METADATA_KEY.to_owned(), about)]);
+    serialize_to_file(tensors, Some(metadata), path).map_err(failed)?;
+    open_to_others(path).map_err(|error| failed(SafeTensorError::IoError(error)))?;
+    Ok(())
+}
+
+/// The safetensors crate writes through a temporary file that only its owner may read. Gives the file the mode that any
+/// new file of this process gets, which only making one tells.
+fn open_to_others(path: &Path) -> io::Result<()> {
+    let mut probe = path.as_os_str().to_owned();
+    probe.push(".part");
+    let mode = File::create(&probe)?.metadata()?.permissions().mode();
+    fs::remove_file(&probe)?;
+    fs::set_permissions(path, Permissions::from_mode(mode))
+}
+
+/// A tensor on its way into a file; its bytes are only made when they are written.
+struct Values {
+    /// f32, on the host, contiguous.
+    values: Tensor,
+    shape: Vec<usize>,
+}
+
+impl View for Values {
+    fn dtype(&self) -> Dtype {
+        Dtype::F32
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    fn data(&self) -> Cow<'_, [u8]> {
+        let mut values = vec![0.0f32; self.values.numel()];
+        self.values
+            .f_copy_data(&mut values, self.shape.iter().product())
+            .expect("a contiguous f32 tensor on the host is copied to a buffer of its size");
+        values.into_iter().flat_map(f32::to_le_bytes).collect()
+    }
+
+    fn data_len(&self) -> usize {
+        self.values.numel() * size_of::<f32>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use gridboard::model::GridCnn;
+
+    use super::*;
+
+    fn network(layer_size: u32, dense_layers: u32, seed: u64) -> Network {
+        Network::new(&GridCnn { conv_layers: 1, dense_layers, layer_size }, 6, 2, seed, Device::Cpu).unwrap()
+    }
+
+    #[test]
+    fn what_is_saved_is_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("checkpoint.safetensors");
+        let (saved, other) = (network(4, 1, 1), network(4, 1, 2));
+        save(&path, &saved, "{}".to_owned()).unwrap();
+        load(&path, &other).unwrap();
+        for (saved, other) in saved.parameters().iter().zip(other.parameters()) {
+            assert_eq!(saved.tensor, other.tensor, "{}", saved.name);
+            assert!(other.tensor.requires_grad());
+        }
+        // The same weights are the same bytes, readable by whoever may read other new files.
+        let bytes = fs::read(&path).unwrap();
+        save(&path, &other, "{}".to_owned()).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+        let plain = folder.path().join("plain");
+        File::create(&plain).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&path), mode(&plain));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_file_of_another_network_is_refused_tensor_by_tensor() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        save(&path, &network(4, 0, 1), String::new()).unwrap();
+        let wanted = network(3, 1, 2);
+        let before = wanted.parameters()[0].tensor.copy();
+        let message = load(&path, &wanted).unwrap_err().to_string();
+        for part in [
+            "`conv1.weight` is [4, 1, 3, 3], expected [3, 1, 3, 3]",
+            "`dense1.weight` is missing (expected [3, 12])",
+            "`output.weight` is [1, 16], expected [1, 3]",
+        ] {
+            assert!(message.contains(part), "{message}");
+        }
+        assert_eq!(wanted.parameters()[0].tensor, before, "nothing was loaded");
+
+        save(&path, &network(3, 1, 1), String::new()).unwrap();
+        let message = load(&path, &network(3, 0, 1)).unwrap_err().to_string();
+        assert!(message.contains("`dense1.bias` [3] is no tensor of the network"), "{message}");
+    }
+
+    #[test]
+    fn half_precision_and_damage_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("w.safetensors");
+        let wanted = network(2, 0, 1);
+        Tensor::write_safetensors(
+            &wanted
+                .parameters()
+                .iter()
+                .map(|p| (p.name.as_str(), p.tensor.to_kind(Kind::Half)))
+                .collect::<Vec<_>>(),
+            &path,
+        )
+        .unwrap();
+        let message = load(&path, &wanted).unwrap_err().to_string();
+        assert!(message.contains("`output.bias` holds F16, expected F32"), "{message}");
+        fs::write(&path, b"PK\x03\x04 a zip file, as torch.save writes").unwrap();
+        let message = load(&path, &wanted).unwrap_err().to_string();
+        assert!(message.ends_with("w.safetensors` is not a safetensors file"), "{message}");
+        let message = load(&folder.path().join("absent"), &wanted).unwrap_err().to_string();
+        assert!(message.contains("absent`"), "{message}");
+    }
+
+    #[test]
+    fn long_lists_are_cut() {
+        let mismatches: Vec<String> = (0..11).map(|n| n.to_string()).collect();
+        assert_eq!(list(&mismatches), "0; 1; 2; 3; 4; 5; 6; 7; and 3 more");
+        assert_eq!(list(&mismatches[..8]), "0; 1; 2; 3; 4; 5; 6; 7");
+    }
+}
