@@ -1,7 +1,8 @@
 //! The network of the grid CNN family on these kernels: forward pass, backward pass with Adam, weights in and out.
 
 use super::{
-    adam, buffer,
+    adam::{self, Weights},
+    buffer,
     convolutions::{Convolutions, scale},
     dense::Dense,
     layout::Layout,
@@ -191,49 +192,67 @@ impl Network {
         self.step = steps;
     }
 
-    /// The stored values behind a parameter.
-    fn stored(&mut self, parameter: usize, part: Part) -> &mut [f32] {
-        let layer = parameter / 2;
-        let is_bias = parameter % 2 == 1;
-        let n_convs = self.shape.conv_layers;
-        let weights = if layer >= n_convs {
-            let layer = &mut self.dense[layer - n_convs];
-            if is_bias { &mut layer.bias } else { &mut layer.weights }
-        } else {
-            let convolutions = self.convolutions.as_mut().expect("a convolution's parameter is of one");
-            match layer.checked_sub(1).map(|later| &mut convolutions.later[later]) {
-                None => &mut convolutions.first,
-                Some(layer) if is_bias => &mut layer.bias,
-                Some(layer) => &mut layer.weights,
-            }
-        };
-        match part {
-            Part::Value => &mut weights.w,
-            Part::FirstMoment => &mut weights.m,
-            Part::SecondMoment => &mut weights.v,
+    /// The layer of a parameter: a convolution, or a dense layer by its place.
+    fn weights(&self, parameter: usize) -> &Weights {
+        let (layer, is_bias, n_convs) = (parameter / 2, parameter % 2 == 1, self.shape.conv_layers);
+        if layer >= n_convs {
+            let layer = &self.dense[layer - n_convs];
+            return if is_bias { &layer.bias } else { &layer.weights };
+        }
+        let convolutions = self.convolutions.as_ref().expect("a convolution's parameter is of one");
+        match layer.checked_sub(1).map(|later| &convolutions.later[later]) {
+            None => &convolutions.first,
+            Some(layer) if is_bias => &layer.bias,
+            Some(layer) => &layer.weights,
         }
     }
 
-    /// Sets a parameter (by its place in [`Self::parameters`]) or its moments, from PyTorch's layout.
-    ///
-    /// # Panics
-    /// Where `values` has another length than the parameter.
-    pub fn set(&mut self, parameter: usize, part: Part, values: &[f32]) {
-        let layout = self.parameters[parameter].1;
-        assert_eq!(values.len(), layout.len(), "values of {}", self.parameters[parameter].0.name);
-        let stored = self.stored(parameter, part);
-        layout.each(|from, to| stored[to] = values[from]);
-        if let Some(convolutions) = &mut self.convolutions {
-            convolutions.weights_changed();
+    /// [`Self::weights`], to write.
+    fn weights_mut(&mut self, parameter: usize) -> &mut Weights {
+        let (layer, is_bias, n_convs) = (parameter / 2, parameter % 2 == 1, self.shape.conv_layers);
+        if layer >= n_convs {
+            let layer = &mut self.dense[layer - n_convs];
+            return if is_bias { &mut layer.bias } else { &mut layer.weights };
         }
+        let convolutions = self.convolutions.as_mut().expect("a convolution's parameter is of one");
+        convolutions.weights_changed();
+        match layer.checked_sub(1).map(|later| &mut convolutions.later[later]) {
+            None => &mut convolutions.first,
+            Some(layer) if is_bias => &mut layer.bias,
+            Some(layer) => &mut layer.weights,
+        }
+    }
+
+    /// Sets a parameter (by its place in [`Self::parameters`]) or its moments: `value` gives the number at each place of
+    /// PyTorch's layout.
+    pub fn set(&mut self, parameter: usize, part: Part, value: impl Fn(usize) -> f32) {
+        let layout = self.parameters[parameter].1;
+        let Weights { w, m, v } = self.weights_mut(parameter);
+        let stored = match part {
+            Part::Value => w,
+            Part::FirstMoment => m,
+            Part::SecondMoment => v,
+        };
+        layout.each(|from, to| stored[to] = value(from));
+    }
+
+    /// Gives each number of a parameter (by its place in [`Self::parameters`]) or of its moments to `take`, with its place
+    /// in PyTorch's layout; in no order.
+    pub fn each(&self, parameter: usize, part: Part, mut take: impl FnMut(usize, f32)) {
+        let Weights { w, m, v } = self.weights(parameter);
+        let stored = match part {
+            Part::Value => w,
+            Part::FirstMoment => m,
+            Part::SecondMoment => v,
+        };
+        self.parameters[parameter].1.each(|to, from| take(to, stored[from]));
     }
 
     /// A parameter (by its place in [`Self::parameters`]) or its moments, in PyTorch's layout.
-    pub fn get(&mut self, parameter: usize, part: Part) -> Vec<f32> {
-        let layout = self.parameters[parameter].1;
-        let mut values = vec![0.0; layout.len()];
-        let stored = self.stored(parameter, part);
-        layout.each(|to, from| values[to] = stored[from]);
+    #[must_use]
+    pub fn get(&self, parameter: usize, part: Part) -> Vec<f32> {
+        let mut values = vec![0.0; self.parameters[parameter].1.len()];
+        self.each(parameter, part, |at, value| values[at] = value);
         values
     }
 

@@ -8,7 +8,7 @@
 
 use super::{
     adam,
-    simd::{LANES, Simd, each},
+    simd::{LANES, Simd},
     wide::Columns,
 };
 
