@@ -1,5 +1,7 @@
-//! The convolution blocks of a network, one image at a time through all of them: a fixed share of the batch for each
-//! thread, with a workspace of its own.
+//! The convolution blocks of a network, one image at a time through all of them.
+//!
+//! Forwards an image is a part of its own. Backwards a part is a group of images with its own sums of gradients, and how
+//! many groups there are depends on shapes alone. Threads only differ in their workspaces.
 
 use std::ops::Range;
 
@@ -8,7 +10,7 @@ use super::{
     buffer, first,
     later::{self, Lists},
     simd::{InstructionSet, Kernel, Simd, dispatch, padded},
-    threads::{on_each, ranges, split},
+    threads::{ranges, share},
     winograd::{self, Direction, Scratch},
 };
 
@@ -46,11 +48,21 @@ struct Workspace {
     gradients: Vec<Vec<f32>>,
     scratch: Scratch,
     lists: Lists,
-    /// Gradient of the first block's parameters.
+}
+
+/// Gradients of the parameters, summed over a group of images.
+#[derive(Debug)]
+struct Sums {
+    /// The first block's.
     first: Vec<f32>,
-    /// Gradients of the later blocks' weights and biases.
+    /// The later blocks' weights and biases.
     later: Vec<[Vec<f32>; 2]>,
 }
+
+/// Groups of a batch, unless their sums would take more than [`SUMS_BYTES`].
+const GROUPS: usize = 16;
+/// Bytes that all groups' sums may take.
+const SUMS_BYTES: usize = 64 << 20;
 
 /// One or more blocks.
 #[derive(Debug)]
@@ -61,7 +73,10 @@ pub(super) struct Convolutions {
     pub(super) first: Weights,
     pub(super) later: Vec<Later>,
     outputs: Vec<Output>,
+    /// One for each thread.
     workspaces: Vec<Workspace>,
+    /// One for each group.
+    sums: Vec<Sums>,
     /// Whether the transformed weights are those of the weights.
     fresh: bool,
 }
@@ -94,17 +109,23 @@ impl Convolutions {
                 winners: buffer::bytes(batch * len),
             })
             .collect();
-        let workspaces = ranges(batch, threads, 1)
-            .into_iter()
+        let workspaces = (0..threads.min(batch))
             .map(|_| Workspace {
                 image: vec![0.0; side * side],
                 gradients: outputs[..blocks - 1].iter().map(|output| buffer::zeros(output.len)).collect(),
                 scratch: Scratch::new(if blocks > 1 { channels } else { 0 }),
                 lists: Lists::new(channels),
+            })
+            .collect();
+        let weights: usize = later.iter().map(|layer| layer.shape.weights_len()).sum();
+        let groups = (SUMS_BYTES / size_of::<f32>() / weights.max(1)).clamp(1, GROUPS);
+        let sums = ranges(batch, groups, 1)
+            .into_iter()
+            .map(|_| Sums {
                 first: vec![0.0; first::weights_len(channels)],
                 later: later
                     .iter()
-                    .map(|layer: &Later| [vec![0.0; layer.weights.w.len()], vec![0.0; channels]])
+                    .map(|layer: &Later| [buffer::zeros(layer.weights.w.len()), vec![0.0; channels]])
                     .collect(),
             })
             .collect();
@@ -115,6 +136,7 @@ impl Convolutions {
             later,
             outputs,
             workspaces,
+            sums,
             fresh: false,
         }
     }
@@ -144,68 +166,43 @@ impl Convolutions {
         self.fresh = false;
     }
 
-    fn shares(&self, n: usize) -> Vec<Range<usize>> {
-        ranges(n, self.workspaces.len(), 1)
-    }
-
     /// Features of `n` images, from their bytes `[n][side * side]`.
     pub(super) fn forward(&mut self, set: InstructionSet, bytes: &[u8], n: usize) {
         if !self.fresh {
             let layers: Vec<&mut Later> = self.later.iter_mut().collect();
-            on_each(layers, |layer| dispatch(set, Transform(layer)));
+            share(layers, &mut self.workspaces, |layer, _| dispatch(set, Transform(layer)));
             self.fresh = true;
         }
-        let shares = self.shares(n);
-        let mut parts: Vec<Forward<'_>> = self
-            .workspaces
-            .iter_mut()
-            .zip(&shares)
-            .map(|(workspace, images)| Forward {
-                side: self.side,
-                channels: self.channels,
-                first: &self.first.w,
-                later: &self.later,
-                bytes: &bytes[images.start * self.side * self.side..],
-                n: images.len(),
-                outputs: Vec::new(),
-                workspace,
-            })
-            .collect();
+        let images = bytes.chunks_exact(self.side * self.side).take(n);
+        let mut parts: Vec<(&[u8], Vec<ImageOutput<'_>>)> = images.map(|image| (image, Vec::new())).collect();
         for output in &mut self.outputs {
-            let values = split(&mut output.values, &shares, output.len);
-            let winners = split(&mut output.winners, &shares, output.len);
-            for (part, output) in parts.iter_mut().zip(values.into_iter().zip(winners)) {
-                part.outputs.push(output);
+            let len = output.len;
+            let images = output.values.chunks_exact_mut(len).zip(output.winners.chunks_exact_mut(len));
+            for ((_, outputs), image) in parts.iter_mut().zip(images) {
+                outputs.push(image);
             }
         }
-        on_each(parts, |part| dispatch(set, part));
+        let (side, channels, first, later) = (self.side, self.channels, &self.first.w, &self.later);
+        share(parts, &mut self.workspaces, |(bytes, outputs), workspace| {
+            dispatch(set, Forward { side, channels, first, later, bytes, outputs, workspace });
+        });
     }
 
     /// Updates all parameters, from the gradient of the features of `n` images in place of the features.
     pub(super) fn backward(&mut self, set: InstructionSet, bytes: &[u8], n: usize, rate: f32) {
-        let shares = self.shares(n);
-        let parts: Vec<Backward<'_>> = self
-            .workspaces
-            .iter_mut()
-            .zip(&shares)
-            .map(|(workspace, images)| Backward {
-                side: self.side,
-                channels: self.channels,
-                later: &self.later,
-                outputs: &self.outputs,
-                bytes,
-                images: images.clone(),
-                workspace,
-            })
-            .collect();
-        on_each(parts, |part| dispatch(set, part));
+        let groups = ranges(n, self.sums.len(), 1);
+        let (side, channels, later, outputs) = (self.side, self.channels, &self.later, &self.outputs);
+        let parts = groups.iter().cloned().zip(&mut self.sums).collect();
+        share(parts, &mut self.workspaces, |(images, sums): (Range<usize>, &mut Sums), workspace| {
+            dispatch(set, Backward { side, channels, later, outputs, bytes, images, workspace, sums });
+        });
 
-        let used = &self.workspaces[..shares.len()];
-        let parts: Vec<&[f32]> = used.iter().map(|workspace| &workspace.first[..]).collect();
+        let used = &self.sums[..groups.len()];
+        let parts: Vec<&[f32]> = used.iter().map(|sums| &sums.first[..]).collect();
         adam::step(set, &mut self.first, &parts, rate);
         for (at, layer) in self.later.iter_mut().enumerate() {
             let part = |which: usize| -> Vec<&[f32]> {
-                used.iter().map(|workspace| &workspace.later[at][which][..]).collect()
+                used.iter().map(|sums| &sums.later[at][which][..]).collect()
             };
             adam::step(set, &mut layer.weights, &part(0), rate);
             adam::step(set, &mut layer.bias, &part(1), rate);
@@ -213,6 +210,9 @@ impl Convolutions {
         self.fresh = false;
     }
 }
+
+/// Values and winners that a block makes of one image.
+type ImageOutput<'a> = (&'a mut [f32], &'a mut [u8]);
 
 /// Pixels to 0..=1.
 pub(super) fn scale(bytes: &[u8], pixels: &mut [f32]) {
@@ -238,53 +238,28 @@ struct Forward<'a> {
     channels: usize,
     first: &'a [f32],
     later: &'a [Later],
-    /// From this share's first image on.
+    /// One image.
     bytes: &'a [u8],
-    n: usize,
-    /// Of each block, this share's values and winners.
-    outputs: Vec<(&'a mut [f32], &'a mut [u8])>,
+    /// Of each block.
+    outputs: Vec<ImageOutput<'a>>,
     workspace: &'a mut Workspace,
 }
 
 impl Kernel for Forward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { side, channels, first, later, bytes, n, mut outputs, workspace } = self;
+        let Self { side, channels, first, later, bytes, outputs, workspace } = self;
+        let Workspace { image, scratch, .. } = workspace;
+        scale(bytes, image);
         let first = &first[..first::weights_len(channels)];
-        for image in 0..n {
-            scale(&bytes[image * side * side..][..side * side], &mut workspace.image);
-            let (mut done, mut rest) = outputs.split_at_mut(1);
-            let len = done[0].0.len() / n;
-            let at = image * len..(image + 1) * len;
-            let (values, winners) = &mut done[0];
-            first::forward(
-                s,
-                &workspace.image,
-                side,
-                first,
-                channels,
-                &mut values[at.clone()],
-                &mut winners[at],
-            );
-            for layer in later {
-                let input_len = done[0].0.len() / n;
-                let input = &done[0].0[image * input_len..(image + 1) * input_len];
-                let (next, others) = rest.split_at_mut(1);
-                let (values, winners) = &mut next[0];
-                let len = values.len() / n;
-                let at = image * len..(image + 1) * len;
-                later::forward(
-                    s,
-                    layer.shape,
-                    input,
-                    &layer.forward,
-                    &layer.bias.w,
-                    &mut workspace.scratch,
-                    &mut values[at.clone()],
-                    &mut winners[at],
-                );
-                (done, rest) = (next, others);
-            }
+        let mut outputs = outputs.into_iter();
+        let (values, winners) = outputs.next().expect("there is a first block");
+        first::forward(s, image, side, first, channels, values, winners);
+        let mut input: &[f32] = values;
+        for (layer, (values, winners)) in later.iter().zip(outputs) {
+            let Later { shape, forward, bias, .. } = layer;
+            later::forward(s, *shape, input, forward, &bias.w, scratch, values, winners);
+            input = values;
         }
     }
 }
@@ -297,13 +272,15 @@ struct Backward<'a> {
     bytes: &'a [u8],
     images: Range<usize>,
     workspace: &'a mut Workspace,
+    sums: &'a mut Sums,
 }
 
 impl Kernel for Backward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        let Self { side, channels, later, outputs, bytes, images, workspace } = self;
-        let Workspace { image: pixels, gradients, scratch, lists, first, later: sums } = workspace;
+        let Self { side, channels, later, outputs, bytes, images, workspace, sums } = self;
+        let Workspace { image: pixels, gradients, scratch, lists } = workspace;
+        let Sums { first, later: sums } = sums;
         first.fill(0.0);
         for sums in sums.iter_mut().flatten() {
             sums.fill(0.0);

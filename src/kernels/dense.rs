@@ -1,13 +1,15 @@
-//! A dense layer: which of the two layouts it has, its division over threads, its bias and its ReLU.
+//! A dense layer: which of the two layouts it has, its division into parts, its bias and its ReLU.
 
 #![expect(unsafe_code, reason = "threads share a buffer, each with columns of its own")]
+
+use std::ops::Range;
 
 use super::{
     adam::{self, Weights},
     buffer,
     simd::{InstructionSet, Kernel, LANES, Simd, dispatch, padded},
     thin::{self, WeightColumns},
-    threads::{on_each, ranges, split},
+    threads::{ranges, share, split},
     wide::{self, Columns},
 };
 
@@ -15,6 +17,8 @@ use super::{
 const THIN: usize = 8;
 /// Layers of fewer weights are not worth a second thread.
 const SMALL: usize = 1 << 15;
+/// Parts that a forward pass is cut into: each has sums of its own.
+const PARTS: usize = 16;
 
 /// The layer.
 #[derive(Debug)]
@@ -31,11 +35,12 @@ pub(super) struct Dense {
     pub(super) bias: Weights,
     /// `[batch][width]`: outputs, then their gradient.
     pub(super) output: Vec<f32>,
-    /// `[threads][batch][width]`: each thread's sums.
+    /// `[PARTS][batch][width]`: each part's sums.
     partial: Vec<f32>,
     /// `[width][N]`: the outputs' gradient, transposed.
     transposed: Vec<f32>,
-    threads: usize,
+    /// One for each thread.
+    workers: Vec<()>,
 }
 
 impl Dense {
@@ -44,7 +49,7 @@ impl Dense {
         // The next layer reads whole vectors.
         let thin = outputs < THIN && !relu;
         let width = if thin { outputs } else { padded(outputs) };
-        let threads = if inputs * width < SMALL { 1 } else { threads };
+        let workers = vec![(); if inputs * width < SMALL { 1 } else { threads }];
         Self {
             inputs,
             width,
@@ -53,9 +58,9 @@ impl Dense {
             weights: Weights::new(inputs * width),
             bias: Weights::new(width),
             output: buffer::zeros(batch * width),
-            partial: buffer::zeros(threads * batch * width),
+            partial: buffer::zeros(PARTS * batch * width),
             transposed: buffer::zeros(if thin { 0 } else { width * padded(batch) }),
-            threads,
+            workers,
         }
     }
 
@@ -72,13 +77,13 @@ impl Dense {
     /// The outputs of `n` images with the features `x`, `[n][F]`.
     pub(super) fn forward(&mut self, set: InstructionSet, x: &[f32], n: usize) {
         let (inputs, width, thin) = (self.inputs, self.width, self.thin);
-        let ranges = ranges(inputs, self.threads, 4 * LANES);
+        let ranges = ranges(inputs, PARTS, 4 * LANES);
         let sums = n * width;
         let used = &mut self.partial[..ranges.len() * sums];
         used.fill(0.0);
         let weights = &self.weights.w;
         let parts = ranges.iter().zip(used.chunks_exact_mut(sums)).collect();
-        on_each(parts, |(range, sums): (&std::ops::Range<usize>, &mut [f32])| {
+        share(parts, &mut self.workers, |(range, sums): (&Range<usize>, &mut [f32]), ()| {
             let (from, features) = (range.start, range.len());
             dispatch(set, Forward { x, stride: inputs, from, features, weights, width, thin, sums });
         });
@@ -117,7 +122,7 @@ impl Dense {
             }
         }
         let transposed = if thin { &[] } else { &self.transposed[..width * columns] };
-        let ranges = ranges(inputs, self.threads, LANES);
+        let ranges = ranges(inputs, 4 * PARTS, 4 * LANES);
         let x = Columns { start: x.as_mut_ptr(), stride: inputs };
         let bases = self.weights.all().map(|part| Columns { start: part.as_mut_ptr(), stride: inputs });
         if thin {
@@ -138,7 +143,7 @@ impl Dense {
                     ThinBackward { x: shift(x), weights: WeightColumns(bases.map(shift)), operands }
                 })
                 .collect();
-            on_each(parts, |part| dispatch(set, part));
+            share(parts, &mut self.workers, |part, ()| dispatch(set, part));
         } else {
             let [w, m, v] = self.weights.all().map(|part| split(part, &ranges, width));
             let parts = ranges
@@ -153,7 +158,7 @@ impl Dense {
                     WideBackward { x: Columns { start, ..x }, operands }
                 })
                 .collect();
-            on_each(parts, |part| dispatch(set, part));
+            share(parts, &mut self.workers, |part, ()| dispatch(set, part));
         }
         let mut bias = vec![0.0f32; self.bias.w.len()];
         for image in gradient.chunks_exact(width) {

@@ -10,7 +10,8 @@
 //! `dense`, `layout`, [`Network`]; and [`loss`].
 //!
 //! The trainer uses it for runs on the processor and keeps libtorch's path beside it, which it is tested against. Nothing
-//! here knows about files, runs or libtorch. Same weights, batches, threads and processor: same bits, whatever else runs.
+//! here knows about files, runs or libtorch. Same weights and batches on the same processor: same bits,
+//! with any number of threads and whatever else runs.
 
 mod adam;
 mod buffer;

@@ -29,7 +29,7 @@ pub struct Shape {
 pub struct Execution {
     /// Images of the largest batch.
     pub batch_size: usize,
-    /// Threads; how the work is divided, and so the last bits of the results, depend on it.
+    /// Threads; the results do not depend on it.
     pub threads: usize,
     /// Instructions to use; where the processor lacks them, portable code.
     pub instructions: InstructionSet,

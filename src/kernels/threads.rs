@@ -1,21 +1,37 @@
-//! A fixed division of work over threads.
+//! A fixed division of work, done by whichever thread is free.
 //!
-//! Which thread does what depends on the number of threads alone, and what they sum up is joined in their order: the
-//! same number of threads gives the same bits, whatever else the machine does meanwhile.
+//! What the parts are depends on shapes alone, and what they sum up is joined in their order. So the results are the same
+//! bits whatever else the machine does and with any number of threads; and a thread that loses its processor to another
+//! process holds up one part and not its share of the whole.
 
-use std::{ops::Range, thread};
+use std::{
+    ops::Range,
+    sync::{Mutex, PoisonError},
+    thread,
+};
 
-/// Runs `work` on every part at once, the first on the calling thread. Returns when all are done; a panic in one is a
-/// panic here.
-pub(super) fn on_each<T: Send>(parts: Vec<T>, work: impl Fn(T) + Sync) {
-    let mut parts = parts.into_iter();
-    let Some(first) = parts.next() else { return };
-    let work = &work;
-    thread::scope(|scope| {
-        for part in parts {
-            scope.spawn(move || work(part));
+/// Runs `work` on every part, on one thread for each worker (the calling thread is the first's). Returns when all are
+/// done; a panic in one is a panic here.
+pub(super) fn share<T: Send, W: Send>(parts: Vec<T>, workers: &mut [W], work: impl Fn(T, &mut W) + Sync) {
+    let useful = workers.len().min(parts.len());
+    let queue = Mutex::new(parts.into_iter());
+    let run = |worker: &mut W| {
+        loop {
+            // Not in the condition of a `while let`, which would hold the lock during the work.
+            let part = queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+            match part {
+                Some(part) => work(part, worker),
+                None => break,
+            }
         }
-        work(first);
+    };
+    let Some((first, others)) = workers[..useful].split_first_mut() else { return };
+    let run = &run;
+    thread::scope(|scope| {
+        for worker in others {
+            scope.spawn(move || run(worker));
+        }
+        run(first);
     });
 }
 
@@ -65,12 +81,22 @@ mod tests {
     }
 
     #[test]
-    fn every_part_is_worked_on() {
-        let sum = AtomicUsize::new(0);
-        on_each((1..=20).collect(), |part: usize| {
-            sum.fetch_add(part, Ordering::Relaxed);
-        });
-        assert_eq!(sum.into_inner(), 210);
+    fn every_part_is_worked_on_once() {
+        for n_workers in [1, 2, 5, 40] {
+            let sum = AtomicUsize::new(0);
+            let mut workers = vec![0; n_workers];
+            share((1..=20).collect(), &mut workers, |part: usize, done| {
+                sum.fetch_add(part, Ordering::Relaxed);
+                *done += 1;
+            });
+            assert_eq!(sum.into_inner(), 210);
+            assert_eq!(workers.iter().sum::<usize>(), 20);
+        }
+        share(Vec::<usize>::new(), &mut [(); 3], |_, ()| panic!("there is no part"));
+    }
+
+    #[test]
+    fn slices_are_cut_at_the_ends_of_ranges() {
         let mut rows = [0u8; 6];
         let parts = split(&mut rows, &[0..1, 1..3], 2);
         assert_eq!(parts.iter().map(|part| part.len()).collect::<Vec<_>>(), [2, 4]);
