@@ -8,8 +8,8 @@ demo: setup
 	target/release/gridboard run experiments/quickstart.yaml
 
 test: setup check
-	$(CARGO) test --locked --no-default-features
-	$(CARGO) test --locked
+	$(CARGO) test --locked --no-default-features --lib --bins --tests
+	$(CARGO) test --locked --lib --bins --tests
 
 # Format, lints and documentation, as CI has them.
 check:

@@ -49,7 +49,7 @@ pub(super) fn to_csv(entries: &[IndexEntry], classes: &[String]) -> String {
 /// The entries of an `index.csv`.
 ///
 /// # Errors
-/// Says which record is not what [`to_csv`] writes.
+/// Says which record is not what `to_csv` writes.
 pub fn from_csv(text: &str) -> Result<Vec<IndexEntry>, String> {
     let body = text.strip_prefix(HEADER).and_then(|rest| rest.strip_prefix('\n'));
     let records = records(body.ok_or("the header line is not that of an index")?)?;

@@ -1,5 +1,6 @@
 //! Drives the real program as a user would: specs in, exit codes, tables, files and rows out.
 
+mod architecture;
 mod command_trainer;
 mod devices;
 mod interrupt;

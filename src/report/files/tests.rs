@@ -1,3 +1,5 @@
+//! Tests of the files of a report.
+
 use std::collections::BTreeMap;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Tests of the table formats.
+
 use proptest::prelude::*;
 
 use super::*;
