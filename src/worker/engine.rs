@@ -45,7 +45,7 @@ pub(crate) struct Plain {
 /// What our own kernels compute.
 #[derive(Debug)]
 pub(crate) struct Fused {
-    network: kernels::Network,
+    network: Box<kernels::Network>,
     batch_size: usize,
     learning_rate: f64,
     /// Gradient of the loss by the logits.
@@ -264,7 +264,7 @@ impl Fused {
             network.set(place, Part::Value, |at| values[at]);
         }
         let gradient = vec![0.0; batch_size * shape.outputs];
-        Ok(Self { network, batch_size, learning_rate: train.learning_rate, gradient })
+        Ok(Self { network: Box::new(network), batch_size, learning_rate: train.learning_rate, gradient })
     }
 
     fn train(&mut self, images: &Images<'_>, rows: &[usize]) -> BatchResult {
