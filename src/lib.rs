@@ -13,6 +13,8 @@ pub mod grid;
 
 pub mod model;
 
+pub mod kernels;
+
 pub mod run;
 
 pub mod event;

@@ -35,6 +35,8 @@ pub enum Kind {
     Bool,
     /// A file, relative to the spec.
     Path,
+    /// One of some words.
+    Choice(&'static [&'static str]),
 }
 
 /// What a parameter is where the spec says nothing.
@@ -88,7 +90,7 @@ pub enum ParameterError {
 const MILLION: i64 = 1_000_000;
 
 /// The paper's family; defaults are those of Keras, which the paper left as they are.
-static GRID_CNN: [Parameter; 8] = [
+static GRID_CNN: [Parameter; 9] = [
     Parameter {
         name: "conv_layers",
         section: Section::Model,
@@ -145,6 +147,15 @@ static GRID_CNN: [Parameter; 8] = [
         default: Default::Absent,
         doc: "A safetensors file to start from instead of random weights; relative to the spec file.",
     },
+    Parameter {
+        name: "kernels",
+        section: Section::Train,
+        kind: Kind::Choice(&["auto", "fused", "plain"]),
+        // Absent and not `auto`: runs keep their ids.
+        default: Default::Absent,
+        doc: "What computes: `fused`, our own kernels for processors; `plain`, libtorch; `auto`, which is the default, \
+              takes `fused` on a processor and `plain` on CUDA.",
+    },
 ];
 
 /// The parameters of a family; empty for `command`, which takes any.
@@ -182,6 +193,10 @@ impl Kind {
             Self::Float { above, max } => format!("a number over {above}, at most {max}"),
             Self::Bool => "`true` or `false`".to_owned(),
             Self::Path => "the path of a file".to_owned(),
+            Self::Choice(words) => {
+                let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+                format!("one of {}", words.join(", "))
+            }
         }
     }
 
@@ -197,6 +212,7 @@ impl Kind {
                 value.as_f64().filter(|number| number > above && number <= max).map(Value::Float)
             }
             (Self::Bool, Value::Bool(_)) => Some(value.clone()),
+            (Self::Choice(words), Value::Text(word)) if words.contains(&word.as_str()) => Some(value.clone()),
             (Self::Path, Value::Text(path)) if !path.is_empty() && !path.contains('\0') => {
                 Some(value.clone())
             }
@@ -246,6 +262,14 @@ impl View<'_> {
             Some(Value::Bool(value)) => Ok(value),
             _ => Err(ParameterError::Missing { name }),
         }
+    }
+
+    /// A word of the table, where it is given.
+    pub(crate) fn word(&self, name: &'static str) -> Result<Option<String>, ParameterError> {
+        Ok(match self.value(name)? {
+            Some(Value::Text(word)) => Some(word),
+            _ => None,
+        })
     }
 
     /// A path of the table, where it is given.

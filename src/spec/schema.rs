@@ -292,7 +292,12 @@ fn fixed(family: Family, section: Section) -> Map<String, Json> {
         schema["description"] = json!(row.doc);
         match &row.default {
             Default::Value(value) => schema["default"] = json!(value),
-            Default::Absent => schema["type"] = json!([schema["type"], "null"]),
+            Default::Absent => {
+                schema["type"] = json!([schema["type"], "null"]);
+                if let Some(Json::Array(words)) = schema.get_mut("enum") {
+                    words.push(Json::Null);
+                }
+            }
             Default::Required => {}
         }
         (row.name.to_owned(), schema)
@@ -307,5 +312,6 @@ fn kind(row: &Parameter) -> Json {
         Kind::Float { above, max } => json!({"type": "number", "exclusiveMinimum": above, "maximum": max}),
         Kind::Bool => json!({"type": "boolean"}),
         Kind::Path => json!({"type": "string", "minLength": 1}),
+        Kind::Choice(words) => json!({"type": "string", "enum": words}),
     }
 }

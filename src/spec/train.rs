@@ -20,6 +20,20 @@ pub struct Train {
     pub shuffle: bool,
     /// A safetensors file to start from instead of random weights.
     pub initial_weights: Option<PathBuf>,
+    /// What computes.
+    pub kernels: Kernels,
+}
+
+/// What computes a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kernels {
+    /// Fused on a processor, plain on CUDA.
+    #[default]
+    Auto,
+    /// Our own kernels, made for this family of networks on processors.
+    Fused,
+    /// libtorch's operations.
+    Plain,
 }
 
 impl Train {
@@ -35,6 +49,12 @@ impl Train {
             learning_rate: view.float("learning_rate")?,
             shuffle: view.bool("shuffle")?,
             initial_weights: view.path("initial_weights")?,
+            kernels: match view.word("kernels")?.as_deref() {
+                Some("fused") => Kernels::Fused,
+                Some("plain") => Kernels::Plain,
+                // The table allows no other word.
+                _ => Kernels::Auto,
+            },
         })
     }
 }
@@ -47,8 +67,14 @@ mod tests {
     #[test]
     fn reads_values_and_defaults() {
         let mut parameters = Parameters::from([("epochs".to_owned(), Value::Int(5))]);
-        let mut expected =
-            Train { epochs: 5, batch_size: 32, learning_rate: 0.001, shuffle: true, initial_weights: None };
+        let mut expected = Train {
+            epochs: 5,
+            batch_size: 32,
+            learning_rate: 0.001,
+            shuffle: true,
+            initial_weights: None,
+            kernels: Kernels::Auto,
+        };
         assert_eq!(Train::from_parameters(&parameters), Ok(expected.clone()));
         parameters.insert("shuffle".to_owned(), Value::Bool(false));
         parameters.insert("learning_rate".to_owned(), Value::Int(1));
@@ -56,6 +82,8 @@ mod tests {
         expected.shuffle = false;
         expected.learning_rate = 1.0;
         expected.initial_weights = Some("/w.safetensors".into());
+        parameters.insert("kernels".to_owned(), Value::Text("plain".to_owned()));
+        expected.kernels = Kernels::Plain;
         assert_eq!(Train::from_parameters(&parameters), Ok(expected));
     }
 
@@ -73,6 +101,10 @@ mod tests {
         assert_eq!(
             error("learning_rate", Value::Float(-0.5)),
             "parameter `learning_rate` must be a number over 0, at most 1000, not `-0.5`"
+        );
+        assert_eq!(
+            error("kernels", Value::Text("fast".to_owned())),
+            "parameter `kernels` must be one of `auto`, `fused`, `plain`, not `fast`"
         );
         assert_eq!(
             Train::from_parameters(&Parameters::new()).expect_err("empty").to_string(),

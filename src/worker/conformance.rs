@@ -4,14 +4,19 @@
 
 use std::{fs, path::PathBuf};
 
-use gridboard::{corpus::npy, event::tags, model::GridCnn, spec::Train};
+use gridboard::{
+    corpus::npy,
+    event::tags,
+    model::GridCnn,
+    spec::{Kernels, Train},
+};
 use serde::Deserialize;
-use tch::{Device, Tensor};
+use tch::Device;
 
 use crate::{
     data::Images,
+    engine::{Engine, Plan, tests::values},
     fit::{Sides, fit},
-    network::Network,
     record::tests::Memory,
     stop::Stop,
     weights,
@@ -62,11 +67,6 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/keras")
 }
 
-fn values(network: &Network) -> Vec<f32> {
-    let flat = |tensor: &Tensor| Vec::<f32>::try_from(tensor.detach().flatten(0, -1)).unwrap();
-    network.parameters().iter().flat_map(|parameter| flat(&parameter.tensor)).collect()
-}
-
 #[test]
 fn every_loss_metric_prediction_and_weight_is_that_of_keras() {
     let fixture: Fixture =
@@ -84,23 +84,36 @@ fn every_loss_metric_prediction_and_weight_is_that_of_keras() {
             && fixture.cases.iter().any(|case| case.classes == 2)
     );
 
-    for case in &fixture.cases {
-        let Case { name, conv_layers, layer_size, dense_layers, .. } = case;
+    let both = [Kernels::Fused, Kernels::Plain];
+    for (case, kernels) in fixture.cases.iter().flat_map(|case| both.map(|kernels| (case, kernels))) {
+        let Case { conv_layers, layer_size, dense_layers, .. } = case;
+        let name = &format!("{} ({kernels:?})", case.name);
+        let weights_of = |which: &str| folder().join(format!("{}.{which}.safetensors", case.name));
         let labels: Vec<u8> = labels.iter().map(|label| label % case.classes as u8).collect();
         let images = Images::new(&pixels, &labels, side as usize, Device::Cpu).unwrap();
         let model =
             GridCnn { conv_layers: *conv_layers, dense_layers: *dense_layers, layer_size: *layer_size };
-        let network = Network::new(&model, side, case.classes, 0, Device::Cpu).unwrap();
-        weights::load(&folder().join(format!("{name}.initial.safetensors")), &network).unwrap();
-        assert_eq!(values(&network).len() as u64, case.parameters, "{name}");
-
         let train = Train {
             epochs: fixture.epochs,
             batch_size: fixture.batch_size,
             learning_rate: fixture.learning_rate,
             shuffle: false,
             initial_weights: None,
+            kernels,
         };
+        let plan = Plan {
+            model: &model,
+            image_size: side,
+            classes: case.classes,
+            seed: 0,
+            device: Device::Cpu,
+            threads: 2,
+            train: &train,
+        };
+        let mut engine = Engine::new(&plan).unwrap();
+        weights::load(&weights_of("initial"), &mut engine).unwrap();
+        assert_eq!(values(&engine).len() as u64, case.parameters, "{name}");
+
         let sides = Sides {
             images: &images,
             training: &(0..fixture.training).collect::<Vec<_>>(),
@@ -109,7 +122,7 @@ fn every_loss_metric_prediction_and_weight_is_that_of_keras() {
             run: name,
         };
         let mut memory = Memory::default();
-        let last = fit(&network, &sides, &train, 0, &mut memory, &Stop::default()).unwrap();
+        let last = fit(&mut engine, &sides, &train, 0, &mut memory, &Stop::default()).unwrap();
 
         assert!(case.batch_losses.len() >= 12);
         agree(&format!("{name}: batch losses"), &memory.curve(tags::BATCH_LOSS), &case.batch_losses, 1e-4);
@@ -129,9 +142,9 @@ fn every_loss_metric_prediction_and_weight_is_that_of_keras() {
         };
         agree(&format!("{name}: predictions"), &ours, &case.predictions.concat(), 1e-3);
 
-        let final_network = Network::new(&model, side, case.classes, 0, Device::Cpu).unwrap();
-        weights::load(&folder().join(format!("{name}.final.safetensors")), &final_network).unwrap();
-        for (place, (ours, keras)) in values(&network).iter().zip(values(&final_network)).enumerate() {
+        let mut last = Engine::new(&plan).unwrap();
+        weights::load(&weights_of("final"), &mut last).unwrap();
+        for (place, (ours, keras)) in values(&engine).iter().zip(values(&last)).enumerate() {
             assert!(
                 (ours - keras).abs() <= 2e-5 + 1e-4 * keras.abs(),
                 "{name}: weight {place}: {ours}, Keras {keras}"

@@ -135,6 +135,12 @@ impl<'a> Images<'a> {
         self.side
     }
 
+    /// The pixels of an image, `[side, side]`.
+    pub(crate) fn pixels(&self, row: usize) -> &[u8] {
+        let size = self.side * self.side;
+        &self.pixels[row * size..(row + 1) * size]
+    }
+
     /// True class of an image.
     pub(crate) fn label(&self, row: usize) -> usize {
         usize::from(self.labels[row])

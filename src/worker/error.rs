@@ -55,6 +55,9 @@ pub(crate) enum TrainError {
     /// The run's device is not there.
     #[error("device `{0}` is not visible to libtorch")]
     Device(String),
+    /// `train.kernels: fused` on a device that they are not made for.
+    #[error("`train.kernels: fused` runs on the processor only; `auto` or `plain` runs on CUDA")]
+    NoFusedKernels,
     /// A parameter of the run is not what the trainer needs.
     #[error(transparent)]
     Parameter(#[from] ParameterError),

@@ -1,14 +1,13 @@
 //! The network on the validation images: no gradients, memory bounded, the same result for any batch size of training.
 
 use gridboard::metrics::{ConfusionMatrix, roc_auc};
-use tch::no_grad;
 
-use crate::{data::Images, error::TrainError, loss, network::Network, stop::Stop};
-
-/// Bytes that the largest activation of a batch may take.
-const ACTIVATION_BYTES: usize = 64 << 20;
-/// Larger batches gain nothing on any device.
-const LARGEST_BATCH: usize = 256;
+use crate::{
+    data::Images,
+    engine::{Answers, Engine},
+    error::TrainError,
+    stop::Stop,
+};
 
 /// What the network says of some images.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,9 +43,10 @@ impl Evaluation {
 /// # Errors
 /// [`TrainError::Stopped`] between batches; [`TrainError::Torch`] where memory is short.
 pub(crate) fn evaluate(
-    network: &Network,
+    engine: &mut Engine,
     images: &Images<'_>,
     rows: &[usize],
+    classes: usize,
     stop: &Stop,
 ) -> Result<Evaluation, TrainError> {
     let mut sum = 0.0;
@@ -54,46 +54,30 @@ pub(crate) fn evaluate(
         loss: f64::NAN,
         truths: rows.iter().map(|&row| images.label(row)).collect(),
         predicted: Vec::with_capacity(rows.len()),
-        probabilities: Vec::with_capacity(rows.len() * network.classes()),
+        probabilities: Vec::with_capacity(rows.len() * classes),
     };
-    for batch in rows.chunks(batch_size(network, images.side())) {
+    for batch in rows.chunks(engine.evaluation_batch(images.side())) {
         stop.check()?;
-        no_grad(|| {
-            let (x, y) = images.batch(batch)?;
-            let logits = network.forward(&x)?;
-            // In f64, so that the sum does not depend on where one batch ends.
-            sum +=
-                Vec::<f32>::try_from(loss::per_image(&logits, &y)?)?.into_iter().map(f64::from).sum::<f64>();
-            let predicted = Vec::<i64>::try_from(loss::predicted(&logits)?)?;
-            evaluation.predicted.extend(predicted.into_iter().map(|class| class as usize));
-            evaluation
-                .probabilities
-                .extend(Vec::<f32>::try_from(loss::probabilities(&logits)?.f_flatten(0, -1)?)?);
-            Ok::<_, TrainError>(())
-        })?;
+        let Answers { losses, predicted, probabilities } = engine.answer(images, batch)?;
+        // In f64, so that the sum does not depend on where one batch ends.
+        sum += losses.into_iter().map(f64::from).sum::<f64>();
+        evaluation.predicted.extend(predicted);
+        evaluation.probabilities.extend(probabilities);
     }
     evaluation.loss = sum / rows.len() as f64;
     Ok(evaluation)
 }
 
-/// Images that go through the network at once. A function of shapes alone, so that results repeat.
-fn batch_size(network: &Network, side: usize) -> usize {
-    // The first convolution's output is the largest activation by far; a network without one keeps little.
-    let channels = network.parameters()[0].tensor.size()[0] as usize;
-    let image = channels * side * side * size_of::<f32>();
-    (ACTIVATION_BYTES / image.max(1)).clamp(1, LARGEST_BATCH)
-}
-
 #[cfg(test)]
 mod tests {
-    use gridboard::model::GridCnn;
+    use gridboard::{model::GridCnn, spec::Kernels};
     use tch::Device;
 
     use super::*;
+    use crate::engine::tests::engine;
 
-    fn network(classes: u32) -> Network {
-        let model = GridCnn { conv_layers: 1, dense_layers: 1, layer_size: 4 };
-        Network::new(&model, 10, classes, 5, Device::Cpu).unwrap()
+    fn network(classes: u32, kernels: Kernels) -> Engine {
+        engine(GridCnn { conv_layers: 1, dense_layers: 1, layer_size: 4 }, 10, classes, 5, kernels)
     }
 
     #[test]
@@ -101,34 +85,36 @@ mod tests {
         let pixels: Vec<u8> = (0..600 * 100).map(|at| (at * 7 % 251) as u8).collect();
         let labels: Vec<u8> = (0..600).map(|row| (row % 3) as u8).collect();
         let images = Images::new(&pixels, &labels, 10, Device::Cpu).unwrap();
-        let network = network(3);
-        assert_eq!(batch_size(&network, 10), LARGEST_BATCH);
-        let rows: Vec<usize> = (0..600).rev().collect();
-        let all = evaluate(&network, &images, &rows, &Stop::default()).unwrap();
-        assert_eq!((all.truths.len(), all.predicted.len(), all.probabilities.len()), (600, 600, 1800));
-        assert_eq!(all.truths[..3], [2, 1, 0]);
+        for kernels in [Kernels::Fused, Kernels::Plain] {
+            let mut network = network(3, kernels);
+            let rows: Vec<usize> = (0..600).rev().collect();
+            let all = evaluate(&mut network, &images, &rows, 3, &Stop::default()).unwrap();
+            assert_eq!((all.truths.len(), all.predicted.len(), all.probabilities.len()), (600, 600, 1800));
+            assert_eq!(all.truths[..3], [2, 1, 0]);
 
-        // One by one, as a check on the order and on the mean.
-        let mut sum = 0.0;
-        for (place, row) in rows.iter().enumerate().step_by(97) {
-            let one = evaluate(&network, &images, &[*row], &Stop::default()).unwrap();
-            for (ours, one) in all.probabilities[3 * place..].iter().zip(&one.probabilities) {
-                assert!((ours - one).abs() < 1e-6);
+            // One by one, as a check on the order and on the mean.
+            let mut sum = 0.0;
+            for (place, row) in rows.iter().enumerate().step_by(97) {
+                let one = evaluate(&mut network, &images, &[*row], 3, &Stop::default()).unwrap();
+                for (ours, one) in all.probabilities[3 * place..].iter().zip(&one.probabilities) {
+                    assert!((ours - one).abs() < 1e-6);
+                }
+                let truth = f64::from(one.probabilities[one.truths[0]]);
+                assert!((one.loss + truth.ln()).abs() < 1e-5);
+                sum += one.loss;
             }
-            let truth = f64::from(one.probabilities[one.truths[0]]);
-            assert!((one.loss + truth.ln()).abs() < 1e-5);
-            sum += one.loss;
+            assert!((all.loss - sum / 7.0).abs() < 0.5, "{} {sum}", all.loss);
+            assert_eq!(all.confusion(3).total(), 600);
+            assert!(all.auc(3).is_some());
         }
-        assert!((all.loss - sum / 7.0).abs() < 0.5, "{} {sum}", all.loss);
-        assert_eq!(all.confusion(3).total(), 600);
-        assert!(all.auc(3).is_some());
     }
 
     #[test]
     fn a_large_image_goes_alone() {
-        let network = network(2);
-        assert_eq!(batch_size(&network, 224), 83);
-        assert_eq!(batch_size(&network, 100_000), 1);
+        let network = network(2, Kernels::Plain);
+        assert_eq!(network.evaluation_batch(10), 256);
+        assert_eq!(network.evaluation_batch(224), 83);
+        assert_eq!(network.evaluation_batch(100_000), 1);
     }
 
     #[test]
@@ -136,6 +122,9 @@ mod tests {
         let stop = Stop::default();
         stop.request(crate::stop::Reason::Terminated);
         let images = Images::new(&[0; 100], &[0], 10, Device::Cpu).unwrap();
-        assert!(matches!(evaluate(&network(2), &images, &[0], &stop), Err(TrainError::Stopped(_))));
+        assert!(matches!(
+            evaluate(&mut network(2, Kernels::Auto), &images, &[0], 2, &stop),
+            Err(TrainError::Stopped(_))
+        ));
     }
 }

@@ -1,21 +1,19 @@
 //! The training loop: epochs of shuffled batches, validation behind each, curves as it goes.
 //!
-//! Knows the network, the data and a recorder; of files, only that curves go somewhere. What is computed and under
+//! Knows the engine, the data and a recorder; of files, only that curves go somewhere. What is computed and under
 //! which tag follows Keras' `fit` with its TensorBoard callback: training metrics are means over the epoch while the
 //! weights move, each batch weighted by its images; the last smaller batch is kept.
 
 use std::time::{Duration, Instant};
 
 use gridboard::{event::tags, figure::confusion_matrix_png, spec::Train};
-use tch::Tensor;
 
 use crate::{
-    adam::Adam,
     data::Images,
+    engine::{BatchResult, Engine},
     error::TrainError,
     evaluate::{Evaluation, evaluate},
-    init, loss,
-    network::Network,
+    init,
     record::Recorder,
     stop::Stop,
 };
@@ -39,21 +37,19 @@ pub(crate) struct Sides<'a> {
     pub(crate) run: &'a str,
 }
 
-/// Trains the network and returns what it says of the validation images after the last epoch.
+/// Trains the engine's network and returns what it says of the validation images after the last epoch.
 ///
 /// # Errors
 /// [`TrainError::Diverged`] as soon as a loss is no number, [`TrainError::Stopped`] between batches, and what data,
 /// libtorch and the recorder report.
 pub(crate) fn fit(
-    network: &Network,
+    engine: &mut Engine,
     sides: &Sides<'_>,
     train: &Train,
     seed: u64,
     recorder: &mut dyn Recorder,
     stop: &Stop,
 ) -> Result<Evaluation, TrainError> {
-    let parameters: Vec<&Tensor> = network.parameters().iter().map(|parameter| &parameter.tensor).collect();
-    let mut adam = Adam::new(&parameters, train.learning_rate)?;
     let mut last_flush = Instant::now();
     let mut step = 0;
     let mut evaluation = None;
@@ -66,15 +62,9 @@ pub(crate) fn fit(
         let mut running = Running::new(epoch, step);
         for rows in order.chunks(train.batch_size as usize) {
             stop.check()?;
-            let (x, y) = sides.images.batch(rows)?;
-            let logits = network.forward(&x)?;
-            let batch_loss = loss::mean(&logits, &y)?;
-            let gradients = Tensor::f_run_backward(&[&batch_loss], &parameters, false, false)?;
-            adam.step(&parameters, gradients)?;
-            let correct = tch::no_grad(|| loss::correct(&logits, &y))?;
-            running.ahead.push((batch_loss.f_detach()?, correct, rows.len()));
+            running.ahead.push((engine.train(sides.images, rows)?, rows.len()));
             step += 1;
-            if !network.device().is_cuda() || running.ahead.len() >= AHEAD {
+            if !engine.runs_ahead() || running.ahead.len() >= AHEAD {
                 running.catch_up(recorder)?;
             }
             if last_flush.elapsed() >= FLUSH_EVERY {
@@ -88,9 +78,9 @@ pub(crate) fn fit(
         let at = i64::from(epoch);
         recorder.scalar(tags::TRAIN_LOSS, at, (running.loss / running.images) as f32)?;
         recorder.scalar(tags::TRAIN_ACCURACY, at, (running.correct / running.images) as f32)?;
-        recorder.scalar(tags::LEARNING_RATE, at, adam.learning_rate() as f32)?;
+        recorder.scalar(tags::LEARNING_RATE, at, engine.learning_rate() as f32)?;
         recorder.scalar(tags::IMAGES_PER_SECOND, at, (running.images / seconds) as f32)?;
-        let result = evaluate(network, sides.images, sides.validation, stop)?;
+        let result = evaluate(engine, sides.images, sides.validation, sides.classes.len(), stop)?;
         record_validation(&result, sides, at, recorder)?;
         recorder.flush()?;
         last_flush = Instant::now();
@@ -113,8 +103,8 @@ struct Running {
     loss: f64,
     correct: f64,
     images: f64,
-    /// Batches whose results are not read yet: loss, number of correct images, number of images.
-    ahead: Vec<(Tensor, Tensor, usize)>,
+    /// Batches whose results are not read yet, and their numbers of images.
+    ahead: Vec<(BatchResult, usize)>,
 }
 
 impl Running {
@@ -124,8 +114,8 @@ impl Running {
 
     /// Reads the results that are outstanding. On CUDA this waits for the device.
     fn catch_up(&mut self, recorder: &mut dyn Recorder) -> Result<(), TrainError> {
-        for (loss, correct, images) in self.ahead.drain(..) {
-            let loss = f32::try_from(loss)?;
+        for (result, images) in self.ahead.drain(..) {
+            let (loss, correct) = result.wait()?;
             let step = self.first_step + self.batches as i64;
             // The point where it happened belongs on the curve.
             recorder.scalar(tags::BATCH_LOSS, step, loss)?;
@@ -135,7 +125,7 @@ impl Running {
             }
             self.batches += 1;
             self.loss += f64::from(loss) * images as f64;
-            self.correct += i64::try_from(correct)? as f64;
+            self.correct += correct;
             self.images += images as f64;
         }
         Ok(())
@@ -175,11 +165,15 @@ fn record_validation(
 
 #[cfg(test)]
 mod tests {
-    use gridboard::model::GridCnn;
+    use gridboard::{model::GridCnn, spec::Kernels};
     use tch::Device;
 
     use super::*;
-    use crate::{record::tests::Memory, stop::Reason};
+    use crate::{
+        engine::{Plan, tests::values},
+        record::tests::Memory,
+        stop::Reason,
+    };
 
     const SIDE: usize = 10;
 
@@ -211,11 +205,18 @@ mod tests {
             train: &Train,
             seed: u64,
             stop: &Stop,
-        ) -> (Result<Evaluation, TrainError>, Memory, Network) {
+        ) -> (Result<Evaluation, TrainError>, Memory, Engine) {
             let images = Images::new(&self.pixels, &self.labels, SIDE, Device::Cpu).unwrap();
-            let model = GridCnn { conv_layers: 1, dense_layers: 1, layer_size: 8 };
-            let network =
-                Network::new(&model, SIDE as u32, self.classes.len() as u32, seed, Device::Cpu).unwrap();
+            let mut engine = Engine::new(&Plan {
+                model: &GridCnn { conv_layers: 1, dense_layers: 1, layer_size: 8 },
+                image_size: SIDE as u32,
+                classes: self.classes.len() as u32,
+                seed,
+                device: Device::Cpu,
+                threads: 2,
+                train,
+            })
+            .unwrap();
             let sides = Sides {
                 images: &images,
                 training: &self.training,
@@ -224,27 +225,24 @@ mod tests {
                 run: "toy",
             };
             let mut memory = Memory::default();
-            let result = fit(&network, &sides, train, seed, &mut memory, stop);
-            (result, memory, network)
+            let result = fit(&mut engine, &sides, train, seed, &mut memory, stop);
+            (result, memory, engine)
         }
     }
 
-    fn train(epochs: u32, learning_rate: f64) -> Train {
-        Train { epochs, batch_size: 8, learning_rate, shuffle: true, initial_weights: None }
-    }
+    const BOTH: [Kernels; 2] = [Kernels::Fused, Kernels::Plain];
 
-    fn bits(network: &Network) -> Vec<u32> {
-        let numbers = |tensor: &Tensor| Vec::<f32>::try_from(tensor.detach().flatten(0, -1)).unwrap();
-        network.parameters().iter().flat_map(|p| numbers(&p.tensor)).map(f32::to_bits).collect()
+    fn train(epochs: u32, learning_rate: f64, kernels: Kernels) -> Train {
+        Train { epochs, batch_size: 8, learning_rate, shuffle: true, initial_weights: None, kernels }
     }
 
     #[test]
     fn a_learnable_task_is_learned_and_every_curve_is_written() {
-        for classes in [2, 3] {
+        for (classes, kernels) in [(2, BOTH[0]), (3, BOTH[0]), (2, BOTH[1]), (3, BOTH[1])] {
             let toy = Toy::new(63, classes);
-            let (result, memory, _) = toy.fit(&train(12, 0.01), 1, &Stop::default());
+            let (result, memory, _) = toy.fit(&train(12, 0.01, kernels), 1, &Stop::default());
             let result = result.unwrap();
-            assert_eq!(result.predicted, result.truths, "{classes} classes");
+            assert_eq!(result.predicted, result.truths, "{classes} classes, {kernels:?}");
             // 42 images in batches of 8: six a step, the last of two.
             assert_eq!(memory.curve(tags::BATCH_LOSS).len(), 12 * 6);
             for tag in [tags::TRAIN_LOSS, tags::TRAIN_ACCURACY, tags::LEARNING_RATE, tags::IMAGES_PER_SECOND]
@@ -266,7 +264,7 @@ mod tests {
     #[test]
     fn the_training_loss_of_an_epoch_weighs_batches_by_their_images() {
         let toy = Toy::new(15, 2);
-        let (_, memory, _) = toy.fit(&train(1, 0.001), 4, &Stop::default());
+        let (_, memory, _) = toy.fit(&train(1, 0.001, Kernels::Auto), 4, &Stop::default());
         let batches = memory.curve(tags::BATCH_LOSS);
         assert_eq!(batches.len(), 2, "10 images: 8 and 2");
         let mean = (f64::from(batches[0]) * 8.0 + f64::from(batches[1]) * 2.0) / 10.0;
@@ -276,21 +274,42 @@ mod tests {
     #[test]
     fn the_same_seed_gives_the_same_bits() {
         let toy = Toy::new(60, 3);
-        let run = |seed| {
-            let (result, memory, network) = toy.fit(&train(3, 0.01), seed, &Stop::default());
-            let curve: Vec<u32> = memory.curve(tags::BATCH_LOSS).into_iter().map(f32::to_bits).collect();
-            (curve, bits(&network), result.unwrap())
-        };
-        let first = run(9);
-        assert!(first == run(9), "two runs of one seed differ");
-        assert!(first.0 != run(10).0, "another seed is another run");
+        for kernels in BOTH {
+            let run = |seed| {
+                let (result, memory, engine) = toy.fit(&train(3, 0.01, kernels), seed, &Stop::default());
+                let curve: Vec<u32> = memory.curve(tags::BATCH_LOSS).into_iter().map(f32::to_bits).collect();
+                (curve, values(&engine).into_iter().map(f32::to_bits).collect::<Vec<_>>(), result.unwrap())
+            };
+            let first = run(9);
+            assert!(first == run(9), "two runs of one seed differ");
+            assert!(first.0 != run(10).0, "another seed is another run");
+        }
+    }
+
+    /// From the same seed, over hundreds of steps: rounding apart, the same curve.
+    #[test]
+    fn both_kernels_draw_the_same_curve() {
+        for classes in [2, 3] {
+            let toy = Toy::new(60, classes);
+            let run = |kernels| {
+                let (result, memory, _) = toy.fit(&train(20, 0.003, kernels), 5, &Stop::default());
+                (memory.curve(tags::BATCH_LOSS), result.unwrap())
+            };
+            let [(fused, fused_last), (plain, plain_last)] = BOTH.map(run);
+            assert_eq!(fused.len(), 100);
+            for (step, (fused, plain)) in fused.iter().zip(&plain).enumerate() {
+                assert!((fused - plain).abs() < 1e-4 * plain.max(1e-2), "step {step}: {fused} {plain}");
+            }
+            assert!((fused_last.loss - plain_last.loss).abs() < 1e-4 * plain_last.loss.max(1e-2));
+            assert_eq!(fused_last.predicted, plain_last.predicted);
+        }
     }
 
     #[test]
     fn shuffling_can_be_switched_off() {
         let toy = Toy::new(60, 2);
         let run = |shuffle| {
-            let train = Train { shuffle, ..train(1, 0.01) };
+            let train = Train { shuffle, ..train(1, 0.01, Kernels::Auto) };
             toy.fit(&train, 9, &Stop::default()).1.curve(tags::BATCH_LOSS)
         };
         // File order takes rows 0 to 7 first; the shuffled run, from the same weights, others.
@@ -300,20 +319,22 @@ mod tests {
     #[test]
     fn a_loss_that_is_no_number_ends_the_run_and_says_where() {
         let toy = Toy::new(60, 2);
-        let (result, memory, _) = toy.fit(&train(3, 1e30), 2, &Stop::default());
-        let Err(TrainError::Diverged { epoch, batch, loss }) = result else { panic!("{result:?}") };
-        assert!(!loss.is_finite());
-        let curve = memory.curve(tags::BATCH_LOSS);
-        assert_eq!(curve.len(), epoch as usize * 5 + batch + 1);
-        assert!(!curve.last().unwrap().is_finite() && curve[0].is_finite());
-        assert_eq!(memory.flushes.last(), Some(&memory.scalars.len()));
+        for kernels in BOTH {
+            let (result, memory, _) = toy.fit(&train(3, 1e30, kernels), 2, &Stop::default());
+            let Err(TrainError::Diverged { epoch, batch, loss }) = result else { panic!("{result:?}") };
+            assert!(!loss.is_finite());
+            let curve = memory.curve(tags::BATCH_LOSS);
+            assert_eq!(curve.len(), epoch as usize * 5 + batch + 1);
+            assert!(!curve.last().unwrap().is_finite() && curve[0].is_finite());
+            assert_eq!(memory.flushes.last(), Some(&memory.scalars.len()));
+        }
     }
 
     #[test]
     fn an_attempt_stops_between_batches() {
         let stop = Stop::default();
         stop.request(Reason::Terminated);
-        let (result, memory, _) = Toy::new(60, 2).fit(&train(3, 0.01), 2, &stop);
+        let (result, memory, _) = Toy::new(60, 2).fit(&train(3, 0.01, Kernels::Auto), 2, &stop);
         assert!(matches!(result, Err(TrainError::Stopped(Reason::Terminated))));
         assert!(memory.scalars.is_empty());
     }

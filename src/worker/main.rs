@@ -10,6 +10,7 @@
 mod adam;
 mod data;
 mod doctor;
+mod engine;
 mod error;
 mod evaluate;
 mod fit;

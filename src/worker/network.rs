@@ -83,6 +83,15 @@ pub(crate) fn shapes(
     Ok(shapes)
 }
 
+/// Initial values of the parameter at `place` among [`shapes`].
+pub(crate) fn initial(shape: &[i64], seed: u64, place: usize) -> Vec<f32> {
+    if shape.len() == 1 {
+        vec![0.0; shape[0] as usize]
+    } else {
+        init::glorot_uniform(shape, seed, place as u64 / 2)
+    }
+}
+
 impl Network {
     /// A network with the initial weights of `seed`: Glorot uniform kernels and zero biases, as Keras'.
     ///
@@ -99,11 +108,7 @@ impl Network {
             .into_iter()
             .enumerate()
             .map(|(place, (name, shape))| {
-                let values = if shape.len() == 1 {
-                    vec![0.0; shape[0] as usize]
-                } else {
-                    init::glorot_uniform(&shape, seed, place as u64 / 2)
-                };
+                let values = initial(&shape, seed, place);
                 let tensor = Tensor::f_from_slice(&values)?.f_reshape(shape)?.f_to_device(device)?;
                 Ok(Parameter { name, tensor: tensor.f_set_requires_grad(true)? })
             })
@@ -114,11 +119,6 @@ impl Network {
     /// Weight and bias of each layer in turn.
     pub(crate) fn parameters(&self) -> &[Parameter] {
         &self.parameters
-    }
-
-    /// Number of classes, K.
-    pub(crate) fn classes(&self) -> usize {
-        self.classes
     }
 
     /// Where the parameters are.

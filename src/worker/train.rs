@@ -12,11 +12,11 @@ use serde_json::json;
 
 use crate::{
     data::{Corpus, Images},
+    engine::{Engine, Plan},
     error::TrainError,
     evaluate::Evaluation,
     fit::{Sides, fit},
     machine,
-    network::Network,
     record::EventFiles,
     stop::Stop,
     weights,
@@ -57,9 +57,17 @@ pub(crate) fn train(run_dir: &Path, run: &RunFile, stop: &Stop) -> Result<(), Tr
     let images = Images::new(corpus.mapped.images(), corpus.mapped.labels(), side as usize, device)?;
     let classes =
         u32::try_from(dataset.classes.len()).expect("labels are bytes: there are at most 256 classes");
-    let network = Network::new(&model, side, classes, run.seed, device)?;
+    let mut engine = Engine::new(&Plan {
+        model: &model,
+        image_size: side,
+        classes,
+        seed: run.seed,
+        device,
+        threads: run.threads,
+        train: &settings,
+    })?;
     if let Some(path) = &settings.initial_weights {
-        weights::load(path, &network)?;
+        weights::load(path, &mut engine)?;
     }
     let mut events = EventFiles::create(run_dir)?;
     let sides = Sides {
@@ -69,7 +77,7 @@ pub(crate) fn train(run_dir: &Path, run: &RunFile, stop: &Stop) -> Result<(), Tr
         classes: &dataset.classes,
         run: &run.run,
     };
-    let last = fit(&network, &sides, &settings, run.seed, &mut events, stop)?;
+    let last = fit(&mut engine, &sides, &settings, run.seed, &mut events, stop)?;
 
     let predictions = rows(&last, &corpus, dataset.classes.len());
     predictions::write(&run_dir.join("predictions.csv"), &predictions, dataset.classes.len())?;
@@ -83,7 +91,7 @@ pub(crate) fn train(run_dir: &Path, run: &RunFile, stop: &Stop) -> Result<(), Tr
         "image_size": side,
         "version": run.version,
     });
-    weights::save(&run_dir.join("checkpoint.safetensors"), &network, about.to_string())?;
+    weights::save(&run_dir.join("checkpoint.safetensors"), &engine, about.to_string())?;
     Ok(())
 }
 

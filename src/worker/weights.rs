@@ -13,9 +13,12 @@ use std::{
 };
 
 use safetensors::{Dtype, SafeTensorError, SafeTensors, View, tensor::serialize_to_file};
-use tch::{Device, Kind, TchError, Tensor, no_grad};
+use tch::TchError;
 
-use crate::{error::TrainError, network::Network};
+use crate::{
+    engine::{Engine, Stored},
+    error::TrainError,
+};
 
 /// Key of our entry among the metadata of a file.
 const METADATA_KEY: &str = "gridboard";
@@ -73,16 +76,16 @@ fn list(mismatches: &[String]) -> String {
 /// # Errors
 /// [`WeightsError::Mismatch`] lists every tensor that is missing, foreign, or of another shape or type; the network is
 /// unchanged then. [`TrainError::Torch`] where memory is short.
-pub(crate) fn load(path: &Path, network: &Network) -> Result<(), TrainError> {
+pub(crate) fn load(path: &Path, engine: &mut Engine) -> Result<(), TrainError> {
     let bytes = fs::read(path).map_err(|source| WeightsError::Read { path: path.to_owned(), source })?;
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|source| WeightsError::Format { path: path.to_owned(), source })?;
     let mut mismatches = Vec::new();
-    for parameter in network.parameters() {
-        let (name, shape) = (&parameter.name, parameter.tensor.size());
+    let shapes = engine.shapes();
+    for (name, shape) in &shapes {
         match file.tensor(name) {
             Err(_) => mismatches.push(format!("`{name}` is missing (expected {shape:?})")),
-            Ok(found) if !found.shape().iter().map(|&side| side as i64).eq(shape.iter().copied()) => {
+            Ok(found) if found.shape() != shape => {
                 mismatches.push(format!("`{name}` is {:?}, expected {shape:?}", found.shape()));
             }
             Ok(found) if found.dtype() != Dtype::F32 => {
@@ -93,7 +96,7 @@ pub(crate) fn load(path: &Path, network: &Network) -> Result<(), TrainError> {
     }
     let mut foreign: Vec<_> = file
         .iter()
-        .filter(|(name, _)| network.parameters().iter().all(|parameter| parameter.name != *name))
+        .filter(|(name, _)| shapes.iter().all(|(ours, _)| ours != name))
         .map(|(name, tensor)| format!("`{name}` {:?} is no tensor of the network", tensor.shape()))
         .collect();
     foreign.sort();
@@ -101,10 +104,9 @@ pub(crate) fn load(path: &Path, network: &Network) -> Result<(), TrainError> {
     if !mismatches.is_empty() {
         return Err(WeightsError::Mismatch { path: path.to_owned(), mismatches }.into());
     }
-    for parameter in network.parameters() {
-        let found = file.tensor(&parameter.name).expect("every tensor was found above");
-        let values = Tensor::f_from_data_size(found.data(), &parameter.tensor.size(), Kind::Float)?;
-        no_grad(|| parameter.tensor.shallow_clone().f_copy_(&values))?;
+    for (place, (name, _)) in shapes.iter().enumerate() {
+        let found = file.tensor(name).expect("every tensor was found above");
+        engine.set(place, found.data())?;
     }
     Ok(())
 }
@@ -113,15 +115,12 @@ pub(crate) fn load(path: &Path, network: &Network) -> Result<(), TrainError> {
 ///
 /// # Errors
 /// [`WeightsError::Write`]; a file of that name is then what it was before.
-pub(crate) fn save(path: &Path, network: &Network, about: String) -> Result<(), TrainError> {
-    let tensors = network
-        .parameters()
+pub(crate) fn save(path: &Path, engine: &Engine, about: String) -> Result<(), TrainError> {
+    let shapes = engine.shapes();
+    let tensors = shapes
         .iter()
-        .map(|parameter| {
-            let values = parameter.tensor.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?;
-            let shape = values.size().into_iter().map(|side| side as usize).collect();
-            Ok((parameter.name.as_str(), Values { values, shape }))
-        })
+        .enumerate()
+        .map(|(place, (name, shape))| Ok((name, Values { stored: engine.stored(place)?, shape })))
         .collect::<Result<Vec<_>, TchError>>()?;
     let failed = |source| WeightsError::Write { path: path.to_owned(), source };
     // One key: the order of several in the file would change from run to run.
@@ -141,56 +140,53 @@ fn open_to_others(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
-/// A tensor on its way into a file; its bytes are only made when they are written.
-struct Values {
-    /// f32, on the host, contiguous.
-    values: Tensor,
-    shape: Vec<usize>,
+/// A parameter with its shape, as the safetensors crate takes it.
+struct Values<'a> {
+    stored: Stored<'a>,
+    shape: &'a [usize],
 }
 
-impl View for Values {
+impl View for Values<'_> {
     fn dtype(&self) -> Dtype {
         Dtype::F32
     }
 
     fn shape(&self) -> &[usize] {
-        &self.shape
+        self.shape
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        let mut values = vec![0.0f32; self.values.numel()];
-        self.values
-            .f_copy_data(&mut values, self.shape.iter().product())
-            .expect("a contiguous f32 tensor on the host is copied to a buffer of its size");
-        values.into_iter().flat_map(f32::to_le_bytes).collect()
+        self.stored.bytes(self.shape.iter().product())
     }
 
     fn data_len(&self) -> usize {
-        self.values.numel() * size_of::<f32>()
+        self.shape.iter().product::<usize>() * size_of::<f32>()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use gridboard::model::GridCnn;
+    use gridboard::{model::GridCnn, spec::Kernels};
+    use tch::{Kind, Tensor};
 
     use super::*;
+    use crate::engine::tests::{engine, values};
 
-    fn network(layer_size: u32, dense_layers: u32, seed: u64) -> Network {
-        Network::new(&GridCnn { conv_layers: 1, dense_layers, layer_size }, 6, 2, seed, Device::Cpu).unwrap()
+    fn network(layer_size: u32, dense_layers: u32, seed: u64, kernels: Kernels) -> Engine {
+        engine(GridCnn { conv_layers: 1, dense_layers, layer_size }, 6, 2, seed, kernels)
     }
 
     #[test]
     fn what_is_saved_is_loaded() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("checkpoint.safetensors");
-        let (saved, other) = (network(4, 1, 1), network(4, 1, 2));
+        let (saved, mut other) = (network(4, 1, 1, Kernels::Fused), network(4, 1, 2, Kernels::Plain));
         save(&path, &saved, "{}".to_owned()).unwrap();
-        load(&path, &other).unwrap();
-        for (saved, other) in saved.parameters().iter().zip(other.parameters()) {
-            assert_eq!(saved.tensor, other.tensor, "{}", saved.name);
-            assert!(other.tensor.requires_grad());
-        }
+        load(&path, &mut other).unwrap();
+        assert_eq!(values(&saved), values(&other));
+        let mut third = network(4, 1, 3, Kernels::Fused);
+        load(&path, &mut third).unwrap();
+        assert_eq!(values(&saved), values(&third));
         // The same weights are the same bytes, readable by whoever may read other new files.
         let bytes = fs::read(&path).unwrap();
         save(&path, &other, "{}".to_owned()).unwrap();
@@ -206,10 +202,10 @@ mod tests {
     fn a_file_of_another_network_is_refused_tensor_by_tensor() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");
-        save(&path, &network(4, 0, 1), String::new()).unwrap();
-        let wanted = network(3, 1, 2);
-        let before = wanted.parameters()[0].tensor.copy();
-        let message = load(&path, &wanted).unwrap_err().to_string();
+        save(&path, &network(4, 0, 1, Kernels::Auto), String::new()).unwrap();
+        let mut wanted = network(3, 1, 2, Kernels::Auto);
+        let before = values(&wanted);
+        let message = load(&path, &mut wanted).unwrap_err().to_string();
         for part in [
             "`conv1.weight` is [4, 1, 3, 3], expected [3, 1, 3, 3]",
             "`dense1.weight` is missing (expected [3, 12])",
@@ -217,10 +213,10 @@ mod tests {
         ] {
             assert!(message.contains(part), "{message}");
         }
-        assert_eq!(wanted.parameters()[0].tensor, before, "nothing was loaded");
+        assert_eq!(values(&wanted), before, "nothing was loaded");
 
-        save(&path, &network(3, 1, 1), String::new()).unwrap();
-        let message = load(&path, &network(3, 0, 1)).unwrap_err().to_string();
+        save(&path, &network(3, 1, 1, Kernels::Auto), String::new()).unwrap();
+        let message = load(&path, &mut network(3, 0, 1, Kernels::Auto)).unwrap_err().to_string();
         assert!(message.contains("`dense1.bias` [3] is no tensor of the network"), "{message}");
     }
 
@@ -228,22 +224,25 @@ mod tests {
     fn half_precision_and_damage_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");
-        let wanted = network(2, 0, 1);
+        let mut wanted = network(2, 0, 1, Kernels::Auto);
         Tensor::write_safetensors(
             &wanted
-                .parameters()
-                .iter()
-                .map(|p| (p.name.as_str(), p.tensor.to_kind(Kind::Half)))
+                .shapes()
+                .into_iter()
+                .map(|(name, shape)| {
+                    let shape: Vec<i64> = shape.into_iter().map(|side| side as i64).collect();
+                    (name, Tensor::zeros(shape, (Kind::Half, tch::Device::Cpu)))
+                })
                 .collect::<Vec<_>>(),
             &path,
         )
         .unwrap();
-        let message = load(&path, &wanted).unwrap_err().to_string();
+        let message = load(&path, &mut wanted).unwrap_err().to_string();
         assert!(message.contains("`output.bias` holds F16, expected F32"), "{message}");
         fs::write(&path, b"PK\x03\x04 a zip file, as torch.save writes").unwrap();
-        let message = load(&path, &wanted).unwrap_err().to_string();
+        let message = load(&path, &mut wanted).unwrap_err().to_string();
         assert!(message.ends_with("w.safetensors` is not a safetensors file"), "{message}");
-        let message = load(&folder.path().join("absent"), &wanted).unwrap_err().to_string();
+        let message = load(&folder.path().join("absent"), &mut wanted).unwrap_err().to_string();
         assert!(message.contains("absent`"), "{message}");
     }
 

@@ -16,6 +16,9 @@ fn value_of(row: &Parameter) -> BoxedStrategy<Value> {
             prop_oneof![Just(max), Just(1e-300), above + 1e-9..max, 1e-9..1e-3].prop_map(Value::Float).boxed()
         }
         Kind::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
+        Kind::Choice(words) => {
+            prop::sample::select(words).prop_map(|word| Value::Text(word.to_owned())).boxed()
+        }
         Kind::Path => "/no-such-root/[a-z \"'#:é]{1,8}x".prop_map(Value::Text).boxed(),
     }
 }

@@ -1,0 +1,307 @@
+//! The convolution blocks of a network, one image at a time through all of them.
+//!
+//! Forwards an image is a part of its own. Backwards a part is a group of images with its own sums of gradients, and how
+//! many groups there are depends on shapes alone. Threads only differ in their workspaces.
+
+use std::ops::Range;
+
+use super::{
+    adam::{self, Weights},
+    buffer, first,
+    later::{self, Lists},
+    simd::{InstructionSet, Kernel, Simd, dispatch, padded},
+    threads::{ranges, share},
+    winograd::{self, Direction, Scratch},
+};
+
+/// A later block's parameters.
+#[derive(Debug)]
+pub(super) struct Later {
+    pub(super) shape: later::Shape,
+    /// `[out][9][in]`.
+    pub(super) weights: Weights,
+    /// `[out]`.
+    pub(super) bias: Weights,
+    /// The weights as the forward pass takes them.
+    forward: Vec<f32>,
+    /// The weights as the gradient of the input takes them.
+    backward: Vec<f32>,
+}
+
+/// What a block makes of a batch.
+#[derive(Debug)]
+struct Output {
+    /// Pooled values of an image.
+    len: usize,
+    /// `[batch][len]`.
+    values: Vec<f32>,
+    /// `[batch][len]`.
+    winners: Vec<u8>,
+}
+
+/// What one thread needs for itself.
+#[derive(Debug)]
+struct Workspace {
+    /// Pixels in 0..=1.
+    image: Vec<f32>,
+    /// Gradients of the outputs of all blocks but the last, for one image.
+    gradients: Vec<Vec<f32>>,
+    scratch: Scratch,
+    lists: Lists,
+}
+
+/// Gradients of the parameters, summed over a group of images.
+#[derive(Debug)]
+struct Sums {
+    /// The first block's.
+    first: Vec<f32>,
+    /// The later blocks' weights and biases.
+    later: Vec<[Vec<f32>; 2]>,
+}
+
+/// Groups of a batch, unless their sums would take more than [`SUMS_BYTES`].
+const GROUPS: usize = 16;
+/// Bytes that all groups' sums may take.
+const SUMS_BYTES: usize = 64 << 20;
+
+/// One or more blocks.
+#[derive(Debug)]
+pub(super) struct Convolutions {
+    side: usize,
+    channels: usize,
+    /// `[10, C]`: taps and bias.
+    pub(super) first: Weights,
+    pub(super) later: Vec<Later>,
+    outputs: Vec<Output>,
+    /// One for each thread.
+    workspaces: Vec<Workspace>,
+    /// One for each group.
+    sums: Vec<Sums>,
+    /// Whether the transformed weights are those of the weights.
+    fresh: bool,
+}
+
+impl Convolutions {
+    /// `blocks` blocks of `channels` channels (real ones) on images of `side` pixels, with parameters zero.
+    pub(super) fn new(side: usize, blocks: usize, channels: usize, batch: usize, threads: usize) -> Self {
+        let channels = padded(channels);
+        let mut sides = vec![first::pooled(side)];
+        let mut later = Vec::new();
+        for _ in 1..blocks {
+            let shape =
+                later::Shape { side: *sides.last().unwrap_or(&0), inputs: channels, outputs: channels };
+            sides.push(shape.pooled());
+            let transformed = || buffer::zeros(winograd::transformed_len(channels, channels));
+            later.push(Later {
+                shape,
+                weights: Weights::new(shape.weights_len()),
+                bias: Weights::new(channels),
+                forward: transformed(),
+                backward: transformed(),
+            });
+        }
+        let outputs: Vec<Output> = sides
+            .iter()
+            .map(|side| side * side * channels)
+            .map(|len| Output {
+                len,
+                values: buffer::zeros(batch * len),
+                winners: buffer::bytes(batch * len),
+            })
+            .collect();
+        let workspaces = (0..threads.min(batch))
+            .map(|_| Workspace {
+                image: vec![0.0; side * side],
+                gradients: outputs[..blocks - 1].iter().map(|output| buffer::zeros(output.len)).collect(),
+                scratch: Scratch::new(if blocks > 1 { channels } else { 0 }),
+                lists: Lists::new(channels),
+            })
+            .collect();
+        let weights: usize = later.iter().map(|layer| layer.shape.weights_len()).sum();
+        let groups = (SUMS_BYTES / size_of::<f32>() / weights.max(1)).clamp(1, GROUPS);
+        let sums = ranges(batch, groups, 1)
+            .into_iter()
+            .map(|_| Sums {
+                first: vec![0.0; first::weights_len(channels)],
+                later: later
+                    .iter()
+                    .map(|layer: &Later| [buffer::zeros(layer.weights.w.len()), vec![0.0; channels]])
+                    .collect(),
+            })
+            .collect();
+        Self {
+            side,
+            channels,
+            first: Weights::new(first::weights_len(channels)),
+            later,
+            outputs,
+            workspaces,
+            sums,
+            fresh: false,
+        }
+    }
+
+    /// Rows and columns of the last block's output.
+    pub(super) fn pooled(&self) -> usize {
+        self.later.last().map_or(first::pooled(self.side), |layer| layer.shape.pooled())
+    }
+
+    /// Channels as they lie in memory.
+    pub(super) fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Features of an image as they lie in memory: the last block's output, row, column, channel.
+    pub(super) fn features_len(&self) -> usize {
+        self.outputs.last().map_or(0, |output| output.len)
+    }
+
+    /// The features of the batch, `[batch][F]`; before the backward pass they have become their gradient.
+    pub(super) fn features(&mut self) -> &mut [f32] {
+        self.outputs.last_mut().map_or(&mut [], |output| &mut output.values)
+    }
+
+    /// Says that somebody wrote into the weights.
+    pub(super) fn weights_changed(&mut self) {
+        self.fresh = false;
+    }
+
+    /// Features of `n` images, from their bytes `[n][side * side]`.
+    pub(super) fn forward(&mut self, set: InstructionSet, bytes: &[u8], n: usize) {
+        if !self.fresh {
+            let layers: Vec<&mut Later> = self.later.iter_mut().collect();
+            share(layers, &mut self.workspaces, |layer, _| dispatch(set, Transform(layer)));
+            self.fresh = true;
+        }
+        let images = bytes.chunks_exact(self.side * self.side).take(n);
+        let mut parts: Vec<(&[u8], Vec<ImageOutput<'_>>)> = images.map(|image| (image, Vec::new())).collect();
+        for output in &mut self.outputs {
+            let len = output.len;
+            let images = output.values.chunks_exact_mut(len).zip(output.winners.chunks_exact_mut(len));
+            for ((_, outputs), image) in parts.iter_mut().zip(images) {
+                outputs.push(image);
+            }
+        }
+        let (side, channels, first, later) = (self.side, self.channels, &self.first.w, &self.later);
+        share(parts, &mut self.workspaces, |(bytes, outputs), workspace| {
+            dispatch(set, Forward { side, channels, first, later, bytes, outputs, workspace });
+        });
+    }
+
+    /// Updates all parameters, from the gradient of the features of `n` images in place of the features.
+    pub(super) fn backward(&mut self, set: InstructionSet, bytes: &[u8], n: usize, rate: f32) {
+        let groups = ranges(n, self.sums.len(), 1);
+        let (side, channels, later, outputs) = (self.side, self.channels, &self.later, &self.outputs);
+        let parts = groups.iter().cloned().zip(&mut self.sums).collect();
+        share(parts, &mut self.workspaces, |(images, sums): (Range<usize>, &mut Sums), workspace| {
+            dispatch(set, Backward { side, channels, later, outputs, bytes, images, workspace, sums });
+        });
+
+        let used = &self.sums[..groups.len()];
+        let parts: Vec<&[f32]> = used.iter().map(|sums| &sums.first[..]).collect();
+        adam::step(set, &mut self.first, &parts, rate);
+        for (at, layer) in self.later.iter_mut().enumerate() {
+            let part = |which: usize| -> Vec<&[f32]> {
+                used.iter().map(|sums| &sums.later[at][which][..]).collect()
+            };
+            adam::step(set, &mut layer.weights, &part(0), rate);
+            adam::step(set, &mut layer.bias, &part(1), rate);
+        }
+        self.fresh = false;
+    }
+}
+
+/// Values and winners that a block makes of one image.
+type ImageOutput<'a> = (&'a mut [f32], &'a mut [u8]);
+
+/// Pixels to 0..=1.
+pub(super) fn scale(bytes: &[u8], pixels: &mut [f32]) {
+    for (pixel, byte) in pixels.iter_mut().zip(bytes) {
+        *pixel = f32::from(*byte) / 255.0;
+    }
+}
+
+struct Transform<'a>(&'a mut Later);
+
+impl Kernel for Transform<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Later { shape, weights, forward, backward, .. } = self.0;
+        let (inputs, outputs) = (shape.inputs, shape.outputs);
+        winograd::transform_weights(s, &weights.w, inputs, outputs, Direction::Forward, forward);
+        winograd::transform_weights(s, &weights.w, inputs, outputs, Direction::Backward, backward);
+    }
+}
+
+struct Forward<'a> {
+    side: usize,
+    channels: usize,
+    first: &'a [f32],
+    later: &'a [Later],
+    /// One image.
+    bytes: &'a [u8],
+    /// Of each block.
+    outputs: Vec<ImageOutput<'a>>,
+    workspace: &'a mut Workspace,
+}
+
+impl Kernel for Forward<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { side, channels, first, later, bytes, outputs, workspace } = self;
+        let Workspace { image, scratch, .. } = workspace;
+        scale(bytes, image);
+        let first = &first[..first::weights_len(channels)];
+        let mut outputs = outputs.into_iter();
+        let (values, winners) = outputs.next().expect("there is a first block");
+        first::forward(s, image, side, first, channels, values, winners);
+        let mut input: &[f32] = values;
+        for (layer, (values, winners)) in later.iter().zip(outputs) {
+            let Later { shape, forward, bias, .. } = layer;
+            later::forward(s, *shape, input, forward, &bias.w, scratch, values, winners);
+            input = values;
+        }
+    }
+}
+
+struct Backward<'a> {
+    side: usize,
+    channels: usize,
+    later: &'a [Later],
+    outputs: &'a [Output],
+    bytes: &'a [u8],
+    images: Range<usize>,
+    workspace: &'a mut Workspace,
+    sums: &'a mut Sums,
+}
+
+impl Kernel for Backward<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, s: S) {
+        let Self { side, channels, later, outputs, bytes, images, workspace, sums } = self;
+        let Workspace { image: pixels, gradients, scratch, lists } = workspace;
+        let Sums { first, later: sums } = sums;
+        first.fill(0.0);
+        for sums in sums.iter_mut().flatten() {
+            sums.fill(0.0);
+        }
+        for image in images {
+            let values =
+                |block: usize| &outputs[block].values[image * outputs[block].len..][..outputs[block].len];
+            let winners =
+                |block: usize| &outputs[block].winners[image * outputs[block].len..][..outputs[block].len];
+            for (at, layer) in later.iter().enumerate().rev() {
+                let (below, above) = gradients.split_at_mut(at + 1);
+                let gradient = above.first().map_or_else(|| values(at + 1), |gradient| &gradient[..]);
+                let [weights, bias] = &mut sums[at];
+                let (input, winners) = (values(at), winners(at + 1));
+                later::weights_gradient(s, layer.shape, input, gradient, winners, lists, weights, bias);
+                let to = &mut below[at];
+                later::input_gradient(s, layer.shape, gradient, winners, &layer.backward, scratch, to);
+            }
+            scale(&bytes[image * side * side..][..side * side], pixels);
+            let gradient = gradients.first().map_or_else(|| values(0), |gradient| &gradient[..]);
+            first::backward(s, pixels, side, channels, gradient, winners(0), first);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Kernels for the paper's family of networks on processors: exact, and several times faster than general libraries.
+//!
+//! A network is C blocks of [3 x 3 convolution - ReLU - 2 x 2 max pooling], D hidden dense layers with ReLU, and an output
+//! layer. What is known about it beforehand pays: the first convolution has one channel; behind a pooling at most a
+//! quarter of a convolution's outputs carry a gradient; a dense layer's gradient is of the batch's rank and never needs
+//! storing. Each file says which layouts it has, what it skips and why that is exact.
+//!
+//! In reading order: `simd` (vectors on AVX-512, AVX2 and plain Rust, chosen at run time), `first`, `winograd` and `later`
+//! (convolution blocks), `wide` and `thin` (dense layers), `adam`; then what ties them to a network: `convolutions`,
+//! `dense`, `layout`, [`Network`]; and [`loss`].
+//!
+//! The trainer uses it for runs on the processor and keeps libtorch's path beside it, which it is tested against. Nothing
+//! here knows about files, runs or libtorch. Same weights and batches on the same processor: same bits,
+//! with any number of threads and whatever else runs.
+
+mod adam;
+mod buffer;
+mod convolutions;
+mod dense;
+mod first;
+mod later;
+mod layout;
+pub mod loss;
+mod network;
+mod simd;
+mod thin;
+mod threads;
+mod wide;
+mod winograd;
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod reference;
+
+pub use network::{Execution, Network, ParameterInfo, Part, Shape, TooSmall};
+pub use simd::InstructionSet;
