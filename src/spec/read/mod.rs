@@ -14,7 +14,9 @@ pub use grid::MAX_RUNS;
 use section::{Section, int, must_be, text};
 
 use super::{
-    Experiment, Family, Goal, Metric, RankRule, Schedule, names,
+    Experiment, Family, Goal, Metric, RankRule, Schedule,
+    devices::DeviceChoice,
+    names,
     problem::{Problems, hint},
     yaml::{Content, Node},
 };
@@ -205,6 +207,11 @@ fn schedule(top: &Section<'_>, problems: &mut Problems) -> Option<Schedule> {
     let expected = "`auto`, `cpu`, `cpu:N`, `cuda` or `cuda:N,N`";
     let devices = section.take("devices", expected, problems, |node| text(node).filter(|text| is_tag(text)));
     if let Some(devices) = devices {
+        if let Some(entry) = section.entry("devices")
+            && let Err(error) = DeviceChoice::parse(devices)
+        {
+            problems.add(&entry.value.place, format!("`schedule.devices`: {error}"));
+        }
         schedule.devices = devices.to_owned();
     }
     let expected = format!("`auto` or a whole number from 1 to {MAX_RUNS_PER_DEVICE}");

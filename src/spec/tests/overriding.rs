@@ -108,3 +108,15 @@ fn devices_replace_those_of_the_spec() {
         ]
     );
 }
+
+#[test]
+fn wrong_devices_are_reported_at_their_flag() {
+    let text = format!("{WHOLE}\nschedule: {{devices: tpu}}\n");
+    let fault = "`schedule.devices`: `cuda:0,1,0` names CUDA device `0` twice";
+    assert_eq!(
+        problems_with(&text, &set(&["schedule.devices=cuda:0,1,0"])),
+        [format!("--set schedule.devices=cuda:0,1,0: {fault}")]
+    );
+    let overrides = Overrides { devices: Some("cuda:0,1,0".to_owned()), ..Overrides::default() };
+    assert_eq!(problems_with(&text, &overrides), [format!("--devices cuda:0,1,0: {fault}")]);
+}
