@@ -132,7 +132,8 @@ fn parameters() {
     );
     assert_eq!(
         problems(&WHOLE.replace("family: grid_cnn", "family: gridcnn")),
-        ["line 3, column 17: `model.family` must be `grid_cnn` or `command`, not `gridcnn`"]
+        ["line 3, column 17: `model.family` must be `grid_cnn` or `command`, not `gridcnn`; did you mean \
+             `grid_cnn`?"]
     );
 }
 

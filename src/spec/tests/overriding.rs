@@ -49,7 +49,7 @@ fn a_list_of_grids_is_reached_by_index() {
     assert_eq!(experiment.grids[1].axes[0].values, [Value::Int(3)]);
     assert_eq!(
         problems_with(&text, &set(&["grid.batch_size=[3]"])),
-        ["--set grid.batch_size=[3]: `batch_size` is no index into a list of 2; write a number from 0"]
+        ["--set grid.batch_size=[3]: `batch_size` is no index into a list of 2 items; write a number from 0"]
     );
 }
 
