@@ -82,7 +82,7 @@ fn opening(ready: &sweep::Preparation, placement: &device::Placement) -> String 
 async fn finish(runs_dir: &Path, ready: sweep::Preparation, end: &End, args: &Args) -> Result<u8, CliError> {
     let sweep::Preparation { experiment, mut store, .. } = ready;
     let finished = report_on(&mut store, runs_dir, &experiment).await?;
-    store.close().await?;
+    store.leave().await?;
 
     let head = leaderboard_table(&finished.leaderboard, Some(experiment.rank.top));
     output::table(&head, args.format.into())?;

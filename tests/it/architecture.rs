@@ -70,10 +70,8 @@ fn nobody_imports_upwards() {
     let sources = all();
     for (folder, forbidden) in above {
         // Unit tests may look around.
-        let inside: Vec<_> = sources
-            .iter()
-            .filter(|(path, _)| path.starts_with(folder) && !path.contains("/tests"))
-            .collect();
+        let inside: Vec<_> =
+            sources.iter().filter(|(path, _)| path.starts_with(folder) && !path.contains("/tests")).collect();
         assert!(!inside.is_empty(), "{folder}");
         for (path, text) in inside {
             for module in forbidden {
