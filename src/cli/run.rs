@@ -101,7 +101,7 @@ fn opening(ready: &sweep::Preparation, placement: &device::Placement) -> String 
 async fn finish(runs_dir: &Path, ready: sweep::Preparation, end: &End, args: &Args) -> Result<u8, CliError> {
     let sweep::Preparation { experiment, mut store, .. } = ready;
     let finished = report_on(&mut store, runs_dir, &experiment).await?;
-    store.close().await?;
+    store.leave().await?;
 
     if end.interrupted && matches!(args.format.into(), Format::Table) {
         output::note(&format!(
