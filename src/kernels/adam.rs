@@ -9,7 +9,7 @@
 
 #![expect(unsafe_code, reason = "loads and stores through pointers")]
 
-use super::buffer;
+use super::buffer::Buffer;
 use super::simd::{InstructionSet, Kernel, LANES, Simd, dispatch, padded};
 
 /// Keras' defaults.
@@ -25,18 +25,18 @@ const SHARE_2: f32 = (1.0 - BETA_2) as f32;
 #[derive(Debug)]
 pub(super) struct Weights {
     /// The values.
-    pub(super) w: Vec<f32>,
+    pub(super) w: Buffer<f32>,
     /// Mean of the gradient.
-    pub(super) m: Vec<f32>,
+    pub(super) m: Buffer<f32>,
     /// Mean of the gradient's square.
-    pub(super) v: Vec<f32>,
+    pub(super) v: Buffer<f32>,
 }
 
 impl Weights {
     /// `n` zeros (rounded up to whole vectors), at rest.
     pub(super) fn new(n: usize) -> Self {
         let n = padded(n);
-        Self { w: buffer::zeros(n), m: buffer::zeros(n), v: buffer::zeros(n) }
+        Self { w: Buffer::zeros(n), m: Buffer::zeros(n), v: Buffer::zeros(n) }
     }
 
     /// The three slices of a range of elements.

@@ -7,7 +7,8 @@ use std::ops::Range;
 
 use super::{
     adam::{self, Weights},
-    buffer, first,
+    buffer::Buffer,
+    first,
     later::{self, Lists},
     simd::{InstructionSet, Kernel, Simd, dispatch, padded},
     threads::{ranges, share},
@@ -23,9 +24,9 @@ pub(super) struct Later {
     /// `[out]`.
     pub(super) bias: Weights,
     /// The weights as the forward pass takes them.
-    forward: Vec<f32>,
+    forward: Buffer<f32>,
     /// The weights as the gradient of the input takes them.
-    backward: Vec<f32>,
+    backward: Buffer<f32>,
 }
 
 /// What a block makes of a batch.
@@ -34,9 +35,9 @@ struct Output {
     /// Pooled values of an image.
     len: usize,
     /// `[batch][len]`.
-    values: Vec<f32>,
+    values: Buffer<f32>,
     /// `[batch][len]`.
-    winners: Vec<u8>,
+    winners: Buffer<u8>,
 }
 
 /// What one thread needs for itself.
@@ -45,7 +46,7 @@ struct Workspace {
     /// Pixels in 0..=1.
     image: Vec<f32>,
     /// Gradients of the outputs of all blocks but the last, for one image.
-    gradients: Vec<Vec<f32>>,
+    gradients: Vec<Buffer<f32>>,
     scratch: Scratch,
     lists: Lists,
 }
@@ -54,9 +55,9 @@ struct Workspace {
 #[derive(Debug)]
 struct Sums {
     /// The first block's.
-    first: Vec<f32>,
+    first: Buffer<f32>,
     /// The later blocks' weights and biases.
-    later: Vec<[Vec<f32>; 2]>,
+    later: Vec<[Buffer<f32>; 2]>,
 }
 
 /// Groups of a batch, unless their sums would take more than [`SUMS_BYTES`].
@@ -91,7 +92,7 @@ impl Convolutions {
             let shape =
                 later::Shape { side: *sides.last().unwrap_or(&0), inputs: channels, outputs: channels };
             sides.push(shape.pooled());
-            let transformed = || buffer::zeros(winograd::transformed_len(channels, channels));
+            let transformed = || Buffer::zeros(winograd::transformed_len(channels, channels));
             later.push(Later {
                 shape,
                 weights: Weights::new(shape.weights_len()),
@@ -105,14 +106,14 @@ impl Convolutions {
             .map(|side| side * side * channels)
             .map(|len| Output {
                 len,
-                values: buffer::zeros(batch * len),
-                winners: buffer::bytes(batch * len),
+                values: Buffer::zeros(batch * len),
+                winners: Buffer::zeros(batch * len),
             })
             .collect();
         let workspaces = (0..threads.min(batch))
             .map(|_| Workspace {
                 image: vec![0.0; side * side],
-                gradients: outputs[..blocks - 1].iter().map(|output| buffer::zeros(output.len)).collect(),
+                gradients: outputs[..blocks - 1].iter().map(|output| Buffer::zeros(output.len)).collect(),
                 scratch: Scratch::new(if blocks > 1 { channels } else { 0 }),
                 lists: Lists::new(channels),
             })
@@ -122,10 +123,10 @@ impl Convolutions {
         let sums = ranges(batch, groups, 1)
             .into_iter()
             .map(|_| Sums {
-                first: vec![0.0; first::weights_len(channels)],
+                first: Buffer::zeros(first::weights_len(channels)),
                 later: later
                     .iter()
-                    .map(|layer: &Later| [buffer::zeros(layer.weights.w.len()), vec![0.0; channels]])
+                    .map(|layer: &Later| [Buffer::zeros(layer.weights.w.len()), Buffer::zeros(channels)])
                     .collect(),
             })
             .collect();

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::{
     adam::{self, Weights},
-    buffer,
+    buffer::Buffer,
     simd::{InstructionSet, Kernel, LANES, Simd, dispatch, padded},
     thin::{self, WeightColumns},
     threads::{ranges, share, split},
@@ -34,11 +34,11 @@ pub(super) struct Dense {
     /// `[width]`, rounded up.
     pub(super) bias: Weights,
     /// `[batch][width]`: outputs, then their gradient.
-    pub(super) output: Vec<f32>,
+    pub(super) output: Buffer<f32>,
     /// `[PARTS][batch][width]`: each part's sums.
-    partial: Vec<f32>,
+    partial: Buffer<f32>,
     /// `[width][N]`: the outputs' gradient, transposed.
-    transposed: Vec<f32>,
+    transposed: Buffer<f32>,
     /// One for each thread.
     workers: Vec<()>,
 }
@@ -57,9 +57,9 @@ impl Dense {
             relu,
             weights: Weights::new(inputs * width),
             bias: Weights::new(width),
-            output: buffer::zeros(batch * width),
-            partial: buffer::zeros(PARTS * batch * width),
-            transposed: buffer::zeros(if thin { 0 } else { width * padded(batch) }),
+            output: Buffer::zeros(batch * width),
+            partial: Buffer::zeros(PARTS * batch * width),
+            transposed: Buffer::zeros(if thin { 0 } else { width * padded(batch) }),
             workers,
         }
     }

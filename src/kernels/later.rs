@@ -12,7 +12,7 @@
 #![expect(unsafe_code, reason = "loads and stores through pointers; slices are checked first")]
 
 use super::{
-    buffer,
+    buffer::Buffer,
     simd::{LANES, NONE, Simd, each},
     winograd::{self, Scratch, Tile},
 };
@@ -193,34 +193,34 @@ pub(super) fn input_gradient<S: Simd>(
 #[derive(Debug)]
 pub(super) struct Lists {
     /// `[out][RUN]`: gradient of an entry.
-    gradients: Vec<f32>,
-    /// `[out][RUN]`: place of the winner's patch, floats into a packed patch of one row.
+    gradients: Buffer<f32>,
+    /// `[out][RUN]`: the pixel of the run's patch where the winner's own begins.
     places: Vec<u32>,
     /// `[out]`.
     lengths: Vec<u32>,
     /// `[4, PATCH, WIDTH]`: input rows of a run of windows, for some of the channels.
-    patch: Vec<f32>,
+    patch: Buffer<f32>,
 }
 
 impl Lists {
     /// For up to `outputs` channels.
     pub(super) fn new(outputs: usize) -> Self {
         Self {
-            gradients: buffer::zeros(outputs * RUN),
+            gradients: Buffer::zeros(outputs * RUN),
             places: vec![0; outputs * RUN],
             lengths: vec![0; outputs],
-            patch: buffer::zeros(4 * PATCH * WIDTH),
+            patch: Buffer::zeros(4 * PATCH * WIDTH),
         }
     }
 
-    /// Lists the winners of the windows `windows`, a run of one row; `step` floats are between two pixels of a patch.
+    /// Lists the winners of `n` windows, a run of one row; a patch has `columns` columns.
     #[inline(always)]
-    fn fill(&mut self, outputs: usize, gradient: &[f32], winners: &[u8], n: usize, step: usize) {
-        let places: [u32; 5] = [0, step, PATCH * step, (PATCH + 1) * step, 0].map(|place| place as u32);
+    fn fill(&mut self, outputs: usize, gradient: &[f32], winners: &[u8], n: usize, columns: usize) {
+        let places: [u32; 5] = [0, 1, columns, columns + 1, 0].map(|place| place as u32);
         self.lengths[..outputs].fill(0);
         for window in 0..n {
             let row = window * outputs..(window + 1) * outputs;
-            let base = (2 * window * step) as u32;
+            let base = (2 * window) as u32;
             let lists = self.gradients.chunks_exact_mut(RUN).zip(self.places.chunks_exact_mut(RUN));
             let entries = gradient[row.clone()].iter().zip(&winners[row]);
             for (((list, list_places), length), (value, winner)) in lists.zip(&mut self.lengths).zip(entries)
@@ -254,47 +254,54 @@ pub(super) fn weights_gradient<S: Simd>(
     assert!(winners.len() == gradient.len());
     assert!(sums.len() == shape.weights_len() && bias_sums.len() == outputs);
     assert!(lists.lengths.len() >= outputs && lists.patch.len() == 4 * PATCH * WIDTH);
+    // With few channels the input is its own patch: it lies as close together as a packed one.
+    let packs = inputs > WIDTH;
+    let columns = if packs { PATCH } else { side };
     let runs = p.div_ceil(RUN);
     for y in 0..p {
         for run in 0..runs {
             let (start, end) = (p * run / runs, p * (run + 1) / runs);
             let entries = (y * p + start) * outputs..(y * p + end) * outputs;
-            // Places are in units of one float with pixels one apart: scaled by the width of the patch below.
-            lists.fill(outputs, &gradient[entries.clone()], &winners[entries], end - start, 1);
+            lists.fill(outputs, &gradient[entries.clone()], &winners[entries], end - start, columns);
             for (out, sum) in bias_sums.iter_mut().enumerate() {
                 let list = &lists.gradients[out * RUN..][..lists.lengths[out] as usize];
                 *sum += list.iter().sum::<f32>();
             }
-            let columns = 2 * (end - start) + 2;
             for channel in (0..inputs).step_by(WIDTH) {
                 let width = (inputs - channel).min(WIDTH);
-                let from = (2 * y * side + 2 * start) * inputs + channel;
                 // SAFETY: rows 2 y .. 2 y + 4 and columns 2 start .. 2 end + 2 are inside the input, since windows are;
-                // the patch has room for PATCH columns; a list's places are those of windows in the run, so that the
-                // taps stay inside the patch; sums were checked.
+                // the packed patch has room for PATCH columns; a list's places are those of windows in the run, so that
+                // the taps stay inside the patch; sums were checked.
                 unsafe {
-                    for row in 0..4 {
-                        for column in 0..columns {
-                            let pixel = input.as_ptr().add(from + (row * side + column) * inputs);
-                            let to = lists.patch.as_mut_ptr().add((row * PATCH + column) * width);
-                            for part in (0..width).step_by(LANES) {
-                                s.store(to.add(part), s.load(pixel.add(part)));
+                    let corner = input.as_ptr().add((2 * y * side + 2 * start) * inputs + channel);
+                    let patch = if packs {
+                        for row in 0..4 {
+                            for column in 0..2 * (end - start) + 2 {
+                                let pixel = corner.add((row * side + column) * inputs);
+                                let to = lists.patch.as_mut_ptr().add((row * PATCH + column) * width);
+                                for part in (0..width).step_by(LANES) {
+                                    s.store(to.add(part), s.load(pixel.add(part)));
+                                }
                             }
                         }
-                    }
+                        lists.patch.as_ptr()
+                    } else {
+                        corner
+                    };
                     for out in 0..outputs {
                         let to = sums.as_mut_ptr().add(out * 9 * inputs + channel);
+                        let patch = (patch, columns);
                         match (S::WIDE, width == WIDTH) {
-                            (true, true) => multiples::<S, 3, 2>(s, lists, out, 0, to, inputs),
-                            (true, false) => multiples::<S, 3, 1>(s, lists, out, 0, to, inputs),
+                            (true, true) => multiples::<S, 3, 2>(s, lists, out, 0, patch, to, inputs),
+                            (true, false) => multiples::<S, 3, 1>(s, lists, out, 0, patch, to, inputs),
                             (false, true) => {
                                 for row in 0..3 {
-                                    multiples::<S, 1, 2>(s, lists, out, row, to, inputs);
+                                    multiples::<S, 1, 2>(s, lists, out, row, patch, to, inputs);
                                 }
                             }
                             (false, false) => {
                                 for row in 0..3 {
-                                    multiples::<S, 1, 1>(s, lists, out, row, to, inputs);
+                                    multiples::<S, 1, 1>(s, lists, out, row, patch, to, inputs);
                                 }
                             }
                         }
@@ -305,17 +312,19 @@ pub(super) fn weights_gradient<S: Simd>(
     }
 }
 
-/// Adds the patches of one channel's list, each times its gradient, to the gradient of that channel's weights: `ROWS`
-/// rows of taps from `first_row` on, `C` vectors of input channels.
+/// Adds the patches of one channel's list (places in a patch of so many columns, `C` vectors a pixel), each times its
+/// gradient, to the gradient of that channel's weights: `ROWS` rows of taps from `first_row` on, `C` vectors of input
+/// channels.
 ///
 /// # Safety
-/// Lists and patch are filled; `to` has three taps in each of those rows, `inputs` apart.
+/// Lists and patch are whole; `to` has three taps in each of those rows, `inputs` apart.
 #[inline(always)]
 unsafe fn multiples<S: Simd, const ROWS: usize, const C: usize>(
     s: S,
     lists: &Lists,
     out: usize,
     first_row: usize,
+    (patch, columns): (*const f32, usize),
     to: *mut f32,
     inputs: usize,
 ) {
@@ -339,14 +348,14 @@ unsafe fn multiples<S: Simd, const ROWS: usize, const C: usize>(
                 )
             },
         );
-        let patch = lists.patch.as_ptr().add(first_row * PATCH * C * LANES);
+        let patch = patch.add(first_row * columns * C * LANES);
         for (gradient, place) in list.iter().zip(places) {
             let gradient = s.splat(*gradient);
             let corner = patch.add(*place as usize * C * LANES);
             for (row, sums) in sums.iter_mut().enumerate() {
                 for (column, sums) in sums.iter_mut().enumerate() {
                     for (c, sum) in sums.iter_mut().enumerate() {
-                        let pixel = s.load(corner.add(((row * PATCH + column) * C + c) * LANES));
+                        let pixel = s.load(corner.add(((row * columns + column) * C + c) * LANES));
                         *sum = s.fma(gradient, pixel, *sum);
                     }
                 }

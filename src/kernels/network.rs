@@ -2,7 +2,7 @@
 
 use super::{
     adam::{self, Weights},
-    buffer,
+    buffer::Buffer,
     convolutions::{Convolutions, scale},
     dense::Dense,
     layout::Layout,
@@ -61,12 +61,12 @@ pub struct Network {
     shape: Shape,
     execution: Execution,
     /// `[batch][image_size * image_size]`.
-    bytes: Vec<u8>,
+    bytes: Buffer<u8>,
     /// Images of the last batch.
     n: usize,
     convolutions: Option<Convolutions>,
     /// Where there is no convolution: `[batch][F]`, the pixels.
-    pixels: Vec<f32>,
+    pixels: Buffer<f32>,
     features_len: usize,
     dense: Vec<Dense>,
     /// `[n][outputs]`.
@@ -107,10 +107,10 @@ impl Network {
         let mut network = Self {
             shape,
             execution,
-            bytes: buffer::bytes(batch_size * image_size * image_size),
+            bytes: Buffer::zeros(batch_size * image_size * image_size),
             n: 0,
             convolutions,
-            pixels: buffer::zeros(pixels),
+            pixels: Buffer::zeros(pixels),
             features_len,
             dense,
             logits: vec![0.0; batch_size * outputs],

@@ -8,6 +8,7 @@
 
 use super::{
     adam,
+    buffer::Buffer,
     simd::{LANES, Simd},
     wide::Columns,
 };
@@ -93,7 +94,7 @@ pub(super) unsafe fn backward<S: Simd>(s: S, x: Columns, weights: WeightColumns,
     let Backward { n, features, gradient, outputs, rate, wants_input } = operands;
     assert!(gradient.len() >= n * outputs && features.is_multiple_of(LANES));
     // Gradients of the weights, kept until the input's gradient has been made from the weights as they are.
-    let mut kept = vec![0.0f32; outputs * CHUNK];
+    let mut kept: Buffer<f32> = Buffer::zeros(outputs * CHUNK);
     for first in (0..features).step_by(CHUNK) {
         let chunk = CHUNK.min(features - first);
         // SAFETY: the columns are there, by the caller's promise.

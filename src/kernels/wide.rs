@@ -12,6 +12,7 @@
 
 use super::{
     adam,
+    buffer::{Aligned, Buffer},
     simd::{LANES, Simd, each},
 };
 
@@ -228,8 +229,8 @@ pub(super) unsafe fn backward<S: Simd>(s: S, x: Columns, operands: Backward<'_>)
     assert!(features.is_multiple_of(LANES) && width.is_multiple_of(LANES));
     let pointers = [w.as_mut_ptr(), m.as_mut_ptr(), v.as_mut_ptr()];
     // [sixteen features][images], and sixteen of each turned round.
-    let mut kept = vec![0.0f32; LANES * images];
-    let mut turned = [0.0f32; LANES * LANES];
+    let mut kept: Buffer<f32> = Buffer::zeros(LANES * images);
+    let mut turned = Aligned([0.0f32; LANES * LANES]);
     for first in (0..features).step_by(LANES) {
         // SAFETY: sixteen features from `first` on are there, for `n` images, by the caller's promise and the lengths
         // asserted.
@@ -278,10 +279,10 @@ pub(super) unsafe fn backward<S: Simd>(s: S, x: Columns, operands: Backward<'_>)
             }
             if wants_input {
                 for image in (0..n).step_by(LANES) {
-                    s.transpose(kept.as_ptr().add(image), images, turned.as_mut_ptr(), LANES);
+                    s.transpose(kept.as_ptr().add(image), images, turned.0.as_mut_ptr(), LANES);
                     for line in 0..LANES.min(n - image) {
                         let to = x.start.add((image + line) * x.stride);
-                        let value = s.load(turned.as_ptr().add(line * LANES));
+                        let value = s.load(turned.0.as_ptr().add(line * LANES));
                         s.store(to, s.where_positive(s.load(to), value));
                     }
                 }

@@ -14,7 +14,7 @@
 
 #![expect(unsafe_code, reason = "loads and stores through pointers; slices are checked first")]
 
-use super::buffer;
+use super::buffer::{Aligned, Buffer};
 use super::simd::{LANES, Simd, each};
 
 /// Places of a transformed tile.
@@ -31,8 +31,8 @@ pub(super) type Tile<V, const N: usize> = [[V; N]; N];
 /// Room for one thread's work.
 #[derive(Debug)]
 pub(super) struct Scratch {
-    inputs: Vec<f32>,
-    products: Vec<f32>,
+    inputs: Buffer<f32>,
+    products: Buffer<f32>,
 }
 
 /// Floats between two places of the transformed inputs.
@@ -47,8 +47,8 @@ impl Scratch {
     /// For up to `channels` input channels.
     pub(super) fn new(channels: usize) -> Self {
         Self {
-            inputs: buffer::zeros(PLACES * input_stride(channels)),
-            products: buffer::zeros(PLACES * PRODUCT_STRIDE),
+            inputs: Buffer::zeros(PLACES * input_stride(channels)),
+            products: Buffer::zeros(PLACES * PRODUCT_STRIDE),
         }
     }
 }
@@ -155,8 +155,8 @@ pub(super) fn transform_weights<S: Simd>(
         for out_block in (0..outputs).step_by(LANES) {
             for in_block in (0..inputs).step_by(LANES) {
                 // [tap][sixteen channels to sum over][sixteen channels of a vector]
-                let mut taps = [[[0.0f32; LANES]; LANES]; 9];
-                for (tap, block) in taps.iter_mut().enumerate() {
+                let mut taps = Aligned([[[0.0f32; LANES]; LANES]; 9]);
+                for (tap, block) in taps.0.iter_mut().enumerate() {
                     let from = weights.as_ptr().add(out_block * row + tap * inputs + in_block);
                     match direction {
                         Direction::Forward => s.transpose(from, row, block.as_mut_ptr().cast(), LANES),
@@ -182,7 +182,7 @@ pub(super) fn transform_weights<S: Simd>(
                                         Direction::Forward => 3 * r + c,
                                         Direction::Backward => 8 - (3 * r + c),
                                     };
-                                    s.load(taps[tap][line].as_ptr())
+                                    s.load(taps.0[tap][line].as_ptr())
                                 },
                             )
                         },
