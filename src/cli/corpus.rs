@@ -2,17 +2,25 @@
 
 use std::{
     io::{self, IsTerminal},
-    sync::OnceLock,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tokio::signal::unix::{SignalKind, signal};
 
-use super::output;
+use super::{CliError, output};
 use crate::{
-    corpus::{LoadingTable, Progress},
+    corpus::{LoadingTable, Progress, cache_root},
     report::Format,
-    sweep::loading_table,
+    spec::Dataset,
+    sweep::{Corpus, SweepError, loading_table, prepare_corpus},
 };
+
+/// Most unreadable files that are listed.
+const LISTED: usize = 20;
 
 /// The progress of decoding: a bar where stderr is a terminal, a line where it is not.
 #[derive(Default)]
@@ -49,4 +57,34 @@ impl Progress for Bar {
 /// Tab. 1 of the paper as text for stderr.
 pub(super) fn loading_text(loading: &LoadingTable) -> String {
     loading_table(loading).render(Format::Table, None)
+}
+
+/// Prepares the images of a dataset on threads of their own, so that Ctrl-C and SIGTERM are heard: they stop the work,
+/// take the half-made files away, and end with the exit code of an interrupt.
+///
+/// # Errors
+/// As `sweep::prepare_corpus`; `CorpusError::Cancelled` after a signal.
+pub(super) async fn prepare(dataset: &Dataset) -> Result<Corpus, CliError> {
+    let root = cache_root()?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(SweepError::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(SweepError::Signals)?;
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let (dataset, flag) = (dataset.clone(), Arc::clone(&cancelled));
+    let mut work =
+        tokio::task::spawn_blocking(move || prepare_corpus(&dataset, &root, &Bar::default(), &flag));
+    let prepared = loop {
+        tokio::select! {
+            done = &mut work => break done.map_err(|error| CliError::Runtime(io::Error::other(error)))??,
+            _ = interrupt.recv() => cancelled.store(true, Ordering::Relaxed),
+            _ = terminate.recv() => cancelled.store(true, Ordering::Relaxed),
+        }
+    };
+    let skipped = prepared.skipped();
+    for bad in skipped.iter().take(LISTED) {
+        output::note(&format!("left out: {}: {}", bad.file, bad.reason));
+    }
+    if skipped.len() > LISTED {
+        output::note(&format!("left out: {} more", skipped.len() - LISTED));
+    }
+    Ok(prepared)
 }

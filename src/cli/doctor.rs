@@ -5,7 +5,7 @@ use std::{path::Path, process::Command};
 use serde_json::{Value as Json, json};
 
 use super::{
-    CliError, VERSION, exit,
+    CliError, VERSION, exit, listing,
     output::{self, ListFormat},
 };
 use crate::{
@@ -57,13 +57,13 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         output::note("no problem found");
         return Ok(exit::DONE);
     }
-    output::note(&format!("{} problem(s) found", findings.problems.len()));
+    output::note(&format!("{} found", listing::counted(findings.problems.len(), "problem")));
     Ok(exit::ERROR)
 }
 
 fn machine(findings: &mut Findings, discovery: &Discovery) {
     findings.found("cores", discovery.cpu.cores.to_string());
-    findings.found("memory", human::bytes(discovery.cpu.memory_bytes));
+    findings.found("memory free", human::bytes(discovery.cpu.memory_bytes));
     match &discovery.driver {
         None => findings.found("CUDA driver", "none"),
         Some(driver) => {
@@ -74,7 +74,7 @@ fn machine(findings: &mut Findings, discovery: &Discovery) {
     for device in &discovery.cuda {
         let busy = match device.processes {
             Some(0) => String::new(),
-            Some(count) => format!(", {count} process(es) of others on it"),
+            Some(count) => format!(", {count} other process(es) on it"),
             None => ", processes on it unknown".to_owned(),
         };
         findings.found(
@@ -116,15 +116,32 @@ fn worker(findings: &mut Findings) {
         }
     };
     match serde_json::from_slice::<Json>(&answer.stdout) {
-        Ok(Json::Object(facts)) => {
-            for (name, value) in facts {
-                let value = if value == json!(null) { "unknown".to_owned() } else { value.to_string() };
-                findings.found(&name.replace('_', " "), value.trim_matches('"').to_owned());
-            }
-        }
+        Ok(facts) if facts["works"].is_boolean() => libtorch(findings, &facts),
         _ => {
             findings.problems.push("the worker's answer is not understood: is it of this version?".to_owned())
         }
+    }
+}
+
+/// What the worker says of the library that it has loaded.
+fn libtorch(findings: &mut Findings, facts: &Json) {
+    let text = |value: &Json| value.as_str().map_or_else(|| "unknown".to_owned(), str::to_owned);
+    let library = &facts["libtorch"];
+    findings.found("libtorch", format!("{} ({})", text(&library["version"]), text(&library["library"])));
+    let parts: Vec<&str> =
+        ["mkldnn", "mkl", "openmp"].into_iter().filter(|part| library[*part] == json!(true)).collect();
+    findings.found("libtorch parts", if parts.is_empty() { "none".to_owned() } else { parts.join(", ") });
+    let cuda = &facts["cuda"];
+    findings.found(
+        "libtorch CUDA",
+        match (cuda["built"] == json!(true), cuda["available"] == json!(true)) {
+            (false, _) => "not built in".to_owned(),
+            (true, false) => "built in, no device available".to_owned(),
+            (true, true) => format!("{} device(s), cuDNN {}", cuda["devices"], cuda["cudnn_version"]),
+        },
+    );
+    if facts["works"] != json!(true) {
+        findings.problems.push(format!("a small training step fails: {}", text(&facts["error"])));
     }
 }
 

@@ -63,6 +63,14 @@ pub enum CliError {
         /// What exists.
         hint: Option<String>,
     },
+    /// Initial weights that a run names cannot be opened.
+    #[error("cannot open the initial weights `{path}`: {error}")]
+    Weights {
+        /// The file.
+        path: String,
+        /// Why.
+        error: io::Error,
+    },
     /// The async runtime could not be started.
     #[error("cannot start the runtime: {0}")]
     Runtime(io::Error),
@@ -78,7 +86,9 @@ impl CliError {
         match self {
             Self::Spec(_) | Self::Model(_) | Self::Device(_) | Self::Devices(_) => exit::USAGE,
             Self::Sweep(error) if error.is_usage() => exit::USAGE,
-            Self::NotFound { .. } => exit::USAGE,
+            Self::Corpus(error) if error.is_usage() => exit::USAGE,
+            Self::Sweep(SweepError::Corpus(CorpusError::Cancelled)) => exit::INTERRUPTED,
+            Self::NotFound { .. } | Self::Weights { .. } => exit::USAGE,
             _ => exit::ERROR,
         }
     }

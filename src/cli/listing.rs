@@ -31,6 +31,11 @@ impl From<TopFormat> for Format {
     }
 }
 
+/// `1 run`, `27 runs`.
+pub(super) fn counted(number: usize, what: &str) -> String {
+    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
+}
+
 /// The first `most` words, and how many more there are.
 pub(super) fn shortened(words: &[&str], most: usize) -> String {
     let shown = words.iter().take(most).copied().collect::<Vec<_>>().join(", ");

@@ -3,11 +3,12 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    CliError, corpus, exit,
+    CliError, corpus, exit, listing,
     output::{self, ListFormat},
-    spec_args::SpecArgs,
+    spec_args::{self, SpecArgs},
 };
 use crate::{
+    corpus::CorpusError,
     grid, human,
     model::{self, Summary},
     report::{Cell, Column, Table},
@@ -30,6 +31,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args) -> Result<u8, CliError> {
     let experiment = args.spec.load()?;
     model::check(&experiment)?;
+    spec_args::check_weights(&experiment)?;
     let mut images = None;
     if let Some(dataset) = &experiment.dataset {
         match crate::corpus::survey(dataset) {
@@ -38,7 +40,10 @@ pub(super) fn run(args: &Args) -> Result<u8, CliError> {
                 images = Some(loading.train);
             }
             // The grid can be planned before the images are there.
-            Err(error) => output::note(&format!("warning: {error}; the counts of images are unknown\n")),
+            Err(error @ CorpusError::NoImages { .. }) => {
+                output::note(&format!("warning: {error}; the counts of images are unknown\n"));
+            }
+            Err(error) => return Err(error.into()),
         }
     }
     let runs: Vec<RunSpec> = grid::runs(&experiment).collect();
@@ -129,11 +134,11 @@ fn table(experiment: &Experiment, runs: &[RunSpec], images: Option<u64>, for_the
             row
         })
         .collect();
-    let mut notes = vec![format!("{} runs", runs.len())];
+    let mut notes = vec![listing::counted(runs.len(), "run")];
     if total > 0.0 {
         notes.push(format!(
-            "about {:.1} TFLOP to train (three times forward, validation not counted); memory is an estimate",
-            total / 1e12
+            "about {}FLOP to train (three times forward, validation not counted); memory is an estimate",
+            human::count(total as u64)
         ));
     }
     Table { title: Some(format!("Plan of {}", experiment.name)), columns, rows, notes }

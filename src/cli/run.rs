@@ -2,12 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{CliError, corpus, exit, listing, output, runtime, spec_args::SpecArgs};
+use super::{
+    CliError, corpus, exit, listing, output, runtime,
+    spec_args::{SpecArgs, check_weights},
+};
 use crate::{
-    corpus::cache_root,
     device::{self, DeviceChoice},
     human, model,
     report::{Format, leaderboard_table, unranked_table},
+    schedule::Slot,
     spec::Experiment,
     store::Store,
     sweep::{self, End, Finished, Progress},
@@ -29,6 +32,7 @@ pub(super) struct Args {
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let experiment = args.spec.load()?;
     model::check(&experiment)?;
+    check_weights(&experiment)?;
     let choice = DeviceChoice::parse(&experiment.schedule.devices)?;
     let discovery = device::discover();
     for problem in &discovery.problems {
@@ -36,14 +40,16 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     }
     let runs = u64::try_from(crate::grid::count(&experiment)).unwrap_or(u64::MAX);
     let placement = device::place(&choice, &discovery, experiment.schedule.runs_per_device, runs)?;
+    if let Some(warning) = oversubscription(&placement, &discovery) {
+        output::note(&warning);
+    }
 
     let runtime = runtime()?;
     runtime.block_on(sweep::check_unchanged(runs_dir, &experiment))?;
     let prepared = match &experiment.dataset {
         None => None,
         Some(dataset) => {
-            let bar = corpus::Bar::default();
-            let prepared = sweep::prepare_corpus(dataset, &cache_root()?, &bar)?;
+            let prepared = runtime.block_on(corpus::prepare(dataset))?;
             output::note(&corpus::loading_text(&prepared.loading));
             Some(prepared)
         }
@@ -57,17 +63,30 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     })
 }
 
+/// More CPU slots than cores: asked for by name, so it is done, but not without a word.
+fn oversubscription(placement: &device::Placement, discovery: &device::Discovery) -> Option<String> {
+    let cpu = placement.slots.iter().filter(|slot| slot.device == Slot::CPU).count();
+    let cores = discovery.cpu.cores;
+    (cpu > cores as usize).then(|| {
+        format!("warning: {cpu} slots share {cores} cores: each run is slower, and the sweep is not faster")
+    })
+}
+
 /// What is about to happen: `tab3: 27 runs, 20 completed, 7 to train on cpu/0, cpu/1 (1 thread each)`.
 fn opening(ready: &sweep::Preparation, placement: &device::Placement) -> String {
     let mut text = String::new();
     for run in &ready.taken_back {
         text += &format!("{}: {run} was cut off and is trained again\n", ready.experiment.name);
     }
+    if ready.killed > 0 {
+        let what = listing::counted(ready.killed, "process");
+        text += &format!("{}: {what} of cut off runs still alive, now ended\n", ready.experiment.name);
+    }
     let owed = ready.owed.len();
     text += &format!(
-        "{}: {} runs, {} completed, {owed} to train",
+        "{}: {}, {} completed, {owed} to train",
         ready.experiment.name,
-        ready.runs.len(),
+        listing::counted(ready.runs.len(), "run"),
         ready.completed
     );
     if owed > 0 {
@@ -82,8 +101,17 @@ fn opening(ready: &sweep::Preparation, placement: &device::Placement) -> String 
 async fn finish(runs_dir: &Path, ready: sweep::Preparation, end: &End, args: &Args) -> Result<u8, CliError> {
     let sweep::Preparation { experiment, mut store, .. } = ready;
     let finished = report_on(&mut store, runs_dir, &experiment).await?;
-    store.close().await?;
+    store.leave().await?;
 
+    if end.interrupted && matches!(args.format.into(), Format::Table) {
+        output::note(&format!(
+            "{}: interrupted with {} of {} completed; run the spec again to go on",
+            experiment.name,
+            end.completed,
+            listing::counted(finished.leaderboard.rows.len(), "run")
+        ));
+        return Ok(exit::INTERRUPTED);
+    }
     let head = leaderboard_table(&finished.leaderboard, Some(experiment.rank.top));
     output::table(&head, args.format.into())?;
     if matches!(args.format.into(), Format::Table) {

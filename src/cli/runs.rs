@@ -1,6 +1,6 @@
 //! `gridboard runs`: the ledger.
 
-use std::path::Path;
+use std::{collections::HashSet, path::Path};
 
 use super::{
     CliError, exit, experiments,
@@ -12,6 +12,7 @@ use crate::{
     report::{Cell, Column, Format, Table},
     run::RunState,
     store::{RunRecord, Store},
+    sweep,
 };
 
 /// List runs with their state
@@ -37,44 +38,76 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         let mut runs = store.runs(key).await?;
         runs.retain(|run| args.state.is_none_or(|state| run.state == state));
         let format = Format::from(args.format);
-        output::table(&table(&runs, format == Format::Table), format)?;
+        let live: HashSet<String> = runs
+            .iter()
+            .filter(|run| run.state == RunState::Running)
+            .map(|run| run.experiment.clone())
+            .collect::<HashSet<_>>()
+            .into_iter()
+            .filter(|experiment| sweep::is_being_run(runs_dir, experiment))
+            .collect();
+        let table = if format == Format::Table {
+            short_table(&runs, &live, args.experiment.is_none())
+        } else {
+            full_table(&runs, &live)
+        };
+        output::table(&table, format)?;
         Ok(exit::DONE)
     })
 }
 
-/// One row a run; for the eye, times are humanised and long reasons are left to `show`.
-fn table(runs: &[RunRecord], for_the_eye: bool) -> Table {
-    let mut columns = ["experiment", "run", "state", "seed", "attempts"].map(Column::text).to_vec();
-    columns.push(Column::number(if for_the_eye { "time" } else { "seconds" }));
-    columns.extend(["device", "slot"].map(Column::text));
-    columns.push(Column::number("peak_memory"));
-    columns.extend(["failure", "reason"].map(Column::text));
-    let rows = runs
-        .iter()
-        .map(|run| {
-            let failure = run.failure.as_ref();
-            vec![
-                Cell::from(&run.experiment),
-                Cell::from(&run.spec.name),
-                Cell::from(run.state.as_str()),
-                Cell::from(run.spec.seed),
-                Cell::from(u64::from(run.attempts)),
-                match run.seconds() {
-                    None => Cell::Empty,
-                    Some(seconds) if for_the_eye => Cell::from(human::seconds(seconds)),
-                    Some(seconds) => Cell::Float(seconds),
-                },
-                run.device.as_deref().map_or(Cell::Empty, Cell::from),
-                run.slot.as_deref().map_or(Cell::Empty, Cell::from),
-                match run.peak_memory {
-                    None => Cell::Empty,
-                    Some(bytes) if for_the_eye => Cell::from(human::bytes(bytes)),
-                    Some(bytes) => Cell::from(bytes),
-                },
-                failure.map_or(Cell::Empty, |failure| Cell::from(failure.kind.as_str())),
-                failure.map_or(Cell::Empty, |failure| Cell::from(&failure.reason)),
-            ]
-        })
-        .collect();
-    Table { title: None, columns, rows, notes: Vec::new() }
+/// The ledger's word, or `interrupted` for a run whose sweep is gone: then nobody is left to say that it ended.
+fn state(run: &RunRecord, live: &HashSet<String>) -> &'static str {
+    if run.state == RunState::Running && !live.contains(&run.experiment) {
+        return "interrupted";
+    }
+    run.state.as_str()
+}
+
+/// For the eye: what fits a terminal; the rest is in `gridboard show RUN`.
+fn short_table(runs: &[RunRecord], live: &HashSet<String>, with_experiment: bool) -> Table {
+    let mut columns = vec![Column::text("run"), Column::text("state"), Column::number("attempts")];
+    columns.extend([Column::number("time"), Column::text("slot"), Column::text("reason")]);
+    if with_experiment {
+        columns.insert(0, Column::text("experiment"));
+    }
+    let rows = runs.iter().map(|run| {
+        let mut row = vec![
+            Cell::from(&run.spec.name),
+            Cell::from(state(run, live)),
+            Cell::from(u64::from(run.attempts)),
+            run.seconds().map_or(Cell::Empty, |seconds| Cell::from(human::seconds(seconds))),
+            run.slot.as_deref().map_or(Cell::Empty, Cell::from),
+            run.failure.as_ref().map_or(Cell::Empty, |failure| Cell::from(&failure.reason)),
+        ];
+        if with_experiment {
+            row.insert(0, Cell::from(&run.experiment));
+        }
+        row
+    });
+    Table { title: None, columns, rows: rows.collect(), notes: Vec::new() }
+}
+
+/// For machines: everything, in plain units.
+fn full_table(runs: &[RunRecord], live: &HashSet<String>) -> Table {
+    let names =
+        ["experiment", "run", "state", "seed", "attempts", "seconds", "device", "slot", "peak_memory"];
+    let columns = names.into_iter().chain(["failure", "reason"]).map(Column::text).collect();
+    let rows = runs.iter().map(|run| {
+        let failure = run.failure.as_ref();
+        vec![
+            Cell::from(&run.experiment),
+            Cell::from(&run.spec.name),
+            Cell::from(state(run, live)),
+            Cell::from(run.spec.seed),
+            Cell::from(u64::from(run.attempts)),
+            Cell::from(run.seconds()),
+            run.device.as_deref().map_or(Cell::Empty, Cell::from),
+            run.slot.as_deref().map_or(Cell::Empty, Cell::from),
+            run.peak_memory.map_or(Cell::Empty, Cell::from),
+            failure.map_or(Cell::Empty, |failure| Cell::from(failure.kind.as_str())),
+            failure.map_or(Cell::Empty, |failure| Cell::from(&failure.reason)),
+        ]
+    });
+    Table { title: None, columns, rows: rows.collect(), notes: Vec::new() }
 }

@@ -1,9 +1,12 @@
 //! The arguments that name a spec and override parts of it, shared by `run` and `plan`.
 
-use std::path::PathBuf;
+use std::{collections::BTreeSet, fs::File, path::PathBuf};
 
 use super::CliError;
-use crate::spec::{self, Experiment, Overrides};
+use crate::{
+    grid,
+    spec::{self, Experiment, Overrides, Value},
+};
 
 /// A spec and its overrides.
 #[derive(Debug, clap::Args)]
@@ -31,4 +34,24 @@ impl SpecArgs {
             Overrides { set: self.set.clone(), images: self.images.clone(), devices: self.devices.clone() };
         Ok(spec::load(&self.spec, &overrides)?)
     }
+}
+
+/// Checks that every file of initial weights that a run names can be opened, so that a mistake is told once and before
+/// anything runs, not by each run. Whether the tensors fit is the trainer's to say.
+///
+/// # Errors
+/// The first file that cannot be opened.
+pub(super) fn check_weights(experiment: &Experiment) -> Result<(), CliError> {
+    if experiment.family == spec::Family::Command {
+        return Ok(());
+    }
+    let mut seen = BTreeSet::new();
+    for run in grid::runs(experiment) {
+        if let Some(Value::Text(path)) = run.parameters.get("initial_weights")
+            && seen.insert(path.clone())
+        {
+            File::open(path).map_err(|error| CliError::Weights { path: path.clone(), error })?;
+        }
+    }
+    Ok(())
 }

@@ -115,6 +115,20 @@ pub enum CorpusError {
 }
 
 impl CorpusError {
+    /// Whether the spec names images, classes or settings that are not to be had, rather than the machine being at fault.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::NoImages { .. }
+                | Self::NotAFolder { .. }
+                | Self::NoClass { .. }
+                | Self::EmptyClass { .. }
+                | Self::Settings(_)
+                | Self::Split(_)
+        )
+    }
+
     /// What the user can do about it, where that is known.
     #[must_use]
     pub fn hint(&self) -> Option<String> {

@@ -61,6 +61,14 @@ pub enum SplitError {
     /// `group_by` is no regular expression.
     #[error("`group_by`: {0}")]
     Pattern(Box<regex::Error>),
+    /// `group_by` names no group, so that it keeps nothing together.
+    #[error("`group_by: {pattern}` matches none of {names} file names")]
+    NoGroups {
+        /// The regular expression.
+        pattern: String,
+        /// Number of files.
+        names: usize,
+    },
     /// One side has no images.
     #[error("a validation split of {fraction} leaves {train} of {} images to train and {validation} to validate", train + validation)]
     EmptySide {
@@ -93,6 +101,9 @@ impl SplitError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::Fraction(_) | Self::Pattern(_) => None,
+            Self::NoGroups { .. } => Some(
+                "it is matched against file names, or with a `/` in it against the path below the images folder",
+            ),
             Self::EmptySide { .. } | Self::EmptyClass { .. } => {
                 Some("more images, smaller groups or another `validation_split` help")
             }
@@ -123,7 +134,11 @@ pub fn split(labels: &[u8], names: &[&str], rule: &SplitRule) -> Result<Vec<Part
     let parts = match &rule.group_by {
         None => draw(&strata, &quotas, &mut stream),
         Some(pattern) => {
-            let pattern = Regex::new(pattern).map_err(|error| SplitError::Pattern(Box::new(error)))?;
+            let regex = Regex::new(pattern).map_err(|error| SplitError::Pattern(Box::new(error)))?;
+            if !names.is_empty() && !names.iter().any(|name| regex.is_match(subject(name, &regex))) {
+                return Err(SplitError::NoGroups { pattern: pattern.clone(), names: names.len() });
+            }
+            let pattern = regex;
             draw_groups(&strata, &quotas, groups(names, &pattern), &mut stream)
         }
     };
@@ -163,14 +178,18 @@ fn draw(strata: &[u8], quotas: &[usize], stream: &mut Stream) -> Vec<Part> {
     parts
 }
 
+/// What a pattern is matched against: the file's name, or the whole path where the pattern has a `/`.
+fn subject<'path>(path: &'path str, pattern: &Regex) -> &'path str {
+    if pattern.as_str().contains('/') { path } else { path.rsplit('/').next().unwrap_or(path) }
+}
+
 /// The images of each group, groups in the order of their first image.
 fn groups(names: &[&str], pattern: &Regex) -> Vec<Vec<usize>> {
-    let whole_path = pattern.as_str().contains('/');
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut by_name: BTreeMap<&str, usize> = BTreeMap::new();
     for (image, &path) in names.iter().enumerate() {
-        let name = if whole_path { path } else { path.rsplit('/').next().unwrap_or(path) };
-        let group = pattern.captures(name).and_then(|captures| captures.get(1).or(captures.get(0)));
+        let group =
+            pattern.captures(subject(path, pattern)).and_then(|captures| captures.get(1).or(captures.get(0)));
         match group {
             Some(group) => {
                 let place = *by_name.entry(group.as_str()).or_insert(groups.len());
@@ -328,6 +347,8 @@ mod tests {
         assert!(message(&[0; 4], &rule(0.1, false, None)).contains("4 of 4"));
         assert!(message(&[0, 0, 0, 0, 0, 1], &rule(0.3, true, None)).contains("class 1"));
         assert!(message(&[0; 4], &rule(0.3, false, Some("("))).contains("group_by"));
+        let none = split(&[0; 4], &["a.png"; 4], &rule(0.5, false, Some("^p"))).unwrap_err();
+        assert!(none.to_string().contains("matches none of 4"), "{none}");
         assert!(message(&[], &rule(0.3, true, None)).contains("0 of 0"));
         let one_group = split(&[0, 0, 1, 1], &["g"; 4], &rule(0.5, true, Some("g"))).unwrap_err();
         assert!(one_group.hint().is_some(), "{one_group}");

@@ -4,7 +4,7 @@
 //! that leaves: a run's result may depend on its number of threads, and must not depend on its slot.
 
 use super::{
-    choice::{CudaSelector, DeviceChoice},
+    CudaSelector, DeviceChoice,
     cuda::{self, CudaDevice},
     discovery::Discovery,
 };

@@ -31,14 +31,23 @@ struct Reference {
     shape: Shape,
     parameters: Vec<Vec<f64>>,
     gradients: Vec<Vec<f64>>,
+    /// Sums of the absolute terms of each gradient: what its rounding errors are in proportion to, also where the terms
+    /// cancel.
+    magnitudes: Vec<Vec<f64>>,
+    /// Smallest distance of a decision (which of four wins, whether a unit is on) from going the other way. Below what f32
+    /// resolves, both ways are right, and their gradients differ.
+    margin: f64,
+    /// Largest sum of the absolute terms of a logit.
+    logit_magnitude: f64,
 }
 
 impl Reference {
-    fn block(&self, at: usize, input: Image) -> Block {
+    fn block(&mut self, at: usize, input: Image) -> Block {
         let (weights, bias) = (&self.parameters[2 * at], &self.parameters[2 * at + 1]);
         let side = input[0].len();
         let pooled = (side - 2) / 2;
         let (mut output, mut winners) = (Vec::new(), Vec::new());
+        let mut margin = self.margin;
         for (channel, bias) in bias.iter().enumerate() {
             let at = |y: usize, x: usize| {
                 let mut sum = *bias;
@@ -54,19 +63,26 @@ impl Reference {
                 (vec![vec![0.0; pooled]; pooled], vec![vec![(0, 0); pooled]; pooled]);
             for y in 0..pooled {
                 for x in 0..pooled {
-                    let mut best = f64::NEG_INFINITY;
+                    let (mut best, mut second) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
                     for (dy, dx) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
                         let value = at(2 * y + dy, 2 * x + dx);
                         if value > best {
+                            second = best;
                             (best, places[y][x]) = (value, (2 * y + dy, 2 * x + dx));
+                        } else {
+                            second = second.max(value);
                         }
                     }
                     values[y][x] = best.max(0.0);
+                    // A unit that is off passes nothing, whoever wins in it.
+                    let distance = if best > 0.0 { best.min(best - second) } else { -best };
+                    margin = margin.min(distance);
                 }
             }
             output.push(values);
             winners.push(places);
         }
+        self.margin = margin;
         Block { input, output, winners }
     }
 
@@ -83,11 +99,13 @@ impl Reference {
                     }
                     let (top, left) = block.winners[channel][y][x];
                     self.gradients[2 * at + 1][channel] += value;
+                    self.magnitudes[2 * at + 1][channel] += value.abs();
                     for (from, input_gradient) in input_gradient.iter_mut().enumerate() {
                         for tap in 0..9 {
                             let place = (channel * inputs + from) * 9 + tap;
                             let (y, x) = (top + tap / 3, left + tap % 3);
                             self.gradients[2 * at][place] += value * block.input[from][y][x];
+                            self.magnitudes[2 * at][place] += (value * block.input[from][y][x]).abs();
                             input_gradient[y][x] += value * self.parameters[2 * at][place];
                         }
                     }
@@ -123,7 +141,15 @@ impl Reference {
         let mut activations: Vec<Vec<f64>> = vec![features.iter().flatten().flatten().copied().collect()];
         for at in 0..=dense_layers {
             let mut y = self.dense(conv_layers + at, &activations[at]);
+            if at == dense_layers {
+                let x = &activations[at];
+                for row in self.parameters[2 * (conv_layers + at)].chunks(x.len()) {
+                    let sum = row.iter().zip(x).map(|(w, x)| (w * x).abs()).sum();
+                    self.logit_magnitude = self.logit_magnitude.max(sum);
+                }
+            }
             if at < dense_layers {
+                self.margin = y.iter().fold(self.margin, |margin, y| margin.min(y.abs()));
                 y.iter_mut().for_each(|y| *y = y.max(0.0));
             }
             activations.push(y);
@@ -138,8 +164,10 @@ impl Reference {
                     continue;
                 }
                 self.gradients[place + 1][output] += value;
+                self.magnitudes[place + 1][output] += value.abs();
                 for (feature, x) in x.iter().enumerate() {
                     self.gradients[place][output * below.len() + feature] += value * x;
+                    self.magnitudes[place][output * below.len() + feature] += (value * x).abs();
                     below[feature] += value * self.parameters[place][output * below.len() + feature];
                 }
             }
@@ -158,10 +186,10 @@ impl Reference {
     }
 }
 
-/// Largest difference, over the largest number.
-fn difference(ours: &[f32], exact: &[f64]) -> f64 {
+/// Largest difference, over the largest magnitude.
+fn difference(ours: &[f32], exact: &[f64], magnitudes: &[f64]) -> f64 {
     assert_eq!(ours.len(), exact.len());
-    let scale = exact.iter().fold(1e-6f64, |scale, value| scale.max(value.abs()));
+    let scale = magnitudes.iter().fold(1e-6f64, |scale, value| scale.max(value.abs()));
     let worst = ours.iter().zip(exact).fold(0.0f64, |worst, (ours, exact)| {
         let difference = (f64::from(*ours) - exact).abs();
         // A number that is none is as wrong as can be.
@@ -172,12 +200,31 @@ fn difference(ours: &[f32], exact: &[f64]) -> f64 {
 
 /// A made-up training step on `n` images, `batch` at most, against the reference: logits, every gradient, and the weights
 /// behind the update. Images are `levels` grey values: few make ties.
-fn check(shape: Shape, n: usize, batch: usize, threads: usize, set: InstructionSet, seed: u64, levels: u32) {
+///
+/// Answers whether the gradients could be compared: not where a decision is closer than f32 resolves. Equal maxima of
+/// equal patches are no such case.
+#[must_use]
+fn check(
+    shape: Shape,
+    n: usize,
+    batch: usize,
+    threads: usize,
+    set: InstructionSet,
+    seed: u64,
+    levels: u32,
+) -> bool {
     let mut numbers = Numbers(seed);
     let execution = Execution { batch_size: batch, threads, instructions: set };
     let mut network = Network::new(shape, execution).unwrap();
     let infos: Vec<_> = network.parameters().cloned().collect();
-    let mut reference = Reference { shape, parameters: Vec::new(), gradients: Vec::new() };
+    let mut reference = Reference {
+        shape,
+        parameters: Vec::new(),
+        gradients: Vec::new(),
+        magnitudes: Vec::new(),
+        margin: f64::INFINITY,
+        logit_magnitude: 0.0,
+    };
     for (at, info) in infos.iter().enumerate() {
         let len = info.shape.iter().product();
         let fan = info.shape.iter().skip(1).product::<usize>().max(4) as f64;
@@ -186,6 +233,7 @@ fn check(shape: Shape, n: usize, batch: usize, threads: usize, set: InstructionS
         assert_eq!(network.get(at, Part::Value), values, "{} comes back as it went in", info.name);
         reference.parameters.push(values.iter().map(|v| f64::from(*v)).collect());
         reference.gradients.push(vec![0.0; len]);
+        reference.magnitudes.push(vec![0.0; len]);
     }
     let images: Vec<Vec<u8>> = (0..n)
         .map(|_| {
@@ -211,13 +259,16 @@ fn check(shape: Shape, n: usize, batch: usize, threads: usize, set: InstructionS
     let of = |what: &str| {
         format!("{what} of {shape:?}, {n} of {batch} images, {threads} threads, {set:?}, seed {seed}")
     };
-    let worst = difference(&logits, &exact);
+    let worst = difference(&logits, &exact, &[reference.logit_magnitude]);
     assert!(worst < 2e-5, "{worst}: {}", of("logits"));
+    if reference.margin > 0.0 && reference.margin < 1e-5 {
+        return false;
+    }
     let rate = f64::from(adam::rate(0.001, 1));
     for (at, info) in infos.iter().enumerate() {
         // After the first step the moments are the gradient and its square, each times its share.
         let first: Vec<f32> = network.get(at, Part::FirstMoment).iter().map(|m| m / adam::SHARE_1).collect();
-        let worst = difference(&first, &reference.gradients[at]);
+        let worst = difference(&first, &reference.gradients[at], &reference.magnitudes[at]);
         assert!(worst < 5e-5, "{worst}: {}", of(&info.name));
         let second = network.get(at, Part::SecondMoment);
         let values = network.get(at, Part::Value);
@@ -227,6 +278,7 @@ fn check(shape: Shape, n: usize, batch: usize, threads: usize, set: InstructionS
             assert!((f64::from(values[place]) - expected).abs() < 1e-6, "{}", of(&info.name));
         }
     }
+    true
 }
 
 fn shape(
@@ -243,14 +295,14 @@ fn shape(
 fn chosen_networks_agree_with_the_formulas() {
     for set in available() {
         // Even and odd sizes, channels on both sides of one, two and three vectors, and every kind of dense layer.
-        check(shape(9, 1, 1, 0, 1), 1, 1, 1, set, 1, 256);
-        check(shape(12, 1, 20, 1, 1), 3, 4, 2, set, 2, 256);
-        check(shape(23, 2, 5, 2, 3), 5, 5, 3, set, 3, 256);
-        check(shape(38, 3, 16, 1, 1), 2, 8, 2, set, 4, 256);
-        check(shape(22, 2, 33, 0, 9), 2, 2, 2, set, 5, 256);
-        check(shape(17, 2, 48, 1, 1), 1, 2, 1, set, 6, 256);
-        check(shape(7, 0, 12, 2, 2), 4, 4, 2, set, 7, 256);
-        check(shape(6, 1, 9, 3, 20), 18, 33, 4, set, 8, 256);
+        assert!(check(shape(9, 1, 1, 0, 1), 1, 1, 1, set, 1, 256));
+        assert!(check(shape(12, 1, 20, 1, 1), 3, 4, 2, set, 2, 256));
+        assert!(check(shape(23, 2, 5, 2, 3), 5, 5, 3, set, 3, 256));
+        assert!(check(shape(38, 3, 16, 1, 1), 2, 8, 2, set, 4, 256));
+        assert!(check(shape(22, 2, 33, 0, 9), 2, 2, 2, set, 5, 256));
+        assert!(check(shape(17, 2, 48, 1, 1), 1, 2, 1, set, 6, 256));
+        assert!(check(shape(7, 0, 12, 2, 2), 4, 4, 2, set, 7, 256));
+        assert!(check(shape(6, 1, 9, 3, 20), 18, 33, 4, set, 8, 256));
     }
 }
 
@@ -258,7 +310,7 @@ fn chosen_networks_agree_with_the_formulas() {
 #[test]
 fn larger_images_are_cut_up_and_joined() {
     for set in available() {
-        check(shape(126, 2, 2, 0, 1), 1, 1, 1, set, 9, 256);
+        assert!(check(shape(126, 2, 2, 0, 1), 1, 1, 1, set, 9, 256));
     }
 }
 
@@ -267,9 +319,9 @@ fn larger_images_are_cut_up_and_joined() {
 fn ties_change_no_gradient() {
     for set in available() {
         for levels in [1, 2] {
-            check(shape(14, 1, 18, 1, 1), 3, 3, 2, set, 10, levels);
+            assert!(check(shape(14, 1, 18, 1, 1), 3, 3, 2, set, 10, levels));
         }
-        check(shape(22, 2, 6, 1, 1), 3, 3, 2, set, 11, 1);
+        assert!(check(shape(22, 2, 6, 1, 1), 3, 3, 2, set, 11, 1));
     }
 }
 
@@ -326,7 +378,7 @@ proptest! {
         let least = [1, 4, 10, 22][conv_layers];
         let shape = shape(least + extra, conv_layers, layer_size, dense_layers, outputs);
         for set in available() {
-            check(shape, n, n + spare, threads, set, seed, 256);
+            prop_assume!(check(shape, n, n + spare, threads, set, seed, 256));
         }
     }
 }

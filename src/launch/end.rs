@@ -7,7 +7,10 @@ use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus};
 
 use nix::sys::signal::Signal;
 
-use super::outcome::OutcomeError;
+use super::{
+    outcome::OutcomeError,
+    reason::{error_line, readable, shortened},
+};
 use crate::{
     run::{Failure, FailureKind, Outcome, RunState},
     schedule::Ended,
@@ -94,6 +97,8 @@ impl<Tail: FnOnce() -> String> Evidence<Tail> {
         let word = match self.outcome {
             Ok(Some(Outcome { state: RunState::Completed, .. })) => return Ending::Completed,
             Ok(Some(Outcome { state: RunState::Failed, failure: Some(mut failure), .. })) => {
+                failure.reason = readable(&failure.reason)
+                    .unwrap_or_else(|| "the trainer's reason cannot be read".to_owned());
                 if failure.log_tail.is_empty() {
                     failure.log_tail = (self.tail)();
                 }
@@ -124,13 +129,13 @@ impl<Tail: FnOnce() -> String> Evidence<Tail> {
 
 /// Kind and reason of an end that is no success.
 fn reason(status: ExitStatus, oom_kill: bool, log_tail: &str) -> (FailureKind, String) {
-    if let Some(line) = log_tail.lines().rev().find(|line| tells_out_of_memory(line)) {
-        return (FailureKind::OutOfMemory, format!("ran out of memory: {}", shortened(line)));
-    }
-    let with = |what: String, line: Option<&str>| match line {
-        Some(line) => format!("{what}: {}", shortened(line)),
+    let with = |what: String, line: Option<String>| match line {
+        Some(line) => shortened(format!("{what}: {line}")),
         None => what,
     };
+    if let Some(line) = log_tail.lines().rev().find(|line| tells_out_of_memory(line)) {
+        return (FailureKind::OutOfMemory, with("ran out of memory".to_owned(), readable(line)));
+    }
     match (status.code(), status.signal()) {
         (_, Some(signal)) if signal == Signal::SIGKILL as i32 && oom_kill => {
             (FailureKind::OutOfMemory, "ran out of memory: killed by the kernel".to_owned())
@@ -139,9 +144,7 @@ fn reason(status: ExitStatus, oom_kill: bool, log_tail: &str) -> (FailureKind, S
             (FailureKind::Signal, with(format!("killed by {}", signal_name(signal)), error_line(log_tail)))
         }
         (Some(code), None) => {
-            let line =
-                error_line(log_tail).or_else(|| log_tail.lines().rev().find(|line| !line.trim().is_empty()));
-            (FailureKind::Exit, with(format!("exited with status {code}"), line))
+            (FailureKind::Exit, with(format!("exited with status {code}"), error_line(log_tail)))
         }
         (None, None) => (FailureKind::Exit, format!("ended with {status}")),
     }
@@ -163,39 +166,6 @@ fn tells_out_of_memory(line: &str) -> bool {
     OUT_OF_MEMORY.iter().any(|words| line.contains(words))
         // Rust's allocator: "memory allocation of 4096 bytes failed".
         || (line.starts_with("memory allocation of ") && line.ends_with(" bytes failed"))
-}
-
-/// The last line that names an error, as the languages of trainers print them: `ValueError: ...` (Python), `error: ...`,
-/// the message of a Rust panic, `what():  ...` (C++).
-fn error_line(log_tail: &str) -> Option<&str> {
-    let lines: Vec<&str> = log_tail.lines().map(str::trim).collect();
-    let at = lines.iter().rposition(|line| {
-        let head = line.split_once(':').map_or(*line, |(head, _)| head);
-        let name = head.rsplit('.').next().unwrap_or(head);
-        let exception = ["Error", "Exception", "Interrupt", "Exit"].iter().any(|end| name.ends_with(end));
-        let path = head.chars().all(|c| c.is_alphanumeric() || c == '_' || c == '.');
-        (exception && path)
-            || ["error", "fatal", "fatal error"].contains(&head.to_lowercase().as_str())
-            || line.starts_with("what():")
-            || is_panic(line)
-    })?;
-    // The message of a panic is on the line after its place.
-    let message = lines.get(at + 1).filter(|line| is_panic(lines[at]) && !line.is_empty());
-    Some(message.unwrap_or(&lines[at]))
-}
-
-/// Where a Rust panic says its place: `thread 'main' (7) panicked at src/main.rs:1:2:`.
-fn is_panic(line: &str) -> bool {
-    line.starts_with("thread '") && line.contains(" panicked at ")
-}
-
-/// A line for a table: 200 characters at most.
-fn shortened(line: &str) -> String {
-    let line = line.trim();
-    match line.char_indices().nth(199) {
-        Some((at, _)) if line[at..].chars().count() > 1 => format!("{}…", &line[..at]),
-        _ => line.to_owned(),
-    }
 }
 
 fn signal_name(signal: i32) -> String {
@@ -286,7 +256,7 @@ mod tests {
             assert_eq!(failed(ending(status, None, false, log)), (kind, reason.to_owned()));
         };
         check(exit(3), "", FailureKind::Exit, "exited with status 3");
-        check(exit(3), "epoch 1\n\nno data\n", FailureKind::Exit, "exited with status 3: no data");
+        check(exit(3), "epoch 1\n\nenv {\"A\": 1}\n", FailureKind::Exit, "exited with status 3");
         check(
             exit(1),
             "Traceback (most recent call last):\n  File \"t.py\", line 1\nValueError: bad axis\ncleaning up",
@@ -313,11 +283,31 @@ mod tests {
     }
 
     #[test]
-    fn long_lines_are_shortened() {
-        let (_, reason) = failed(ending(exit(1), None, false, &"é".repeat(500)));
-        assert_eq!(reason, format!("exited with status 1: {}…", "é".repeat(199)));
-        let (_, reason) = failed(ending(exit(1), None, false, &"é".repeat(200)));
-        assert_eq!(reason, format!("exited with status 1: {}", "é".repeat(200)));
+    fn reasons_are_short_and_readable() {
+        let long = format!("error: {}", "é".repeat(500));
+        let (_, reason) = failed(ending(exit(1), None, false, &long));
+        assert_eq!(reason, format!("exited with status 1: error: {}…", "é".repeat(130)));
+        assert_eq!(reason.chars().count(), 160);
+        let garbage = format!("error: {}", "\u{fffd}".repeat(500));
+        assert_eq!(failed(ending(exit(1), None, false, &garbage)).1, "exited with status 1");
+        assert_eq!(failed(ending(signal(ABORT), None, false, &garbage)).1, "killed by SIGABRT");
+        let garbage = format!("std::bad_alloc {}", "\u{fffd}".repeat(500));
+        let out_of_memory = (FailureKind::OutOfMemory, "ran out of memory".to_owned());
+        assert_eq!(failed(ending(signal(ABORT), None, false, &garbage)), out_of_memory);
+    }
+
+    #[test]
+    fn the_trainers_reason_is_made_short_and_readable() {
+        let check = |reason: &str, expected: &str| {
+            let failure =
+                Failure { kind: FailureKind::Trainer, reason: reason.into(), log_tail: String::new() };
+            let failed = failed(ending(exit(1), outcome(RunState::Failed, Some(failure)), false, ""));
+            assert_eq!(failed, (FailureKind::Trainer, expected.to_owned()));
+        };
+        check("first\nsecond", "first second");
+        check(&"x".repeat(161), &format!("{}…", "x".repeat(159)));
+        check("\0\u{fffd}", "the trainer's reason cannot be read");
+        check(" ", "the trainer's reason cannot be read");
     }
 
     #[test]

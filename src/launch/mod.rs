@@ -23,6 +23,7 @@ mod log;
 mod outcome;
 mod plan;
 mod reap;
+mod reason;
 mod worker;
 
 #[cfg(test)]

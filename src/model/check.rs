@@ -40,10 +40,13 @@ impl fmt::Display for ImpossibleRuns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { experiment, image_size, total, runs } = self;
         let n_runs = runs.len();
-        write!(
-            f,
-            "experiment `{experiment}` has {n_runs} impossible of {total} runs at {image_size}x{image_size} pixels"
-        )?;
+        let are = if n_runs == 1 { "is" } else { "are" };
+        match *total {
+            1 => write!(f, "the only run of experiment `{experiment}`")?,
+            total if total == n_runs as u64 => write!(f, "all {total} runs of experiment `{experiment}`")?,
+            total => write!(f, "{n_runs} of the {total} runs of experiment `{experiment}`")?,
+        }
+        write!(f, " {are} impossible at {image_size}x{image_size} pixels")?;
         for ImpossibleRun { run, reason } in runs.iter().take(MAX_LISTED) {
             write!(f, "\n  run `{run}`: {reason}")?;
         }
@@ -123,18 +126,39 @@ mod tests {
         assert_eq!(check_at(22), Ok(()));
         assert_eq!(
             check_at(14).expect_err("three convolutions need more"),
-            "experiment `e` has 2 impossible of 6 runs at 14x14 pixels\n  \
+            "2 of the 6 runs of experiment `e` are impossible at 14x14 pixels\n  \
              run `3-conv-8-nodes-0-dense`: `conv2d_3` needs at least 3x3, gets 2x2\n  \
              run `3-conv-8-nodes-1-dense`: `conv2d_3` needs at least 3x3, gets 2x2"
         );
-        assert!(check_at(2).expect_err("nothing fits").contains("has 6 impossible of 6 runs"));
+        let message = check_at(2).expect_err("nothing fits");
+        assert!(
+            message.starts_with("all 6 runs of experiment `e` are impossible at 2x2 pixels\n"),
+            "{message}"
+        );
+        let one = |grid: &str, image_size: u32| {
+            let text = format!(
+                "experiment: e\ndataset: {{phantom: {{}}, image_size: {image_size}}}\n\
+                 model: {{family: grid_cnn, dense_layers: 0, layer_size: 8}}\ntrain: {{epochs: 1}}\n{grid}"
+            );
+            let experiment = parse(&text, Path::new("e.yaml"), &Overrides::default()).expect("a valid spec");
+            let message = check(&experiment).expect_err("impossible").to_string();
+            message.lines().next().unwrap_or_default().to_owned()
+        };
+        assert_eq!(
+            one("grid: {conv_layers: [2, 3]}", 14),
+            "1 of the 2 runs of experiment `e` is impossible at 14x14 pixels"
+        );
+        assert_eq!(
+            one("grid: {conv_layers: [3]}", 14),
+            "the only run of experiment `e` is impossible at 14x14 pixels"
+        );
     }
 
     #[test]
     fn seeds_are_runs_too_and_a_long_list_is_cut() {
         let seeds: Vec<String> = (0..30).map(|seed| seed.to_string()).collect();
         let message = check_with(14, &format!("seeds: [{}]\n", seeds.join(", "))).expect_err("impossible");
-        assert!(message.contains("has 60 impossible of 180 runs"), "{message}");
+        assert!(message.starts_with("60 of the 180 runs of experiment `e` are impossible"), "{message}");
         assert!(message.contains("\n  run `3-conv-8-nodes-0-dense-seed-0`: "), "{message}");
         assert!(message.ends_with("\n  and 40 more"), "{message}");
         assert_eq!(message.lines().count(), 22);

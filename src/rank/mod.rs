@@ -39,7 +39,8 @@ pub struct Row {
     pub run: String,
     /// Place in the grid.
     pub index: u64,
-    /// The grid point, one value per axis of the leaderboard; `None` where a union's other grid has that axis.
+    /// One value per axis of the leaderboard: the grid point's, or, where only another grid of a union has the axis, the
+    /// value that the run trains with all the same; `None` where it has no such parameter.
     pub axes: Vec<Option<Value>>,
     /// The seed.
     pub seed: u64,
@@ -59,7 +60,7 @@ pub struct Row {
     pub then: Option<f64>,
     /// The step that the first metric was taken at.
     pub step: Option<i64>,
-    /// Why the run does not rank: its failure, its state, or its missing or NaN metric.
+    /// Why the run does not rank: what it failed of, that it has not ended, or its missing, NaN or infinite metric.
     pub reason: Option<String>,
 }
 

@@ -56,8 +56,12 @@ pub fn rank(rule: &RankRule, candidates: &[Candidate<'_>]) -> Ranking {
 fn obstacle(rule: &RankRule, candidate: &Candidate<'_>) -> Option<String> {
     match (candidate.state, candidate.failure) {
         (RunState::Completed, _) => missing(&rule.by, candidate.by),
-        (RunState::Failed, Some((kind, reason))) => Some(format!("failed: {kind}: {reason}")),
-        (state, _) => Some(state.to_string()),
+        (RunState::Failed, Some((_, reason))) => Some(reason.to_owned()),
+        // The store keeps a reason with every failure.
+        (RunState::Failed, None) => Some("failed for a reason that was not kept".to_owned()),
+        // Said in the same words by the view `leaderboard`.
+        (RunState::Pending, _) => Some("not run yet".to_owned()),
+        (RunState::Running, _) => Some("is being run".to_owned()),
     }
 }
 
@@ -163,6 +167,7 @@ mod tests {
             state(RunState::Pending),
             state(RunState::Running),
             Candidate { failure, ..state(RunState::Failed) },
+            state(RunState::Failed),
             completed("x", None, 0.1),
             completed("x", f64::NAN, 0.1),
             completed("x", f64::INFINITY, 0.1),
@@ -173,9 +178,10 @@ mod tests {
         assert_eq!(
             reasons,
             [
-                "pending",
-                "running",
-                "failed: exit: status 3",
+                "not run yet",
+                "is being run",
+                "status 3",
+                "failed for a reason that was not kept",
                 "validation/epoch_accuracy was never written",
                 "validation/epoch_accuracy is NaN",
                 "validation/epoch_accuracy is infinite",

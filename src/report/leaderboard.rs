@@ -203,7 +203,7 @@ pub(super) mod tests {
         let mut rows: Vec<Row> = (0..ranked).map(|place| run(place, Some(place + 1))).collect();
         let failed = Row { reason: Some("exited with status 134".to_owned()), ..run(ranked, None) };
         let pending =
-            Row { state: RunState::Pending, reason: Some("pending".to_owned()), ..run(ranked + 1, None) };
+            Row { state: RunState::Pending, reason: Some("not run yet".to_owned()), ..run(ranked + 1, None) };
         rows.extend([failed, pending]);
         Leaderboard {
             experiment: "tab3".to_owned(),
@@ -276,7 +276,7 @@ pub(super) mod tests {
          run                      state    reason
         ──────────────────────────────────────────────────────────
          3-conv-32-nodes-0-dense  failed   exited with status 134
-         1-conv-64-nodes-0-dense  pending  pending
+         1-conv-64-nodes-0-dense  pending  not run yet
         ──────────────────────────────────────────────────────────
         "##);
         let mut all_ranked = leaderboard(2);

@@ -8,6 +8,7 @@
 //! spec, for `experiment.yaml` and for the difference of two experiments. `schema` describes it all to editors.
 
 pub mod command;
+pub mod devices;
 mod document;
 mod names;
 mod overrides;
@@ -235,7 +236,7 @@ pub enum Goal {
 /// Where runs are placed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
-    /// `auto`, or `cpu:N`, `cuda:0,2`, as `--devices` takes it; parsed by `device`.
+    /// `auto`, or `cpu:N`, `cuda:0,2`, as `--devices` takes it: words that [`devices::DeviceChoice`] reads.
     pub devices: String,
     /// Runs at once on one CUDA device; `None` is auto.
     pub runs_per_device: Option<u32>,

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::{
-    problem::{Place, Problems},
+    problem::{Place, Problems, counted},
     yaml::{self, Content, Entry, Node},
 };
 
@@ -85,10 +85,10 @@ fn child<'a>(node: &'a mut Node, key: &str, place: &Place) -> Result<&'a mut Nod
         }
         Content::Sequence(items) => {
             let n_items = items.len();
-            key.parse::<usize>()
-                .ok()
-                .and_then(|index| items.get_mut(index))
-                .ok_or_else(|| format!("`{key}` is no index into a list of {n_items}; write a number from 0"))
+            key.parse::<usize>().ok().and_then(|index| items.get_mut(index)).ok_or_else(|| {
+                let items = counted(n_items, "item", "items");
+                format!("`{key}` is no index into a list of {items}; write a number from 0")
+            })
         }
         Content::Scalar(..) => Err(format!("there is no `{key}` below a single value")),
     }

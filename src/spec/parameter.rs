@@ -75,13 +75,13 @@ pub enum ParameterError {
         name: &'static str,
     },
     /// Of the wrong type or out of range.
-    #[error("parameter `{name}` must be {expected}, not `{found}`")]
+    #[error("parameter `{name}` must be {expected}, not {found}")]
     Invalid {
         /// The parameter.
         name: &'static str,
         /// What it takes.
         expected: String,
-        /// What it is.
+        /// What it is, as the message says it: `` `0` ``, ``the text `32` ``.
         found: String,
     },
 }
@@ -235,7 +235,10 @@ impl View<'_> {
             (Some(value), _) => row.kind.accept(value).map(Some).ok_or_else(|| ParameterError::Invalid {
                 name,
                 expected: row.kind.expected(),
-                found: value.to_string(),
+                found: match value {
+                    Value::Text(text) => format!("the text `{text}`"),
+                    value => format!("`{value}`"),
+                },
             }),
             (None, Default::Value(value)) => Ok(Some(value.clone())),
             (None, Default::Absent) => Ok(None),

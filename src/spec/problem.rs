@@ -70,8 +70,8 @@ pub enum SpecError {
 const MAX_LISTED: usize = 50;
 
 fn report(path: &std::path::Path, problems: &[Problem]) -> String {
-    let noun = if problems.len() == 1 { "problem" } else { "problems" };
-    let mut text = format!("spec `{}` has {} {noun}", path.display(), problems.len());
+    let n_problems = counted(problems.len(), "problem", "problems");
+    let mut text = format!("spec `{}` has {n_problems}", path.display());
     for problem in problems.iter().take(MAX_LISTED) {
         text.push_str(&format!("\n  {problem}"));
     }
@@ -109,6 +109,11 @@ impl Problems {
     }
 }
 
+/// `1 count`, `2 counts`.
+pub(super) fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// `; did you mean ..? known: ...` for a word that is none of `known`.
 pub(super) fn hint(word: &str, known: &[&str]) -> String {
     let suggestion = suggest(word, known).map(|best| format!("; did you mean `{best}`?")).unwrap_or_default();
@@ -117,7 +122,7 @@ pub(super) fn hint(word: &str, known: &[&str]) -> String {
 }
 
 /// The word of `known` that `word` was probably meant to be: at most a third of its letters wrong.
-fn suggest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+pub(super) fn suggest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     // A pasted page is no typo, and the distance costs the product of both lengths.
     if word.len() > 64 {
         return None;

@@ -99,12 +99,16 @@ mod tests {
             "parameter `batch_size` must be a whole number from 1 to 1000000, not `0`"
         );
         assert_eq!(
+            error("batch_size", Value::Text("32".to_owned())),
+            "parameter `batch_size` must be a whole number from 1 to 1000000, not the text `32`"
+        );
+        assert_eq!(
             error("learning_rate", Value::Float(-0.5)),
             "parameter `learning_rate` must be a number over 0, at most 1000, not `-0.5`"
         );
         assert_eq!(
             error("kernels", Value::Text("fast".to_owned())),
-            "parameter `kernels` must be one of `auto`, `fused`, `plain`, not `fast`"
+            "parameter `kernels` must be one of `auto`, `fused`, `plain`, not the text `fast`"
         );
         assert_eq!(
             Train::from_parameters(&Parameters::new()).expect_err("empty").to_string(),

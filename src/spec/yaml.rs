@@ -73,13 +73,17 @@ impl Node {
         }
     }
 
-    /// For "must be .., not ..": the scalar as written, or the kind of collection.
+    /// For "must be .., not ..": the scalar as written, or the kind of collection. Text that would be something else
+    /// without its quotes is called text.
     pub(super) fn describe(&self) -> String {
         match &self.content {
             Content::Scalar(Scalar::Null, _) => "nothing".to_owned(),
             Content::Scalar(_, text) if text.is_empty() => "empty text".to_owned(),
             Content::Scalar(_, text) if text.chars().count() > 60 => {
                 format!("`{}...`", text.chars().take(57).collect::<String>())
+            }
+            Content::Scalar(Scalar::Text, text) if core_schema(text) != Scalar::Text => {
+                format!("the text `{text}`")
             }
             Content::Scalar(_, text) => format!("`{text}`"),
             Content::Sequence(_) => "a list".to_owned(),

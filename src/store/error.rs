@@ -162,7 +162,7 @@ pub enum StoreError {
     /// A query that is no question.
     #[error("only queries that read are answered, not `{word}`")]
     NotAQuestion {
-        /// First word of the query.
+        /// First word of the query, or the pragma that it sets.
         word: String,
     },
     /// An empty query.

@@ -29,7 +29,7 @@ pub struct RunRecord {
     pub key: RunKey,
     /// The experiment's name.
     pub experiment: String,
-    /// The run as the grid made it.
+    /// The run as the grid made it, but its grid point with every axis of the experiment that the run has a value of.
     pub spec: RunSpec,
     /// Its state.
     pub state: RunState,
@@ -263,7 +263,9 @@ struct NewRow {
 
 impl NewRow {
     fn new(run: &RunSpec, axes: &[String]) -> Result<Self, StoreError> {
-        let value = |axis: &String| run.axes.iter().find(|(name, _)| name == axis).map(|(_, value)| value);
+        // The parameters hold the grid point too. Where only another grid of a union has the axis, the run still trains with
+        // some value of that parameter, and is compared by it.
+        let value = |axis: &String| run.parameters.get(axis);
         let values: Vec<Option<&Value>> = axes.iter().map(value).collect();
         Ok(Self {
             position: whole("place in the grid", run.index)?,

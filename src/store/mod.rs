@@ -160,12 +160,35 @@ impl Store {
         &self.directory
     }
 
-    /// Closes the database. The last one to close folds the log into the database file and removes it.
+    /// Closes the database. The last one to close folds the log into the database file and removes it, and locks every
+    /// reader out meanwhile: a writer that ends with its process takes [`Store::leave`].
     ///
     /// # Errors
     /// If SQLite fails to close.
     pub async fn close(self) -> Result<(), StoreError> {
         self.connection.close().await.map_err(sqlite("close the runs database"))
+    }
+
+    /// Ends the use of the database by a process that is about to end itself, at no reader's cost.
+    ///
+    /// The last connection to close folds the log in under an exclusive lock, and `sqlite3` does not wait for locks unless
+    /// it is told to: a query that came at that moment would be refused with `database is locked`. So the log is folded in
+    /// and emptied here, where SQLite lets readers pass, and the connection is never closed; its locks go with the
+    /// process. The empty log stays beside the database until the next one who opens it. A reader in an old transaction
+    /// keeps the log from being emptied; after a second it is left as it is, which is no loss: whoever opens the database
+    /// reads it along.
+    ///
+    /// # Errors
+    /// If SQLite fails to read or write; everything that was committed stays in the database with its log.
+    pub async fn leave(mut self) -> Result<(), StoreError> {
+        // What comes back as a row says whether somebody was in the way, which is no error.
+        let folded = sqlx::raw_sql("PRAGMA busy_timeout = 1000; PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut self.connection)
+            .await
+            .map_err(sqlite("fold the log into the runs database"));
+        // Dropped, its thread would close it.
+        std::mem::forget(self.connection);
+        folded.map(|_| ())
     }
 
     /// Begins a transaction that takes the write lock at once, so that it cannot fail half-way for want of it.

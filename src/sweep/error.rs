@@ -81,7 +81,11 @@ impl SweepError {
     /// Whether the command line or the spec is at fault, rather than the machine.
     #[must_use]
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Changed { .. } | Self::OtherImages { .. } | Self::Corpus(CorpusError::Split(_)))
+        match self {
+            Self::Changed { .. } | Self::OtherImages { .. } => true,
+            Self::Corpus(error) => error.is_usage(),
+            _ => false,
+        }
     }
 
     /// What to try.

@@ -15,7 +15,7 @@ mod run_loop;
 mod status;
 
 pub use error::SweepError;
-pub use prepare::{Corpus, Owed, Preparation, check_unchanged, prepare, prepare_corpus};
+pub use prepare::{Corpus, Owed, Preparation, check_unchanged, is_being_run, prepare, prepare_corpus};
 pub use progress::{Line, Progress};
 pub use results::{Finished, loading_table, report};
 pub use run_loop::{End, sweep};

@@ -5,6 +5,7 @@
 use std::{
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
 };
 
 use super::{SweepError, experiment_dir, hparams, orphans, wall_now, write_atomically};
@@ -19,6 +20,9 @@ use crate::{
 
 /// Tab. 1 in the experiment's directory, for a report that is made anew.
 pub(super) const LOADING: &str = "corpus.json";
+
+/// Held by the process that sweeps an experiment.
+const LOCK: &str = ".lock";
 
 /// A sweep that is ready to start.
 pub struct Preparation {
@@ -40,6 +44,8 @@ pub struct Preparation {
     pub completed: u64,
     /// Runs that a dead orchestrator left running.
     pub taken_back: Vec<String>,
+    /// Processes of theirs that were still alive, and were ended.
+    pub killed: usize,
     /// The corpus as workers find it.
     pub dataset: Option<RunDataset>,
     /// Tab. 1.
@@ -66,7 +72,23 @@ pub struct Corpus {
     fingerprint: String,
 }
 
-/// Prepares and splits the images of a spec.
+impl Corpus {
+    /// The files that were left out as unreadable, with the reason.
+    #[must_use]
+    pub fn skipped(&self) -> &[corpus::BadFile] {
+        &self.prepared.skipped
+    }
+}
+
+/// Whether a process sweeps this experiment now: its lock is held.
+#[must_use]
+pub fn is_being_run(runs_dir: &Path, experiment: &str) -> bool {
+    let path = experiment_dir(runs_dir, experiment).join(LOCK);
+    let Ok(file) = File::open(path) else { return false };
+    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+}
+
+/// Prepares and splits the images of a spec, until `cancelled` becomes true.
 ///
 /// # Errors
 /// As `corpus::prepare` and `corpus::split`.
@@ -74,8 +96,9 @@ pub fn prepare_corpus(
     dataset: &Dataset,
     cache: &Path,
     progress: &dyn corpus::Progress,
+    cancelled: &AtomicBool,
 ) -> Result<Corpus, SweepError> {
-    let prepared = corpus::prepare(dataset, cache, progress, None)?;
+    let prepared = corpus::prepare(dataset, cache, progress, Some(cancelled))?;
     let parts = corpus::split(&prepared.labels(), &prepared.names(), &SplitRule::of(dataset))
         .map_err(CorpusError::from)?;
     let loading = LoadingTable::new(&prepared, &parts);
@@ -154,7 +177,7 @@ pub async fn prepare(
     };
     store.insert_runs(key, grid::runs(&experiment)).await?;
     let orphans = store.reset_orphans(key).await?;
-    orphans::end(&dir, &orphans);
+    let killed = orphans::end(&dir, &orphans);
 
     write_atomically(&dir.join("experiment.yaml"), spec::to_yaml(&experiment).as_bytes())?;
     hparams::write_experiment(&dir, &experiment, created)?;
@@ -179,6 +202,7 @@ pub async fn prepare(
         owed,
         completed,
         taken_back: orphans.into_iter().map(|orphan| orphan.name).collect(),
+        killed,
         dataset,
         loading: corpus.map(|corpus| corpus.loading),
         _lock: lock,
@@ -186,7 +210,7 @@ pub async fn prepare(
 }
 
 fn lock(dir: &Path, experiment: &str) -> Result<File, SweepError> {
-    let path = dir.join(".lock");
+    let path = dir.join(LOCK);
     let fail = |source| SweepError::Io { what: "open", path: path.clone(), source };
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(fail)?;
     match file.try_lock() {

@@ -43,7 +43,7 @@ impl Progress {
         let mode = if io::stderr().is_terminal() {
             let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8));
             let head = all.add(ProgressBar::new(0));
-            let style = "{prefix:.bold} [{bar:30}] {pos}/{len} {msg}";
+            let style = "{prefix:.bold} [{bar:20}] {pos}/{len} {wide_msg}";
             head.set_style(
                 ProgressStyle::with_template(style).expect("a constant template").progress_chars("=> "),
             );
@@ -127,7 +127,7 @@ impl Progress {
         for (run, live) in &status.live {
             let bar = runs.entry(*run).or_insert_with(|| {
                 let bar = all.add(ProgressBar::new(1000));
-                let style = "  {prefix:8} [{bar:20}] {msg}";
+                let style = "  {prefix} [{bar:12}] {wide_msg}";
                 bar.set_style(
                     ProgressStyle::with_template(style).expect("a constant template").progress_chars("-> "),
                 );
@@ -154,7 +154,8 @@ impl Progress {
     }
 }
 
-/// `3-conv-32-nodes-0-dense  epoch 2/5  loss 0.2110  accuracy 0.9312  310 images/s`.
+/// `3-conv-32-nodes-0-dense  epoch 2/5  loss 0.2110  val. acc. 0.9312  310 images/s`; what does not fit the terminal is
+/// cut by the bar.
 fn describe(live: &Live) -> String {
     let mut text = live.planned.name.clone();
     if let Some(epochs) = live.planned.epochs {
@@ -164,7 +165,7 @@ fn describe(live: &Live) -> String {
         text += &format!("  loss {loss:.4}");
     }
     if let Some(accuracy) = live.accuracy {
-        text += &format!("  accuracy {accuracy:.4}");
+        text += &format!("  val. acc. {accuracy:.4}");
     }
     if let Some(rate) = live.images_per_second {
         text += &format!("  {rate:.0} images/s");

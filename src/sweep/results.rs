@@ -36,7 +36,7 @@ pub async fn report(
     runs_dir: &Path,
     record: &ExperimentRecord,
 ) -> Result<Finished, SweepError> {
-    let leaderboard = store.leaderboard(record.key).await?;
+    let mut leaderboard = store.leaderboard(record.key).await?;
     let mut confusion: Vec<(String, ConfusionMatrix)> = Vec::new();
     let mut curves = Vec::new();
     let runs = store.runs(Some(record.key)).await?;
@@ -49,6 +49,11 @@ pub async fn report(
     }
     let dir = experiment_dir(runs_dir, &record.name);
     let corpus = loading(&dir)?.as_ref().map(loading_table);
+    if leaderboard.classes.is_empty() {
+        let k = confusion.iter().map(|(_, matrix)| matrix.classes()).max().unwrap_or(0);
+        leaderboard.classes = (0..k).map(|class| class.to_string()).collect();
+        confusion.retain(|(_, matrix)| matrix.classes() == k);
+    }
     let input = ReportInput { leaderboard, confusion, curves, corpus };
     let paths = report::files::write(&dir.join("report"), &input)?;
     Ok(Finished { leaderboard: input.leaderboard, paths })
@@ -110,10 +115,19 @@ pub(super) async fn take_predictions(
     classes: &[String],
 ) -> Result<(), TakeError> {
     let path = run_dir.join(predictions::FILE_NAME);
-    if !path.exists() || classes.is_empty() {
+    if !path.exists() {
         return Ok(());
     }
     let rows = predictions::read(&path).map_err(|error| TakeError::File(with_causes(&error)))?;
+    // A command without a dataset names no classes: then they are called by their index.
+    let numbered: Vec<String>;
+    let classes = if classes.is_empty() {
+        let k = rows.first().map_or(0, |row| row.probabilities.len());
+        numbered = (0..k).map(|class| class.to_string()).collect();
+        &numbered
+    } else {
+        classes
+    };
     let known = |class: usize| class < classes.len();
     if let Some(row) = rows.iter().find(|row| !known(row.label) || !known(row.predicted)) {
         let (label, predicted, k) = (row.label, row.predicted, classes.len());

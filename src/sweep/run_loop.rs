@@ -36,6 +36,9 @@ const TICK: Duration = Duration::from_millis(250);
 /// How often ranks are written while runs end: often enough for an onlooker, rarely enough to cost nothing.
 const RANKING: Duration = Duration::from_secs(2);
 
+/// How long live runs have to end after the first signal. A batch system that sends SIGTERM cannot send it twice.
+const GRACE: Duration = Duration::from_secs(10);
+
 /// How a sweep ended.
 #[derive(Clone, Copy, Debug)]
 pub struct End {
@@ -45,7 +48,7 @@ pub struct End {
     pub failed: u64,
     /// Runs that are still owed.
     pub pending: u64,
-    /// Attempts that this sweep carried out.
+    /// Attempts of this sweep that ran to their end, with or without results.
     pub trained: u64,
     /// Duration of this sweep.
     pub seconds: f64,
@@ -70,6 +73,8 @@ struct Loop<'a> {
     busy: f64,
     trained: u64,
     over: bool,
+    /// When live runs are killed, after a first signal.
+    deadline: Option<Instant>,
 }
 
 /// Trains every owed run on the slots of `placement`.
@@ -113,6 +118,7 @@ pub async fn sweep(
         busy: 0.0,
         trained: 0,
         over: false,
+        deadline: None,
     };
     let mut tick = tokio::time::interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -124,7 +130,12 @@ pub async fn sweep(
             end = this.launcher.next() => this.ended(end).await?,
             _ = interrupt.recv() => { interrupted = true; this.cancel().await?; }
             _ = terminate.recv() => { interrupted = true; this.cancel().await?; }
-            _ = tick.tick() => this.read_events().await?,
+            _ = tick.tick() => {
+                this.read_events().await?;
+                if this.deadline.is_some_and(|deadline| Instant::now() > deadline) {
+                    this.cancel().await?;
+                }
+            }
         }
     }
     this.ready.store.set_ranks(this.ready.key).await?;
@@ -140,7 +151,7 @@ pub async fn sweep(
         pending: this.status.total - completed - failed,
         trained: this.trained,
         seconds,
-        utilisation: (this.trained > 0 && slot_seconds > 0.0).then(|| (this.busy / slot_seconds).min(1.0)),
+        utilisation: (this.busy > 0.0 && slot_seconds > 0.0).then(|| (this.busy / slot_seconds).min(1.0)),
         interrupted,
     })
 }
@@ -240,13 +251,13 @@ impl Loop<'_> {
         let Some(live) = self.live.remove(&run) else { return Ok(()) };
         let seconds = live.seconds();
         self.busy += seconds;
-        self.trained += 1;
         let spec = self.ready.runs[index(run)].clone();
         let end = attempt::finish(self.ready, &spec, &live, end).await?;
         let failure = match &end.ending {
             Ending::Failed(failure) => Some(failure.clone()),
             Ending::Completed | Ending::Interrupted => None,
         };
+        self.trained += u64::from(end.ending != Ending::Interrupted);
         self.announce_end(run, live.number, end.state(), failure, Some(seconds));
         if self.ranked.elapsed() > RANKING {
             self.ready.store.set_ranks(self.ready.key).await?;
@@ -257,9 +268,14 @@ impl Loop<'_> {
 
     async fn cancel(&mut self) -> Result<(), SweepError> {
         if self.scheduler.is_cancelled() {
-            self.progress.note("stopping at once");
+            self.deadline = None;
+            self.progress.note("stopping at once: live runs are killed");
         } else {
-            self.progress.note("stopping: live runs are asked to end (once more to kill them)");
+            self.deadline = Some(Instant::now() + GRACE);
+            self.progress.note(&format!(
+                "stopping: live runs are asked to end, and killed in {} s or at the next Ctrl-C",
+                GRACE.as_secs()
+            ));
         }
         self.feed(Input::Cancel).await
     }

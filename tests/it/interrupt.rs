@@ -66,3 +66,26 @@ fn after_a_kill_what_ran_is_owed_again_and_its_orphans_are_ended() {
     let states = project.sql("select state, count(*) as runs from runs group by state");
     assert_eq!(serde_json::json!(states), serde_json::json!([{"state": "completed", "runs": 3}]));
 }
+
+#[test]
+fn ctrl_c_while_images_are_prepared_leaves_nothing_behind() {
+    let project = Project::with_spec(
+        "
+experiment: large
+dataset: {phantom: {images: [100000, 100000]}, image_size: 64}
+model: {family: grid_cnn, conv_layers: 1, dense_layers: 0, layer_size: 2}
+train: {epochs: 1}
+",
+    );
+    let mut sweep = project.start(&["run", "spec.yaml"]);
+    wait_until("the preparation has begun", || project.read("err.log").contains("preparing"));
+    signal(&sweep, Signal::SIGINT);
+    let status = sweep.wait().expect("the sweep ends");
+    assert_eq!(status.code(), Some(130), "an exit code, not a death by signal: {}", project.read("err.log"));
+    assert!(!project.path("runs").exists(), "nothing was run");
+    let left: Vec<_> = std::fs::read_dir(project.path("cache/corpus"))
+        .expect("the cache")
+        .map(|entry| entry.expect("an entry").file_name())
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+}

@@ -2,6 +2,7 @@
 
 mod architecture;
 mod command_trainer;
+mod database;
 mod devices;
 mod interrupt;
 mod spec_and_plan;

@@ -37,6 +37,17 @@ fn five_mistakes_are_five_messages_with_line_and_column() {
 }
 
 #[test]
+fn a_plan_refuses_devices_that_no_run_could_have() {
+    let project = Project::with_spec(
+        "experiment: e\nmodel: {family: command, run: ['true']}\nschedule:\n  devices: cuda:x\n",
+    );
+    let ran = project.run(&["plan", "spec.yaml"]).expect(2);
+    assert!(ran.stderr.contains("line 4, column 12: `schedule.devices`: `cuda:x`"), "{}", ran.stderr);
+    let ran = project.run(&["plan", "spec.yaml", "--devices", "gpu"]).expect(2);
+    assert!(ran.stderr.contains("--devices gpu: `schedule.devices`: `gpu` names"), "{}", ran.stderr);
+}
+
+#[test]
 fn every_shipped_experiment_can_be_planned() {
     let project = Project::new();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");

@@ -6,7 +6,7 @@ use super::section::{Section, int, must_be, path, text};
 use crate::spec::{
     Blur, Dataset, OnError, Phantom, Source,
     names::is_class_name,
-    problem::Problems,
+    problem::{Problems, counted},
     yaml::{Content, Entry},
 };
 
@@ -37,44 +37,51 @@ pub(crate) const MAX_PHANTOMS: u32 = 1_000_000;
 pub(crate) const DEFAULT_IMAGE_SIZE: u32 = 224;
 /// The paper's part of the images that validates.
 pub(crate) const DEFAULT_SPLIT: f64 = 0.3;
+/// The classes of the phantoms.
+const DEFAULT_CLASSES: [&str; 2] = ["normal", "covid"];
 /// Phantoms of each class.
 pub(crate) const DEFAULT_PHANTOMS: u32 = 300;
 /// Difficulty of the phantoms.
 pub(crate) const DEFAULT_DIFFICULTY: f64 = 0.5;
 
-/// Reads the section.
+/// Reads the section: every key on its own, so that a mistake in one hides none in another.
 pub(super) fn read(entry: &Entry, spec_file: &Path, problems: &mut Problems) -> Option<Dataset> {
     let before = problems.len();
     let section = Section::open(&entry.value, "dataset", &entry.place, problems)?;
     section.only(&KEYS, problems);
     let classes = classes(&section, problems);
-    let source = source(&section, classes.as_ref().map_or(2, Vec::len), spec_file, problems);
+    let source = source(&section, spec_file, problems);
+    let image_size = section.u32("image_size", 1, MAX_IMAGE_SIZE, problems);
     let blur = section.given("blur").and_then(|entry| blur(entry, problems));
-    let dataset = Dataset {
+    let validation_split =
+        section.float("validation_split", "a number over 0 and under 1", problems, |part| {
+            part > 0.0 && part < 1.0
+        });
+    let stratify = section.bool("stratify", problems);
+    let split_seed = section.seed("split_seed", problems);
+    let group_by = group_by(&section, problems);
+    let on_error = section.word("on_error", &[("fail", OnError::Fail), ("skip", OnError::Skip)], problems);
+    if problems.len() > before {
+        return None;
+    }
+    Some(Dataset {
         source: source?,
         classes: classes?,
-        image_size: section.u32("image_size", 1, MAX_IMAGE_SIZE, problems).unwrap_or(DEFAULT_IMAGE_SIZE),
+        image_size: image_size.unwrap_or(DEFAULT_IMAGE_SIZE),
         blur,
-        validation_split: section
-            .float("validation_split", "a number over 0 and under 1", problems, |part| {
-                part > 0.0 && part < 1.0
-            })
-            .unwrap_or(DEFAULT_SPLIT),
-        stratify: section.bool("stratify", problems).unwrap_or(true),
-        split_seed: section.seed("split_seed", problems).unwrap_or(0),
-        group_by: group_by(&section, problems),
-        on_error: section
-            .word("on_error", &[("fail", OnError::Fail), ("skip", OnError::Skip)], problems)
-            .unwrap_or(OnError::Fail),
-    };
-    (problems.len() == before).then_some(dataset)
+        validation_split: validation_split.unwrap_or(DEFAULT_SPLIT),
+        stratify: stratify.unwrap_or(true),
+        split_seed: split_seed.unwrap_or(0),
+        group_by,
+        on_error: on_error.unwrap_or(OnError::Fail),
+    })
 }
 
 /// The class names; only the phantoms have their own.
 fn classes(section: &Section<'_>, problems: &mut Problems) -> Option<Vec<String>> {
     let Some(entry) = section.given("classes") else {
         if section.given("phantom").is_some() {
-            return Some(vec!["normal".to_owned(), "covid".to_owned()]);
+            return Some(DEFAULT_CLASSES.map(str::to_owned).to_vec());
         }
         section.missing(
             "classes",
@@ -93,7 +100,7 @@ fn classes(section: &Section<'_>, problems: &mut Problems) -> Option<Vec<String>
             problems.add(place, format!("`dataset.classes` repeats the class `{name}`"));
         }
     }
-    let n_classes = if let Content::Sequence(items) = &entry.value.content { items.len() } else { 0 };
+    let n_classes = items(entry);
     if !(2..=MAX_CLASSES).contains(&n_classes) {
         let message = format!("`dataset.classes` must name 2 to {MAX_CLASSES} classes, not {n_classes}");
         problems.add(&entry.place, message);
@@ -101,12 +108,24 @@ fn classes(section: &Section<'_>, problems: &mut Problems) -> Option<Vec<String>
     (problems.len() == before).then(|| names.into_iter().map(|(name, _)| name.to_owned()).collect())
 }
 
-fn source(
-    section: &Section<'_>,
-    n_classes: usize,
-    spec_file: &Path,
-    problems: &mut Problems,
-) -> Option<Source> {
+/// Entries of a list, wrong ones included; 0 for what is no list.
+fn items(entry: &Entry) -> usize {
+    if let Content::Sequence(items) = &entry.value.content { items.len() } else { 0 }
+}
+
+/// How many classes there are meant to be, however wrong some of them are; `None` where that cannot be told.
+fn meant_classes(section: &Section<'_>) -> Option<usize> {
+    match section.given("classes") {
+        None => Some(DEFAULT_CLASSES.len()),
+        Some(entry) => Some(items(entry)).filter(|n_classes| *n_classes >= 2),
+    }
+}
+
+fn source(section: &Section<'_>, spec_file: &Path, problems: &mut Problems) -> Option<Source> {
+    let images = section
+        .given("images")
+        .and_then(|_| section.take("images", "the path of a folder", problems, |node| path(node, spec_file)));
+    let phantom = section.given("phantom").and_then(|entry| phantom(entry, meant_classes(section), problems));
     match (section.given("images"), section.given("phantom")) {
         (None, None) => {
             section.missing(
@@ -116,44 +135,41 @@ fn source(
             );
             None
         }
-        (Some(_), Some(phantom)) => {
-            problems.add(&phantom.place, "`dataset.phantom` and `dataset.images` exclude each other");
+        (Some(_), Some(entry)) => {
+            problems.add(&entry.place, "`dataset.phantom` and `dataset.images` exclude each other");
             None
         }
-        (Some(_), None) => {
-            let expected = "the path of a folder";
-            section.take("images", expected, problems, |node| path(node, spec_file)).map(Source::Images)
-        }
-        (None, Some(entry)) => phantom(entry, n_classes, problems).map(Source::Phantom),
+        (Some(_), None) => images.map(Source::Images),
+        (None, Some(_)) => phantom.map(Source::Phantom),
     }
 }
 
-fn phantom(entry: &Entry, n_classes: usize, problems: &mut Problems) -> Option<Phantom> {
-    let before = problems.len();
+fn phantom(entry: &Entry, n_classes: Option<usize>, problems: &mut Problems) -> Option<Phantom> {
     let section = Section::open(&entry.value, "dataset.phantom", &entry.place, problems)?;
     section.only(&["images", "difficulty", "seed"], problems);
     let expected = format!("whole number from 1 to {MAX_PHANTOMS}");
     let images = section.list("images", &expected, problems, |node| {
         int(node, 1, MAX_PHANTOMS.into()).and_then(|count| u32::try_from(count).ok())
     });
-    if let (Some(images), Some(entry)) = (&images, section.entry("images"))
-        && problems.len() == before
-        && images.len() != n_classes
+    if let (Some(_), Some(entry), Some(n_classes)) = (&images, section.entry("images"), n_classes)
+        && items(entry) != n_classes
     {
-        let n_images = images.len();
-        let message = format!("`dataset.phantom.images` has {n_images} counts for {n_classes} classes");
+        let message = format!(
+            "`dataset.phantom.images` has {} for {n_classes} classes",
+            counted(items(entry), "count", "counts")
+        );
         problems.add(&entry.place, message);
     }
-    let phantom = Phantom {
-        images: images.unwrap_or_else(|| vec![DEFAULT_PHANTOMS; n_classes]),
-        difficulty: section
-            .float("difficulty", "a number from 0 (easy) to 1 (hopeless)", problems, |value| {
-                (0.0..=1.0).contains(&value)
-            })
-            .unwrap_or(DEFAULT_DIFFICULTY),
-        seed: section.seed("seed", problems).unwrap_or(0),
-    };
-    (problems.len() == before).then_some(phantom)
+    let difficulty =
+        section.float("difficulty", "a number from 0 (easy) to 1 (hopeless)", problems, |value| {
+            (0.0..=1.0).contains(&value)
+        });
+    let seed = section.seed("seed", problems);
+    Some(Phantom {
+        images: images.unwrap_or_else(|| vec![DEFAULT_PHANTOMS; n_classes.unwrap_or_default()]),
+        difficulty: difficulty.unwrap_or(DEFAULT_DIFFICULTY),
+        seed: seed.unwrap_or(0),
+    })
 }
 
 fn blur(entry: &Entry, problems: &mut Problems) -> Option<Blur> {

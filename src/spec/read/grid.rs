@@ -41,23 +41,22 @@ pub(super) fn read(
     problems: &mut Problems,
 ) -> Option<Swept> {
     let place = top.entry("grid").map_or(&top.place, |entry| &entry.place);
-    let grids: Vec<Vec<RawAxis<'_>>> = match top.given("grid") {
-        None => vec![Vec::new()],
+    let mut read_axes = |node, path: &str, place| axes(node, path, place, &trainer, spec_file, problems);
+    let grids: Vec<Option<Vec<RawAxis<'_>>>> = match top.given("grid") {
+        None => vec![Some(Vec::new())],
         Some(entry) => match &entry.value.content {
             Content::Sequence(items) => {
-                if items.is_empty() {
-                    problems.add(&entry.place, "`grid` is an empty list; leave the key out for a single run");
-                }
-                let mut grids = Vec::new();
-                for (index, item) in items.iter().enumerate() {
-                    let path = format!("grid.{index}");
-                    grids.push(axes(item, &path, &item.place, trainer.family, spec_file, problems)?);
-                }
-                grids
+                let grids = items.iter().enumerate();
+                grids.map(|(index, item)| read_axes(item, &format!("grid.{index}"), &item.place)).collect()
             }
-            _ => vec![axes(&entry.value, "grid", &entry.place, trainer.family, spec_file, problems)?],
+            _ => vec![read_axes(&entry.value, "grid", &entry.place)],
         },
     };
+    if grids.is_empty() {
+        problems.add(place, "`grid` is an empty list; leave the key out for a single run");
+    }
+    // Of a grid that is no mapping nothing can be said; that was reported.
+    let grids: Vec<Vec<RawAxis<'_>>> = grids.into_iter().collect::<Option<_>>()?;
     check_names(&trainer, &grids, problems);
     check_fixed(&trainer, &grids, problems);
     check_required(top, &trainer, &grids, problems);
@@ -70,15 +69,16 @@ fn axes<'a>(
     node: &'a Node,
     path: &str,
     place: &Place,
-    family: Family,
+    trainer: &Trainer,
     spec_file: &Path,
     problems: &mut Problems,
 ) -> Option<Vec<RawAxis<'a>>> {
     let section = Section::open(node, path, place, problems)?;
-    Some(section.entries.iter().map(|entry| axis(entry, family, spec_file, problems)).collect())
+    Some(section.entries.iter().map(|entry| axis(entry, trainer, spec_file, problems)).collect())
 }
 
-fn axis<'a>(entry: &'a Entry, family: Family, spec_file: &Path, problems: &mut Problems) -> RawAxis<'a> {
+fn axis<'a>(entry: &'a Entry, trainer: &Trainer, spec_file: &Path, problems: &mut Problems) -> RawAxis<'a> {
+    let family = trainer.family;
     let name = entry.key.as_str();
     let mut axis = RawAxis { name, place: &entry.place, values: Vec::new() };
     if family == Family::Command {
@@ -86,7 +86,7 @@ fn axis<'a>(entry: &'a Entry, family: Family, spec_file: &Path, problems: &mut P
             problems.add(&entry.place, format!("axis `{name}` {fault}"));
             return axis;
         }
-    } else if parameter(family, name).is_none() {
+    } else if trainer.is_sure && parameter(family, name).is_none() {
         let known: Vec<&str> = parameters(family).iter().map(|row| row.name).collect();
         let hint = hint(name, &known);
         problems.add(&entry.place, format!("axis `{name}` is not a parameter of `grid_cnn`{hint}"));
@@ -176,6 +176,9 @@ fn check_fixed(trainer: &Trainer, grids: &[Vec<RawAxis<'_>>], problems: &mut Pro
 
 /// A required parameter that some run would not have.
 fn check_required(top: &Section<'_>, trainer: &Trainer, grids: &[Vec<RawAxis<'_>>], problems: &mut Problems) {
+    if !trainer.is_sure {
+        return;
+    }
     for row in parameters(trainer.family).iter().filter(|row| row.default == Default::Required) {
         if trainer.fixed.iter().any(|fixed| fixed.name == row.name) {
             continue;

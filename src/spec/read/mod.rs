@@ -14,7 +14,9 @@ pub use grid::MAX_RUNS;
 use section::{Section, int, must_be, text};
 
 use super::{
-    Experiment, Family, Goal, Metric, RankRule, Schedule, names,
+    Experiment, Family, Goal, Metric, RankRule, Schedule,
+    devices::DeviceChoice,
+    names,
     problem::{Problems, hint},
     yaml::{Content, Node},
 };
@@ -35,24 +37,25 @@ pub(super) fn experiment(root: &Node, spec_file: &Path, problems: &mut Problems)
     top.only(&KEYS, problems);
     let name = name(&top, problems);
     let trainer = parameters::trainer(&top, spec_file, problems);
-    let family = trainer.as_ref().map(|trainer| trainer.family);
-    let dataset = match (top.given("dataset"), family) {
-        (Some(entry), _) => dataset::read(entry, spec_file, problems).map(Some),
-        (None, Some(Family::Command) | None) => Some(None),
-        (None, Some(Family::GridCnn)) => {
+    let family = trainer.family;
+    let is_built_in = trainer.is_sure && family == Family::GridCnn;
+    let dataset = match top.given("dataset") {
+        Some(entry) => dataset::read(entry, spec_file, problems).map(Some),
+        None if !is_built_in => Some(None),
+        None => {
             top.missing("dataset", "a mapping with `images` or `phantom`", problems);
             None
         }
     };
     let seeds = seeds(&top, problems);
-    let swept = trainer.and_then(|trainer| grid::read(&top, trainer, seeds.len(), spec_file, problems));
-    let rank = rank(&top, family, problems);
+    let swept = grid::read(&top, trainer, seeds.len(), spec_file, problems);
+    let rank = rank(&top, is_built_in, problems);
     let schedule = schedule(&top, problems);
     let swept = swept?;
     Some(Experiment {
         name: name?,
         dataset: dataset?,
-        family: family?,
+        family,
         command: swept.command,
         fixed: swept.fixed,
         grids: swept.grids,
@@ -119,7 +122,8 @@ pub(super) fn known_tags() -> Vec<&'static str> {
     known
 }
 
-fn rank(top: &Section<'_>, family: Option<Family>, problems: &mut Problems) -> Option<RankRule> {
+/// `is_built_in` says that the trainer is known to log [`known_tags`] and nothing else.
+fn rank(top: &Section<'_>, is_built_in: bool, problems: &mut Problems) -> Option<RankRule> {
     let section = match top.given("rank") {
         Some(entry) => Section::open(&entry.value, "rank", &entry.place, problems)?,
         None => Section::absent("rank", &top.place),
@@ -130,12 +134,12 @@ fn rank(top: &Section<'_>, family: Option<Family>, problems: &mut Problems) -> O
         None => Some(10),
     };
     let by = match section.entry("by") {
-        Some(_) => metric(&section, "by", family, problems),
+        Some(_) => metric(&section, "by", is_built_in, problems),
         None => Some(Metric::by_tag(tags::VALIDATION_ACCURACY)),
     };
     let then = match section.entry("then") {
         Some(entry) if entry.value.is_null() => Some(None),
-        Some(_) => metric(&section, "then", family, problems).map(Some),
+        Some(_) => metric(&section, "then", is_built_in, problems).map(Some),
         None => Some(Some(Metric::by_tag(match by.as_ref().map(|by| by.tag.as_str()) {
             Some(tags::VALIDATION_LOSS) => tags::VALIDATION_ACCURACY,
             _ => tags::VALIDATION_LOSS,
@@ -152,25 +156,18 @@ fn rank(top: &Section<'_>, family: Option<Family>, problems: &mut Problems) -> O
 }
 
 /// A tag, or a mapping of `tag` and `goal`.
-fn metric(
-    section: &Section<'_>,
-    key: &str,
-    family: Option<Family>,
-    problems: &mut Problems,
-) -> Option<Metric> {
+fn metric(section: &Section<'_>, key: &str, is_built_in: bool, problems: &mut Problems) -> Option<Metric> {
     let entry = section.entry(key)?;
     let (tag_node, goal) = match &entry.value.content {
         Content::Mapping(_) => {
             let metric = Section::open(&entry.value, &section.path(key), &entry.place, problems)?;
             metric.only(&["tag", "goal"], problems);
+            let goals = [("maximize", Goal::Maximize), ("minimize", Goal::Minimize)];
+            // A wrong one is reported; the tag is looked at all the same.
+            let goal = metric.word("goal", &goals, problems);
             let Some(tag) = metric.given("tag") else {
                 metric.missing("tag", "sub-run and tag, such as `validation/epoch_accuracy`", problems);
                 return None;
-            };
-            let goals = [("maximize", Goal::Maximize), ("minimize", Goal::Minimize)];
-            let goal = match metric.entry("goal") {
-                Some(_) => Some(metric.word("goal", &goals, problems)?),
-                None => None,
             };
             (&tag.value, goal)
         }
@@ -183,7 +180,7 @@ fn metric(
     };
     // A run that never logs the metric cannot rank, which would show only after everything is trained.
     let known = known_tags();
-    if family == Some(Family::GridCnn) && !known.contains(&tag) {
+    if is_built_in && !known.contains(&tag) {
         let hint = hint(tag, &known);
         problems.add(&tag_node.place, format!("{path}: `grid_cnn` does not log `{tag}`{hint}"));
         return None;
@@ -205,6 +202,11 @@ fn schedule(top: &Section<'_>, problems: &mut Problems) -> Option<Schedule> {
     let expected = "`auto`, `cpu`, `cpu:N`, `cuda` or `cuda:N,N`";
     let devices = section.take("devices", expected, problems, |node| text(node).filter(|text| is_tag(text)));
     if let Some(devices) = devices {
+        if let Some(entry) = section.entry("devices")
+            && let Err(error) = DeviceChoice::parse(devices)
+        {
+            problems.add(&entry.value.place, format!("`schedule.devices`: {error}"));
+        }
         schedule.devices = devices.to_owned();
     }
     let expected = format!("`auto` or a whole number from 1 to {MAX_RUNS_PER_DEVICE}");

@@ -7,7 +7,7 @@ use crate::spec::{
     Family, Value,
     names::{fold, parameter_name_fault},
     parameter::{self, Kind, Parameter, parameter, parameters},
-    problem::{Place, Problems, hint},
+    problem::{Place, Problems, hint, suggest},
     scalar::Scalar,
     yaml::{Content, Entry, Node},
 };
@@ -15,6 +15,9 @@ use crate::spec::{
 /// What `model` and `train` say.
 pub(super) struct Trainer {
     pub(super) family: Family,
+    /// False where the spec does not say the family, not even nearly: `family` is a guess then, and only what both
+    /// families would refuse, or wrong values of parameters by the guessed family's names, are mistakes.
+    pub(super) is_sure: bool,
     /// Program and arguments with their places; empty for the built-in families.
     pub(super) command: Vec<(String, Place)>,
     /// The parameters that the spec fixes, in its order; defaults are not in it.
@@ -33,20 +36,27 @@ pub(super) struct Fixed {
 /// The families by their word in the spec.
 const FAMILIES: [(&str, Family); 2] = [("grid_cnn", Family::GridCnn), ("command", Family::Command)];
 
-/// Reads `model` and `train`. `None` where the family is not known: nothing can be said about parameters then.
-pub(super) fn trainer(top: &Section<'_>, spec_file: &Path, problems: &mut Problems) -> Option<Trainer> {
-    let Some(entry) = top.given("model") else {
-        top.missing("model", "a mapping with `family`, such as {family: grid_cnn}", problems);
-        return None;
-    };
-    let model = Section::open(&entry.value, "model", &entry.place, problems)?;
-    let family = match model.entry("family") {
-        Some(_) => model.word("family", &FAMILIES, problems)?,
+/// Reads `model` and `train`. Where the family is wrong or missing, that is reported, and the rest is read for the family
+/// that is probably meant.
+pub(super) fn trainer(top: &Section<'_>, spec_file: &Path, problems: &mut Problems) -> Trainer {
+    let absent = || Section::absent("model", &top.place);
+    let (model, said) = match top.given("model") {
         None => {
-            model.missing("family", "`grid_cnn` or `command`", problems);
-            return None;
+            top.missing("model", "a mapping with `family`, such as {family: grid_cnn}", problems);
+            (absent(), None)
         }
+        Some(entry) => match Section::open(&entry.value, "model", &entry.place, problems) {
+            None => (absent(), None),
+            Some(model) => {
+                let said = said_family(&model, problems);
+                (model, said)
+            }
+        },
     };
+    let is_sure = said.is_some();
+    // Only commands have a `run`, and have to.
+    let guess = if model.given("run").is_some() { Family::Command } else { Family::GridCnn };
+    let family = said.unwrap_or(guess);
     let command = match family {
         Family::Command => command(&model, problems),
         Family::GridCnn => Vec::new(),
@@ -61,10 +71,11 @@ pub(super) fn trainer(top: &Section<'_>, spec_file: &Path, problems: &mut Proble
     for (kind, section) in &sections {
         for entry in &section.entries {
             let is_model = *kind == parameter::Section::Model;
-            if is_model && (entry.key == "family" || entry.key == "run" && family == Family::Command) {
+            let has_run = family == Family::Command || !is_sure;
+            if is_model && (entry.key == "family" || entry.key == "run" && has_run) {
                 continue;
             }
-            fixed.extend(fix(entry, *kind, family, spec_file, problems));
+            fixed.extend(fix(entry, *kind, (family, is_sure), spec_file, problems));
         }
     }
     let mut taken: Vec<&Fixed> = Vec::new();
@@ -81,14 +92,26 @@ pub(super) fn trainer(top: &Section<'_>, spec_file: &Path, problems: &mut Proble
         }
         taken.push(parameter);
     }
-    Some(Trainer { family, command, fixed })
+    Trainer { family, is_sure, command, fixed }
+}
+
+/// The family by its word, or by the word that it was probably meant to be, which is reported.
+fn said_family(model: &Section<'_>, problems: &mut Problems) -> Option<Family> {
+    let Some(entry) = model.entry("family") else {
+        model.missing("family", "`grid_cnn` or `command`", problems);
+        return None;
+    };
+    model.word("family", &FAMILIES, problems).or_else(|| {
+        let best = suggest(text(&entry.value)?, &FAMILIES.map(|(word, _)| word))?;
+        FAMILIES.iter().find(|(word, _)| *word == best).map(|(_, family)| *family)
+    })
 }
 
 /// One key of `model` or `train` that is a parameter.
 fn fix(
     entry: &Entry,
     section: parameter::Section,
-    family: Family,
+    (family, is_sure): (Family, bool),
     spec_file: &Path,
     problems: &mut Problems,
 ) -> Option<Fixed> {
@@ -99,7 +122,7 @@ fn fix(
             problems.add(&entry.place, format!("{what} {fault}"));
             return None;
         }
-    } else {
+    } else if is_sure {
         let Some(row) = parameter(family, &entry.key) else {
             unknown_key(entry, section, family, problems);
             return None;
@@ -109,9 +132,11 @@ fn fix(
             problems.add(&entry.place, format!("{what} belongs under `{right}`: `{right}.{}`", entry.key));
             return None;
         }
-        if entry.value.is_null() && row.default == parameter::Default::Absent {
-            return None;
-        }
+    }
+    let may_be_absent =
+        parameter(family, &entry.key).is_some_and(|row| row.default == parameter::Default::Absent);
+    if entry.value.is_null() && may_be_absent {
+        return None;
     }
     Some(fixed(value(&entry.value, family, &entry.key, &what, spec_file, problems)))
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::spec::{
     Value,
-    problem::{Place, Problems, hint},
+    problem::{Place, Problems, hint, suggest},
     scalar::Scalar,
     yaml::{Content, Entry, Node},
 };
@@ -127,13 +127,20 @@ impl<'a> Section<'a> {
         })
     }
 
-    /// One of some words.
+    /// One of some words; a near miss is told which it probably is.
     pub(super) fn word<T: Copy>(&self, key: &str, words: &[(&str, T)], problems: &mut Problems) -> Option<T> {
         let expected: Vec<String> = words.iter().map(|(word, _)| format!("`{word}`")).collect();
-        self.take(key, &expected.join(" or "), problems, |node| {
-            let text = text(node)?;
-            words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
-        })
+        let node = &self.entry(key)?.value;
+        let given = text(node);
+        let value = words.iter().find(|(word, _)| Some(*word) == given).map(|(_, value)| *value);
+        if value.is_none() {
+            let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            let suggestion = given.and_then(|given| suggest(given, &known));
+            let suggestion = suggestion.map(|best| format!("; did you mean `{best}`?")).unwrap_or_default();
+            let (path, expected, found) = (self.path(key), expected.join(" or "), node.describe());
+            problems.add(&node.place, format!("`{path}` must be {expected}, not {found}{suggestion}"));
+        }
+        value
     }
 
     /// `true` or `false`.

@@ -132,7 +132,8 @@ fn parameters() {
     );
     assert_eq!(
         problems(&WHOLE.replace("family: grid_cnn", "family: gridcnn")),
-        ["line 3, column 17: `model.family` must be `grid_cnn` or `command`, not `gridcnn`"]
+        ["line 3, column 17: `model.family` must be `grid_cnn` or `command`, not `gridcnn`; did you mean \
+             `grid_cnn`?"]
     );
 }
 
@@ -166,6 +167,15 @@ fn seeds_rank_and_schedule() {
     check(
         "schedule: {devices: [0]}",
         "21: `schedule.devices` must be `auto`, `cpu`, `cpu:N`, `cuda` or `cuda:N,N`, not a list",
+    );
+    check(
+        "schedule: {devices: gpu}",
+        "21: `schedule.devices`: `gpu` names no devices: known are `auto`, `cpu`, `cpu:N`, `cuda`, `cuda:0,2` and \
+         `cuda:GPU-<uuid>`",
+    );
+    check(
+        "schedule: {devices: 'cpu:0'}",
+        "21: `schedule.devices`: `cpu:0`: the number of slots is a whole number from 1 to 1024",
     );
 }
 

@@ -49,7 +49,7 @@ fn a_list_of_grids_is_reached_by_index() {
     assert_eq!(experiment.grids[1].axes[0].values, [Value::Int(3)]);
     assert_eq!(
         problems_with(&text, &set(&["grid.batch_size=[3]"])),
-        ["--set grid.batch_size=[3]: `batch_size` is no index into a list of 2; write a number from 0"]
+        ["--set grid.batch_size=[3]: `batch_size` is no index into a list of 2 items; write a number from 0"]
     );
 }
 
@@ -107,4 +107,16 @@ fn devices_replace_those_of_the_spec() {
             "--devices : `schedule.devices` must be `auto`, `cpu`, `cpu:N`, `cuda` or `cuda:N,N`, not empty text"
         ]
     );
+}
+
+#[test]
+fn wrong_devices_are_reported_at_their_flag() {
+    let text = format!("{WHOLE}\nschedule: {{devices: tpu}}\n");
+    let fault = "`schedule.devices`: `cuda:0,1,0` names CUDA device `0` twice";
+    assert_eq!(
+        problems_with(&text, &set(&["schedule.devices=cuda:0,1,0"])),
+        [format!("--set schedule.devices=cuda:0,1,0: {fault}")]
+    );
+    let overrides = Overrides { devices: Some("cuda:0,1,0".to_owned()), ..Overrides::default() };
+    assert_eq!(problems_with(&text, &overrides), [format!("--devices cuda:0,1,0: {fault}")]);
 }

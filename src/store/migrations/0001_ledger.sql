@@ -18,7 +18,7 @@ CREATE TABLE _run (
     position      INTEGER NOT NULL,           -- place in the grid, from 0
     name          TEXT NOT NULL,
     content_id    TEXT NOT NULL,
-    axis_values   TEXT NOT NULL,              -- JSON array, null where the run's grid lacks the axis
+    axis_values   TEXT NOT NULL,              -- JSON array, null where the run has no such parameter
     parameters    TEXT NOT NULL,              -- JSON object
     seed          INTEGER NOT NULL,
     state         TEXT NOT NULL DEFAULT 'pending' CHECK (state IN ('pending', 'running', 'completed', 'failed')),
@@ -196,7 +196,10 @@ SELECT e.name AS experiment,
            AND tag_id = (SELECT id FROM _tag WHERE name = 'validation/epoch_accuracy')) AS validation_accuracy,
        (SELECT value FROM _latest WHERE run_id = r.id
            AND tag_id = (SELECT id FROM _tag WHERE name = 'validation/epoch_loss')) AS validation_loss,
-       CASE WHEN k.rank IS NULL THEN coalesce(k.reason, r.state) END AS reason
+       CASE WHEN k.rank IS NULL THEN coalesce(
+           k.reason,
+           CASE r.state WHEN 'pending' THEN 'not run yet' WHEN 'running' THEN 'is being run' END
+       ) END AS reason
 FROM _run r
 JOIN _experiment e ON e.id = r.experiment_id
 LEFT JOIN _ranking k ON k.run_id = r.id

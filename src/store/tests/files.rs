@@ -63,6 +63,39 @@ async fn opening_again_finds_everything() {
     assert!(!directory.path().join("gridboard.db-wal").exists(), "the last one to close folds the log in");
 }
 
+/// How it looks to readers of other processes is in the integration tests.
+#[tokio::test]
+async fn one_who_leaves_empties_the_log_and_removes_nothing() {
+    let mut bench = Bench::new().await;
+    let (key, keys) = bench.sweep(&small("tab3")).await;
+    bench.complete(keys[0], 0.9, 0.1).await;
+    let Bench { directory, store } = bench;
+    let log = directory.path().join("gridboard.db-wal");
+    assert!(log.metadata().unwrap().len() > 0);
+    store.leave().await.unwrap();
+    assert_eq!(log.metadata().unwrap().len(), 0);
+    let copy = tempfile::tempdir().unwrap();
+    std::fs::copy(directory.path().join(FILE_NAME), copy.path().join(FILE_NAME)).unwrap();
+    let mut store = Store::open(copy.path()).await.unwrap();
+    assert_eq!(store.runs(Some(key)).await.unwrap()[0].state, RunState::Completed);
+    assert_eq!(store.history(keys[0], &[]).await.unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn one_who_leaves_does_not_wait_long_for_a_reader() {
+    let mut bench = Bench::new().await;
+    let (_, keys) = bench.sweep(&small("tab3")).await;
+    let mut reader = Store::open_existing(bench.path()).await.unwrap();
+    raw_sql("BEGIN; SELECT count(*) FROM _scalar").execute(&mut reader.connection).await.unwrap();
+    bench.complete(keys[0], 0.9, 0.1).await;
+    let Bench { directory, store } = bench;
+    store.leave().await.unwrap();
+    let seen = reader.query("select count(*) from history").await.unwrap();
+    assert_eq!(seen.rows, [[SqlValue::Integer(0)]]);
+    let mut other = Store::open_existing(directory.path()).await.unwrap();
+    assert_eq!(other.query("select count(*) from attempts").await.unwrap().rows, [[SqlValue::Integer(1)]]);
+}
+
 #[tokio::test]
 async fn other_files_are_refused_and_left_alone() {
     let directory = tempfile::tempdir().unwrap();
@@ -113,10 +146,15 @@ async fn a_reader_cannot_write() {
         assert_eq!(error.to_string(), "cannot answer the query: attempt to write a readonly database");
     }
     // Even with the inner lock off.
-    reader.query("pragma query_only = off").await.unwrap();
+    raw_sql("PRAGMA query_only = OFF").execute(&mut reader.connection).await.unwrap();
     assert!(reader.query("with x as (select 1) delete from _run").await.is_err());
     let error = reader.query("drop table _run").await.unwrap_err();
     assert_eq!(error.to_string(), "only queries that read are answered, not `drop`");
+    let error = reader.query("pragma journal_mode = delete").await.unwrap_err();
+    assert_eq!(error.to_string(), "only queries that read are answered, not `pragma journal_mode = ...`");
+    for sql in ["pragma journal_mode", "pragma table_info(runs)", "pragma main.index_list('_run')"] {
+        assert!(!reader.query(sql).await.unwrap().rows.is_empty(), "{sql}");
+    }
     assert_eq!(bench.store.runs(Some(key)).await.unwrap().len(), 4);
 }
 

@@ -169,7 +169,7 @@ async fn leaderboard_and_views_agree() {
     assert_eq!(bench.lines(&format!("select {columns}, reason from leaderboard")).await, expected);
     assert_eq!(
         expected.iter().map(|row| row.rsplit('|').next().unwrap()).collect::<Vec<_>>(),
-        ["", "", "", "validation/epoch_accuracy is NaN", "failed: exit: status 3", "running", "pending"]
+        ["", "", "", "validation/epoch_accuracy is NaN", "status 3", "is being run", "not run yet"]
     );
     let ranked: Vec<String> = expected[..3].iter().map(|row| row.trim_end_matches('|').to_owned()).collect();
     let top: Vec<String> = bench
@@ -201,6 +201,28 @@ async fn ranks_move_when_a_better_run_ends() {
     spec.grids[0].axes[0].name = "width".to_owned();
     let error = bench.store.update_experiment(key, &spec).await.unwrap_err();
     assert_eq!(error.to_string(), "experiment `tab3` has the axes `size`, not `width`");
+}
+
+/// A union: the first grid sweeps what the second leaves at its fixed value.
+#[tokio::test]
+async fn an_axis_of_another_grid_shows_the_value_that_the_run_has() {
+    let mut bench = Bench::new().await;
+    let mut spec = spec("union", &[("epochs", &[1, 2])]);
+    spec.grids.push(Grid { axes: spec.grids[0].axes.clone() });
+    spec.grids[1].axes[0].name = "width".to_owned();
+    spec.grids[1].axes[0].values = vec![Value::Int(8)];
+    let (key, keys) = bench.sweep(&spec).await;
+    for (&run, accuracy) in keys.iter().zip([0.9, 0.8, 0.7]) {
+        bench.complete(run, accuracy, 0.5).await;
+    }
+    bench.store.set_ranks(key).await.unwrap();
+    assert_eq!(bench.lines("select rank, epochs, width from \"union\"").await, ["1|1|", "2|2|", "3|5|8"]);
+    let board = bench.store.leaderboard(key).await.unwrap();
+    assert_eq!(board.rows[0].axes, [Some(Value::Int(1)), None]);
+    assert_eq!(board.rows[2].axes, [Some(Value::Int(5)), Some(Value::Int(8))]);
+    let record = bench.store.run(keys[2]).await.unwrap();
+    let axes = [("epochs", 5), ("width", 8)].map(|(name, value)| (name.to_owned(), Value::Int(value)));
+    assert_eq!(record.spec.axes, axes);
 }
 
 #[tokio::test]
