@@ -36,6 +36,14 @@ pub(super) fn counted(number: usize, what: &str) -> String {
     if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
 }
 
+/// So many runs that do not rank are listed below the best ones; `gridboard runs` has them all.
+pub(super) const UNRANKED_SHOWN: u32 = 50;
+
+/// [`UNRANKED_SHOWN`], or no limit where the user asked for everything.
+pub(super) fn most_unranked(all: bool) -> Option<usize> {
+    (!all).then_some(UNRANKED_SHOWN as usize)
+}
+
 /// The first `most` words, and how many more there are.
 pub(super) fn shortened(words: &[&str], most: usize) -> String {
     let shown = words.iter().take(most).copied().collect::<Vec<_>>().join(", ");

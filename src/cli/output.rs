@@ -42,6 +42,29 @@ pub(super) fn data(text: &str) -> Result<(), CliError> {
     }
 }
 
+/// Writes an indented JSON array and a line end to stdout, element by element: a plan may have a hundred thousand.
+///
+/// # Errors
+/// As [`data`].
+pub(super) fn json_array(elements: impl Iterator<Item = serde_json::Value>) -> Result<(), CliError> {
+    use serde::{Serializer as _, ser::SerializeSeq as _};
+
+    let mut stdout = io::BufWriter::new(io::stdout().lock());
+    let write = |stdout: &mut io::BufWriter<io::StdoutLock<'_>>| -> Result<(), serde_json::Error> {
+        let mut json = serde_json::Serializer::pretty(stdout);
+        let mut array = json.serialize_seq(None)?;
+        for element in elements {
+            array.serialize_element(&element)?;
+        }
+        array.end()
+    };
+    let written = write(&mut stdout).map_err(io::Error::from);
+    match written.and_then(|()| stdout.write_all(b"\n")).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(CliError::Stdout(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Renders a table to stdout: as wide as the terminal allows, or unbounded into a pipe.
 ///
 /// # Errors

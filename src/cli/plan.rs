@@ -49,8 +49,7 @@ pub(super) fn run(args: &Args) -> Result<u8, CliError> {
     let runs: Vec<RunSpec> = grid::runs(&experiment).collect();
     match args.format {
         ListFormat::Json => {
-            let rows: Vec<Json> = runs.iter().map(|run| row(&experiment, run)).collect();
-            output::data(&format!("{:#}", Json::Array(rows)))?;
+            output::json_array(runs.iter().map(|run| row(&experiment, run)))?;
         }
         ListFormat::Csv => output::table(&table(&experiment, &runs, None, false), args.format.into())?,
         ListFormat::Table => output::table(&table(&experiment, &runs, images, true), args.format.into())?,

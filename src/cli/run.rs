@@ -115,7 +115,7 @@ async fn finish(runs_dir: &Path, ready: sweep::Preparation, end: &End, args: &Ar
     let head = leaderboard_table(&finished.leaderboard, Some(experiment.rank.top));
     output::table(&head, args.format.into())?;
     if matches!(args.format.into(), Format::Table) {
-        if let Some(unranked) = unranked_table(&finished.leaderboard) {
+        if let Some(unranked) = unranked_table(&finished.leaderboard, listing::most_unranked(false)) {
             output::data("")?;
             output::table(&unranked, Format::Table)?;
         }

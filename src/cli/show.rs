@@ -8,7 +8,7 @@ use super::{CliError, exit, listing, output, runtime};
 use crate::{
     human,
     metrics::ConfusionMatrix,
-    store::{AttemptRecord, Curve, RunRecord, Store},
+    store::{AttemptRecord, Point, RunRecord, Store},
 };
 
 /// Show one run: parameters, attempts, metrics, confusion matrix, files
@@ -25,7 +25,8 @@ pub(super) struct Args {
 struct Facts {
     run: RunRecord,
     attempts: Vec<AttemptRecord>,
-    curves: Vec<Curve>,
+    /// Of every curve.
+    last: Vec<(String, Point)>,
     confusion: Option<ConfusionMatrix>,
     classes: Vec<String>,
     directory: String,
@@ -38,7 +39,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         let record = store.experiment(&run.experiment).await?;
         let facts = Facts {
             attempts: store.attempts(run.key).await?,
-            curves: store.history(run.key, &[]).await?,
+            last: store.last_points(run.key).await?,
             confusion: store.confusion(run.key).await?,
             classes: record.map(|record| record.classes).unwrap_or_default(),
             directory: runs_dir.join(&run.experiment).join(&run.spec.name).display().to_string(),
@@ -75,11 +76,8 @@ impl Facts {
         let run = &self.run;
         let axes: Map<String, Json> =
             run.spec.axes.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
-        let last: Map<String, Json> = self
-            .curves
-            .iter()
-            .filter_map(|curve| Some((curve.tag.clone(), json!(curve.points.last()?.value))))
-            .collect();
+        let last: Map<String, Json> =
+            self.last.iter().map(|(tag, point)| (tag.clone(), json!(point.value))).collect();
         let attempts: Vec<Json> = self
             .attempts
             .iter()
@@ -137,10 +135,8 @@ impl Facts {
                 line("log", log.to_owned());
             }
         }
-        for curve in &self.curves {
-            if let Some(last) = curve.points.last() {
-                line("metric", format!("{} = {:.6} at step {}", curve.tag, last.value, last.step));
-            }
+        for (tag, last) in &self.last {
+            line("metric", format!("{tag} = {:.6} at step {}", last.value, last.step));
         }
         if let Some(matrix) = &self.confusion {
             text += &confusion(matrix, &self.classes);

@@ -2,7 +2,11 @@
 
 use std::path::Path;
 
-use super::{CliError, exit, experiments, listing::TopFormat, output, runtime};
+use super::{
+    CliError, exit, experiments,
+    listing::{self, TopFormat},
+    output, runtime,
+};
 use crate::{
     report::{Format, leaderboard_table, unranked_table},
     store::Store,
@@ -34,14 +38,17 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             None => experiments::all_or_only(&mut store, runs_dir, args.format == TopFormat::Table).await?,
         };
         for (place, record) in records.iter().enumerate() {
-            let board = store.leaderboard(record.key).await?;
             let head = if args.all { None } else { Some(args.n.unwrap_or(record.spec.rank.top)) };
+            let board = match head {
+                None => store.leaderboard(record.key).await?,
+                Some(head) => store.leaderboard_head(record.key, head, listing::UNRANKED_SHOWN).await?,
+            };
             if place > 0 {
                 output::data("")?;
             }
             output::table(&leaderboard_table(&board, head), args.format.into())?;
             if matches!(Format::from(args.format), Format::Table)
-                && let Some(unranked) = unranked_table(&board)
+                && let Some(unranked) = unranked_table(&board, listing::most_unranked(args.all))
             {
                 output::data("")?;
                 output::table(&unranked, Format::Table)?;

@@ -106,9 +106,9 @@ pub(super) fn backward<S: Simd>(
                     let winner = s.load_winners(winners.as_ptr().add(at));
                     let gradient = s.where_any(winner, s.load(gradient.as_ptr().add(at)));
                     let patch = s.load_patch(image.as_ptr().add(2 * y * side + 2 * x), side);
-                    for tap in 0..TAPS {
+                    for (tap, row_sum) in row_sums[..TAPS].iter_mut().enumerate() {
                         let pixel = s.pick(patch, winner, tap / 3, tap % 3);
-                        row_sums[tap] = s.fma(gradient, pixel, row_sums[tap]);
+                        *row_sum = s.fma(gradient, pixel, *row_sum);
                     }
                     row_sums[TAPS] = s.add(row_sums[TAPS], gradient);
                 }

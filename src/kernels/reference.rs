@@ -100,13 +100,13 @@ impl Reference {
                     let (top, left) = block.winners[channel][y][x];
                     self.gradients[2 * at + 1][channel] += value;
                     self.magnitudes[2 * at + 1][channel] += value.abs();
-                    for from in 0..inputs {
+                    for (from, input_gradient) in input_gradient.iter_mut().enumerate() {
                         for tap in 0..9 {
                             let place = (channel * inputs + from) * 9 + tap;
                             let (y, x) = (top + tap / 3, left + tap % 3);
                             self.gradients[2 * at][place] += value * block.input[from][y][x];
                             self.magnitudes[2 * at][place] += (value * block.input[from][y][x]).abs();
-                            input_gradient[from][y][x] += value * self.parameters[2 * at][place];
+                            input_gradient[y][x] += value * self.parameters[2 * at][place];
                         }
                     }
                 }

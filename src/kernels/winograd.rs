@@ -225,10 +225,10 @@ unsafe fn product<S: Simd, const R: usize, const C: usize>(
                 #[inline(always)]
                 |c| s.load(panel.add((i * C + c) * LANES)),
             );
-            for r in 0..R {
+            for (r, sums) in sums.iter_mut().enumerate() {
                 let factor = s.splat(*a.add(r * a_stride + i));
-                for c in 0..C {
-                    sums[r][c] = s.fma(factor, columns[c], sums[r][c]);
+                for (sum, column) in sums.iter_mut().zip(&columns) {
+                    *sum = s.fma(factor, *column, *sum);
                 }
             }
         }

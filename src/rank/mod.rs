@@ -27,6 +27,19 @@ pub struct Leaderboard {
     pub rule: RankRule,
     /// Ranked rows first, by rank; then the others, by their place in the grid.
     pub rows: Vec<Row>,
+    /// What is not in `rows`.
+    pub omitted: Omitted,
+}
+
+/// What a leaderboard that holds only its head leaves out; nothing, in a whole one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Omitted {
+    /// Ranked runs.
+    pub ranked: usize,
+    /// Runs that do not rank.
+    pub unranked: usize,
+    /// Whether the experiment has several seeds, which the rows that are there need not show.
+    pub several_seeds: bool,
 }
 
 /// One run on the leaderboard. Metrics are the values at the last epoch (the highest step of their tag), as the f32 of
@@ -105,6 +118,6 @@ impl Leaderboard {
             rows[place].reason = Some(reason);
         }
         rows.sort_by_key(|row| (row.rank.unwrap_or(u32::MAX), row.index));
-        Self { experiment, axes, classes, rule, rows }
+        Self { experiment, axes, classes, rule, rows, omitted: Omitted::default() }
     }
 }

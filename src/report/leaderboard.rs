@@ -21,7 +21,9 @@ type MetricColumn = (String, String, Read);
 /// validation accuracy and loss, and the metrics of the rule where they are others.
 #[must_use]
 pub fn leaderboard_table(leaderboard: &Leaderboard, head: Option<u32>) -> Table {
-    let ranked = leaderboard.rows.iter().filter(|row| row.rank.is_some()).count();
+    let omitted = leaderboard.omitted;
+    let all = leaderboard.rows.len() + omitted.ranked + omitted.unranked;
+    let ranked = leaderboard.rows.iter().filter(|row| row.rank.is_some()).count() + omitted.ranked;
     let rows: Vec<&Row> = leaderboard
         .rows
         .iter()
@@ -29,12 +31,12 @@ pub fn leaderboard_table(leaderboard: &Leaderboard, head: Option<u32>) -> Table 
         .collect();
     let mut table = table_of(leaderboard, &rows);
     let shown = if rows.len() < ranked {
-        format!("best {} of {} runs", rows.len(), leaderboard.rows.len())
+        format!("best {} of {all} runs", rows.len())
     } else {
         plural(rows.len(), "run")
     };
     table.title = Some(format!("{}: {shown}, {}", leaderboard.experiment, rule(leaderboard)));
-    let unranked = leaderboard.rows.len() - ranked;
+    let unranked = all - ranked;
     if unranked > 0 {
         table.notes.push(format!("{} not ranked", plural(unranked, "run")));
     }
@@ -56,23 +58,24 @@ pub fn full_table(leaderboard: &Leaderboard) -> Table {
     table
 }
 
-/// The runs that do not rank, with their state and the reason; `None` where every run ranks.
+/// The runs that do not rank, with their state and the reason, the first `most` or all; `None` where every run ranks.
 #[must_use]
-pub fn unranked_table(leaderboard: &Leaderboard) -> Option<Table> {
-    let rows: Vec<Vec<Cell>> = leaderboard
-        .rows
-        .iter()
-        .filter(|row| row.rank.is_none())
+pub fn unranked_table(leaderboard: &Leaderboard, most: Option<usize>) -> Option<Table> {
+    let unranked = || leaderboard.rows.iter().filter(|row| row.rank.is_none());
+    let all = unranked().count() + leaderboard.omitted.unranked;
+    let rows: Vec<Vec<Cell>> = unranked()
+        .take(most.unwrap_or(usize::MAX))
         .map(|row| {
             let reason = row.reason.as_deref().map_or(Cell::Empty, Cell::from);
             vec![Cell::from(row.run.as_str()), Cell::from(row.state.as_str()), reason]
         })
         .collect();
-    (!rows.is_empty()).then(|| Table {
-        title: Some(format!("{}: {} not ranked", leaderboard.experiment, plural(rows.len(), "run"))),
+    let more = all - rows.len();
+    (all > 0).then(|| Table {
+        title: Some(format!("{}: {} not ranked", leaderboard.experiment, plural(all, "run"))),
         columns: vec![Column::text("run"), Column::text("state"), Column::text("reason")],
         rows,
-        notes: Vec::new(),
+        notes: if more > 0 { vec![format!("and {more} more: gridboard runs")] } else { Vec::new() },
     })
 }
 
@@ -98,7 +101,7 @@ fn plural(count: usize, noun: &str) -> String {
 fn table_of(leaderboard: &Leaderboard, rows: &[&Row]) -> Table {
     let metrics = metric_columns(leaderboard);
     let seeds: HashSet<u64> = leaderboard.rows.iter().map(|row| row.seed).collect();
-    let with_seed = seeds.len() > 1;
+    let with_seed = seeds.len() > 1 || leaderboard.omitted.several_seeds;
 
     let mut columns = vec![Column::number("rank"), Column::text("run")];
     for (index, axis) in leaderboard.axes.iter().enumerate() {
@@ -173,6 +176,7 @@ fn axis_column(axis: &str, metrics: &[MetricColumn]) -> String {
 pub(super) mod tests {
     use super::*;
     use crate::{
+        rank::Omitted,
         report::table::Format,
         run::RunState,
         spec::{RankRule, Value},
@@ -215,6 +219,7 @@ pub(super) mod tests {
                 top: 10,
             },
             rows,
+            omitted: Omitted::default(),
         }
     }
 
@@ -269,7 +274,7 @@ pub(super) mod tests {
 
     #[test]
     fn runs_that_do_not_rank_are_listed_with_their_reason() {
-        let table = unranked_table(&leaderboard(2)).unwrap();
+        let table = unranked_table(&leaderboard(2), None).unwrap();
         insta::assert_snapshot!(table.render(Format::Table, None), @r##"
         tab3: 2 runs not ranked
         ──────────────────────────────────────────────────────────
@@ -281,7 +286,22 @@ pub(super) mod tests {
         "##);
         let mut all_ranked = leaderboard(2);
         all_ranked.rows.truncate(2);
-        assert_eq!(unranked_table(&all_ranked), None);
+        assert_eq!(unranked_table(&all_ranked, None), None);
+    }
+
+    #[test]
+    fn a_head_reads_like_the_whole_leaderboard() {
+        let mut whole = leaderboard(25);
+        whole.rows[24].seed = 7;
+        let mut head = whole.clone();
+        head.rows.drain(3..25);
+        head.rows.truncate(4);
+        head.omitted = Omitted { ranked: 22, unranked: 1, several_seeds: true };
+        assert_eq!(leaderboard_table(&head, Some(3)), leaderboard_table(&whole, Some(3)));
+        assert_eq!(unranked_table(&head, Some(1)), unranked_table(&whole, Some(1)));
+        let unranked = unranked_table(&head, Some(1)).unwrap();
+        assert_eq!(unranked.title.as_deref(), Some("tab3: 2 runs not ranked"));
+        assert_eq!(unranked.notes, ["and 1 more: gridboard runs"]);
     }
 
     #[test]

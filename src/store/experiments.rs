@@ -10,7 +10,9 @@ use crate::{
 use super::{
     Commit, Store,
     error::{StoreError, sqlite},
-    from_json, to_json, views,
+    from_json,
+    leaderboard::rank_in,
+    to_json, views,
 };
 
 /// An experiment's place in the database.
@@ -169,8 +171,9 @@ impl Store {
             .await
             .map_err(sqlite("change an experiment"))?;
         make_view(&mut transaction, id, &name, &given, &spec.rank).await?;
-        transaction.commit().await.map_err(sqlite("change an experiment"))?;
-        self.set_ranks(experiment).await
+        // In the same change, so that ranks by another rule are never seen.
+        rank_in(&mut transaction, experiment, &spec.rank).await?;
+        transaction.commit().await.map_err(sqlite("change an experiment"))
     }
 
     /// The experiment of this key.

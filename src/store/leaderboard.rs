@@ -1,17 +1,18 @@
-//! Leaderboards: collects the rows for the pure ranking, and keeps its ranks for the views.
+//! Leaderboards: collects the rows for the pure ranking, keeps its ranks for the views, and reads the head of what was
+//! kept.
 
 use std::collections::HashMap;
 
-use sqlx::{Connection, FromRow, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, FromRow, SqliteConnection};
 
 use crate::{
-    rank::{Candidate, Entry, Leaderboard, Row, rank},
+    rank::{Candidate, Entry, Leaderboard, Omitted, Row, rank},
     run::FailureKind,
-    spec::{Metric, Value},
+    spec::{Metric, RankRule, Value},
 };
 
 use super::{
-    Commit, ExperimentKey, Store,
+    Commit, ExperimentKey, ExperimentRecord, Store,
     error::{StoreError, sqlite},
     from_json, narrow,
     views::STANDARD,
@@ -93,6 +94,47 @@ impl Store {
         Ok(Leaderboard::new(record.name, record.axes, record.classes, rule, entries))
     }
 
+    /// The head of an experiment's leaderboard by the ranks that were last kept: the `ranked` best runs and the first
+    /// `unranked` of the others. Its cost does not grow with the curves and hardly with the runs. Where runs have ended
+    /// that were not ranked yet, it is the whole leaderboard of [`Self::leaderboard`].
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchExperiment`], or if the database cannot be read.
+    pub async fn leaderboard_head(
+        &mut self,
+        experiment: ExperimentKey,
+        ranked: u32,
+        unranked: u32,
+    ) -> Result<Leaderboard, StoreError> {
+        let record = self.experiment_by_key(experiment).await?;
+        // One transaction, so that counts and rows are of one moment.
+        let mut snapshot = self.connection.begin().await.map_err(sqlite(ACTION))?;
+        let counts: Counts = sqlx::query_as(
+            "SELECT count(*) AS runs, count(k.rank) AS ranked,
+                    count(CASE WHEN k.run_id IS NULL AND r.state IN ('completed', 'failed') THEN 1 END) AS new
+             FROM _run r LEFT JOIN _ranking k ON k.run_id = r.id WHERE r.experiment_id = ?1",
+        )
+        .bind(experiment)
+        .fetch_one(&mut *snapshot)
+        .await
+        .map_err(sqlite(ACTION))?;
+        if counts.new > 0 {
+            drop(snapshot);
+            return self.leaderboard(experiment).await;
+        }
+        let mut rows = head(&mut snapshot, &record, "k.rank IS NOT NULL", "k.rank", ranked).await?;
+        let of_ranked = rows.len();
+        rows.extend(head(&mut snapshot, &record, "k.rank IS NULL", "r.position", unranked).await?);
+        let left_out = |all: i64, there: usize| usize::try_from(all).unwrap_or(0).saturating_sub(there);
+        let omitted = Omitted {
+            ranked: left_out(counts.ranked, of_ranked),
+            unranked: left_out(counts.runs - counts.ranked, rows.len() - of_ranked),
+            several_seeds: record.spec.seeds.len() > 1,
+        };
+        let ExperimentRecord { name, axes, classes, spec, .. } = record;
+        Ok(Leaderboard { experiment: name, axes, classes, rule: spec.rank, rows, omitted })
+    }
+
     /// Ranks the runs of an experiment and keeps ranks and reasons for the views. To be called after each end of an
     /// attempt; reads the runs that have ended and writes those whose rank moved.
     ///
@@ -100,10 +142,21 @@ impl Store {
     /// [`StoreError::NoSuchExperiment`], or if the database cannot be written.
     pub async fn set_ranks(&mut self, experiment: ExperimentKey) -> Result<(), StoreError> {
         let rule = self.experiment_by_key(experiment).await?.spec.rank;
-        let action = "keep the ranks of the runs";
         let mut transaction = self.begin(Commit::Written).await?;
-        let rows: Vec<RankedRow> = sqlx::query_as(
-            r#"SELECT r.id, r.name, r.state, a.failure, a.reason, k.rank, k.reason AS rank_reason,
+        rank_in(&mut transaction, experiment, &rule).await?;
+        transaction.commit().await.map_err(sqlite("keep the ranks of the runs"))
+    }
+}
+
+/// Ranks the runs of an experiment by a rule, within a transaction.
+pub(super) async fn rank_in(
+    connection: &mut SqliteConnection,
+    experiment: ExperimentKey,
+    rule: &RankRule,
+) -> Result<(), StoreError> {
+    let action = "keep the ranks of the runs";
+    let rows: Vec<RankedRow> = sqlx::query_as(
+        r#"SELECT r.id, r.name, r.state, a.failure, a.reason, k.rank, k.reason AS rank_reason,
                       b.run_id IS NOT NULL AS written, b.value AS "by",
                       t.run_id IS NOT NULL AS then_written, t.value AS "then"
                FROM _run r
@@ -112,40 +165,114 @@ impl Store {
                LEFT JOIN _latest b ON b.run_id = r.id AND b.tag_id = (SELECT id FROM _tag WHERE name = ?2)
                LEFT JOIN _latest t ON t.run_id = r.id AND t.tag_id = (SELECT id FROM _tag WHERE name = ?3)
                WHERE r.experiment_id = ?1 AND r.state IN ('completed', 'failed')"#,
-        )
-        .bind(experiment)
-        .bind(&rule.by.tag)
-        .bind(rule.then.as_ref().map(|then| &then.tag))
-        .fetch_all(&mut *transaction)
-        .await
-        .map_err(sqlite(action))?;
-        let mut candidates = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let failure = match (&row.failure, &row.reason) {
-                (Some(kind), Some(reason)) => Some((word(kind)?, reason.as_str())),
-                _ => None,
-            };
-            candidates.push(Candidate {
-                run: &row.name,
-                state: word(&row.state)?,
-                failure,
-                by: row.written.then(|| row.by.unwrap_or(f64::NAN)),
-                then: row.then_written.then(|| row.then.unwrap_or(f64::NAN)),
-            });
-        }
-        let ranking = rank(&rule, &candidates);
-        for (rank, &place) in (1..).zip(&ranking.ranked) {
-            if rows[place].rank != Some(rank) {
-                keep(&mut transaction, rows[place].id, Some(rank), None).await?;
-            }
-        }
-        for (place, reason) in &ranking.unranked {
-            if rows[*place].rank_reason.as_ref() != Some(reason) {
-                keep(&mut transaction, rows[*place].id, None, Some(reason)).await?;
-            }
-        }
-        transaction.commit().await.map_err(sqlite(action))
+    )
+    .bind(experiment)
+    .bind(&rule.by.tag)
+    .bind(rule.then.as_ref().map(|then| &then.tag))
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(sqlite(action))?;
+    let mut candidates = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let failure = match (&row.failure, &row.reason) {
+            (Some(kind), Some(reason)) => Some((word(kind)?, reason.as_str())),
+            _ => None,
+        };
+        candidates.push(Candidate {
+            run: &row.name,
+            state: word(&row.state)?,
+            failure,
+            by: row.written.then(|| row.by.unwrap_or(f64::NAN)),
+            then: row.then_written.then(|| row.then.unwrap_or(f64::NAN)),
+        });
     }
+    let ranking = rank(rule, &candidates);
+    for (rank, &place) in (1..).zip(&ranking.ranked) {
+        if rows[place].rank != Some(rank) {
+            keep(connection, rows[place].id, Some(rank), None).await?;
+        }
+    }
+    for (place, reason) in &ranking.unranked {
+        if rows[*place].rank_reason.as_ref() != Some(reason) {
+            keep(connection, rows[*place].id, None, Some(reason)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs of an experiment, by whether they are ranked.
+#[derive(FromRow)]
+struct Counts {
+    runs: i64,
+    ranked: i64,
+    /// Ended, and neither ranked nor found unfit for it yet.
+    new: i64,
+}
+
+#[derive(FromRow)]
+struct HeadRow {
+    id: i64,
+    name: String,
+    position: i64,
+    axis_values: String,
+    seed: i64,
+    state: String,
+    rank: Option<i64>,
+    reason: Option<String>,
+}
+
+/// The first `most` runs that `filter` lets pass, by `order`, with the ranks and reasons that were kept.
+async fn head(
+    connection: &mut SqliteConnection,
+    record: &ExperimentRecord,
+    filter: &'static str,
+    order: &'static str,
+    most: u32,
+) -> Result<Vec<Row>, StoreError> {
+    // Safe: constants.
+    let sql = AssertSqlSafe(format!(
+        "SELECT r.id, r.name, r.position, r.axis_values, r.seed, r.state, k.rank, k.reason
+         FROM _run r LEFT JOIN _ranking k ON k.run_id = r.id
+         WHERE r.experiment_id = ?1 AND {filter} ORDER BY {order} LIMIT ?2"
+    ));
+    let runs: Vec<HeadRow> = sqlx::query_as(sql)
+        .bind(record.key)
+        .bind(most)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(sqlite(ACTION))?;
+    let mut rows = Vec::with_capacity(runs.len());
+    for run in runs {
+        let points: Vec<(String, Option<f64>, i64)> = sqlx::query_as(
+            "SELECT t.name, l.value, l.step FROM _latest l JOIN _tag t ON t.id = l.tag_id WHERE l.run_id = ?1",
+        )
+        .bind(run.id)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(sqlite(ACTION))?;
+        let point = |tag: &str| points.iter().find(|(name, ..)| name == tag);
+        let value = |tag: &str| point(tag).map(|(_, value, _)| value.unwrap_or(f64::NAN));
+        let rule = &record.spec.rank;
+        let [train_accuracy, train_loss, validation_accuracy, validation_loss] =
+            STANDARD.map(|(_, tag)| value(tag));
+        rows.push(Row {
+            rank: run.rank.map(|rank| narrow("rank", rank)).transpose()?,
+            index: narrow("position", run.position)?,
+            axes: from_json("the grid point of a run", &run.axis_values)?,
+            seed: narrow("seed", run.seed)?,
+            train_accuracy,
+            train_loss,
+            validation_accuracy,
+            validation_loss,
+            by: value(&rule.by.tag),
+            then: rule.then.as_ref().and_then(|then| value(&then.tag)),
+            step: point(&rule.by.tag).map(|&(.., step)| step),
+            reason: run.rank.is_none().then(|| run.reason.unwrap_or_else(|| run.state.clone())),
+            state: word(&run.state)?,
+            run: run.name,
+        });
+    }
+    Ok(rows)
 }
 
 #[derive(FromRow)]

@@ -118,6 +118,31 @@ impl Store {
         Ok(curves)
     }
 
+    /// The point at the highest step of every curve of a run, by tag. Reads no other points.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn last_points(&mut self, run: RunKey) -> Result<Vec<(String, Point)>, StoreError> {
+        let rows: Vec<(String, i64, Option<f64>, Option<f64>)> = sqlx::query_as(
+            "SELECT t.name, l.step, l.value, s.wall_time
+             FROM _latest l
+             JOIN _tag t ON t.id = l.tag_id
+             JOIN _scalar s ON s.run_id = l.run_id AND s.tag_id = l.tag_id AND s.step = l.step
+             WHERE l.run_id = ?1 ORDER BY t.name",
+        )
+        .bind(run)
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(sqlite("read the last points of a run"))?;
+        let nan = |value: Option<f64>| value.unwrap_or(f64::NAN);
+        Ok(rows
+            .into_iter()
+            .map(|(tag, step, value, wall_time)| {
+                (tag, Point { step, value: nan(value), wall_time: nan(wall_time) })
+            })
+            .collect())
+    }
+
     /// The points as rows by tag and step, each tag and step once.
     async fn rows(&mut self, points: &[Scalar]) -> Result<Vec<Row>, StoreError> {
         let mut ids: HashMap<&str, i64> = HashMap::new();

@@ -3,6 +3,7 @@
 //! Called at the end of a sweep and by `gridboard report`: both write the same bytes.
 
 use std::{
+    collections::HashMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -39,13 +40,14 @@ pub async fn report(
     let mut leaderboard = store.leaderboard(record.key).await?;
     let mut confusion: Vec<(String, ConfusionMatrix)> = Vec::new();
     let mut curves = Vec::new();
-    let runs = store.runs(Some(record.key)).await?;
+    let keys: HashMap<u64, RunKey> =
+        store.runs(Some(record.key)).await?.into_iter().map(|run| (run.spec.index, run.key)).collect();
     for row in leaderboard.rows.iter().filter(|row| row.rank.is_some()) {
-        let Some(run) = runs.iter().find(|run| run.spec.index == row.index) else { continue };
-        if let Some(matrix) = store.confusion(run.key).await? {
+        let Some(&key) = keys.get(&row.index) else { continue };
+        if let Some(matrix) = store.confusion(key).await? {
             confusion.push((row.run.clone(), matrix));
         }
-        curves.push(run_curves(store, run.key, &row.run).await?);
+        curves.push(run_curves(store, key, &row.run).await?);
     }
     let dir = experiment_dir(runs_dir, &record.name);
     let corpus = loading(&dir)?.as_ref().map(loading_table);

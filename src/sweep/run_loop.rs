@@ -70,6 +70,8 @@ struct Loop<'a> {
     worker: PathBuf,
     begun: Instant,
     ranked: Instant,
+    /// When the time that is left was last worked out, and what came out.
+    eta: Option<(Instant, Duration)>,
     busy: f64,
     trained: u64,
     over: bool,
@@ -115,6 +117,7 @@ pub async fn sweep(
         worker,
         begun,
         ranked: begun,
+        eta: None,
         busy: 0.0,
         trained: 0,
         over: false,
@@ -297,10 +300,10 @@ impl Loop<'_> {
             Event::AttemptStarted { run, .. } | Event::Scalars { run, .. } => (*run, false),
             Event::AttemptEnded { run, .. } => (*run, true),
         };
+        let eta = self.eta();
         let spec = &self.ready.runs[index(run)];
         let accuracy = self.status.live.get(&run).and_then(|live| live.accuracy).filter(|_| ended);
         self.status.apply(event, || self.plans.planned(spec));
-        let eta = self.eta();
         let line = Line {
             run: &spec.name,
             seconds,
@@ -309,8 +312,15 @@ impl Loop<'_> {
         self.progress.event(event, &line, &self.status, eta);
     }
 
-    fn eta(&self) -> Option<Duration> {
-        let seconds = self.scheduler.remaining_seconds(self.now())?;
-        Duration::try_from_secs_f64(seconds).ok()
+    /// The time that is left. Worked out once a tick at most, since that plays the rest of the schedule forward.
+    fn eta(&mut self) -> Option<Duration> {
+        let fresh = self.eta.filter(|(at, _)| at.elapsed() < TICK);
+        if fresh.is_none() {
+            let seconds = self.scheduler.remaining_seconds(self.now());
+            self.eta = seconds
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+                .map(|eta| (Instant::now(), eta));
+        }
+        self.eta.map(|(_, eta)| eta)
     }
 }

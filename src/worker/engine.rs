@@ -32,7 +32,7 @@ pub(crate) enum Engine {
     /// libtorch's operations, on any device.
     Plain(Plain),
     /// Our own kernels, on the processor.
-    Fused(Fused),
+    Fused(Box<Fused>),
 }
 
 /// What libtorch computes.
@@ -45,7 +45,7 @@ pub(crate) struct Plain {
 /// What our own kernels compute.
 #[derive(Debug)]
 pub(crate) struct Fused {
-    network: kernels::Network,
+    network: Box<kernels::Network>,
     batch_size: usize,
     learning_rate: f64,
     /// Gradient of the loss by the logits.
@@ -114,7 +114,7 @@ impl Engine {
     pub(crate) fn new(plan: &Plan<'_>) -> Result<Self, TrainError> {
         let Plan { model, image_size, classes, seed, device, train, .. } = *plan;
         match (train.kernels, device) {
-            (Kernels::Auto | Kernels::Fused, Device::Cpu) => Ok(Self::Fused(Fused::new(plan)?)),
+            (Kernels::Auto | Kernels::Fused, Device::Cpu) => Ok(Self::Fused(Box::new(Fused::new(plan)?))),
             (Kernels::Fused, _) => Err(TrainError::NoFusedKernels),
             (Kernels::Auto | Kernels::Plain, _) => {
                 let network = Network::new(model, image_size, classes, seed, device)?;
@@ -264,7 +264,7 @@ impl Fused {
             network.set(place, Part::Value, |at| values[at]);
         }
         let gradient = vec![0.0; batch_size * shape.outputs];
-        Ok(Self { network, batch_size, learning_rate: train.learning_rate, gradient })
+        Ok(Self { network: Box::new(network), batch_size, learning_rate: train.learning_rate, gradient })
     }
 
     fn train(&mut self, images: &Images<'_>, rows: &[usize]) -> BatchResult {

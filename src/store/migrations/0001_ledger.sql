@@ -30,6 +30,9 @@ CREATE TABLE _run (
     CHECK (attempts > 0 OR state = 'pending')
 );
 
+-- Rows of runs are wide; counts by state and lists in grid order read this instead.
+CREATE INDEX _run_place ON _run (experiment_id, position, state);
+
 CREATE TABLE _attempt (
     run_id       INTEGER NOT NULL REFERENCES _run (id),
     attempt      INTEGER NOT NULL CHECK (attempt > 0),

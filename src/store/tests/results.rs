@@ -60,6 +60,10 @@ async fn the_last_value_is_that_of_the_highest_step() {
     let curves = bench.store.history(run, &[]).await.unwrap();
     assert_eq!(curves.iter().map(|curve| curve.tag.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert!(curves[1].points[0].wall_time.is_nan());
+    let last = bench.store.last_points(run).await.unwrap();
+    let shown = |(tag, point): &(String, Point)| format!("{tag} {} {}", point.step, point.value);
+    assert_eq!(last.iter().map(shown).collect::<Vec<_>>(), ["a 3 NaN", "b 0 1"]);
+    assert_eq!(last[0].1.wall_time, 1003.5);
 }
 
 /// The store against a map: tag and step to the last value written.
@@ -179,6 +183,32 @@ async fn leaderboard_and_views_agree() {
         .map(|row| row.trim_end_matches('|').to_owned())
         .collect();
     assert_eq!(top, ranked);
+}
+
+#[tokio::test]
+async fn the_head_is_that_of_the_whole_leaderboard() {
+    let mut bench = Bench::new().await;
+    let (key, keys) = bench.sweep(&spec("tab3", &[("size", &[1, 2, 3, 4, 5, 6, 7, 8])])).await;
+    let (_, others) = bench.sweep(&spec("other", &[("size", &[1, 2])])).await;
+    bench.complete(others[0], 0.99, 0.3).await;
+    for (place, accuracy) in [(0, 0.5), (1, 0.75), (2, f32::INFINITY), (4, 0.25), (5, 0.625)] {
+        bench.complete(keys[place], accuracy, 0.5).await;
+    }
+    bench.fail(keys[3], 1).await;
+    bench.start(keys[6], 1).await.unwrap();
+    let whole = bench.store.leaderboard(key).await.unwrap();
+    assert_eq!(bench.store.leaderboard_head(key, 2, 1).await.unwrap(), whole, "no ranks were kept yet");
+
+    bench.store.set_ranks(key).await.unwrap();
+    let head = bench.store.leaderboard_head(key, 2, 3).await.unwrap();
+    assert_eq!(head.rows, [&whole.rows[..2], &whole.rows[4..7]].concat());
+    assert_eq!((head.omitted.ranked, head.omitted.unranked), (2, 1));
+    let all = bench.store.leaderboard_head(key, 100, 100).await.unwrap();
+    assert_eq!(all, whole);
+    // A run that has ended since then is not left out.
+    bench.store.finish_attempt(keys[6], 1, RunState::Completed, None, 2.0, None).await.unwrap();
+    let whole = bench.store.leaderboard(key).await.unwrap();
+    assert_eq!(bench.store.leaderboard_head(key, 2, 3).await.unwrap(), whole);
 }
 
 #[tokio::test]
