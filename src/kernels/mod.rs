@@ -13,8 +13,6 @@
 //! here knows about files, runs or libtorch. Same weights and batches on the same processor: same bits,
 //! with any number of threads and whatever else runs.
 
-#![expect(clippy::needless_range_loop, reason = "kernels read as their formulas, in index notation")]
-
 mod adam;
 mod buffer;
 mod convolutions;

@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 
 use super::{
     outcome::OutcomeError,
-    reason::{error_line, readable, shortened},
+    reason::{error_line, own, readable, shortened},
 };
 use crate::{
     run::{Failure, FailureKind, Outcome, RunState},
@@ -98,6 +98,7 @@ impl<Tail: FnOnce() -> String> Evidence<Tail> {
             Ok(Some(Outcome { state: RunState::Completed, .. })) => return Ending::Completed,
             Ok(Some(Outcome { state: RunState::Failed, failure: Some(mut failure), .. })) => {
                 failure.reason = readable(&failure.reason)
+                    .map(own)
                     .unwrap_or_else(|| "the trainer's reason cannot be read".to_owned());
                 if failure.log_tail.is_empty() {
                     failure.log_tail = (self.tail)();
@@ -305,7 +306,7 @@ mod tests {
             assert_eq!(failed, (FailureKind::Trainer, expected.to_owned()));
         };
         check("first\nsecond", "first second");
-        check(&"x".repeat(161), &format!("{}…", "x".repeat(159)));
+        check(&"x".repeat(501), &format!("{}…", "x".repeat(499)));
         check("\0\u{fffd}", "the trainer's reason cannot be read");
         check(" ", "the trainer's reason cannot be read");
     }

@@ -5,10 +5,13 @@
 /// The length of a reason, characters.
 const LENGTH: usize = 160;
 
+/// The length of a trainer's own reason, characters.
+const OWN_LENGTH: usize = 500;
+
 /// What stands for bytes that are no text; a log that was read as UTF-8 has one for each.
 const REPLACEMENT: char = '\u{fffd}';
 
-/// The text as one line of at most 160 characters: line breaks and tabs become spaces, runs of what cannot be read
+/// The text as one line: line breaks and tabs become spaces, runs of what cannot be read
 /// become one replacement character. `None` where nothing is left, or a quarter of it cannot be read.
 pub(super) fn readable(text: &str) -> Option<String> {
     let text = text.trim();
@@ -26,13 +29,23 @@ pub(super) fn readable(text: &str) -> Option<String> {
             _ => line.push(REPLACEMENT),
         }
     }
-    Some(shortened(line))
+    Some(line)
 }
 
-/// The line, cut to the length of a reason.
-pub(super) fn shortened(mut line: String) -> String {
-    if line.chars().count() > LENGTH
-        && let Some((at, _)) = line.char_indices().nth(LENGTH - 1)
+/// The line, cut to the length of a reason that was found in a log.
+pub(super) fn shortened(line: String) -> String {
+    cut(line, LENGTH)
+}
+
+/// The line, cut to the length of a reason that a trainer gives in its own words: names and shapes of tensors need more
+/// room than a line of a log deserves.
+pub(super) fn own(line: String) -> String {
+    cut(line, OWN_LENGTH)
+}
+
+fn cut(mut line: String, length: usize) -> String {
+    if line.chars().count() > length
+        && let Some((at, _)) = line.char_indices().nth(length - 1)
     {
         line.truncate(at);
         line.push('…');
@@ -54,7 +67,7 @@ pub(super) fn error_line(log_tail: &str) -> Option<String> {
     let at = (0..lines.len()).rev().find(names).or_else(|| (0..lines.len()).rev().find(speaks))?;
     // The message of a panic is on the line after its place.
     let message = lines.get(at + 1).filter(|_| is_panic(lines[at].trim()));
-    readable(message.unwrap_or(&lines[at]))
+    readable(message.unwrap_or(&lines[at])).map(shortened)
 }
 
 fn names_error(line: &str) -> bool {
@@ -169,8 +182,8 @@ mod tests {
 
     #[test]
     fn long_lines_are_cut() {
-        assert_eq!(readable(&"é".repeat(160)), Some("é".repeat(160)));
-        assert_eq!(readable(&"é".repeat(161)), Some(format!("{}…", "é".repeat(159))));
+        assert_eq!(shortened("é".repeat(160)), "é".repeat(160));
+        assert_eq!(shortened("é".repeat(161)), format!("{}…", "é".repeat(159)));
     }
 
     proptest! {
@@ -179,6 +192,7 @@ mod tests {
             let text = String::from_utf8_lossy(&bytes);
             let noise = format!("error: {text}");
             for line in [readable(&text), readable(&noise), error_line(&noise)].into_iter().flatten() {
+                let line = shortened(line);
                 prop_assert!(line.chars().count() <= LENGTH);
                 prop_assert!(!line.contains(char::is_control));
                 let repeated = [REPLACEMENT; 2].iter().collect::<String>();

@@ -12,7 +12,7 @@ use crate::{
     spec::{RankRule, Value},
 };
 
-pub use order::{Candidate, Ranking, rank};
+pub use order::{Candidate, Ranking, rank, unfinished};
 
 /// Runs of one experiment in the order of its rule, the unranked ones last.
 #[derive(Clone, Debug, PartialEq, Serialize)]

@@ -59,9 +59,17 @@ fn obstacle(rule: &RankRule, candidate: &Candidate<'_>) -> Option<String> {
         (RunState::Failed, Some((_, reason))) => Some(reason.to_owned()),
         // The store keeps a reason with every failure.
         (RunState::Failed, None) => Some("failed for a reason that was not kept".to_owned()),
-        // Said in the same words by the view `leaderboard`.
-        (RunState::Pending, _) => Some("not run yet".to_owned()),
-        (RunState::Running, _) => Some("is being run".to_owned()),
+        (RunState::Pending | RunState::Running, _) => Some(unfinished(candidate.state).to_owned()),
+    }
+}
+
+/// Why a run that has not ended does not rank, in the words of the view `leaderboard` too.
+#[must_use]
+pub fn unfinished(state: RunState) -> &'static str {
+    match state {
+        RunState::Pending => "not run yet",
+        RunState::Running => "is being run",
+        RunState::Completed | RunState::Failed => "not ranked yet",
     }
 }
 

@@ -236,7 +236,10 @@ impl View<'_> {
                 name,
                 expected: row.kind.expected(),
                 found: match value {
-                    Value::Text(text) => format!("the text `{text}`"),
+                    // Where the quotes are what is wrong, they are what is to be told.
+                    Value::Text(text) if text.parse::<f64>().is_ok() || text.parse::<bool>().is_ok() => {
+                        format!("the text `{text}`")
+                    }
                     value => format!("`{value}`"),
                 },
             }),

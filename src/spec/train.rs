@@ -108,7 +108,7 @@ mod tests {
         );
         assert_eq!(
             error("kernels", Value::Text("fast".to_owned())),
-            "parameter `kernels` must be one of `auto`, `fused`, `plain`, not the text `fast`"
+            "parameter `kernels` must be one of `auto`, `fused`, `plain`, not `fast`"
         );
         assert_eq!(
             Train::from_parameters(&Parameters::new()).expect_err("empty").to_string(),

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use sqlx::{AssertSqlSafe, Connection, FromRow, SqliteConnection};
 
 use crate::{
-    rank::{Candidate, Entry, Leaderboard, Omitted, Row, rank},
+    rank::{Candidate, Entry, Leaderboard, Omitted, Row, rank, unfinished},
     run::FailureKind,
     spec::{Metric, RankRule, Value},
 };
@@ -255,6 +255,7 @@ async fn head(
         let rule = &record.spec.rank;
         let [train_accuracy, train_loss, validation_accuracy, validation_loss] =
             STANDARD.map(|(_, tag)| value(tag));
+        let state = word(&run.state)?;
         rows.push(Row {
             rank: run.rank.map(|rank| narrow("rank", rank)).transpose()?,
             index: narrow("position", run.position)?,
@@ -267,8 +268,8 @@ async fn head(
             by: value(&rule.by.tag),
             then: rule.then.as_ref().and_then(|then| value(&then.tag)),
             step: point(&rule.by.tag).map(|&(.., step)| step),
-            reason: run.rank.is_none().then(|| run.reason.unwrap_or_else(|| run.state.clone())),
-            state: word(&run.state)?,
+            reason: run.rank.is_none().then(|| run.reason.unwrap_or_else(|| unfinished(state).to_owned())),
+            state,
             run: run.name,
         });
     }

@@ -1,37 +1,28 @@
 //! Processes that a dead orchestrator left behind are ended before their runs are started again.
 
-use std::{collections::HashSet, fs, path::Path};
+use std::{fs, path::Path, process};
 
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
 
-use crate::store::Orphan;
-
 /// The variable that every process of an attempt inherits.
 const RUN_DIR: &str = "GRIDBOARD_RUN_DIR=";
 
-/// Kills what is alive of these attempts, and returns how many processes that were.
+/// Kills what is alive of earlier sweeps of this experiment, and returns how many processes that were.
 ///
-/// A recorded pid proves nothing, since it may belong to another program by now, and the attempt's first process may be
-/// gone while what it started runs on. So every process of this machine is asked for its environment: only one that names
-/// the run's own directory is ended.
-pub(super) fn end(experiment_dir: &Path, orphans: &[Orphan]) -> usize {
-    let host = super::host();
-    let ours: HashSet<Vec<u8>> = orphans
-        .iter()
-        .filter(|orphan| orphan.host == host)
-        .map(|orphan| format!("{RUN_DIR}{}", experiment_dir.join(&orphan.name).display()).into_bytes())
-        .collect();
-    if ours.is_empty() {
-        return 0;
-    }
+/// Only for the process that holds the experiment's lock: then whatever works in one of its run directories is left over.
+/// A recorded pid proves nothing, since it may belong to another program by now, and an attempt may have been started an
+/// instant before it could be recorded. So every process of this machine is asked for its environment.
+pub(super) fn end(experiment_dir: &Path) -> usize {
+    let ours = format!("{RUN_DIR}{}/", experiment_dir.display()).into_bytes();
     processes()
+        .filter(|pid| u32::try_from(*pid) != Ok(process::id()))
         .filter(|pid| {
             // Unreadable: ended by now, or another user's, and so not ours.
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            environment.split(|byte| *byte == 0).any(|variable| ours.contains(variable))
+            environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(&ours))
         })
         // It may end by itself between the look and the signal: that is what is wanted.
         .filter(|pid| kill(Pid::from_raw(*pid), Signal::SIGKILL).is_ok())

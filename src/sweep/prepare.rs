@@ -177,7 +177,7 @@ pub async fn prepare(
     };
     store.insert_runs(key, grid::runs(&experiment)).await?;
     let orphans = store.reset_orphans(key).await?;
-    let killed = orphans::end(&dir, &orphans);
+    let killed = orphans::end(&dir);
 
     write_atomically(&dir.join("experiment.yaml"), spec::to_yaml(&experiment).as_bytes())?;
     hparams::write_experiment(&dir, &experiment, created)?;

@@ -30,6 +30,14 @@ fn code(text: &str) -> impl Iterator<Item = &str> {
     text.lines().filter(|line| !line.trim_start().starts_with("//"))
 }
 
+/// Whether a line has a name that is not the end of a longer one, as `tch::` is of `dispatch::`.
+fn names(line: &str, name: &str) -> bool {
+    line.match_indices(name).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        !before.is_some_and(|letter| letter.is_alphanumeric() || letter == '_')
+    })
+}
+
 #[test]
 fn each_external_crate_has_one_home() {
     let sources = all();
@@ -44,7 +52,7 @@ fn each_external_crate_has_one_home() {
     ] {
         let users: Vec<&str> = sources
             .iter()
-            .filter(|(_, text)| code(text).any(|line| line.contains(name)))
+            .filter(|(_, text)| code(text).any(|line| names(line, name)))
             .map(|(path, _)| path.as_str())
             .collect();
         assert!(!users.is_empty(), "nobody uses {name}: is the name right?");
