@@ -33,6 +33,11 @@ use crate::{
 
 /// How often the event files of live runs are read.
 const TICK: Duration = Duration::from_millis(250);
+/// Each live run adds this to the time between two readings, up to [`LONGEST_PAUSE`], so that following a hundred of them
+/// costs no more than following twenty-five, which are read at every tick.
+const PAUSE_PER_RUN: Duration = Duration::from_millis(10);
+/// No run's points are read later than this.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How often ranks are written while runs end: often enough for an onlooker, rarely enough to cost nothing.
 const RANKING: Duration = Duration::from_secs(2);
 
@@ -70,6 +75,8 @@ struct Loop<'a> {
     worker: PathBuf,
     begun: Instant,
     ranked: Instant,
+    /// When the event files of the live runs were last read.
+    read: Option<Instant>,
     /// When the time that is left was last worked out, and what came out.
     eta: Option<(Instant, Duration)>,
     busy: f64,
@@ -117,6 +124,7 @@ pub async fn sweep(
         worker,
         begun,
         ranked: begun,
+        read: None,
         eta: None,
         busy: 0.0,
         trained: 0,
@@ -218,6 +226,12 @@ impl Loop<'_> {
 
     /// Reads what live runs have written since the last time.
     async fn read_events(&mut self) -> Result<(), SweepError> {
+        let live = u32::try_from(self.live.len()).unwrap_or(u32::MAX);
+        let pause = PAUSE_PER_RUN.saturating_mul(live).min(LONGEST_PAUSE);
+        if self.read.is_some_and(|read| read.elapsed() + TICK / 2 < pause) {
+            return Ok(());
+        }
+        self.read = Some(Instant::now());
         let runs: Vec<u64> = self.live.keys().copied().collect();
         for run in runs {
             self.read_run(run).await?;

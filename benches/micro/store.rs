@@ -1,25 +1,15 @@
 //! The store: points of curves in, one run's curves out, ranks of 1,000 runs.
 //!
-//!     cargo bench --bench store
+//!     cargo bench --bench micro -- store
 //!
 //! `scale` measures the same at 10,000 runs and 20 million points.
-
-#[path = "common/mod.rs"]
-mod common;
-
-use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use gridboard::store::Store;
 
-use common::{experiment, points};
+use crate::common::{self, experiment, points};
 
-fn main() {
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(3))
-        .sample_size(10)
-        .configure_from_args();
+pub(crate) fn bench(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut store = runtime.block_on(Store::open(folder.path())).expect("a new database");
@@ -57,7 +47,6 @@ fn main() {
         bencher.iter(|| runtime.block_on(store.leaderboard_head(key, 10, 10)).expect("a leaderboard"));
     });
     group.finish();
-    criterion.final_summary();
 }
 
 fn run_number(runs: &[gridboard::store::RunKey], run: gridboard::store::RunKey) -> u64 {

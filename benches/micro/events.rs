@@ -1,8 +1,8 @@
 //! Event files: this crate's writer beside tensorboard-rs, and the reader.
 //!
-//!     cargo bench --bench events
+//!     cargo bench --bench micro -- events
 
-use std::{fs, hint::black_box, path::Path, time::Duration};
+use std::{fs, hint::black_box, path::Path};
 
 use criterion::{BatchSize, Criterion, Throughput};
 use gridboard::{
@@ -15,15 +15,9 @@ use tensorboard_rs::summary_writer::SummaryWriter;
 /// Points of one measurement.
 const POINTS: i64 = 10_000;
 
-fn main() {
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(3))
-        .sample_size(10)
-        .configure_from_args();
-    write(&mut criterion);
-    read(&mut criterion);
-    criterion.final_summary();
+pub(crate) fn bench(criterion: &mut Criterion) {
+    write(criterion);
+    read(criterion);
 }
 
 fn folder() -> TempDir {
@@ -38,7 +32,7 @@ fn fill(writer: &mut EventWriter) {
 
 /// Both write the same points to a file, with the same frames and checksums.
 fn write(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("write scalars");
+    let mut group = criterion.benchmark_group("events: write scalars");
     group.throughput(Throughput::Elements(POINTS.unsigned_abs()));
     group.bench_function("gridboard", |bencher| {
         bencher.iter_batched(
@@ -78,7 +72,7 @@ fn read(criterion: &mut Criterion) {
     let path = writer.path().to_owned();
     writer.finish().expect("room on the disk");
     let bytes = fs::read(path).expect("the file that was just written");
-    let mut group = criterion.benchmark_group("read scalars");
+    let mut group = criterion.benchmark_group("events: read scalars");
     group.throughput(Throughput::Elements(POINTS.unsigned_abs()));
     group.bench_function("reader", |bencher| {
         bencher.iter(|| {

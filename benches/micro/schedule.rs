@@ -1,8 +1,8 @@
 //! The scheduler: a whole sweep of 100,000 jobs as a simulation, and one dispatch of it.
 //!
-//!     cargo bench --bench schedule
+//!     cargo bench --bench micro -- schedule
 
-use std::{collections::VecDeque, hint::black_box, time::Duration};
+use std::{collections::VecDeque, hint::black_box};
 
 use criterion::{BatchSize, Criterion, Throughput};
 use gridboard::schedule::{Effect, Ended, Input, Job, Scheduler, Slot};
@@ -12,13 +12,8 @@ const SLOTS: u32 = 16;
 /// Memory of the one device, bytes: two of the larger jobs at a time, many of the smaller.
 const MEMORY: u64 = 16 << 30;
 
-fn main() {
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(5))
-        .sample_size(10)
-        .configure_from_args();
-    let mut group = criterion.benchmark_group("scheduler");
+pub(crate) fn bench(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("schedule");
     group.throughput(Throughput::Elements(JOBS));
     group.bench_function("set up 100,000 jobs", |bencher| bencher.iter(|| black_box(scheduler())));
     group.bench_function("sweep of 100,000 jobs", |bencher| {
@@ -36,7 +31,6 @@ fn main() {
         bencher.iter(|| scheduler.remaining_seconds(black_box(2.0)).expect("progress was told"));
     });
     group.finish();
-    criterion.final_summary();
 }
 
 fn scheduler() -> Scheduler {

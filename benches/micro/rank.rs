@@ -1,8 +1,8 @@
 //! The ranking of 10,000 runs.
 //!
-//!     cargo bench --bench rank
+//!     cargo bench --bench micro -- rank
 
-use std::{hint::black_box, time::Duration};
+use std::hint::black_box;
 
 use criterion::{Criterion, Throughput};
 use gridboard::{
@@ -14,12 +14,7 @@ use gridboard::{
 
 const RUNS: u32 = 10_000;
 
-fn main() {
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2))
-        .sample_size(20)
-        .configure_from_args();
+pub(crate) fn bench(criterion: &mut Criterion) {
     let rule = RankRule {
         by: Metric::by_tag(tags::VALIDATION_ACCURACY),
         then: Some(Metric::by_tag(tags::VALIDATION_LOSS)),
@@ -46,5 +41,4 @@ fn main() {
     group.throughput(Throughput::Elements(u64::from(RUNS)));
     group.bench_function("10,000 runs", |bencher| bencher.iter(|| rank(&rule, black_box(&candidates))));
     group.finish();
-    criterion.final_summary();
 }

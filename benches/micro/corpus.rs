@@ -1,8 +1,8 @@
 //! One image through the preparation: decode to 8-bit gray, resize with antialiasing, blur.
 //!
-//!     cargo bench --bench corpus
+//!     cargo bench --bench micro -- corpus
 
-use std::{hint::black_box, io::Cursor, time::Duration};
+use std::{hint::black_box, io::Cursor};
 
 use criterion::{BenchmarkId, Criterion, Throughput};
 use gridboard::{
@@ -11,14 +11,9 @@ use gridboard::{
 };
 use image::{ExtendedColorType, GrayImage, ImageEncoder, Luma, codecs, codecs::jpeg::JpegEncoder};
 
-fn main() {
-    let mut criterion = Criterion::default()
-        .warm_up_time(Duration::from_millis(500))
-        .measurement_time(Duration::from_secs(2))
-        .sample_size(20)
-        .configure_from_args();
+pub(crate) fn bench(criterion: &mut Criterion) {
     let preprocess = Preprocess::new(&dataset()).expect("an odd kernel and a positive sigma");
-    let mut group = criterion.benchmark_group("prepare an image");
+    let mut group = criterion.benchmark_group("corpus: prepare an image");
     for side in [299, 1024, 2048] {
         let image = picture(side);
         group.throughput(Throughput::Elements(u64::from(side) * u64::from(side)));
@@ -32,7 +27,6 @@ fn main() {
         });
     }
     group.finish();
-    criterion.final_summary();
 }
 
 fn dataset() -> Dataset {

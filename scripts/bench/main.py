@@ -1,0 +1,139 @@
+"""Runs the sections and writes benches/RESULTS.md from the figures of all that were ever run here."""
+
+import argparse
+import datetime
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import subprocess
+import traceback
+
+import corpus
+import events
+import orchestration
+import scale
+import training
+from common import PROGRAM, ROOT, WORK, say
+
+SECTIONS = {
+    "start": ("Command line", orchestration.start),
+    "plan": ("Plan of a large grid", orchestration.plan),
+    "noop": ("No-op runs, end to end", orchestration.noop),
+    "follow": ("A hundred live runs", orchestration.follow),
+    "scale": ("SQL at scale", scale.measure),
+    "events": ("Event files", events.measure),
+    "corpus": ("Corpus preparation", corpus.measure),
+    "training": ("Training", training.measure),
+}
+PACKAGES = ["tensorflow-cpu", "keras", "torch", "opencv-python-headless", "optuna", "ray", "dvc", "tensorboardX",
+            "tensorboard", "numpy"]
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/bench.sh")
+    parser.add_argument("--only", metavar="NAME,...", help="sections to run")
+    parser.add_argument("--quick", action="store_true", help="few shapes, few repeats")
+    parser.add_argument("--images", type=pathlib.Path, metavar="DIR", help="a folder of images per class")
+    parser.add_argument("--repeats", type=int, help="of every measurement (5; with --quick 3)")
+    parser.add_argument("--runs", metavar="NAME,...", help="of the training section: these of the 27 networks")
+    parser.add_argument("--list", action="store_true", help="list the sections")
+    arguments = parser.parse_args()
+    if arguments.list:
+        for name, (title, _) in SECTIONS.items():
+            print(f"{name:12}{title}")
+        return
+    names = arguments.only.split(",") if arguments.only else list(SECTIONS)
+    for name in names:
+        if name not in SECTIONS:
+            parser.error(f"no section `{name}`: {', '.join(SECTIONS)}")
+    arguments.repeats = arguments.repeats or (3 if arguments.quick else 5)
+    failed = []
+    for name in names:
+        say(f"section {name}")
+        before = os.getloadavg()[0]
+        try:
+            rows, notes = SECTIONS[name][1](arguments)
+        except Exception:  # One section that fails takes no other along; it is told, and the exit code tells it.
+            traceback.print_exc()
+            failed.append(name)
+            continue
+        now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+        facts = {"rows": rows, "notes": notes, "when": now, "quick": arguments.quick,
+                 "repeats": arguments.repeats, "load": [before, os.getloadavg()[0]], "commit": commit()}
+        folder = WORK / "results"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{name}.json").write_text(json.dumps(facts, indent=1))
+        write()
+    if failed:
+        raise SystemExit(f"bench: these sections failed: {', '.join(failed)}")
+
+
+def commit():
+    done = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return done.stdout.strip() or "unknown"
+
+
+def number(value):
+    if value is None:
+        return "-"
+    if abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
+
+
+def write():
+    """benches/RESULTS.md, from the figures that lie in the work folder."""
+    results = {}
+    for name in SECTIONS:
+        path = WORK / "results" / f"{name}.json"
+        if path.exists():
+            results[name] = json.loads(path.read_text())
+    lines = ["# Results of `scripts/bench.sh`", "", "Written by the script; do not edit. A ratio over 1 says how many "
+             "times better Gridboard is, below 1 how much worse.", "", "## Machine and versions", "", *machine()]
+    for name, facts in results.items():
+        load = " to ".join(f"{value:.1f}" for value in facts["load"])
+        quick = ", quick" if facts["quick"] else ""
+        lines += ["", f"## {SECTIONS[name][0]}", "",
+                  f"`scripts/bench.sh --only {name}`{quick}, {facts['when']}, commit {facts['commit']}, median of "
+                  f"{facts['repeats']}, load average {load}.", "",
+                  "| what | unit | Gridboard | rival | its figure | ratio | target |",
+                  "|---|---|---:|---|---:|---:|---|"]
+        for row in facts["rows"]:
+            ratio = "-" if row["ratio"] is None else f"{row['ratio']:.2f}"
+            lines.append(f"| {row['what']} | {row['unit']} | {number(row['ours'])} | {row['name'] or '-'} | "
+                         f"{number(row['rival'])} | {ratio} | {row['target']} |")
+        lines += [""] + [f"- {note}" for note in facts["notes"]] if facts["notes"] else []
+    slower = [(name, row) for name, facts in results.items() for row in facts["rows"]
+              if row["ratio"] is not None and row["ratio"] < 1]
+    lines += ["", "## What is slower than its rival", ""]
+    lines += [f"- {SECTIONS[name][0]}, {row['what']}: {row['ratio']:.2f} of {row['name']}" for name, row in slower] \
+        or ["Nothing of what was measured."]
+    missing = [name for name in SECTIONS if name not in results]
+    if missing:
+        lines += ["", f"Not measured yet: {', '.join(missing)}."]
+    (ROOT / "benches" / "RESULTS.md").write_text("\n".join(lines) + "\n")
+    say("wrote benches/RESULTS.md")
+
+
+def machine():
+    model = "unknown processor"
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    version = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True).stdout.strip()
+    versions = [f"Python {platform.python_version()}"]
+    for package in PACKAGES:
+        try:
+            versions.append(f"{package} {importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            versions.append(f"{package} not installed")
+    return [f"- {os.cpu_count()} x {model}, {memory:.0f} GiB, Linux {platform.release()}", f"- {version}",
+            f"- {', '.join(versions)}"]
+
+
+if __name__ == "__main__":
+    main()
