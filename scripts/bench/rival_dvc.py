@@ -9,7 +9,9 @@ import time
 
 runs = int(sys.argv[1])
 dvc = str(pathlib.Path(sys.executable).parent / "dvc")
-environment = dict(os.environ, DVC_NO_ANALYTICS="1", GIT_AUTHOR_NAME="bench", GIT_AUTHOR_EMAIL="bench@localhost",
+# The queue's workers look for `dvc` on PATH.
+environment = dict(os.environ, DVC_NO_ANALYTICS="1", PATH=f"{pathlib.Path(dvc).parent}:{os.environ['PATH']}",
+                   GIT_AUTHOR_NAME="bench", GIT_AUTHOR_EMAIL="bench@localhost",
                    GIT_COMMITTER_NAME="bench", GIT_COMMITTER_EMAIL="bench@localhost")
 
 

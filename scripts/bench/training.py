@@ -54,6 +54,7 @@ def measure(arguments):
                 figures[label].append(script(f"rival_{module}.py", *shape, SIZE, BATCH, TRAIN, epochs))
         rate = {label: statistics.median(one["rate"] for one in all) for label, all in figures.items()}
         peak = {label: statistics.median(one["memory"] or 0 for one in all) / 2**20 for label, all in figures.items()}
+        say(f"{name}: " + ", ".join(f"{label} {value:.1f} images/s" for label, value in rate.items()))
         for _, label in rivals:
             one = row(name, rate["Gridboard"], rate[label], label, "images/s", False, "" if label != "Keras" else "> 1")
             rows.append(one)
