@@ -5,7 +5,7 @@ use crate::{
     corpus::LoadingTable,
     model::{self, GridCnn},
     run::RunSpec,
-    spec::{Dataset, Experiment, Family, Train},
+    spec::{Dataset, Experiment, Family, Kernels, Train},
 };
 
 /// A training step is a forward pass and about twice that backward: 3 forward passes an image.
@@ -52,6 +52,13 @@ impl Plans {
         };
         let images = TRAINING_PASSES * train as f64 + validation as f64;
         (summary.flops_per_image as f64 * images * f64::from(settings.epochs), summary.memory_bytes)
+    }
+
+    /// Whether the results are the same bits with any number of threads: those of our own kernels are; libtorch's and a
+    /// command's may not be.
+    pub(super) fn is_elastic(&self, run: &RunSpec) -> bool {
+        self.family == Family::GridCnn
+            && Train::from_parameters(&run.parameters).is_ok_and(|train| train.kernels != Kernels::Plain)
     }
 
     /// Epochs, steps and batch size, as far as the parameters say.
