@@ -14,7 +14,7 @@ use crate::{
     error::with_causes,
     event::tags,
     metrics::ConfusionMatrix,
-    predictions,
+    predictions::{self, Hits},
     rank::Leaderboard,
     report::{self, Cell, Column, ReportInput, RunCurves, Table},
     store::{ExperimentRecord, RunKey, Store},
@@ -141,7 +141,7 @@ pub(super) async fn take_predictions(
         return Err(TakeError::File(reason));
     }
     let matrix = predictions::confusion(&rows, classes.len());
-    store.put_confusion(run, &matrix, classes).await?;
+    store.put_confusion(run, &matrix, classes, Some(&Hits::of(&rows))).await?;
     store.set_predictions(run, Some(relative)).await?;
     Ok(())
 }

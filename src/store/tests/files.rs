@@ -122,7 +122,7 @@ async fn a_newer_schema_is_refused() {
     raw_sql("PRAGMA user_version = 7").execute(&mut store.connection).await.unwrap();
     store.close().await.unwrap();
     let message = refusal(directory.path()).await;
-    assert!(message.ends_with("has schema version 7, this Gridboard reads up to 1"), "{message}");
+    assert!(message.ends_with("has schema version 7, this Gridboard reads up to 2"), "{message}");
 }
 
 #[tokio::test]
