@@ -9,7 +9,7 @@ use super::{
 use crate::{
     device::{self, DeviceChoice},
     human, model,
-    report::{Format, leaderboard_table, unranked_table},
+    report::{Format, top_table, unranked_table},
     schedule::Slot,
     spec::Experiment,
     store::Store,
@@ -101,6 +101,9 @@ fn opening(ready: &sweep::Preparation, placement: &device::Placement) -> String 
 async fn finish(runs_dir: &Path, ready: sweep::Preparation, end: &End, args: &Args) -> Result<u8, CliError> {
     let sweep::Preparation { experiment, mut store, .. } = ready;
     let finished = report_on(&mut store, runs_dir, &experiment).await?;
+    for warning in &finished.warnings {
+        output::note(&format!("warning: {warning}"));
+    }
     store.leave().await?;
 
     if end.interrupted && matches!(args.format.into(), Format::Table) {
@@ -112,7 +115,7 @@ async fn finish(runs_dir: &Path, ready: sweep::Preparation, end: &End, args: &Ar
         ));
         return Ok(exit::INTERRUPTED);
     }
-    let head = leaderboard_table(&finished.leaderboard, Some(experiment.rank.top));
+    let head = top_table(&finished.leaderboard, Some(experiment.rank.top));
     output::table(&head, args.format.into())?;
     if matches!(args.format.into(), Format::Table) {
         if let Some(unranked) = unranked_table(&finished.leaderboard, listing::most_unranked(false)) {

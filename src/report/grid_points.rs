@@ -1,7 +1,7 @@
 //! The table of an experiment with several seeds: a row per grid point, ranked by its mean.
 
 use super::{
-    leaderboard::{DECIMALS, axis_cell, axis_columns, heading_of, plural, rule, rule_metrics},
+    leaderboard::{DECIMALS, axis_cell, axis_columns, heading_of, leaderboard_table, plural, rule, rule_metrics},
     table::{Cell, Column, Readers, Table},
 };
 use crate::{
@@ -14,6 +14,17 @@ type Read = Box<dyn Fn(&GridPoint) -> Option<Summary>>;
 
 /// What people read where no seed tells a point from the best one.
 const TIE: &str = "=";
+
+/// The table of the best, the first `head` or all: grid points where the experiment has several seeds, else runs. A
+/// leaderboard of several seeds must be whole.
+#[must_use]
+pub fn top_table(leaderboard: &Leaderboard, head: Option<u32>) -> Table {
+    if leaderboard.several_seeds() {
+        grid_point_table(leaderboard, head)
+    } else {
+        leaderboard_table(leaderboard, head)
+    }
+}
 
 /// The grid points of a whole leaderboard, the best `head` of them or all that rank: rank, grid point, axes, seeds, and mean
 /// and standard deviation of each metric over the seeds.

@@ -4,14 +4,16 @@
 //! and `rank` hand over; only `files` touches the disk, and no part of it knows SQL.
 
 mod columns;
+pub mod curves;
 pub mod files;
 mod grid_points;
 pub mod leaderboard;
 pub mod table;
 mod text;
 
+pub use curves::ScoredRun;
 pub use files::{ReportError, ReportInput, RunCurves};
-pub use grid_points::grid_point_table;
+pub use grid_points::{grid_point_table, top_table};
 pub use leaderboard::{full_table, leaderboard_table, unranked_table};
 pub use table::{Align, Cell, Column, Format, Readers, Table};
 pub use text::csv_field;

@@ -79,14 +79,20 @@ fn the_head_in_the_terminal() {
     tab3: best 3 of 7 runs, ranked by validation/epoch_accuracy at the last epoch
     (higher is better), then validation/epoch_loss (lower is better), then name
     ─────────────────────────────────────────────────────────────────────────────
-    rank run                      dense   conv layer  train  train   val.   val.
-                                 layers layers  size   acc.   loss   acc.   loss
+    rank run                      train  train   val. 95 %          val.    best
+                                   acc.   loss   acc. interval      loss  @epoch
     ─────────────────────────────────────────────────────────────────────────────
-       1 1-conv-32-nodes-0-dense      0      1    32 0.9870 0.0270 0.9660 0.0900
-       2 2-conv-32-nodes-0-dense      0      2    32 0.9840 0.0340 0.9620 0.1000
-       3 3-conv-32-nodes-0-dense      0      3    32 0.9810 0.0410 0.9580 0.1100
+       1 1-conv-32-nodes-0-dense 0.9870 0.0270 0.9660 .949–.977   0.0900    last
+       2 2-conv-32-nodes-0-dense 0.9840 0.0340 0.9620 .945–.975 = 0.1000 .9720@2
+       3 3-conv-32-nodes-0-dense 0.9810 0.0410 0.9580 .939–.971 = 0.1100    last
     ─────────────────────────────────────────────────────────────────────────────
+    95 % interval: Wilson, over 640 validation images
+    = not distinguishable from rank 1 (exact McNemar, p >= .05)
+    best @epoch: where another epoch than the last was better; it does not rank
+    the same images choose and report: the best runs would do worse on new ones
     2 runs not ranked
+    no room for dense_layers, conv_layers, layer_size, mcnemar_p: --format csv has
+    every column
     "##);
 }
 
@@ -104,7 +110,7 @@ fn machines_get_exact_names_and_full_precision() {
     let csv = leaderboard_table(&leaderboard(5), Some(1)).render(Format::Csv, None);
     insta::assert_snapshot!(csv, @r##"
     rank,run,dense_layers,conv_layers,layer_size,train_accuracy,train_loss,validation_accuracy,validation_accuracy_low,validation_accuracy_high,validation_images,mcnemar_p,against_best,validation_loss,best_epoch,best_value
-    1,1-conv-32-nodes-0-dense,0,1,32,0.9869999885559082,0.026999998837709427,0.9660000205039978,0.9484,0.9771,640,,best,0.08999999612569809,4,0.9660000205039978
+    1,1-conv-32-nodes-0-dense,0,1,32,0.9869999885559082,0.026999998837709427,0.9660000205039978,0.9485023483244267,0.977191379276893,640,,best,0.08999999612569809,4,0.9660000205039978
     "##);
 }
 
@@ -206,7 +212,7 @@ fn intervals_signs_and_best_epochs_at_any_width() {
     assert_eq!(cells("best_at"), texts(["last", ".9720@2", "last", ".9640@2", "last"]));
     assert_eq!(cells("validation_accuracy_interval")[0], Cell::from(".949–.977"));
     let wide = shown(&board, 200);
-    assert!(wide.contains("layer size") && wide.contains("95 % interval") && !wide.contains("no room"), "{wide}");
+    assert!(wide.contains("layers") && wide.contains("95 %") && !wide.contains("no room"), "{wide}");
     let narrow = shown(&board, 80);
     assert!(narrow.contains("no room for dense_layers, conv_layers, layer_size, mcnemar_p"), "{narrow}");
     assert!(narrow.contains(".949–.977") && narrow.contains(".9720@2"), "{narrow}");
@@ -221,7 +227,7 @@ fn what_is_not_known_is_said() {
     }
     let text = shown(&board, 200);
     assert!(text.contains("no intervals and no tests against rank 1: no predictions are stored"), "{text}");
-    assert!(!text.contains("95 %") && !text.contains("best @epoch") && text.contains("layer size"), "{text}");
+    assert!(!text.contains("95 %") && !text.contains("@epoch") && text.contains("layers"), "{text}");
 
     let mut board = leaderboard(4);
     (board.rows[1].standing, board.rows[1].tally) = (Standing::NoPredictions, None);
