@@ -43,7 +43,8 @@ fn layout(
         summary(comparison),
     ];
     let beside = 44.0 + rows.depth;
-    let width = (beside + side + 24.0).max(text::widest(lines.iter().map(String::as_str), 12.0)? + 24.0).max(420.0);
+    let width =
+        (beside + side + 24.0).max(text::widest(lines.iter().map(String::as_str), 12.0)? + 24.0).max(420.0);
     // The square stands in the middle where the lines above it are the wider ones.
     let left = beside + (width - beside - side - 24.0) / 2.0;
     let top = HEAD + 34.0;
@@ -52,7 +53,8 @@ fn layout(
     drawing.text("Difference of confusion matrices", (middle, 20.0), TITLE, Anchor::Middle, INK);
     drawing.text_lines(&lines, (middle, 43.0), 12.0, Anchor::Middle, SOFT_INK);
 
-    let all = || (0..classes.len()).flat_map(|truth| (0..classes.len()).map(move |predicted| (truth, predicted)));
+    let all =
+        || (0..classes.len()).flat_map(|truth| (0..classes.len()).map(move |predicted| (truth, predicted)));
     let most = all().map(|(t, p)| comparison.difference(t, p).unsigned_abs()).max().unwrap_or(0).max(1);
     for (truth, predicted) in all() {
         let difference = comparison.difference(truth, predicted);

@@ -178,12 +178,7 @@ fn layout(plot: &Plot<'_>) -> Result<Drawing, FigureError> {
 }
 
 /// A line of pieces with round joints, which the bitmap backend does not make of a path.
-fn draw_line(
-    drawing: &mut Drawing,
-    points: impl Iterator<Item = (f64, f64)>,
-    colour: Colour,
-    stroke: f64,
-) {
+fn draw_line(drawing: &mut Drawing, points: impl Iterator<Item = (f64, f64)>, colour: Colour, stroke: f64) {
     let mut before: Option<(f64, f64)> = None;
     for point in points {
         if let Some(before) = before {
@@ -230,7 +225,9 @@ mod tests {
 
     fn scored(images: usize, noise: usize) -> (Vec<f32>, Vec<bool>) {
         let score = |image: usize| ((image * 7919 + noise * 104_729) % 1000) as f32 / 1000.0;
-        (0..images).map(|image| (0.6 * score(image) + 0.4 * (image % 3 == 0) as u8 as f32, image % 3 == 0)).unzip()
+        (0..images)
+            .map(|image| (0.6 * score(image) + 0.4 * (image % 3 == 0) as u8 as f32, image % 3 == 0))
+            .unzip()
     }
 
     fn rocs(runs: usize) -> Vec<Named<RocCurve>> {
@@ -287,7 +284,8 @@ mod tests {
                     && (*colour, *stroke) == (SERIES[0], 1.8)
                 {
                     let height = |y: f64| (TOP + SIDE - y) / SIDE;
-                    sum += (points[1].0 - points[0].0) / SIDE * (height(points[0].1) + height(points[1].1)) / 2.0;
+                    sum += (points[1].0 - points[0].0) / SIDE * (height(points[0].1) + height(points[1].1))
+                        / 2.0;
                 }
             }
             assert!((sum - area).abs() < 1e-9, "{sum} is not {area}");

@@ -130,7 +130,8 @@ impl Comparison {
     /// Images that the first takes for `predicted` less those that the second does, of class `truth`.
     #[must_use]
     pub fn difference(&self, truth: usize, predicted: usize) -> i64 {
-        let count = |matrix: &ConfusionMatrix| i64::try_from(matrix.count(truth, predicted)).unwrap_or(i64::MAX);
+        let count =
+            |matrix: &ConfusionMatrix| i64::try_from(matrix.count(truth, predicted)).unwrap_or(i64::MAX);
         count(&self.first) - count(&self.second)
     }
 }
@@ -157,11 +158,9 @@ fn pairs<'a>(
         .iter()
         .map(|row| match theirs[row.image.as_str()] {
             other if other.label == row.label => Ok((row, other)),
-            other => Err(Incomparable::Labels {
-                image: row.image.clone(),
-                first: row.label,
-                second: other.label,
-            }),
+            other => {
+                Err(Incomparable::Labels { image: row.image.clone(), first: row.label, second: other.label })
+            }
         })
         .collect()
 }

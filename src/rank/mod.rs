@@ -104,6 +104,12 @@ pub struct Best {
 }
 
 impl Best {
+    /// Whether an earlier epoch was better than the last one of the run, and not just as good.
+    #[must_use]
+    pub fn beats_last(&self, row: &Row) -> bool {
+        row.by.is_none_or(|last| last != self.value)
+    }
+
     /// The best of the points (step, value) of a curve, in any order; `None` where none is finite.
     #[must_use]
     pub fn of(goal: Goal, points: impl IntoIterator<Item = (i64, f64)>) -> Option<Self> {
@@ -113,7 +119,9 @@ impl Best {
         };
         let finite = points.into_iter().filter(|(_, value)| value.is_finite());
         finite.fold(None, |best: Option<Self>, (step, value)| match best {
-            Some(best) if better(best.value, value) || (best.value == value && best.step <= step) => Some(best),
+            Some(best) if better(best.value, value) || (best.value == value && best.step <= step) => {
+                Some(best)
+            }
             _ => Some(Self { step, value }),
         })
     }

@@ -115,8 +115,10 @@ fn a_lucky_seed_does_not_carry_its_grid_point() {
     let board = board(vec![0, 1, 2], entries);
     assert_eq!(board.rows[0].run, "lucky-seed-0");
     let points = board.grid_points();
-    let shown: Vec<_> =
-        points.iter().map(|point| (point.rank, point.name.as_str(), point.seeds.len(), point.wanted)).collect();
+    let shown: Vec<_> = points
+        .iter()
+        .map(|point| (point.rank, point.name.as_str(), point.seeds.len(), point.wanted))
+        .collect();
     assert_eq!(
         shown,
         [(Some(1), "steady", 3, 3), (Some(2), "lucky", 3, 3), (Some(3), "short", 1, 3), (None, "owed", 0, 3)]

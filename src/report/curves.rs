@@ -61,7 +61,8 @@ fn title(experiment: &str, what: &str, runs: &[ScoredRun], classes: &[String]) -
         (0, _) => format!("{experiment}: {what}"),
         (2, runs) => {
             let class = classes.get(1).map_or("class 1", String::as_str);
-            let best = if runs.len() == 1 { "best run".to_owned() } else { format!("best {} runs", runs.len()) };
+            let best =
+                if runs.len() == 1 { "best run".to_owned() } else { format!("best {} runs", runs.len()) };
             format!("{experiment}: {what} for {class}, {best}")
         }
         (_, runs) => format!("{experiment}: {what}, each class against the rest, {}", runs[0].0),
@@ -116,7 +117,8 @@ mod tests {
         for text in ["best", "next", "tab3: ROC for covid, best 2 runs"] {
             assert!(two.svg.contains(text), "{text}");
         }
-        let three = pr("k", &[run("best", 3), run("next", 3)], &classes(&["a-class", "b-class", "c-class"])).unwrap();
+        let three =
+            pr("k", &[run("best", 3), run("next", 3)], &classes(&["a-class", "b-class", "c-class"])).unwrap();
         assert!(three.svg.contains("c-class") && !three.svg.contains("next"), "{}", three.svg);
     }
 

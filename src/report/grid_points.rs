@@ -1,7 +1,9 @@
 //! The table of an experiment with several seeds: a row per grid point, ranked by its mean.
 
 use super::{
-    leaderboard::{DECIMALS, axis_cell, axis_columns, heading_of, leaderboard_table, plural, rule, rule_metrics},
+    leaderboard::{
+        DECIMALS, axis_cell, axis_columns, heading_of, leaderboard_table, plural, rule, rule_metrics,
+    },
     table::{Cell, Column, Readers, Table},
 };
 use crate::{
@@ -50,7 +52,9 @@ pub fn grid_point_table(leaderboard: &Leaderboard, head: Option<u32>) -> Table {
     let mut table = Table { title: Some(title), ..rows(leaderboard, &shown) };
     table.notes = notes(&shown);
     if ranked < points.len() {
-        table.notes.push(format!("{} without a seed that ranks", plural(points.len() - ranked, "grid point")));
+        table
+            .notes
+            .push(format!("{} without a seed that ranks", plural(points.len() - ranked, "grid point")));
     }
     table
 }
@@ -124,7 +128,9 @@ fn notes(points: &[&GridPoint]) -> Vec<String> {
     if points.is_empty() {
         return notes;
     }
-    notes.push("sd: sample standard deviation over the seeds, not over images; gridboard top --runs".to_owned());
+    notes.push(
+        "sd: sample standard deviation over the seeds, not over images; gridboard top --runs".to_owned(),
+    );
     let incomplete = points.iter().filter(|point| point.is_incomplete()).count();
     if incomplete > 0 {
         notes.push(format!(
@@ -150,4 +156,3 @@ fn notes(points: &[&GridPoint]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests;
-

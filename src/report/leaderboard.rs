@@ -9,7 +9,7 @@ use crate::{
 };
 use row_columns::{TIE, UNTESTED};
 
-pub(super) use row_columns::{DECIMALS, axis_cell, axis_columns, heading_of, rule_metrics};
+pub(super) use row_columns::{DECIMALS, axis_cell, axis_columns, heading_of, rule_metrics, shown_interval};
 
 /// The ranked runs, the best `head` of them or all: rank, run, the axes, the seed where there are several, training and
 /// validation accuracy and loss, the interval of the validation accuracy, the test against the best run, the metrics of the
@@ -76,7 +76,7 @@ fn notes(rows: &[&Row]) -> Vec<String> {
             plural(other, "run")
         ));
     }
-    if rows.iter().any(|row| row.best.is_some_and(|best| Some(best.step) != row.step)) {
+    if rows.iter().any(|row| row.best.is_some_and(|best| best.beats_last(row))) {
         notes.push("best @epoch: where another epoch than the last was better; it does not rank".to_owned());
     }
     notes.push("the same images choose and report: the best runs would do worse on new ones".to_owned());

@@ -4,6 +4,7 @@
 //! and `rank` hand over; only `files` touches the disk, and no part of it knows SQL.
 
 mod columns;
+mod comparison;
 pub mod curves;
 pub mod files;
 mod grid_points;
@@ -11,6 +12,7 @@ pub mod leaderboard;
 pub mod table;
 mod text;
 
+pub use comparison::Sides;
 pub use curves::ScoredRun;
 pub use files::{ReportError, ReportInput, RunCurves};
 pub use grid_points::{grid_point_table, top_table};

@@ -109,7 +109,8 @@ impl Evidence {
             .fetch_all(&mut *connection)
             .await
             .map_err(sqlite(ACTION))?;
-        let best = rows.into_iter().map(|row| (row.run_id, Best { step: row.step, value: row.value })).collect();
+        let best =
+            rows.into_iter().map(|row| (row.run_id, Best { step: row.step, value: row.value })).collect();
         Ok(Self { counts, best })
     }
 

@@ -12,7 +12,7 @@ use crate::{
 };
 
 use super::{
-    Commit, ExperimentKey, ExperimentRecord, Store,
+    Commit, ExperimentKey, ExperimentRecord, RunKey, Store,
     error::{StoreError, sqlite},
     evidence::{Evidence, Of},
     from_json, narrow,
@@ -140,8 +140,32 @@ impl Store {
         };
         let ExperimentRecord { name, axes, classes, spec, .. } = record;
         let (rule, seeds) = (spec.rank, spec.seeds);
-        let whole = Leaderboard { experiment: name, axes, classes, rule, seeds, rows, omitted: Omitted::default() };
+        let whole =
+            Leaderboard { experiment: name, axes, classes, rule, seeds, rows, omitted: Omitted::default() };
         Ok(whole.head(omitted))
+    }
+
+    /// The row of one run, with its standing against the run that is rank 1 by the ranks that were last kept; `None` for a
+    /// run of another experiment.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchExperiment`], or if the database cannot be read.
+    pub async fn leaderboard_row(
+        &mut self,
+        experiment: ExperimentKey,
+        run: RunKey,
+    ) -> Result<Option<Row>, StoreError> {
+        let record = self.experiment_by_key(experiment).await?;
+        let mut snapshot = self.connection.begin().await.map_err(sqlite(ACTION))?;
+        let first = head(&mut snapshot, &record, "k.rank = 1", "k.rank", 1).await?;
+        let own = head(&mut snapshot, &record, &format!("r.id = {}", run.0), "r.id", 1).await?;
+        let Some(own) = own.into_iter().next() else { return Ok(None) };
+        let name = own.run.clone();
+        let rows = if own.rank == Some(1) { vec![own] } else { first.into_iter().chain([own]).collect() };
+        let ExperimentRecord { name: experiment, axes, classes, spec, .. } = record;
+        let (rule, seeds) = (spec.rank, spec.seeds);
+        let board = Leaderboard { experiment, axes, classes, rule, seeds, rows, omitted: Omitted::default() };
+        Ok(board.head(Omitted::default()).rows.into_iter().find(|row| row.run == name))
     }
 
     /// Ranks the runs of an experiment and keeps ranks and reasons for the views. To be called after each end of an
@@ -234,11 +258,11 @@ struct HeadRow {
 async fn head(
     connection: &mut SqliteConnection,
     record: &ExperimentRecord,
-    filter: &'static str,
+    filter: &str,
     order: &'static str,
     most: u32,
 ) -> Result<Vec<Row>, StoreError> {
-    // Safe: constants.
+    // Safe: constants and numbers.
     let sql = AssertSqlSafe(format!(
         "SELECT r.id, r.name, r.position, r.axis_values, r.seed, r.state, k.rank, k.reason
          FROM _run r LEFT JOIN _ranking k ON k.run_id = r.id

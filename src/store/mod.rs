@@ -151,7 +151,11 @@ impl Store {
             Err(StoreError::OlderSchema { path, found, known }) => {
                 // Who may write it brings it up to date here, so that an upgrade of the program is no obstacle to looking at
                 // old results; for anybody else it stays an error.
-                let migrated = Self::open(runs_dir).await.map_err(|_| StoreError::OlderSchema { path: path.clone(), found, known })?;
+                let migrated = Self::open(runs_dir).await.map_err(|_| StoreError::OlderSchema {
+                    path: path.clone(),
+                    found,
+                    known,
+                })?;
                 migrated.close().await?;
                 reader(&path).await?
             }

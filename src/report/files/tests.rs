@@ -249,7 +249,8 @@ fn several_seeds_make_the_grid_points_the_top_ten_and_keep_the_runs_beside_them(
     }
     (input.confusion, input.curves) = (Vec::new(), Vec::new());
     write(&root.path().join("report"), &input).unwrap();
-    let read = |name: &str| parse_csv(&fs::read_to_string(root.path().join("report").join(name)).unwrap()).unwrap();
+    let read =
+        |name: &str| parse_csv(&fs::read_to_string(root.path().join("report").join(name)).unwrap()).unwrap();
     assert_eq!(read("top_ten.csv")[1][..2], ["1", "point-0"]);
     assert_eq!(read("top_ten_runs.csv")[1][..2], ["1", "point-0-seed-0"]);
     assert_eq!(read("grid_points.csv").len(), 4, "the point of unranked runs has no mean");

@@ -8,7 +8,8 @@ fn seeded() -> Leaderboard {
     let mut board = leaderboard(25);
     board.seeds = vec![0, 1, 2];
     for row in &mut board.rows {
-        (row.seed, row.run) = (row.index % 3, format!("3-conv-128-nodes-{}-dense-seed-{}", row.index / 3, row.index % 3));
+        (row.seed, row.run) =
+            (row.index % 3, format!("3-conv-128-nodes-{}-dense-seed-{}", row.index / 3, row.index % 3));
         row.axes = board.axes.iter().map(|_| Some(crate::spec::Value::Int(row.index as i64 / 3))).collect();
     }
     board
@@ -23,7 +24,10 @@ fn it_fits_eighty_columns_and_shows_what_is_incomplete() {
     let whole = text.replace('\n', " ");
     assert!(whole.contains("1 grid point with fewer seeds than asked for"), "{text}");
     assert!(whole.contains("8 grid points not tested against rank 1"), "{text}");
-    assert!(whole.starts_with("tab3: 9 grid points, mean over 3 seeds, ranked by validation/epoch_accuracy"), "{text}");
+    assert!(
+        whole.starts_with("tab3: 9 grid points, mean over 3 seeds, ranked by validation/epoch_accuracy"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -52,7 +52,10 @@ type Read = fn(&Row) -> Option<f64>;
 /// The columns of these rows of the leaderboard.
 pub(super) fn columns(leaderboard: &Leaderboard, rows: &[&Row]) -> Vec<RowColumn> {
     let mut columns: Vec<RowColumn> = vec![
-        (Column::number("rank"), Box::new(|row| row.rank.map_or(Cell::Empty, |rank| Cell::from(u64::from(rank))))),
+        (
+            Column::number("rank"),
+            Box::new(|row| row.rank.map_or(Cell::Empty, |rank| Cell::from(u64::from(rank)))),
+        ),
         (Column::text("run"), Box::new(|row| Cell::from(row.run.as_str()))),
     ];
     for (index, column) in axis_columns(leaderboard).into_iter().enumerate() {
@@ -62,7 +65,8 @@ pub(super) fn columns(leaderboard: &Leaderboard, rows: &[&Row]) -> Vec<RowColumn
     }
     if leaderboard.several_seeds() {
         // A seed over 2^63 is no i64, and no float holds it in full.
-        let seed = |row: &Row| i64::try_from(row.seed).map_or_else(|_| Cell::Json(row.seed.into()), Cell::Int);
+        let seed =
+            |row: &Row| i64::try_from(row.seed).map_or_else(|_| Cell::Json(row.seed.into()), Cell::Int);
         columns.push((Column::number("seed").expendable(3), Box::new(seed)));
     }
     columns.push(metric("train_accuracy", "train acc.", |row| row.train_accuracy));
@@ -99,7 +103,9 @@ fn certainty(rows: &[&Row]) -> Vec<RowColumn> {
     let known = rows.iter().any(|row| row.tally.is_some());
     if known {
         let interval = |row: &Row| {
-            row.tally.and_then(|tally| tally.interval()).map_or(Cell::Empty, |interval| shown_interval(interval).into())
+            row.tally
+                .and_then(|tally| tally.interval())
+                .map_or(Cell::Empty, |interval| shown_interval(interval).into())
         };
         let people = |name: &str| Column::text(name).only(Readers::People);
         columns.push((people("validation_accuracy_interval").heading("95 % interval"), Box::new(interval)));
@@ -137,7 +143,7 @@ fn best_epoch(rows: &[&Row]) -> Vec<RowColumn> {
     if rows.iter().any(|row| row.best.is_some()) {
         let best = |row: &Row| match row.best {
             None => Cell::Empty,
-            Some(best) if Some(best.step) == row.step => Cell::from("last"),
+            Some(best) if !best.beats_last(row) => Cell::from("last"),
             Some(best) => Cell::from(format!("{}@{}", short(best.value, DECIMALS), best.step)),
         };
         let column = Column::number("best_at").heading("best @epoch").only(Readers::People).expendable(1);
@@ -162,9 +168,8 @@ fn short(value: f64, decimals: usize) -> String {
 
 /// The columns of the axes, which give way to every other column of the same name.
 pub(in crate::report) fn axis_columns(leaderboard: &Leaderboard) -> Vec<Column> {
-    let taken = |axis: &str| {
-        FIXED.contains(&axis) || rule_metrics(leaderboard).iter().any(|(tag, _)| *tag == axis)
-    };
+    let taken =
+        |axis: &str| FIXED.contains(&axis) || rule_metrics(leaderboard).iter().any(|(tag, _)| *tag == axis);
     let column = |(index, axis): (usize, &String)| {
         let values = leaderboard.rows.iter().filter_map(|row| row.axes.get(index)?.as_ref());
         let numeric = values.clone().all(|value| value.as_f64().is_some());
@@ -185,7 +190,8 @@ pub(in crate::report) fn rule_metrics(leaderboard: &Leaderboard) -> Vec<(&str, R
     const STANDARD: [&str; 4] =
         [tags::TRAIN_ACCURACY, tags::TRAIN_LOSS, tags::VALIDATION_ACCURACY, tags::VALIDATION_LOSS];
     let rule = &leaderboard.rule;
-    let both: [(Option<&Metric>, Read); 2] = [(Some(&rule.by), |row| row.by), (rule.then.as_ref(), |row| row.then)];
+    let both: [(Option<&Metric>, Read); 2] =
+        [(Some(&rule.by), |row| row.by), (rule.then.as_ref(), |row| row.then)];
     let mut metrics: Vec<(&str, Read)> = Vec::new();
     for (metric, read) in both {
         let Some(Metric { tag, .. }) = metric else { continue };

@@ -42,9 +42,7 @@ pub(in crate::report) fn leaderboard(ranked: u32) -> Leaderboard {
             standing: match rank {
                 None => Standing::Unranked,
                 Some(1) => Standing::Best,
-                Some(rank) => {
-                    Standing::Tested { table: McNemar::default(), p: 1.0 / f64::from(rank * rank) }
-                }
+                Some(rank) => Standing::Tested { table: McNemar::default(), p: 1.0 / f64::from(rank * rank) },
             },
             reason: None,
         }

@@ -141,9 +141,14 @@ async fn a_new_attempt_wipes_the_results_of_the_one_before() {
     assert_eq!(bench.store.history(run, &[]).await.unwrap(), []);
     assert_eq!(bench.store.confusion(run).await.unwrap(), None);
     assert_eq!(bench.store.run(run).await.unwrap().predictions, None);
-    for (table, rows) in
-        [("_latest", 4), ("_scalar", 6), ("_class_metric", 2), ("_confusion", 4), ("_validation", 1), ("_ranking", 0)]
-    {
+    for (table, rows) in [
+        ("_latest", 4),
+        ("_scalar", 6),
+        ("_class_metric", 2),
+        ("_confusion", 4),
+        ("_validation", 1),
+        ("_ranking", 0),
+    ] {
         assert_eq!(
             bench.lines(&format!("select count(*) from {table}")).await,
             [rows.to_string()],

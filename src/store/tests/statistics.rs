@@ -64,7 +64,10 @@ async fn sql_has_what_the_leaderboard_has() {
     let columns = "validation_accuracy_low, validation_accuracy_high, validation_images, best_epoch, best_value, mcnemar_p, against_best";
     let sql = format!("select {columns} from leaderboard order by rank");
     let before = bench.sql(&sql).await;
-    assert!(before.rows.iter().all(|row| row[3..].iter().all(|value| *value == SqlValue::Null)), "{before:?}");
+    assert!(
+        before.rows.iter().all(|row| row[3..].iter().all(|value| *value == SqlValue::Null)),
+        "{before:?}"
+    );
     bench.store.keep_statistics(key, &board).await.unwrap();
     let answer = bench.sql(&sql).await;
     let real = |value: Option<f64>| value.map_or(SqlValue::Null, SqlValue::Real);
@@ -170,7 +173,10 @@ async fn an_older_database_is_brought_up_to_date_by_whoever_opens_it() {
         assert_eq!(answer.rows, [[SqlValue::Real(tally.interval().unwrap().low), SqlValue::Null]]);
         let untaken = store.untaken_predictions(key).await.unwrap();
         assert_eq!(untaken.len(), 1);
-        assert_eq!((untaken[0].name.as_str(), untaken[0].predictions.as_str()), ("size-8", "tab3/size-8/predictions.csv"));
+        assert_eq!(
+            (untaken[0].name.as_str(), untaken[0].predictions.as_str()),
+            ("size-8", "tab3/size-8/predictions.csv")
+        );
         if !reading {
             let hits = Hits::of(&predictions(60));
             let matrix = ConfusionMatrix::from_counts(vec![45, 15, 5, 15]).unwrap();
