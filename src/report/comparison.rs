@@ -246,7 +246,45 @@ mod tests {
 
     #[test]
     fn two_runs_in_the_terminal() {
-        insta::assert_snapshot!(sides().text(true, Some(80)), @r##""##);
+        insta::assert_snapshot!(sides().text(true, Some(80)), @r##"
+        parameters that differ
+        ────────────────────────
+         parameter     one  two
+        ────────────────────────
+         kernels     plain    -
+         layer_size     32   64
+        ────────────────────────
+
+        20 validation images
+        ─────────────────────────────────────────────────
+         result               one        two  difference
+        ─────────────────────────────────────────────────
+         accuracy          0.9500     0.8000     +0.1500
+         95 % interval  .764–.991  .584–.919
+         right                 19         16
+         right alone            3          0
+        ─────────────────────────────────────────────────
+        both right on 16, both wrong on 1
+        not distinguishable: exact McNemar p = 0.250 on 3 discordant images
+
+        images by predicted class, one less two
+        ───────────────────────
+         true    normal  covid
+         class
+        ───────────────────────
+         normal      +2     -2
+         covid       -1     +1
+        ───────────────────────
+
+        3 images that the two answer differently
+        ──────────────────────────────────────────────────
+         image         class            one           two
+        ──────────────────────────────────────────────────
+         image-00.png  covid    covid 0.750  normal 0.750
+         image-01.png  normal  normal 0.750   covid 0.750
+         image-02.png  normal  normal 0.750   covid 0.750
+        ──────────────────────────────────────────────────
+        "##);
     }
 
     #[test]

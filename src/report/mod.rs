@@ -10,6 +10,7 @@ pub mod files;
 mod grid_points;
 pub mod leaderboard;
 pub mod table;
+mod terminal;
 mod text;
 
 pub use comparison::Sides;

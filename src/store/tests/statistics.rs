@@ -135,7 +135,7 @@ async fn grid_points_are_there_until_another_run_ends() {
 /// A database of version 1 with one completed run, its confusion matrix, and no bits.
 async fn old_database(directory: &Path) {
     let mut old = options(&directory.join(FILE_NAME)).create_if_missing(true).connect().await.unwrap();
-    raw_sql(include_str!("../migrations/0001_ledger.sql")).execute(&mut old).await.unwrap();
+    raw_sql(schema::MIGRATIONS[0]).execute(&mut old).await.unwrap();
     let spec = serde_json::to_string(&spec("tab3", &[("size", &[8])])).unwrap().replace('\'', "''");
     let rows = format!(
         "PRAGMA application_id = {}; PRAGMA user_version = 1;
