@@ -28,7 +28,7 @@ fn network(conv_layers: usize, layer_size: usize, dense_layers: usize) -> Networ
                 ((state >> 8) as f32 / (1 << 23) as f32 - 1.0) * scale
             })
             .collect();
-        network.set(at, Part::Value, |at| values[at]);
+        network.set(at, Part::Value, &values);
     }
     network
 }

@@ -84,7 +84,7 @@ fn every_loss_prediction_and_weight_is_that_of_keras() {
         let initial = tensors(&format!("{}.initial.safetensors", case.name));
         assert_eq!(initial.len(), names.len(), "{name}");
         for (place, parameter) in names.iter().enumerate() {
-            network.set(place, Part::Value, |at| initial[parameter][at]);
+            network.set(place, Part::Value, &initial[parameter]);
         }
 
         let mut losses = case.batch_losses.iter();

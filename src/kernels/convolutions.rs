@@ -11,6 +11,7 @@ use super::{
     first,
     later::{self, Lists},
     simd::{InstructionSet, Kernel, Simd, dispatch, padded},
+    stopwatch::{Lap, Stage, Stopwatch},
     threads::{ranges, share},
     winograd::{self, Direction, Scratch},
 };
@@ -49,6 +50,7 @@ struct Workspace {
     gradients: Vec<Buffer<f32>>,
     scratch: Scratch,
     lists: Lists,
+    watch: Stopwatch,
 }
 
 /// Gradients of the parameters, summed over a group of images.
@@ -116,6 +118,7 @@ impl Convolutions {
                 gradients: outputs[..blocks - 1].iter().map(|output| Buffer::zeros(output.len)).collect(),
                 scratch: Scratch::new(if blocks > 1 { channels } else { 0 }),
                 lists: Lists::new(channels),
+                watch: Stopwatch::new(blocks),
             })
             .collect();
         let weights: usize = later.iter().map(|layer| layer.shape.weights_len()).sum();
@@ -162,6 +165,16 @@ impl Convolutions {
         self.outputs.last_mut().map_or(&mut [], |output| &mut output.values)
     }
 
+    /// Starts or ends the measurement of times.
+    pub(super) fn measure(&mut self, on: bool) {
+        self.workspaces.iter_mut().for_each(|workspace| workspace.watch.set(on));
+    }
+
+    /// What was measured.
+    pub(super) fn add_laps(&self, laps: &mut Vec<Lap>) {
+        self.workspaces.iter().for_each(|workspace| workspace.watch.add_to(0, laps));
+    }
+
     /// Says that somebody wrote into the weights.
     pub(super) fn weights_changed(&mut self) {
         self.fresh = false;
@@ -170,8 +183,12 @@ impl Convolutions {
     /// Features of `n` images, from their bytes `[n][side * side]`.
     pub(super) fn forward(&mut self, set: InstructionSet, bytes: &[u8], n: usize) {
         if !self.fresh {
-            let layers: Vec<&mut Later> = self.later.iter_mut().collect();
-            share(layers, &mut self.workspaces, |layer, _| dispatch(set, Transform(layer)));
+            let layers: Vec<(usize, &mut Later)> = (1..).zip(&mut self.later).collect();
+            share(layers, &mut self.workspaces, |(at, layer), workspace| {
+                workspace.watch.start();
+                dispatch(set, Transform(layer));
+                workspace.watch.lap(at, Stage::Transform);
+            });
             self.fresh = true;
         }
         let images = bytes.chunks_exact(self.side * self.side).take(n);
@@ -198,15 +215,19 @@ impl Convolutions {
             dispatch(set, Backward { side, channels, later, outputs, bytes, images, workspace, sums });
         });
 
+        let watch = &mut self.workspaces[0].watch;
+        watch.start();
         let used = &self.sums[..groups.len()];
         let parts: Vec<&[f32]> = used.iter().map(|sums| &sums.first[..]).collect();
         adam::step(set, &mut self.first, &parts, rate);
+        watch.lap(0, Stage::Adam);
         for (at, layer) in self.later.iter_mut().enumerate() {
             let part = |which: usize| -> Vec<&[f32]> {
                 used.iter().map(|sums| &sums.later[at][which][..]).collect()
             };
             adam::step(set, &mut layer.weights, &part(0), rate);
             adam::step(set, &mut layer.bias, &part(1), rate);
+            watch.lap(at + 1, Stage::Adam);
         }
         self.fresh = false;
     }
@@ -250,16 +271,19 @@ impl Kernel for Forward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { side, channels, first, later, bytes, outputs, workspace } = self;
-        let Workspace { image, scratch, .. } = workspace;
+        let Workspace { image, scratch, watch, .. } = workspace;
+        watch.start();
         scale(bytes, image);
         let first = &first[..first::weights_len(channels)];
         let mut outputs = outputs.into_iter();
         let (values, winners) = outputs.next().expect("there is a first block");
         first::forward(s, image, side, first, channels, values, winners);
+        watch.lap(0, Stage::First);
         let mut input: &[f32] = values;
-        for (layer, (values, winners)) in later.iter().zip(outputs) {
+        for ((at, layer), (values, winners)) in (1..).zip(later).zip(outputs) {
             let Later { shape, forward, bias, .. } = layer;
-            later::forward(s, *shape, input, forward, &bias.w, scratch, values, winners);
+            let watch = (&mut *watch, at);
+            later::forward(s, *shape, input, forward, &bias.w, scratch, values, winners, watch);
             input = values;
         }
     }
@@ -280,7 +304,8 @@ impl Kernel for Backward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         let Self { side, channels, later, outputs, bytes, images, workspace, sums } = self;
-        let Workspace { image: pixels, gradients, scratch, lists } = workspace;
+        let Workspace { image: pixels, gradients, scratch, lists, watch } = workspace;
+        watch.start();
         let Sums { first, later: sums } = sums;
         first.fill(0.0);
         for sums in sums.iter_mut().flatten() {
@@ -296,13 +321,15 @@ impl Kernel for Backward<'_> {
                 let gradient = above.first().map_or_else(|| values(at + 1), |gradient| &gradient[..]);
                 let [weights, bias] = &mut sums[at];
                 let (input, winners) = (values(at), winners(at + 1));
-                later::weights_gradient(s, layer.shape, input, gradient, winners, lists, weights, bias);
-                let to = &mut below[at];
-                later::input_gradient(s, layer.shape, gradient, winners, &layer.backward, scratch, to);
+                let of = (&mut *watch, at + 1);
+                later::weights_gradient(s, layer.shape, input, gradient, winners, lists, weights, bias, of);
+                let (to, of) = (&mut below[at], (&mut *watch, at + 1));
+                later::input_gradient(s, layer.shape, gradient, winners, &layer.backward, scratch, to, of);
             }
             scale(&bytes[image * side * side..][..side * side], pixels);
             let gradient = gradients.first().map_or_else(|| values(0), |gradient| &gradient[..]);
             first::backward(s, pixels, side, channels, gradient, winners(0), first);
+            watch.lap(0, Stage::FirstBackward);
         }
     }
 }

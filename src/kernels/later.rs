@@ -14,7 +14,8 @@
 use super::{
     buffer::Buffer,
     simd::{LANES, NONE, Simd, each},
-    winograd::{self, Scratch, Tile},
+    stopwatch::{Stage, Stopwatch},
+    winograd::{self, Scratch, Tile, Work},
 };
 
 /// Windows of a row whose entries are listed together: their input patch stays in the first-level cache.
@@ -67,6 +68,7 @@ pub(super) fn forward<S: Simd>(
     scratch: &mut Scratch,
     output: &mut [f32],
     winners: &mut [u8],
+    watch: (&mut Stopwatch, usize),
 ) {
     let Shape { side, inputs, outputs } = shape;
     let p = shape.pooled();
@@ -80,6 +82,15 @@ pub(super) fn forward<S: Simd>(
         (inputs, outputs),
         transformed,
         scratch,
+        #[inline(always)]
+        |work| {
+            let stage = match work {
+                Work::Gather => Stage::Gather,
+                Work::Products => Stage::Products,
+                Work::Emit => Stage::Emit,
+            };
+            watch.0.lap(watch.1, stage);
+        },
         #[inline(always)]
         |tile: usize, channel: usize| -> Tile<S::V, 6> {
             let (top, left) = (4 * (tile / across), 4 * (tile % across));
@@ -130,6 +141,7 @@ pub(super) fn forward<S: Simd>(
 /// One image: the gradient of the input from that of the pooled output. `transformed` are weights for
 /// [`winograd::Direction::Backward`].
 #[inline(always)]
+#[expect(clippy::too_many_arguments, reason = "a kernel's operands")]
 pub(super) fn input_gradient<S: Simd>(
     s: S,
     shape: Shape,
@@ -138,6 +150,7 @@ pub(super) fn input_gradient<S: Simd>(
     transformed: &[f32],
     scratch: &mut Scratch,
     input_gradient: &mut [f32],
+    watch: (&mut Stopwatch, usize),
 ) {
     let Shape { side, inputs, outputs } = shape;
     let p = shape.pooled();
@@ -152,6 +165,15 @@ pub(super) fn input_gradient<S: Simd>(
         (outputs, inputs),
         transformed,
         scratch,
+        #[inline(always)]
+        |work| {
+            let stage = match work {
+                Work::Gather => Stage::GatherBackward,
+                Work::Products => Stage::ProductsBackward,
+                Work::Emit => Stage::EmitBackward,
+            };
+            watch.0.lap(watch.1, stage);
+        },
         #[inline(always)]
         |tile: usize, channel: usize| -> Tile<S::V, 6> {
             let (top, left) = (2 * (tile / across), 2 * (tile % across));
@@ -247,7 +269,9 @@ pub(super) fn weights_gradient<S: Simd>(
     lists: &mut Lists,
     sums: &mut [f32],
     bias_sums: &mut [f32],
+    watch: (&mut Stopwatch, usize),
 ) {
+    let (watch, layer) = watch;
     let Shape { side, inputs, outputs } = shape;
     let p = shape.pooled();
     assert!(input.len() == shape.input_len() && gradient.len() == shape.output_len());
@@ -267,6 +291,7 @@ pub(super) fn weights_gradient<S: Simd>(
                 let list = &lists.gradients[out * RUN..][..lists.lengths[out] as usize];
                 *sum += list.iter().sum::<f32>();
             }
+            watch.lap(layer, Stage::Lists);
             for channel in (0..inputs).step_by(WIDTH) {
                 let width = (inputs - channel).min(WIDTH);
                 // SAFETY: rows 2 y .. 2 y + 4 and columns 2 start .. 2 end + 2 are inside the input, since windows are;
@@ -308,6 +333,7 @@ pub(super) fn weights_gradient<S: Simd>(
                     }
                 }
             }
+            watch.lap(layer, Stage::Weights);
         }
     }
 }

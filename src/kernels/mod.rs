@@ -23,6 +23,7 @@ mod layout;
 pub mod loss;
 mod network;
 mod simd;
+mod stopwatch;
 mod thin;
 mod threads;
 mod wide;
@@ -35,3 +36,4 @@ mod reference;
 
 pub use network::{Execution, Network, ParameterInfo, Part, Shape, TooSmall};
 pub use simd::InstructionSet;
+pub use stopwatch::{Lap, Stage};

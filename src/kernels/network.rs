@@ -1,5 +1,7 @@
 //! The network of the grid CNN family on these kernels: forward pass, backward pass with Adam, weights in and out.
 
+use std::ops::Range;
+
 use super::{
     adam::{self, Weights},
     buffer::Buffer,
@@ -7,6 +9,7 @@ use super::{
     dense::Dense,
     layout::Layout,
     simd::{InstructionSet, padded},
+    stopwatch::Lap,
 };
 
 /// What a network looks like.
@@ -223,37 +226,79 @@ impl Network {
         }
     }
 
-    /// Sets a parameter (by its place in [`Self::parameters`]) or its moments: `value` gives the number at each place of
-    /// PyTorch's layout.
-    pub fn set(&mut self, parameter: usize, part: Part, value: impl Fn(usize) -> f32) {
+    /// Rows of a parameter (by its place in [`Self::parameters`]): the first of PyTorch's dimensions.
+    #[must_use]
+    pub fn rows(&self, parameter: usize) -> usize {
+        self.parameters[parameter].1.rows()
+    }
+
+    /// Sets some rows of a parameter or of its moments, from PyTorch's layout. Sixteen rows at a time are written fastest.
+    ///
+    /// # Panics
+    /// Where there are not as many values as those rows have.
+    pub fn set_rows(&mut self, parameter: usize, part: Part, rows: Range<usize>, values: &[f32]) {
         let layout = self.parameters[parameter].1;
+        assert!(rows.end <= layout.rows() && values.len() == rows.len() * layout.row_len());
         let Weights { w, m, v } = self.weights_mut(parameter);
         let stored = match part {
             Part::Value => w,
             Part::FirstMoment => m,
             Part::SecondMoment => v,
         };
-        layout.each(|from, to| stored[to] = value(from));
+        layout.each(rows, |from, to| stored[to] = values[from]);
     }
 
-    /// Gives each number of a parameter (by its place in [`Self::parameters`]) or of its moments to `take`, with its place
-    /// in PyTorch's layout; in no order.
-    pub fn each(&self, parameter: usize, part: Part, mut take: impl FnMut(usize, f32)) {
+    /// Some rows of a parameter or of its moments, in PyTorch's layout.
+    ///
+    /// # Panics
+    /// Where there is not as much room as those rows need.
+    pub fn get_rows(&self, parameter: usize, part: Part, rows: Range<usize>, values: &mut [f32]) {
+        let layout = self.parameters[parameter].1;
+        assert!(rows.end <= layout.rows() && values.len() == rows.len() * layout.row_len());
         let Weights { w, m, v } = self.weights(parameter);
         let stored = match part {
             Part::Value => w,
             Part::FirstMoment => m,
             Part::SecondMoment => v,
         };
-        self.parameters[parameter].1.each(|to, from| take(to, stored[from]));
+        layout.each(rows, |to, from| values[to] = stored[from]);
+    }
+
+    /// Sets a parameter (by its place in [`Self::parameters`]) or its moments, from PyTorch's layout.
+    ///
+    /// # Panics
+    /// Where it has another number of values.
+    pub fn set(&mut self, parameter: usize, part: Part, values: &[f32]) {
+        self.set_rows(parameter, part, 0..self.rows(parameter), values);
     }
 
     /// A parameter (by its place in [`Self::parameters`]) or its moments, in PyTorch's layout.
     #[must_use]
     pub fn get(&self, parameter: usize, part: Part) -> Vec<f32> {
         let mut values = vec![0.0; self.parameters[parameter].1.len()];
-        self.each(parameter, part, |at, value| values[at] = value);
+        self.get_rows(parameter, part, 0..self.rows(parameter), &mut values);
         values
+    }
+
+    /// Starts (or ends) the measurement of what each stage of each layer takes.
+    pub fn measure(&mut self, on: bool) {
+        self.dense.iter_mut().for_each(|layer| layer.measure(on));
+        if let Some(convolutions) = &mut self.convolutions {
+            convolutions.measure(on);
+        }
+    }
+
+    /// What was measured since [`Self::measure`]: one for each stage of each layer that has it.
+    #[must_use]
+    pub fn laps(&self) -> Vec<Lap> {
+        let mut laps = Vec::new();
+        if let Some(convolutions) = &self.convolutions {
+            convolutions.add_laps(&mut laps);
+        }
+        for (layer, dense) in (self.shape.conv_layers..).zip(&self.dense) {
+            dense.add_laps(layer, &mut laps);
+        }
+        laps
     }
 
     /// Logits `[n][outputs]` of `n` images, each `[image_size * image_size]`, 0 black to 255 white.

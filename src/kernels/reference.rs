@@ -232,7 +232,7 @@ fn check(
         let len = info.shape.iter().product();
         let fan = info.shape.iter().skip(1).product::<usize>().max(4) as f64;
         let values: Vec<f32> = (0..len).map(|_| (numbers.next() * (3.0 / fan).sqrt()) as f32).collect();
-        network.set(at, Part::Value, |at| values[at]);
+        network.set(at, Part::Value, &values);
         assert_eq!(network.get(at, Part::Value), values, "{} comes back as it went in", info.name);
         reference.parameters.push(values.iter().map(|v| f64::from(*v)).collect());
         reference.gradients.push(vec![0.0; len]);
@@ -346,7 +346,7 @@ fn any_number_of_threads_gives_the_same_bits() {
         for at in 0..network.parameters().count() {
             let len = network.get(at, Part::Value).len();
             let values: Vec<f32> = (0..len).map(|_| numbers.next() as f32 / 10.0).collect();
-            network.set(at, Part::Value, |at| values[at]);
+            network.set(at, Part::Value, &values);
         }
         let image: Vec<Vec<u8>> =
             (0..7).map(|_| (0..1600).map(|_| ((numbers.next() + 1.0) * 127.0) as u8).collect()).collect();

@@ -240,8 +240,19 @@ unsafe fn product<S: Simd, const R: usize, const C: usize>(
     }
 }
 
+/// What a convolution has just done with some tiles.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Work {
+    /// Gathered and transformed inputs.
+    Gather,
+    /// Multiplied.
+    Products,
+    /// Transformed products back and handed them out.
+    Emit,
+}
+
 /// Convolves `tiles` tiles: `gather(tile, channel)` gives sixteen channels of an input tile, and `emit(tile, channel,
-/// outputs)` takes sixteen channels of the output tile.
+/// outputs)` takes sixteen channels of the output tile. `lap` hears of each piece of work.
 #[inline(always)]
 pub(super) fn convolve<S: Simd>(
     s: S,
@@ -249,6 +260,7 @@ pub(super) fn convolve<S: Simd>(
     (inputs, outputs): (usize, usize),
     transformed: &[f32],
     scratch: &mut Scratch,
+    mut lap: impl FnMut(Work),
     gather: impl Fn(usize, usize) -> Tile<S::V, 6>,
     mut emit: impl FnMut(usize, usize, Tile<S::V, 4>),
 ) {
@@ -272,6 +284,7 @@ pub(super) fn convolve<S: Simd>(
                 }
             }
         }
+        lap(Work::Gather);
         for panel in (0..outputs).step_by(PANEL) {
             let width = (outputs - panel).min(PANEL);
             for place in 0..PLACES {
@@ -295,6 +308,7 @@ pub(super) fn convolve<S: Simd>(
                     }
                 }
             }
+            lap(Work::Products);
             for tile in 0..n {
                 for channel in (0..width).step_by(LANES) {
                     let places: Tile<S::V, 6> = each(
@@ -318,6 +332,7 @@ pub(super) fn convolve<S: Simd>(
                     emit(first + tile, panel + channel, outputs);
                 }
             }
+            lap(Work::Emit);
         }
     }
 }

@@ -88,8 +88,13 @@ pub(crate) fn initial(shape: &[i64], seed: u64, place: usize) -> Vec<f32> {
     if shape.len() == 1 {
         vec![0.0; shape[0] as usize]
     } else {
-        init::glorot_uniform(shape, seed, place as u64 / 2)
+        init::glorot_uniform(shape, seed, stream(place))
     }
+}
+
+/// The random stream of the parameter at `place` among [`shapes`]: that of its layer.
+pub(crate) fn stream(place: usize) -> u64 {
+    place as u64 / 2
 }
 
 impl Network {
