@@ -19,7 +19,17 @@ const THIN: usize = 8;
 /// Layers of fewer weights are not worth a second thread.
 const SMALL: usize = 1 << 15;
 /// Parts that a forward pass is cut into: each has sums of its own.
-const PARTS: usize = 16;
+pub(super) const PARTS: usize = 16;
+
+/// Whether a layer (hidden ones have a ReLU) is [`thin`].
+pub(super) const fn is_thin(outputs: usize, relu: bool) -> bool {
+    outputs < THIN && !relu
+}
+
+/// Outputs as they lie in memory: the next layer reads whole vectors.
+pub(super) const fn width(outputs: usize, relu: bool) -> usize {
+    if is_thin(outputs, relu) { outputs } else { padded(outputs) }
+}
 
 /// The layer.
 #[derive(Debug)]
@@ -47,9 +57,7 @@ pub(super) struct Dense {
 impl Dense {
     /// A layer of zeros; hidden layers have a ReLU.
     pub(super) fn new(inputs: usize, outputs: usize, relu: bool, batch: usize, threads: usize) -> Self {
-        // The next layer reads whole vectors.
-        let thin = outputs < THIN && !relu;
-        let width = if thin { outputs } else { padded(outputs) };
+        let (width, thin) = (width(outputs, relu), is_thin(outputs, relu));
         let workers = vec![Stopwatch::new(1); if inputs * width < SMALL { 1 } else { threads }];
         Self {
             inputs,

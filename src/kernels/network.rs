@@ -8,6 +8,7 @@ use super::{
     convolutions::{Convolutions, scale},
     dense::Dense,
     layout::Layout,
+    multiplicand::Precision,
     simd::{InstructionSet, padded},
     stopwatch::Lap,
 };
@@ -36,6 +37,8 @@ pub struct Execution {
     pub threads: usize,
     /// Instructions to use; where the processor lacks them, portable code.
     pub instructions: InstructionSet,
+    /// How the convolutions round.
+    pub precision: Precision,
 }
 
 /// A weight or a bias as PyTorch's `state_dict` has it.
@@ -73,7 +76,7 @@ pub struct Network {
     features_len: usize,
     dense: Vec<Dense>,
     /// `[n][outputs]`.
-    logits: Vec<f32>,
+    logits: Buffer<f32>,
     parameters: Vec<(ParameterInfo, Layout)>,
     step: u32,
 }
@@ -85,7 +88,7 @@ impl Network {
     /// [`TooSmall`] where the image does not reach through the convolutions.
     pub fn new(shape: Shape, execution: Execution) -> Result<Self, TooSmall> {
         let Shape { image_size, conv_layers, dense_layers, layer_size, outputs } = shape;
-        let Execution { batch_size, threads, .. } = execution;
+        let Execution { batch_size, threads, precision, .. } = execution;
         let mut side = image_size;
         for block in 1..=conv_layers {
             side = side.saturating_sub(2) / 2;
@@ -94,7 +97,7 @@ impl Network {
             }
         }
         let convolutions = (conv_layers > 0)
-            .then(|| Convolutions::new(image_size, conv_layers, layer_size, batch_size, threads));
+            .then(|| Convolutions::new(image_size, conv_layers, layer_size, batch_size, threads, precision));
         let features_len =
             convolutions.as_ref().map_or(padded(image_size * image_size), Convolutions::features_len);
         let mut dense = Vec::new();
@@ -116,7 +119,7 @@ impl Network {
             pixels: Buffer::zeros(pixels),
             features_len,
             dense,
-            logits: vec![0.0; batch_size * outputs],
+            logits: Buffer::zeros(batch_size * outputs),
             parameters: Vec::new(),
             step: 0,
         };

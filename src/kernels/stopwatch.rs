@@ -67,6 +67,8 @@ pub struct Lap {
     pub stage: Stage,
     /// Processor time of all threads, seconds.
     pub seconds: f64,
+    /// [`Stage::Lists`]: winners that were listed.
+    pub items: u64,
 }
 
 /// A thread's own.
@@ -76,18 +78,21 @@ pub(super) struct Stopwatch {
     last: f64,
     /// `[layer][stage]`.
     seconds: Vec<[f64; Stage::ALL.len()]>,
+    /// `[layer]`: winners listed.
+    items: Vec<u64>,
 }
 
 impl Stopwatch {
     /// For so many layers; off.
     pub(super) fn new(layers: usize) -> Self {
-        Self { on: false, last: 0.0, seconds: vec![[0.0; Stage::ALL.len()]; layers] }
+        Self { on: false, last: 0.0, seconds: vec![[0.0; Stage::ALL.len()]; layers], items: vec![0; layers] }
     }
 
     /// Switches it on or off, and to zero.
     pub(super) fn set(&mut self, on: bool) {
         self.on = on;
         self.seconds.fill([0.0; Stage::ALL.len()]);
+        self.items.fill(0);
     }
 
     /// A stage begins.
@@ -108,16 +113,28 @@ impl Stopwatch {
         }
     }
 
+    /// [`Stage::Lists`] of a layer listed winners of channels, so many of each.
+    #[inline]
+    pub(super) fn listed(&mut self, layer: usize, winners: &[u32]) {
+        if self.on {
+            self.items[layer] += winners.iter().map(|&winners| u64::from(winners)).sum::<u64>();
+        }
+    }
+
     /// Adds what this one counted; its first layer is the network's `first`.
     pub(super) fn add_to(&self, first: usize, laps: &mut Vec<Lap>) {
-        for (layer, seconds) in (first..).zip(&self.seconds) {
+        for (layer, (seconds, listed)) in (first..).zip(self.seconds.iter().zip(&self.items)) {
             for (stage, &seconds) in Stage::ALL.into_iter().zip(seconds) {
                 if seconds == 0.0 {
                     continue;
                 }
+                let items = if stage == Stage::Lists { *listed } else { 0 };
                 match laps.iter_mut().find(|lap| (lap.layer, lap.stage) == (layer, stage)) {
-                    Some(lap) => lap.seconds += seconds,
-                    None => laps.push(Lap { layer, stage, seconds }),
+                    Some(lap) => {
+                        lap.seconds += seconds;
+                        lap.items += items;
+                    }
+                    None => laps.push(Lap { layer, stage, seconds, items }),
                 }
             }
         }
@@ -158,7 +175,7 @@ mod tests {
         watch.lap(1, Stage::Dense);
         watch.clone().add_to(4, &mut laps);
         watch.add_to(4, &mut laps);
-        let [Lap { layer: 5, stage: Stage::Dense, seconds }] = laps[..] else { panic!("{laps:?}") };
+        let [Lap { layer: 5, stage: Stage::Dense, seconds, items: 0 }] = laps[..] else { panic!("{laps:?}") };
         assert!((seconds - 2.0 * watch.seconds[1][Stage::Dense as usize]).abs() < 1e-12 && seconds > 0.0);
         watch.set(true);
         let mut laps = Vec::new();

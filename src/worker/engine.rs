@@ -12,7 +12,7 @@ use std::{
 use gridboard::{
     kernels::{self, Execution, InstructionSet, Part, Shape},
     model::GridCnn,
-    spec::{Kernels, Train},
+    spec::{Kernels, Precision, Train},
 };
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
@@ -21,7 +21,7 @@ use crate::{
     data::Images,
     error::TrainError,
     init::GlorotUniform,
-    loss,
+    loss, machine,
     network::{self, Network},
 };
 
@@ -114,14 +114,25 @@ impl Engine {
     ///
     /// # Errors
     /// [`TrainError::Model`] where the image is too small; [`TrainError::NoFusedKernels`] where fused kernels are asked for
-    /// on CUDA; [`TrainError::Torch`] where memory is short.
+    /// on CUDA; [`TrainError::NoBf16`] and [`TrainError::NoTf32`] where the device lacks the precision;
+    /// [`TrainError::Torch`] where memory is short.
     pub(crate) fn new(plan: &Plan<'_>) -> Result<Self, TrainError> {
         let Plan { model, image_size, classes, seed, device, train, .. } = *plan;
+        if train.precision == Precision::Tf32 && !device.is_cuda() {
+            return Err(TrainError::NoTf32);
+        }
         match (train.kernels, device) {
             (Kernels::Auto | Kernels::Fused, Device::Cpu) => Ok(Self::Fused(Box::new(Fused::new(plan)?))),
             (Kernels::Fused, _) => Err(TrainError::NoFusedKernels),
             (Kernels::Auto | Kernels::Plain, _) => {
-                let network = Network::new(model, image_size, classes, seed, device)?;
+                let mut network = Network::new(model, image_size, classes, seed, device)?;
+                if device.is_cuda() {
+                    machine::tune_cudnn();
+                    network = network.channels_last()?;
+                }
+                if train.precision == Precision::Bf16 {
+                    network = network.in_bf16();
+                }
                 let tensors: Vec<&Tensor> = network.parameters().iter().map(|p| &p.tensor).collect();
                 let adam = Adam::new(&tensors, train.learning_rate)?;
                 Ok(Self::Plain(Plain { network, adam }))
@@ -155,7 +166,8 @@ impl Engine {
             }
             Self::Fused(fused) => {
                 for (rows, bytes) in row_groups(&fused.network, place, bytes) {
-                    let values: Vec<f32> = bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes).collect();
+                    let values: Vec<f32> =
+                        bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes).collect();
                     fused.network.set_rows(place, Part::Value, rows, &values);
                 }
             }
@@ -172,7 +184,8 @@ impl Engine {
         match self {
             Self::Plain(plain) => {
                 let tensor = &plain.network.parameters()[place].tensor;
-                let flat = tensor.f_detach().and_then(|tensor| tensor.f_flatten(0, -1)).map_err(io::Error::other)?;
+                let flat =
+                    tensor.f_detach().and_then(|tensor| tensor.f_flatten(0, -1)).map_err(io::Error::other)?;
                 for start in (0..flat.size()[0]).step_by(WRITTEN_NUMBERS) {
                     let n = (flat.size()[0] - start).min(WRITTEN_NUMBERS as i64);
                     let values = flat.f_narrow(0, start, n).and_then(Vec::<f32>::try_from);
@@ -277,8 +290,13 @@ impl Fused {
             outputs: if classes == 2 { 1 } else { classes as usize },
         };
         let batch_size = train.batch_size as usize;
+        let precision = match train.precision {
+            Precision::Bf16 if !kernels::has_bf16() => return Err(TrainError::NoBf16),
+            Precision::Bf16 => kernels::Precision::Bf16,
+            Precision::Fp32 | Precision::Tf32 => kernels::Precision::Fp32,
+        };
         let instructions = InstructionSet::best();
-        let execution = Execution { batch_size, threads: threads.max(1) as usize, instructions };
+        let execution = Execution { batch_size, threads: threads.max(1) as usize, instructions, precision };
         let mut network =
             kernels::Network::new(shape, execution).expect("layers were counted: each has an output");
         for (place, (name, shape)) in shapes.iter().enumerate() {
@@ -372,6 +390,18 @@ pub(crate) mod tests {
 
     use super::*;
 
+    fn train() -> Train {
+        Train {
+            epochs: 1,
+            batch_size: 16,
+            learning_rate: 0.01,
+            shuffle: true,
+            initial_weights: None,
+            kernels: Kernels::Auto,
+            precision: Precision::Fp32,
+        }
+    }
+
     /// A new engine for tests, on the processor.
     pub(crate) fn engine(
         model: GridCnn,
@@ -380,14 +410,7 @@ pub(crate) mod tests {
         seed: u64,
         kernels: Kernels,
     ) -> Engine {
-        let train = Train {
-            epochs: 1,
-            batch_size: 16,
-            learning_rate: 0.01,
-            shuffle: true,
-            initial_weights: None,
-            kernels,
-        };
+        let train = Train { kernels, ..train() };
         let device = Device::Cpu;
         let plan = Plan { model: &model, image_size, classes, seed, device, threads: 2, train: &train };
         Engine::new(&plan).unwrap()
@@ -472,5 +495,32 @@ pub(crate) mod tests {
         let plan =
             Plan { model: &model, image_size: 9, classes: 2, seed: 0, device, threads: 1, train: &train };
         assert!(matches!(Engine::new(&plan), Err(TrainError::NoFusedKernels)));
+    }
+
+    #[test]
+    fn a_precision_that_the_device_lacks_is_refused() {
+        let model = GridCnn { conv_layers: 1, dense_layers: 0, layer_size: 4 };
+        let made = |kernels, precision| {
+            let train = Train { kernels, precision, ..train() };
+            let device = Device::Cpu;
+            Engine::new(&Plan {
+                model: &model,
+                image_size: 9,
+                classes: 2,
+                seed: 0,
+                device,
+                threads: 1,
+                train: &train,
+            })
+        };
+        for kernels in [Kernels::Auto, Kernels::Plain] {
+            assert!(matches!(made(kernels, Precision::Tf32), Err(TrainError::NoTf32)), "{kernels:?}");
+        }
+        // libtorch rounds on any processor; our kernels only where that is fast.
+        assert!(matches!(made(Kernels::Plain, Precision::Bf16), Ok(Engine::Plain(_))));
+        match made(Kernels::Auto, Precision::Bf16) {
+            Ok(Engine::Fused(_)) => assert!(kernels::has_bf16()),
+            other => assert!(matches!(other, Err(TrainError::NoBf16)) && !kernels::has_bf16()),
+        }
     }
 }

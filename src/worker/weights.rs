@@ -118,8 +118,7 @@ pub(crate) fn load(path: &Path, engine: &mut Engine) -> Result<(), TrainError> {
 /// # Errors
 /// [`WeightsError::Write`]; a file of that name is then what it was before.
 pub(crate) fn save(path: &Path, engine: &Engine, about: String) -> Result<(), TrainError> {
-    write(path, engine, about)
-        .map_err(|source| WeightsError::Write { path: path.to_owned(), source }.into())
+    write(path, engine, about).map_err(|source| WeightsError::Write { path: path.to_owned(), source }.into())
 }
 
 fn write(path: &Path, engine: &Engine, about: String) -> io::Result<()> {
@@ -148,10 +147,7 @@ fn write(path: &Path, engine: &Engine, about: String) -> io::Result<()> {
 }
 
 /// The JSON header of a file with these tensors of f32, padded as the format asks: tensors begin at a multiple of 8.
-fn header<'a>(
-    tensors: impl Iterator<Item = &'a (String, Vec<usize>)>,
-    about: String,
-) -> io::Result<String> {
+fn header<'a>(tensors: impl Iterator<Item = &'a (String, Vec<usize>)>, about: String) -> io::Result<String> {
     let mut end = 0;
     let infos = tensors
         .map(|(name, shape)| {
