@@ -86,7 +86,8 @@ impl Facts {
                     "attempt": attempt.attempt, "state": attempt.state.to_string(), "slot": attempt.slot,
                     "device": attempt.device, "host": attempt.host, "pid": attempt.pid,
                     "started": attempt.started, "finished": attempt.finished, "failure": attempt.failure,
-                    "peak_memory": attempt.peak_memory,
+                    "peak_memory": attempt.used.peak_memory, "threads": attempt.threads,
+                    "core_seconds": attempt.used.core_seconds, "phases": attempt.used.phases,
                 })
             })
             .collect();
@@ -114,7 +115,8 @@ impl Facts {
         line("directory", self.directory.clone());
         for attempt in &self.attempts {
             let time = attempt.finished.map(|end| format!(" in {}", human::seconds(end - attempt.started)));
-            let memory = attempt.peak_memory.map(|bytes| format!(", peak memory {}", human::bytes(bytes)));
+            let memory =
+                attempt.used.peak_memory.map(|bytes| format!(", peak memory {}", human::bytes(bytes)));
             line(
                 "attempt",
                 format!(

@@ -6,6 +6,7 @@
 pub mod files;
 pub mod leaderboard;
 pub mod table;
+mod terminal;
 mod text;
 
 pub use files::{ReportError, ReportInput, RunCurves};

@@ -17,15 +17,15 @@
 //! | view | a row is | columns |
 //! |---|---|---|
 //! | `experiments` | an experiment | experiment, created, runs, pending, running, completed, failed, fingerprint, spec |
-//! | `runs` | a run, with its last attempt | experiment, run, state, seed, attempts, started, finished, seconds, device, slot, host, failure, reason, peak_memory, directory, predictions, parameters, id, position |
-//! | `attempts` | an attempt | experiment, run, attempt, state, started, finished, seconds, device, slot, host, pid, failure, reason, log_tail, peak_memory |
+//! | `runs` | a run, with its last attempt | experiment, run, state, seed, attempts, started, finished, seconds, device, slot, host, failure, reason, peak_memory, threads, core_seconds, training_seconds, training_core_seconds, validation_seconds, validation_core_seconds, directory, predictions, parameters, id, position |
+//! | `attempts` | an attempt | experiment, run, attempt, state, started, finished, seconds, device, slot, host, pid, failure, reason, log_tail, peak_memory, threads, core_seconds, training_seconds, training_core_seconds, validation_seconds, validation_core_seconds |
 //! | `history` | a point of a curve | experiment, run, tag, step, value, wall_time |
 //! | `leaderboard` | a run, ranked or not | experiment, rank, run, state, seed, train_accuracy, train_loss, validation_accuracy, validation_loss, reason |
 //! | `class_metrics` | a class in a run | experiment, run, class_index, class, support, precision, recall, f1 |
 //! | `confusion` | a pair of classes in a run | experiment, run, true_class, predicted_class, images |
 //! | *the experiment's name* | a ranked run | rank, run, *a column per axis*, seed, state, train_accuracy, train_loss, validation_accuracy, validation_loss, *the rule's metrics if they are others* |
 //!
-//! Times are seconds since 1970, memory is in bytes, `directory` and `predictions` are relative to the runs directory,
+//! Times are seconds since 1970, memory is in bytes, `core_seconds` are user and system time, `directory` and `predictions` are relative to the runs directory,
 //! `parameters` and `spec` are JSON. Values are the f32 of the event file widened to f64 (of a zero, SQLite drops the sign). A value is NULL in `history`
 //! where the point is NaN; in the leaderboards it is NULL where the metric is NaN or was never written, and `reason`
 //! tells which. The view of an experiment leaves unranked runs out, because SQLite sorts NULL first: `select * from tab3

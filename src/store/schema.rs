@@ -10,14 +10,15 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection, raw_sql};
 use super::error::{StoreError, sqlite};
 
 /// The migrations in order; the version of a schema is how many of them it has.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_ledger.sql")];
+pub(super) const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/0001_ledger.sql"), include_str!("migrations/0002_core_seconds.sql")];
 
 /// The version that this program reads and writes.
 #[expect(clippy::cast_possible_truncation, reason = "a handful of migrations")]
-const VERSION: u32 = MIGRATIONS.len() as u32;
+pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
 
 /// "GRID" in ASCII, at offset 68 of the file: <https://www.sqlite.org/fileformat.html#application_id>.
-const APPLICATION_ID: i32 = 0x4752_4944;
+pub(super) const APPLICATION_ID: i32 = 0x4752_4944;
 
 /// What was found in a file.
 enum Found {

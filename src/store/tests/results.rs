@@ -6,7 +6,7 @@ use super::super::{testing::*, *};
 use crate::{
     event::tags,
     metrics::ConfusionMatrix,
-    run::RunState,
+    run::{RunState, Used},
     spec::{Grid, Metric, Value},
 };
 
@@ -206,7 +206,7 @@ async fn the_head_is_that_of_the_whole_leaderboard() {
     let all = bench.store.leaderboard_head(key, 100, 100).await.unwrap();
     assert_eq!(all, whole);
     // A run that has ended since then is not left out.
-    bench.store.finish_attempt(keys[6], 1, RunState::Completed, None, 2.0, None).await.unwrap();
+    bench.store.finish_attempt(keys[6], 1, RunState::Completed, None, 2.0, Used::default()).await.unwrap();
     let whole = bench.store.leaderboard(key).await.unwrap();
     assert_eq!(bench.store.leaderboard_head(key, 2, 3).await.unwrap(), whole);
 }
@@ -271,7 +271,7 @@ async fn other_metrics_and_unions_have_their_columns() {
         #[expect(clippy::cast_precision_loss, reason = "a handful")]
         let value = place as f32;
         bench.store.append_scalars(run, &[point("eval/o'score", 4, value)]).await.unwrap();
-        bench.store.finish_attempt(run, 1, RunState::Completed, None, 2.0, None).await.unwrap();
+        bench.store.finish_attempt(run, 1, RunState::Completed, None, 2.0, Used::default()).await.unwrap();
     }
     bench.store.set_ranks(key).await.unwrap();
     let answer = bench.sql(r#"select * from "odd-1""#).await;
