@@ -9,7 +9,7 @@ use super::{
 use crate::{
     device::{self, DeviceChoice},
     human, model,
-    report::{Format, leaderboard_table, unranked_table},
+    report::{Format, top_table, unranked_table},
     schedule::Slot,
     spec::Experiment,
     store::Store,
@@ -107,6 +107,9 @@ async fn finish(
     args: &Args,
 ) -> Result<u8, CliError> {
     let finished = report_on(&mut ready.store, runs_dir, &ready.experiment).await?;
+    for warning in &finished.warnings {
+        output::note(&format!("warning: {warning}"));
+    }
     let account = watch.account(&ready.experiment.name, cores, end);
     account.write(&ready)?;
     let sweep::Preparation { experiment, store, .. } = ready;
@@ -121,7 +124,7 @@ async fn finish(
         ));
         return Ok(exit::INTERRUPTED);
     }
-    let head = leaderboard_table(&finished.leaderboard, Some(experiment.rank.top));
+    let head = top_table(&finished.leaderboard, Some(experiment.rank.top));
     output::table(&head, args.format.into())?;
     if matches!(args.format.into(), Format::Table) {
         if let Some(unranked) = unranked_table(&finished.leaderboard, listing::most_unranked(false)) {
