@@ -196,7 +196,10 @@ fn record_pr_curves(
 
 #[cfg(test)]
 mod tests {
-    use gridboard::{model::GridCnn, spec::Kernels};
+    use gridboard::{
+        model::GridCnn,
+        spec::{Kernels, Precision},
+    };
     use tch::Device;
 
     use super::*;
@@ -264,7 +267,15 @@ mod tests {
     const BOTH: [Kernels; 2] = [Kernels::Fused, Kernels::Plain];
 
     fn train(epochs: u32, learning_rate: f64, kernels: Kernels) -> Train {
-        Train { epochs, batch_size: 8, learning_rate, shuffle: true, initial_weights: None, kernels }
+        Train {
+            epochs,
+            batch_size: 8,
+            learning_rate,
+            shuffle: true,
+            initial_weights: None,
+            kernels,
+            precision: Precision::Fp32,
+        }
     }
 
     #[test]
