@@ -10,7 +10,7 @@ use crate::{
     corpus::cache_root,
     device::{self, DeviceChoice},
     human, model,
-    report::{Format, leaderboard_table, unranked_table},
+    report::{Format, top_table, unranked_table},
     schedule::Slot,
     spec::Experiment,
     store::Store,
@@ -77,11 +77,10 @@ fn measured(
     placement: device::Placement,
     discovery: &device::Discovery,
 ) -> Result<device::Placement, CliError> {
-    let cpu = &discovery.cpu;
     // Without a folder for it, it is measured every time.
     let cache = cache_root().ok();
     let measured =
-        sweep::measured_placement(ready, cpu.cores, cpu.memory_bytes, cache.as_deref(), output::note)?;
+        sweep::measured_placement(ready, &placement, discovery.cpu.cores, cache.as_deref(), output::note)?;
     Ok(measured.map_or(placement, |measured| {
         output::note(&measured.note);
         measured.placement
@@ -131,6 +130,9 @@ async fn finish(
     args: &Args,
 ) -> Result<u8, CliError> {
     let finished = report_on(&mut ready.store, runs_dir, &ready.experiment).await?;
+    for warning in &finished.warnings {
+        output::note(&format!("warning: {warning}"));
+    }
     let account = watch.account(&ready.experiment.name, cores, end);
     account.write(&ready)?;
     let sweep::Preparation { experiment, store, .. } = ready;
@@ -145,7 +147,7 @@ async fn finish(
         ));
         return Ok(exit::INTERRUPTED);
     }
-    let head = leaderboard_table(&finished.leaderboard, Some(experiment.rank.top));
+    let head = top_table(&finished.leaderboard, Some(experiment.rank.top));
     output::table(&head, args.format.into())?;
     if matches!(args.format.into(), Format::Table) {
         if let Some(unranked) = unranked_table(&finished.leaderboard, listing::most_unranked(false)) {

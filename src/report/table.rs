@@ -3,10 +3,10 @@
 //! Every listing of the program and every table of a report is a [`Table`]; what differs is the [`Format`]. Machine
 //! formats (CSV, JSON) keep column names and full precision, formats for people use headings and round.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
 use super::{
-    terminal,
+    columns, terminal,
     text::{csv_cell, csv_field, json_cell, latex, markdown, shown},
 };
 
@@ -34,6 +34,22 @@ pub struct Column {
     pub align: Align,
     /// Digits behind the point of floats, for people; without, as many as the value needs.
     pub decimals: Option<usize>,
+    /// Who reads it.
+    pub readers: Readers,
+    /// A terminal that is too narrow leaves the columns of the highest number out first; 0 always stays.
+    pub expendable: u8,
+}
+
+/// Who a column is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Readers {
+    /// Everybody.
+    #[default]
+    All,
+    /// People: terminal, Markdown, LaTeX.
+    People,
+    /// Machines: CSV and JSON.
+    Machines,
 }
 
 /// Where cells stand in their column.
@@ -82,7 +98,14 @@ impl Column {
     /// A left-aligned column.
     #[must_use]
     pub fn text(name: impl Into<String>) -> Self {
-        Self { name: name.into(), heading: None, align: Align::Left, decimals: None }
+        Self {
+            name: name.into(),
+            heading: None,
+            align: Align::Left,
+            decimals: None,
+            readers: Readers::All,
+            expendable: 0,
+        }
     }
 
     /// A right-aligned column.
@@ -101,6 +124,18 @@ impl Column {
     #[must_use]
     pub fn heading(self, heading: impl Into<String>) -> Self {
         Self { heading: Some(heading.into()), ..self }
+    }
+
+    /// The same column for some readers only.
+    #[must_use]
+    pub fn only(self, readers: Readers) -> Self {
+        Self { readers, ..self }
+    }
+
+    /// The same column, left out where a terminal has no room: the highest number first.
+    #[must_use]
+    pub fn expendable(self, order: u8) -> Self {
+        Self { expendable: order, ..self }
     }
 
     pub(super) fn shown_name(&self) -> &str {
@@ -158,12 +193,23 @@ impl Table {
     #[must_use]
     pub fn render(&self, format: Format, width: Option<usize>) -> String {
         match format {
-            Format::Table => terminal::render(self, width),
-            Format::Csv => self.to_csv(),
-            Format::Json => self.to_json(),
-            Format::Markdown => self.to_markdown(),
-            Format::Latex => self.to_latex(),
+            Format::Table => terminal::render(&columns::fitting(&self.for_people(), width), width),
+            Format::Csv => self.for_machines().to_csv(),
+            Format::Json => self.for_machines().to_json(),
+            Format::Markdown => self.for_people().to_markdown(),
+            Format::Latex => self.for_people().to_latex(),
         }
+    }
+
+    /// The table without the columns that only machines read.
+    #[must_use]
+    pub fn for_people(&self) -> Cow<'_, Self> {
+        columns::keeping(self, |column| column.readers != Readers::Machines)
+    }
+
+    /// The table without the columns that only people read.
+    fn for_machines(&self) -> Cow<'_, Self> {
+        columns::keeping(self, |column| column.readers != Readers::People)
     }
 
     /// The cells of a row, one per column.

@@ -7,11 +7,17 @@ use std::path::Path;
 
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection, raw_sql};
 
-use super::error::{StoreError, sqlite};
+use super::{
+    error::{StoreError, sqlite},
+    statistics::count_confusions,
+};
 
 /// The migrations in order; the version of a schema is how many of them it has.
-pub(super) const MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/0001_ledger.sql"), include_str!("migrations/0002_core_seconds.sql")];
+pub(super) const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_ledger.sql"),
+    include_str!("migrations/0002_core_seconds.sql"),
+    include_str!("migrations/0003_statistics.sql"),
+];
 
 /// The version that this program reads and writes.
 #[expect(clippy::cast_possible_truncation, reason = "a handful of migrations")]
@@ -53,6 +59,8 @@ pub(super) async fn migrate(connection: &mut SqliteConnection, path: &Path) -> R
         for migration in &MIGRATIONS[version as usize..] {
             raw_sql(*migration).execute(&mut *transaction).await.map_err(sqlite(action))?;
         }
+        // What SQL cannot work out in every SQLite.
+        count_confusions(&mut transaction).await?;
         let stamp = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}");
         raw_sql(AssertSqlSafe(stamp)).execute(&mut *transaction).await.map_err(sqlite(action))?;
     }

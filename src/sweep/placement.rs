@@ -37,19 +37,20 @@ pub struct Measured {
     pub note: String,
 }
 
-/// Chooses the placement by measurement. `None` where the placement that was made stays: too little to do, runs that depend
+/// Chooses the placement by measurement. `None` where the one that was made, `placed`, stays: too little to do, runs that depend
 /// on their number of threads, or one core. `say` is told before something takes time.
 ///
 /// # Errors
 /// Where the worker is not there.
 pub fn measured_placement(
     ready: &Preparation,
+    placed: &Placement,
     cores: u32,
-    capacity: u64,
     cache: Option<&Path>,
     say: impl Fn(&str),
 ) -> Result<Option<Measured>, SweepError> {
-    let plans = Plans::new(&ready.experiment, ready.loading.as_ref());
+    let plans = Plans::new(&ready.experiment, ready.loading.as_ref(), &placed.slots);
+    let capacity = placed.capacities.first().copied().unwrap_or(0);
     let owed: Vec<&RunSpec> = ready.owed.iter().map(|owed| &ready.runs[index(owed.run)]).collect();
     if cores < 2 || owed.len() < 2 || !owed.iter().all(|run| plans.is_elastic(run)) {
         return Ok(None);

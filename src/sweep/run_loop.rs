@@ -101,7 +101,7 @@ pub async fn sweep(
 ) -> Result<End, SweepError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(SweepError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(SweepError::Signals)?;
-    let plans = Plans::new(&ready.experiment, ready.loading.as_ref());
+    let plans = Plans::new(&ready.experiment, ready.loading.as_ref(), &placement.slots);
     let jobs: Vec<Job> = ready
         .owed
         .iter()

@@ -113,8 +113,8 @@ async fn confusion_matrices_come_back_with_their_class_metrics() {
         }
     }
     assert_eq!(bench.store.confusion(keys[0]).await.unwrap(), None);
-    bench.store.put_confusion(keys[0], &ConfusionMatrix::new(3), &classes).await.unwrap();
-    bench.store.put_confusion(keys[0], &matrix, &classes).await.unwrap();
+    bench.store.put_confusion(keys[0], &ConfusionMatrix::new(3), &classes, None).await.unwrap();
+    bench.store.put_confusion(keys[0], &matrix, &classes, None).await.unwrap();
     assert_eq!(bench.store.confusion(keys[0]).await.unwrap(), Some(matrix.clone()));
     // Precision, recall and F1 as scikit-learn gives them; class c has no images and no predictions.
     assert_eq!(
@@ -127,7 +127,7 @@ async fn confusion_matrices_come_back_with_their_class_metrics() {
         bench.lines("select true_class, predicted_class, images from confusion where images > 1").await,
         ["a|a|3", "b|a|2", "b|b|2"]
     );
-    let error = bench.store.put_confusion(keys[0], &matrix, &classes[..2]).await.unwrap_err();
+    let error = bench.store.put_confusion(keys[0], &matrix, &classes[..2], None).await.unwrap_err();
     assert_eq!(error.to_string(), "a confusion matrix of 3 classes came with 2 class names");
 }
 
@@ -288,7 +288,12 @@ async fn other_metrics_and_unions_have_their_columns() {
             "train_loss",
             "validation_accuracy",
             "validation_loss",
-            "eval/o'score"
+            "eval/o'score",
+            "validation_accuracy_low",
+            "validation_accuracy_high",
+            "best_epoch",
+            "best_value",
+            "mcnemar_p"
         ]
     );
     assert_eq!(
