@@ -1,13 +1,16 @@
 //! The error of a command: what to say, which hint to add, which exit code to end with.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
 use crate::{
-    corpus::CorpusError,
+    corpus::{BadFile, CorpusError},
     device::{DeviceError, ParseDevicesError},
+    figure::FigureError,
+    launch::FindWorkerError,
     model::ImpossibleRuns,
+    predict::{AskError, SourceError, TrainedRunError},
     report::ReportError,
     spec::SpecError,
     store::StoreError,
@@ -63,6 +66,37 @@ pub enum CliError {
         /// What exists.
         hint: Option<String>,
     },
+    /// The run's network cannot be asked.
+    #[error(transparent)]
+    TrainedRun(#[from] TrainedRunError),
+    /// The arguments name no images.
+    #[error(transparent)]
+    Images(#[from] SourceError),
+    /// There is no built-in trainer.
+    #[error(transparent)]
+    Worker(#[from] FindWorkerError),
+    /// The network gave no answers.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// A figure could not be drawn.
+    #[error(transparent)]
+    Figure(#[from] FigureError),
+    /// Some files are no images; the others were done.
+    #[error("{} of {total} files could not be predicted{}", bad.len(), lines(bad))]
+    NoImages {
+        /// Number of files that were named.
+        total: usize,
+        /// Every bad file.
+        bad: Vec<BadFile>,
+    },
+    /// A file that was asked for cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Initial weights that a run names cannot be opened.
     #[error("cannot open the initial weights `{path}`: {error}")]
     Weights {
@@ -79,6 +113,10 @@ pub enum CliError {
     Stdout(io::Error),
 }
 
+fn lines(bad: &[BadFile]) -> String {
+    bad.iter().map(|BadFile { file, reason }| format!("\n  `{file}`: {reason}")).collect()
+}
+
 impl CliError {
     /// The exit code, one of [`exit`].
     #[must_use]
@@ -88,7 +126,8 @@ impl CliError {
             Self::Sweep(error) if error.is_usage() => exit::USAGE,
             Self::Corpus(error) if error.is_usage() => exit::USAGE,
             Self::Sweep(SweepError::Corpus(CorpusError::Cancelled)) => exit::INTERRUPTED,
-            Self::NotFound { .. } | Self::Weights { .. } => exit::USAGE,
+            Self::NotFound { .. } | Self::Weights { .. } | Self::TrainedRun(_) => exit::USAGE,
+            Self::Images(SourceError::Missing(_) | SourceError::Empty(_)) => exit::USAGE,
             _ => exit::ERROR,
         }
     }
@@ -101,6 +140,8 @@ impl CliError {
             Self::Store(error) => error.hint().map(str::to_owned),
             Self::Corpus(error) => error.hint(),
             Self::NotFound { hint, .. } => hint.clone(),
+            Self::TrainedRun(error) => error.hint().map(str::to_owned),
+            Self::Worker(error) => Some(error.hint().to_owned()),
             _ => None,
         }
     }

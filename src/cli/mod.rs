@@ -10,6 +10,7 @@ mod experiments;
 mod listing;
 mod output;
 mod plan;
+mod predict;
 mod report;
 mod run;
 mod runs;
@@ -50,6 +51,7 @@ enum Command {
     Top(top::Args),
     Runs(runs::Args),
     Show(show::Args),
+    Predict(predict::Args),
     Sql(sql::Args),
     Report(report::Args),
     Doctor(doctor::Args),
@@ -67,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Top(args) => top::run(&cli.runs_dir, args),
         Command::Runs(args) => runs::run(&cli.runs_dir, args),
         Command::Show(args) => show::run(&cli.runs_dir, args),
+        Command::Predict(args) => predict::run(&cli.runs_dir, args),
         Command::Sql(args) => sql::run(&cli.runs_dir, args),
         Command::Report(args) => report::run(&cli.runs_dir, args),
         Command::Doctor(args) => doctor::run(&cli.runs_dir, args),

@@ -56,6 +56,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     };
     runtime.block_on(async {
         let mut ready = sweep::prepare(runs_dir, experiment, prepared).await?;
+        ready.facts.name_gpus(&discovery);
         output::note(&opening(&ready, &placement));
         let mut progress = Progress::new(&ready.experiment.name);
         let end = sweep::sweep(&mut ready, placement, &mut progress).await?;

@@ -54,7 +54,11 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     })
 }
 
-async fn one(store: &mut Store, runs_dir: &Path, wanted: &str) -> Result<RunRecord, CliError> {
+/// The one run that `wanted` names, as the argument's help says.
+///
+/// # Errors
+/// Where it names none, or several.
+pub(super) async fn one(store: &mut Store, runs_dir: &Path, wanted: &str) -> Result<RunRecord, CliError> {
     let mut found = store.find_runs(wanted).await?;
     if found.len() > 1 {
         let names: Vec<String> =

@@ -1,4 +1,4 @@
-//! Figures: confusion matrices, accuracy bars and training curves, each as SVG and PNG.
+//! Figures: confusion matrices, accuracy bars, training curves and X-rays, each as SVG and PNG.
 //!
 //! The only home of plotters. Called by the trainer (the small confusion matrix of each epoch) and by `report`. A
 //! figure function lays its marks out once in a `drawing::Drawing` (logical pixels, text measured with the font that
@@ -12,6 +12,7 @@ mod colour;
 mod confusion;
 mod curves;
 mod drawing;
+mod gallery;
 mod render;
 mod sheet;
 mod text;
@@ -19,6 +20,7 @@ mod text;
 pub use bars::{Bar, accuracy_bars};
 pub use confusion::{confusion_matrix, confusion_matrix_png};
 pub use curves::{Panel, Quantity, Series, curves};
+pub use gallery::{GalleryEntry, gallery};
 pub use sheet::{SheetEntry, confusion_sheet};
 
 /// A finished figure.

@@ -34,6 +34,8 @@ pub use local::{LaunchError, LocalLauncher};
 pub use log::LOG_FILE;
 pub use outcome::{OUTCOME_FILE, OutcomeError, read_outcome, write_outcome};
 pub use plan::{LaunchPlan, PlanError, Stdin};
+#[cfg(test)]
+pub(crate) use plan::tests::run_file as test_run_file;
 pub use worker::{FindWorkerError, find_worker};
 
 /// Peak resident memory of a live process, bytes. `None` once it has ended, or where there is no `/proc`.

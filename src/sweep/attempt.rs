@@ -181,6 +181,7 @@ fn run_file(ready: &Preparation, run: &RunSpec, number: u32, slot: &Slot, starte
         version: if commit.is_empty() { version.to_owned() } else { format!("{version} ({commit})") },
         host: host().to_owned(),
         started,
+        provenance: Some(Box::new(ready.facts.of(&ready.experiment, run, &slot.device))),
     }
 }
 

@@ -5,6 +5,8 @@ mod command_trainer;
 mod database;
 mod devices;
 mod interrupt;
+#[cfg(feature = "torch")]
+mod predict;
 mod spec_and_plan;
 mod support;
 mod tensorboard;
