@@ -11,6 +11,7 @@ use crate::{
     launch::FindWorkerError,
     model::ImpossibleRuns,
     predict::{AskError, SourceError, TrainedRunError},
+    predictions::PredictionsError,
     report::ReportError,
     spec::SpecError,
     store::StoreError,
@@ -58,6 +59,36 @@ pub enum CliError {
     /// The report could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// A figure could not be drawn.
+    #[error(transparent)]
+    Figure(#[from] FigureError),
+    /// Stored predictions cannot be read.
+    #[error(transparent)]
+    Predictions(#[from] PredictionsError),
+    /// Two runs cannot be compared.
+    #[error("{message}")]
+    Incomparable {
+        /// Which, and why.
+        message: String,
+        /// What could be.
+        hint: Option<String>,
+    },
+    /// An argument is not what it should be.
+    #[error("{message}")]
+    Usage {
+        /// Which, and why.
+        message: String,
+        /// What it should be.
+        hint: Option<String>,
+    },
+    /// A file that was asked for cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Something named on the command line does not exist.
     #[error("{message}")]
     NotFound {
@@ -78,9 +109,6 @@ pub enum CliError {
     /// The network gave no answers.
     #[error(transparent)]
     Ask(#[from] AskError),
-    /// A figure could not be drawn.
-    #[error(transparent)]
-    Figure(#[from] FigureError),
     /// Some files are no images; the others were done.
     #[error("{} of {total} files could not be predicted{}", bad.len(), lines(bad))]
     NoImages {
@@ -88,14 +116,6 @@ pub enum CliError {
         total: usize,
         /// Every bad file.
         bad: Vec<BadFile>,
-    },
-    /// A file that was asked for cannot be written.
-    #[error("cannot write `{}`", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
     },
     /// Initial weights that a run names cannot be opened.
     #[error("cannot open the initial weights `{path}`: {error}")]
@@ -126,7 +146,7 @@ impl CliError {
             Self::Sweep(error) if error.is_usage() => exit::USAGE,
             Self::Corpus(error) if error.is_usage() => exit::USAGE,
             Self::Sweep(SweepError::Corpus(CorpusError::Cancelled)) => exit::INTERRUPTED,
-            Self::NotFound { .. } | Self::Weights { .. } | Self::TrainedRun(_) => exit::USAGE,
+            Self::NotFound { .. } | Self::Usage { .. } | Self::Weights { .. } | Self::TrainedRun(_) => exit::USAGE,
             Self::Images(SourceError::Missing(_) | SourceError::Empty(_)) => exit::USAGE,
             _ => exit::ERROR,
         }
@@ -139,7 +159,9 @@ impl CliError {
             Self::Sweep(error) => error.hint(),
             Self::Store(error) => error.hint().map(str::to_owned),
             Self::Corpus(error) => error.hint(),
-            Self::NotFound { hint, .. } => hint.clone(),
+            Self::NotFound { hint, .. } | Self::Incomparable { hint, .. } | Self::Usage { hint, .. } => {
+                hint.clone()
+            }
             Self::TrainedRun(error) => error.hint().map(str::to_owned),
             Self::Worker(error) => Some(error.hint().to_owned()),
             _ => None,

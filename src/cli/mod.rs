@@ -2,6 +2,7 @@
 //!
 //! Data goes to stdout, everything else to stderr. Exit codes are the constants of [`exit`].
 
+mod compare;
 mod completions;
 mod corpus;
 mod doctor;
@@ -52,6 +53,7 @@ enum Command {
     Runs(runs::Args),
     Show(show::Args),
     Predict(predict::Args),
+    Compare(compare::Args),
     Sql(sql::Args),
     Report(report::Args),
     Doctor(doctor::Args),
@@ -70,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Runs(args) => runs::run(&cli.runs_dir, args),
         Command::Show(args) => show::run(&cli.runs_dir, args),
         Command::Predict(args) => predict::run(&cli.runs_dir, args),
+        Command::Compare(args) => compare::run(&cli.runs_dir, args),
         Command::Sql(args) => sql::run(&cli.runs_dir, args),
         Command::Report(args) => report::run(&cli.runs_dir, args),
         Command::Doctor(args) => doctor::run(&cli.runs_dir, args),

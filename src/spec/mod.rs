@@ -36,7 +36,7 @@ pub use parameter::ParameterError;
 pub use problem::{Place, Problem, SpecError};
 pub use read::MAX_RUNS;
 pub use schema::schema;
-pub use train::{Kernels, Train};
+pub use train::{Kernels, Precision, Train};
 pub use value::{Parameters, Value};
 
 /// Reads and validates the spec in the file `path`.

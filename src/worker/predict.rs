@@ -106,7 +106,7 @@ fn say(output: &mut impl Write, message: &impl serde::Serialize) -> Result<(), T
 mod tests {
     use std::{fs, io::Cursor};
 
-    use gridboard::{corpus::MappedCorpus, predictions, spec::Value};
+    use gridboard::{corpus::MappedCorpus, predictions, run::Phases, spec::Value};
 
     use super::*;
     use crate::{
@@ -122,7 +122,7 @@ mod tests {
         let parameters = [("kernels", text), ("layer_size", Value::Int(6)), ("dense_layers", Value::Int(1))];
         let run = run_file(Some(dataset.clone()), &parameters);
         fs::write(folder.join("run.json"), serde_json::to_string(&run).unwrap()).unwrap();
-        train(folder, &run, &Stop::default()).unwrap();
+        train(folder, &run, &Stop::default(), &mut Phases::default()).unwrap();
         let mapped = MappedCorpus::open(&dataset.cache).unwrap();
         let pixels = (0..60).filter(|row| row % 3 == 2).flat_map(|row| mapped.image(row).to_vec()).collect();
         (run, pixels)
