@@ -146,7 +146,9 @@ impl CliError {
             Self::Sweep(error) if error.is_usage() => exit::USAGE,
             Self::Corpus(error) if error.is_usage() => exit::USAGE,
             Self::Sweep(SweepError::Corpus(CorpusError::Cancelled)) => exit::INTERRUPTED,
-            Self::NotFound { .. } | Self::Usage { .. } | Self::Weights { .. } | Self::TrainedRun(_) => exit::USAGE,
+            Self::NotFound { .. } | Self::Usage { .. } | Self::Weights { .. } | Self::TrainedRun(_) => {
+                exit::USAGE
+            }
             Self::Images(SourceError::Missing(_) | SourceError::Empty(_)) => exit::USAGE,
             _ => exit::ERROR,
         }

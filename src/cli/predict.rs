@@ -106,12 +106,7 @@ fn directory(runs_dir: &Path, wanted: &str) -> Result<PathBuf, CliError> {
 }
 
 /// One row an answer. Machines get a column a class, as in `predictions.csv`; people the predicted class' probability.
-fn table(
-    files: &[ImageFile],
-    answers: &[Result<Answer, String>],
-    run: &TrainedRun,
-    args: &Args,
-) -> Table {
+fn table(files: &[ImageFile], answers: &[Result<Answer, String>], run: &TrainedRun, args: &Args) -> Table {
     let classes = &run.dataset.classes;
     let machine = args.format != ListFormat::Table;
     let mut columns = vec![Column::text("image"), Column::text("predicted")];

@@ -270,7 +270,8 @@ mod tests {
     #[test]
     fn a_stream_of_arrays_is_read_one_by_one_and_its_end_is_noticed() {
         // The second as NumPy's version 2 of the format has it: four bytes of length.
-        let long = b"\x93NUMPY\x02\x00\x3c\x00\x00\x00{'descr': '|u1', 'fortran_order': False, 'shape': (2, 1), } ";
+        let long =
+            b"\x93NUMPY\x02\x00\x3c\x00\x00\x00{'descr': '|u1', 'fortran_order': False, 'shape': (2, 1), } ";
         let stream = [&header(&[3])[..], &[1, 2, 3], long, &[4, 5], &header(&[0, 7])[..]].concat();
         let mut input = &stream[..];
         assert_eq!(read_from(&mut input), Ok(Some((vec![3], vec![1, 2, 3]))));

@@ -129,11 +129,16 @@ mod tests {
     #[test]
     fn any_number_of_images_and_any_names_are_legible() {
         let long = "bacterial pneumonia of the left lower lobe";
-        let note = "shown: all 12 wrong answers of the 640 validation images, and 12 of the 628 right ones, evenly";
+        let note =
+            "shown: all 12 wrong answers of the 640 validation images, and 12 of the 628 right ones, evenly";
         for count in [1, 2, 5, 6, 7, 24, 60] {
-            for (predicted, truth) in [("covid", Some("normal")), (long, Some(long)), (long, Some("x")), ("a", None)] {
+            for (predicted, truth) in
+                [("covid", Some("normal")), (long, Some(long)), (long, Some("x")), ("a", None)]
+            {
                 let entries = vec![entry(predicted, truth, 90); count];
-                for title in ["t", "tab3/3-conv-128-nodes-1-dense-learning_rate-0.001-seed-17: validation X-rays"] {
+                for title in
+                    ["t", "tab3/3-conv-128-nodes-1-dense-learning_rate-0.001-seed-17: validation X-rays"]
+                {
                     layout(title, &entries, note).unwrap().check_legible();
                 }
             }
@@ -142,7 +147,8 @@ mod tests {
 
     #[test]
     fn only_wrong_answers_are_marked() {
-        let entries = [entry("covid", Some("covid"), 0), entry("covid", Some("normal"), 0), entry("covid", None, 0)];
+        let entries =
+            [entry("covid", Some("covid"), 0), entry("covid", Some("normal"), 0), entry("covid", None, 0)];
         let drawing = layout("t", &entries, "").unwrap();
         let truths: Vec<_> = drawing.texts().into_iter().filter(|text| text.starts_with("true")).collect();
         assert_eq!(truths, ["true: normal"]);

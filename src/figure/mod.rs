@@ -23,8 +23,8 @@ mod text;
 pub use bars::{Bar, accuracy_bars};
 pub use confusion::{confusion_matrix, confusion_matrix_png};
 pub use curves::{Panel, Quantity, Series, curves};
-pub use gallery::{GalleryEntry, gallery};
 pub use difference::difference_matrix;
+pub use gallery::{GalleryEntry, gallery};
 pub use separation::{Named, pr_curves, roc_curves};
 pub use sheet::{SheetEntry, confusion_sheet};
 

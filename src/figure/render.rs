@@ -104,11 +104,7 @@ fn svg_pictures(pictures: &[Picture]) -> Result<String, FigureError> {
 }
 
 /// Paints the photographs at the scale of the bitmap, averaged where they shrink and interpolated where they grow.
-fn blit_pictures(
-    pictures: &[Picture],
-    backend: &mut BitMapBackend<'_>,
-    scale: f64,
-) -> Result<(), String> {
+fn blit_pictures(pictures: &[Picture], backend: &mut BitMapBackend<'_>, scale: f64) -> Result<(), String> {
     for Picture { place, size, image } in pictures {
         let at = |x: f64| (x * scale).round();
         let (left, top) = (at(place.0), at(place.1));

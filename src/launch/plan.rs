@@ -130,7 +130,8 @@ impl LaunchPlan {
             device.clone_into(&mut file.device);
         }
         let mut plan = Self::worker(0, worker, run_dir, &file)?;
-        plan.args = vec!["predict".into(), plan.run_dir.clone().into(), "--device".into(), file.device.into()];
+        plan.args =
+            vec!["predict".into(), plan.run_dir.clone().into(), "--device".into(), file.device.into()];
         // Another sweep takes whatever has its run's directory in the environment for an attempt that was left over.
         plan.env.retain(|(name, _)| name != "GRIDBOARD_RUN_DIR");
         Ok(plan)
@@ -194,7 +195,7 @@ fn absolute(run_dir: &Path) -> Result<PathBuf, PlanError> {
 }
 
 /// What every attempt gets.
-fn environment(run_dir: &Path, file: &RunFile) -> Vec<(String, OsString)> {
+pub(super) fn environment(run_dir: &Path, file: &RunFile) -> Vec<(String, OsString)> {
     let threads = file.threads.to_string();
     let mut env: Vec<(String, OsString)> = Vec::with_capacity(16 + file.parameters.len());
     let mut set = |name: &str, value: &str| env.push((name.to_owned(), value.into()));

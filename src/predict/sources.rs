@@ -45,9 +45,8 @@ pub fn image_files(arguments: &[PathBuf], classes: &[String]) -> Result<Vec<Imag
         if argument.is_dir() {
             files.extend(corpus::files_below(argument)?.into_iter().map(|found| image_file(found, classes)));
         } else if argument.exists() || argument.is_symlink() {
-            let problem = (!argument.is_file()).then(|| {
-                if argument.exists() { "not a regular file" } else { "a broken link" }.to_owned()
-            });
+            let problem = (!argument.is_file())
+                .then(|| if argument.exists() { "not a regular file" } else { "a broken link" }.to_owned());
             files.push(image_file(FoundFile { path: argument.clone(), problem }, classes));
         } else {
             return Err(SourceError::Missing(argument.clone()));
@@ -86,7 +85,8 @@ mod tests {
     #[test]
     fn folders_are_walked_in_order_and_name_the_class() {
         let root = tempfile::tempdir().unwrap();
-        for file in ["x/covid/b.png", "x/covid/a.png", "x/normal/deep/c.png", "x/d.png", "x/.hidden", "e.jpg"] {
+        for file in ["x/covid/b.png", "x/covid/a.png", "x/normal/deep/c.png", "x/d.png", "x/.hidden", "e.jpg"]
+        {
             let path = root.path().join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(path, "").unwrap();
@@ -112,7 +112,8 @@ mod tests {
     #[test]
     fn what_gives_no_file_is_named() {
         let root = tempfile::tempdir().unwrap();
-        let message = |name: &str| image_files(&[root.path().join(name)], &classes()).unwrap_err().to_string();
+        let message =
+            |name: &str| image_files(&[root.path().join(name)], &classes()).unwrap_err().to_string();
         assert!(message("absent").ends_with("absent` does not exist"));
         fs::create_dir(root.path().join("empty")).unwrap();
         assert!(message("empty").ends_with("empty` holds no files"));

@@ -283,11 +283,7 @@ mod tests {
     use std::{fs, os::unix::fs::PermissionsExt as _};
 
     use super::*;
-    use crate::{
-        corpus::NoProgress,
-        launch::test_run_file,
-        run::RunDataset,
-    };
+    use crate::{corpus::NoProgress, launch::test_run_file, run::RunDataset};
 
     /// A run of two classes and 2 x 2 pixels, and a worker that is a shell script.
     fn scripted(folder: &Path, script: &str) -> (PathBuf, TrainedRun) {
@@ -321,7 +317,8 @@ mod tests {
             echo '{{"predicted":[0,1,1],"probabilities":[[0.75,0.25],[0.5,0.5],[0,1]]}}'"#
         );
         let all = asked(&script, 4).unwrap();
-        let predicted: Vec<_> = all.iter().map(|a| a.as_ref().map(|a| a.predicted).map_err(String::as_str)).collect();
+        let predicted: Vec<_> =
+            all.iter().map(|a| a.as_ref().map(|a| a.predicted).map_err(String::as_str)).collect();
         assert_eq!(predicted, [Ok(0), Err("bad 1"), Ok(1), Ok(1)]);
         assert_eq!(all[3].as_ref().unwrap().probabilities, [0.0, 1.0]);
     }
@@ -335,7 +332,9 @@ mod tests {
         assert_eq!(late, "the worker ended with signal 9: gone");
         let few = message(&format!("{HELLO}; cat > /dev/null"));
         assert!(few.contains("another number of answers"), "{few}");
-        let foreign = message(&format!("{HELLO}; echo '{{\"predicted\":[7],\"probabilities\":[[1,0]]}}'; cat > /dev/null"));
+        let foreign = message(&format!(
+            "{HELLO}; echo '{{\"predicted\":[7],\"probabilities\":[[1,0]]}}'; cat > /dev/null"
+        ));
         assert!(foreign.contains("is it of this version?"), "{foreign}");
         assert!(message("echo '{}'").contains("is it of this version?"));
     }

@@ -66,7 +66,9 @@ impl TrainedRunError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NeverStarted(_) => Some("`gridboard runs` lists the runs and their states"),
-            Self::NoCheckpoint(_) => Some("weights are kept when a run completes: `gridboard show` says how it ended"),
+            Self::NoCheckpoint(_) => {
+                Some("weights are kept when a run completes: `gridboard show` says how it ended")
+            }
             _ => None,
         }
     }
@@ -115,7 +117,9 @@ fn preprocess(dataset: Option<&Dataset>, side: u32) -> Result<Preprocess, String
     let dataset = dataset.ok_or("there is no `dataset`, but the run has images")?;
     if dataset.image_size != side {
         let now = dataset.image_size;
-        return Err(format!("`dataset.image_size` is {now}, but the run was trained on images of {side} pixels"));
+        return Err(format!(
+            "`dataset.image_size` is {now}, but the run was trained on images of {side} pixels"
+        ));
     }
     Preprocess::new(dataset).ok_or_else(|| "`dataset.blur` is no Gaussian kernel".to_owned())
 }

@@ -20,7 +20,17 @@ const GIT_LIMIT: Duration = Duration::from_secs(2);
 
 /// Variables that numeric libraries read, by their beginnings. None that may hold a secret.
 const PREFIXES: [&str; 11] = [
-    "OMP_", "KMP_", "GOMP_", "MKL_", "OPENBLAS_", "DNNL_", "ONEDNN_", "CUDA_", "CUBLAS_", "CUDNN_", "PYTORCH_",
+    "OMP_",
+    "KMP_",
+    "GOMP_",
+    "MKL_",
+    "OPENBLAS_",
+    "DNNL_",
+    "ONEDNN_",
+    "CUDA_",
+    "CUBLAS_",
+    "CUDNN_",
+    "PYTORCH_",
 ];
 /// Others, by name.
 const NAMES: [&str; 10] = [
@@ -50,7 +60,9 @@ impl Facts {
     /// Asks git, the kernel and the environment. `folder` is where `gridboard` was started.
     pub async fn gather(folder: &Path) -> Self {
         let environment = std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())))
+            .filter_map(|(name, value)| {
+                Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
+            })
             .filter(|(name, _)| is_kept(name))
             .collect();
         let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| processor_of(&text));
@@ -85,8 +97,11 @@ impl Facts {
 
 /// The spec of one run: one grid point and one seed. An axis of ten thousand values is not copied into ten thousand files.
 fn narrowed(experiment: &Experiment, run: &RunSpec) -> Experiment {
-    let axes =
-        run.axes.iter().map(|(name, value)| Axis { name: name.clone(), values: vec![value.clone()] }).collect();
+    let axes = run
+        .axes
+        .iter()
+        .map(|(name, value)| Axis { name: name.clone(), values: vec![value.clone()] })
+        .collect();
     Experiment {
         name: experiment.name.clone(),
         dataset: experiment.dataset.clone(),
@@ -116,7 +131,8 @@ async fn git_state(folder: &Path) -> Option<GitState> {
     let asked = async {
         let commit = git(folder, &["rev-parse", "--verify", "HEAD"]).await?;
         let commit = String::from_utf8(commit).ok()?.trim().to_owned();
-        let diff = git(folder, &["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--binary", "HEAD"]).await?;
+        let diff = git(folder, &["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--binary", "HEAD"])
+            .await?;
         let dirty = (!diff.is_empty()).then(|| blake3::hash(&diff).to_hex()[..32].to_owned());
         Some(GitState { commit, dirty })
     };
@@ -190,7 +206,12 @@ seeds: [3, 4]
     #[test]
     fn only_what_numbers_depend_on_is_kept_of_the_environment() {
         assert!(is_kept("OMP_NUM_THREADS") && is_kept("CUDA_VISIBLE_DEVICES") && is_kept("XLA_FLAGS"));
-        assert!(!is_kept("NVIDIA_API_KEY") && !is_kept("TF_TOKEN_x") && !is_kept("HOME") && !is_kept("AWS_SECRET"));
+        assert!(
+            !is_kept("NVIDIA_API_KEY")
+                && !is_kept("TF_TOKEN_x")
+                && !is_kept("HOME")
+                && !is_kept("AWS_SECRET")
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! is still owed).
 
 mod adam;
+mod calibrate;
 mod data;
 mod doctor;
 mod engine;
@@ -59,6 +60,14 @@ enum Verb {
         #[arg(long)]
         device: Option<String>,
     },
+    /// Measure how fast the network of RUN_DIR/run.json trains beside others; the orchestrator starts several at once
+    Calibrate {
+        /// Directory of a `run.json`
+        run_dir: PathBuf,
+        /// How long to measure
+        #[arg(long, default_value_t = 2.0)]
+        seconds: f64,
+    },
     /// Print what libtorch and the devices are, as JSON
     Doctor,
 }
@@ -74,6 +83,7 @@ fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Train { run_dir } => ExitCode::from(outcome::attempt(&run_dir)),
         Verb::Predict { run_dir, device } => ExitCode::from(predict::predict(&run_dir, device.as_deref())),
+        Verb::Calibrate { run_dir, seconds } => ExitCode::from(calibrate::calibrate(&run_dir, seconds)),
         Verb::Doctor => match writeln!(io::stdout(), "{:#}", doctor::report()) {
             Ok(()) => ExitCode::SUCCESS,
             // Nobody is left to tell.

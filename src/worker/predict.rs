@@ -80,7 +80,8 @@ fn answer(
         let n = match shape[..] {
             [n, height, width] if [height, width] == [side as u64; 2] => n as usize,
             _ => {
-                let problem = format!("an array of shape {shape:?} came, images [n, {side}, {side}] are taken");
+                let problem =
+                    format!("an array of shape {shape:?} came, images [n, {side}, {side}] are taken");
                 return Err(TrainError::Stream(problem));
             }
         };
@@ -161,7 +162,12 @@ mod tests {
                 assert_eq!(rows.len(), expected.len(), "{kernels}, {classes} classes");
                 for ((row, predicted), expected) in rows.iter().zip(predicted).zip(&expected) {
                     let widened: Vec<f64> = expected.probabilities.iter().copied().map(f64::from).collect();
-                    assert_eq!((row, predicted), (&widened, expected.predicted), "{kernels}, {}", expected.image);
+                    assert_eq!(
+                        (row, predicted),
+                        (&widened, expected.predicted),
+                        "{kernels}, {}",
+                        expected.image
+                    );
                 }
             }
         }

@@ -29,7 +29,9 @@ fn project() -> Project {
         for n in 0..count {
             let gray = |x: u32, y: u32| {
                 let noise = (x * 31 + y * 17 + n * 57).wrapping_mul(2_654_435_761) >> 26;
-                Luma([u8::try_from(base + noise + if (x + n) % 9 < 4 { 60 } else { 0 }).expect("a gray value")])
+                Luma([
+                    u8::try_from(base + noise + if (x + n) % 9 < 4 { 60 } else { 0 }).expect("a gray value")
+                ])
             };
             let image = GrayImage::from_fn(50 + n, 61, gray);
             image.save(project.path(&format!("images/{class}/{n:02}.png"))).expect("write the image");
@@ -45,11 +47,13 @@ const RUNS: [&str; 2] = ["fused", "plain"];
 fn files_get_the_predictions_that_the_training_wrote() {
     let project = project();
     for kernels in RUNS {
-        let run = project.sql("select run from runs order by run").iter().find_map(|row| {
-            row["run"].as_str().filter(|run| run.contains(kernels)).map(str::to_owned)
-        });
+        let run = project
+            .sql("select run from runs order by run")
+            .iter()
+            .find_map(|row| row["run"].as_str().filter(|run| run.contains(kernels)).map(str::to_owned));
         let run = run.expect("a run of these kernels");
-        let answers = project.run(&["predict", &run, "images", "--labelled", "--format", "json"]).expect(0).json();
+        let answers =
+            project.run(&["predict", &run, "images", "--labelled", "--format", "json"]).expect(0).json();
         assert_eq!(answers.len(), 44);
         let by_image: BTreeMap<&str, &Value> =
             answers.iter().map(|row| (row["image"].as_str().expect("a path"), row)).collect();
@@ -59,7 +63,10 @@ fn files_get_the_predictions_that_the_training_wrote() {
             let fields: Vec<&str> = line.split(',').collect();
             let row = by_image[format!("images/{}", fields[0]).as_str()];
             let class = |index: &str| ["normal", "covid"][index.parse::<usize>().expect("a class index")];
-            assert_eq!((row["label"].as_str(), row["predicted"].as_str()), (Some(class(fields[1])), Some(class(fields[2]))));
+            assert_eq!(
+                (row["label"].as_str(), row["predicted"].as_str()),
+                (Some(class(fields[1])), Some(class(fields[2])))
+            );
             assert_eq!(row["correct"], Value::Bool(fields[1] == fields[2]));
             for k in 0..2 {
                 let ours = row[format!("probability_{k}")].as_f64().expect("a number");
@@ -87,7 +94,11 @@ fn other_files_are_listed_and_the_rest_is_predicted() {
     let images: Vec<&str> = ran.stdout.lines().skip(1).filter_map(|line| line.split(',').next()).collect();
     assert_eq!(images, ["new/deep/a.png", "new/z.jpg", "images/covid/03.png"]);
     let lines: Vec<&str> = ran.stdout.lines().collect();
-    assert_eq!(lines[1].split_once(',').map(|x| x.1), lines[3].split_once(',').map(|x| x.1), "the same image");
+    assert_eq!(
+        lines[1].split_once(',').map(|x| x.1),
+        lines[3].split_once(',').map(|x| x.1),
+        "the same image"
+    );
     assert!(ran.stderr.contains("2 of 5 files could not be predicted"), "{}", ran.stderr);
     assert!(ran.stderr.contains("`new/notes.txt`: the content is"), "{}", ran.stderr);
     assert!(ran.stderr.contains("`new/half.png`: the png is"), "{}", ran.stderr.to_lowercase());
