@@ -144,11 +144,20 @@ pub fn read_layout(path: &Path) -> Result<Layout, NpyError> {
     Ok(layout)
 }
 
+/// An array of bytes in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Array {
+    /// Length of each axis, outermost first.
+    pub shape: Vec<u64>,
+    /// Row-major.
+    pub data: Vec<u8>,
+}
+
 /// Reads the next array of a stream in which arrays follow each other; `None` at its end.
 ///
 /// # Errors
 /// Says in words what is not an array of bytes in C order, or where the stream ends before the array does.
-pub fn read_from(input: &mut impl Read) -> Result<Option<(Vec<u64>, Vec<u8>)>, String> {
+pub fn read_from(input: &mut impl Read) -> Result<Option<Array>, String> {
     let mut start = Vec::new();
     let mut take = |start: &mut Vec<u8>, length: usize| {
         let wanted = start.len() + length;
@@ -186,7 +195,7 @@ pub fn read_from(input: &mut impl Read) -> Result<Option<(Vec<u64>, Vec<u8>)>, S
     if data.len() as u64 != len {
         return Err(format!("the stream ends after {} of the {len} bytes of an array", data.len()));
     }
-    Ok(Some((layout.shape, data)))
+    Ok(Some(Array { shape: layout.shape, data }))
 }
 
 /// Reads a whole array: its shape and its bytes.
@@ -274,9 +283,9 @@ mod tests {
             b"\x93NUMPY\x02\x00\x3c\x00\x00\x00{'descr': '|u1', 'fortran_order': False, 'shape': (2, 1), } ";
         let stream = [&header(&[3])[..], &[1, 2, 3], long, &[4, 5], &header(&[0, 7])[..]].concat();
         let mut input = &stream[..];
-        assert_eq!(read_from(&mut input), Ok(Some((vec![3], vec![1, 2, 3]))));
-        assert_eq!(read_from(&mut input), Ok(Some((vec![2, 1], vec![4, 5]))));
-        assert_eq!(read_from(&mut input), Ok(Some((vec![0, 7], vec![]))));
+        assert_eq!(read_from(&mut input), Ok(Some(Array { shape: vec![3], data: vec![1, 2, 3] })));
+        assert_eq!(read_from(&mut input), Ok(Some(Array { shape: vec![2, 1], data: vec![4, 5] })));
+        assert_eq!(read_from(&mut input), Ok(Some(Array { shape: vec![0, 7], data: vec![] })));
         assert_eq!(read_from(&mut input), Ok(None));
         for cut in 1..131 {
             let error = read_from(&mut &stream[..cut]).unwrap_err();

@@ -239,7 +239,7 @@ impl Process {
 
     /// The error of a worker that ended before its time.
     fn end(&mut self) -> AskError {
-        let status = self.child.wait().map_or_else(|error| error.to_string(), |status| described(status));
+        let status = self.child.wait().map_or_else(|error| error.to_string(), described);
         let words = self.words.take().and_then(|words| words.join().ok()).unwrap_or_default();
         let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
         let reason = last.trim_start_matches("gridboard-worker: ").to_owned();

@@ -76,7 +76,7 @@ fn answer(
     weights::load(&run_dir.join(CHECKPOINT), &mut engine)?;
     let batch = engine.evaluation_batch(side);
     say(output, &Hello { id: run.id.clone(), classes, image_size: dataset.image_size, batch })?;
-    while let Some((shape, pixels)) = npy::read_from(input).map_err(TrainError::Stream)? {
+    while let Some(npy::Array { shape, data: pixels }) = npy::read_from(input).map_err(TrainError::Stream)? {
         let n = match shape[..] {
             [n, height, width] if [height, width] == [side as u64; 2] => n as usize,
             _ => {
