@@ -49,4 +49,6 @@ pub mod predict;
 
 pub mod sweep;
 
+pub mod rerun;
+
 pub mod cli;

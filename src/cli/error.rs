@@ -13,6 +13,7 @@ use crate::{
     predict::{AskError, SourceError, TrainedRunError},
     predictions::PredictionsError,
     report::ReportError,
+    rerun::{self, CompareError, RepeatError},
     spec::SpecError,
     store::StoreError,
     sweep::SweepError,
@@ -109,6 +110,18 @@ pub enum CliError {
     /// The network gave no answers.
     #[error(transparent)]
     Ask(#[from] AskError),
+    /// A run cannot be trained again.
+    #[error(transparent)]
+    Repeat(#[from] RepeatError),
+    /// The process of the second training cannot be started or stopped.
+    #[error(transparent)]
+    Train(#[from] rerun::TrainError),
+    /// The two trainings cannot be compared.
+    #[error(transparent)]
+    Compare(#[from] CompareError),
+    /// The second training failed.
+    #[error("{0}")]
+    Rerun(String),
     /// Some files are no images; the others were done.
     #[error("{} of {total} files could not be predicted{}", bad.len(), lines(bad))]
     NoImages {
@@ -149,6 +162,7 @@ impl CliError {
             Self::NotFound { .. } | Self::Usage { .. } | Self::Weights { .. } | Self::TrainedRun(_) => {
                 exit::USAGE
             }
+            Self::Repeat(error) if error.is_usage() => exit::USAGE,
             Self::Images(SourceError::Missing(_) | SourceError::Empty(_)) => exit::USAGE,
             _ => exit::ERROR,
         }
@@ -164,6 +178,7 @@ impl CliError {
             Self::NotFound { hint, .. } | Self::Incomparable { hint, .. } | Self::Usage { hint, .. } => {
                 hint.clone()
             }
+            Self::Repeat(error) => error.hint(),
             Self::TrainedRun(error) => error.hint().map(str::to_owned),
             Self::Worker(error) => Some(error.hint().to_owned()),
             _ => None,

@@ -13,6 +13,7 @@ mod output;
 mod plan;
 mod predict;
 mod report;
+mod rerun;
 mod run;
 mod runs;
 mod schema;
@@ -53,6 +54,7 @@ enum Command {
     Runs(runs::Args),
     Show(show::Args),
     Predict(predict::Args),
+    Rerun(rerun::Args),
     Compare(compare::Args),
     Sql(sql::Args),
     Report(report::Args),
@@ -72,6 +74,7 @@ pub fn main() -> ExitCode {
         Command::Runs(args) => runs::run(&cli.runs_dir, args),
         Command::Show(args) => show::run(&cli.runs_dir, args),
         Command::Predict(args) => predict::run(&cli.runs_dir, args),
+        Command::Rerun(args) => rerun::run(&cli.runs_dir, args),
         Command::Compare(args) => compare::run(&cli.runs_dir, args),
         Command::Sql(args) => sql::run(&cli.runs_dir, args),
         Command::Report(args) => report::run(&cli.runs_dir, args),

@@ -93,7 +93,10 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
 }
 
 /// A run's directory: the argument itself, or where the database says that the run is.
-fn directory(runs_dir: &Path, wanted: &str) -> Result<PathBuf, CliError> {
+///
+/// # Errors
+/// Where it names no run, or several.
+pub(super) fn directory(runs_dir: &Path, wanted: &str) -> Result<PathBuf, CliError> {
     let path = Path::new(wanted);
     if path.join(RUN_FILE).is_file() {
         return Ok(path.to_owned());

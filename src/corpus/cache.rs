@@ -193,6 +193,27 @@ fn is_taken(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists | ErrorKind::NotADirectory)
 }
 
+/// The fingerprint of the prepared corpus in a cache folder, where it lies there whole.
+///
+/// # Errors
+/// One line that says what is missing or damaged.
+pub fn cached_fingerprint(folder: &Path) -> Result<String, String> {
+    let fail = |problem: &str| format!("`{}`: {problem}", folder.display());
+    if !folder.is_dir() {
+        return Err(fail("the prepared images are not there any more"));
+    }
+    let root = folder.parent().and_then(Path::parent);
+    let (Some(root), Some(name)) = (root, folder.file_name().and_then(|name| name.to_str())) else {
+        return Err(fail("not a folder of the cache"));
+    };
+    let cache = Cache { root: root.to_owned() };
+    if cache.folder(name) != folder {
+        return Err(fail("not a folder of the cache"));
+    }
+    cache.load(name).map_err(|problem| fail(&problem))?;
+    Ok(name.to_owned())
+}
+
 /// A corpus being built: rows arrive in any order, from any thread.
 pub(super) struct Builder {
     folder: TempDir,

@@ -30,7 +30,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-pub use cache::cache_root;
+pub use cache::{cache_root, cached_fingerprint};
 pub use decode::{DecodeError, Decoded, MAX_PIXELS, decode, read_image};
 pub use files::FileError;
 pub use index::{BadFile, IndexEntry, from_csv as parse_index};

@@ -13,5 +13,6 @@ mod xrays;
 
 pub use sources::{ImageFile, SourceError, image_files};
 pub use stream::{Answer, AskError, ask};
+pub(crate) use trained::read_run_file;
 pub use trained::{TrainedRun, TrainedRunError};
 pub use xrays::{Shown, XraysError, choose, validation_xrays, xrays};

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Preparation, SweepError, host, hparams, results, wall_now, write_atomically};
+use super::{Preparation, SweepError, host, hparams, results, version, wall_now, write_atomically};
 use crate::{
     follow::{Poll, RunFollower},
     launch::{self, AttemptEnd, Ending, LaunchPlan, LocalLauncher},
@@ -171,8 +171,6 @@ pub(super) fn run_file(
     slot: &Slot,
     started: f64,
 ) -> RunFile {
-    let commit = env!("GRIDBOARD_COMMIT");
-    let version = env!("CARGO_PKG_VERSION");
     RunFile {
         experiment: ready.experiment.name.clone(),
         run: run.name.clone(),
@@ -185,7 +183,7 @@ pub(super) fn run_file(
         dataset: ready.dataset.clone(),
         device: slot.device.clone(),
         threads: slot.threads,
-        version: if commit.is_empty() { version.to_owned() } else { format!("{version} ({commit})") },
+        version: version(),
         host: host().to_owned(),
         started,
         provenance: Some(Box::new(ready.facts.of(&ready.experiment, run, &slot.device))),

@@ -21,6 +21,7 @@ pub use account::{ACCOUNT_FILE, Account, Sum, Watch, own_core_seconds};
 pub use error::SweepError;
 pub use placement::{Measured, measured_placement};
 pub use prepare::{Corpus, Owed, Preparation, check_unchanged, is_being_run, prepare, prepare_corpus};
+pub(crate) use prepare::{check_dataset, write_split};
 pub use progress::{Line, Progress};
 pub use provenance::Facts;
 pub use results::{Finished, loading_table, report};
@@ -40,7 +41,7 @@ pub fn wall_now() -> f64 {
 }
 
 /// The machine's name, as ledger and run files have it.
-fn host() -> &'static str {
+pub(crate) fn host() -> &'static str {
     static HOST: OnceLock<String> = OnceLock::new();
     HOST.get_or_init(|| gethostname::gethostname().to_string_lossy().into_owned())
 }
@@ -48,6 +49,12 @@ fn host() -> &'static str {
 /// A run's place in the lists of a sweep.
 fn index(run: u64) -> usize {
     usize::try_from(run).expect("a grid's indices fit memory")
+}
+
+/// Version and, where it is known, commit of this program, as run files have it.
+pub(crate) fn version() -> String {
+    let (version, commit) = (env!("CARGO_PKG_VERSION"), env!("GRIDBOARD_COMMIT"));
+    if commit.is_empty() { version.to_owned() } else { format!("{version} ({commit})") }
 }
 
 /// The directory of an experiment.

@@ -11,6 +11,7 @@ use std::{
 use super::{Facts, SweepError, experiment_dir, hparams, orphans, wall_now, write_atomically};
 use crate::{
     corpus::{self, CorpusError, LoadingTable, Part, Prepared, SplitRule},
+    error::with_causes,
     grid,
     report::csv_field,
     run::{RunDataset, RunSpec, RunState},
@@ -104,14 +105,32 @@ pub fn prepare_corpus(
     let parts = corpus::split(&prepared.labels(), &prepared.names(), &SplitRule::of(dataset))
         .map_err(CorpusError::from)?;
     let loading = LoadingTable::new(&prepared, &parts);
-    let split: Vec<u8> = parts.iter().map(|part| *part as u8).collect();
-    let fingerprint = {
-        let mut hash = blake3::Hasher::new();
-        hash.update(prepared.fingerprint.as_bytes());
-        hash.update(&split);
-        hash.finalize().to_hex()[..16].to_owned()
-    };
+    let fingerprint = fingerprint(&prepared.fingerprint, &parts);
     Ok(Corpus { prepared, parts, loading, fingerprint })
+}
+
+/// Content id of images, settings and split.
+fn fingerprint(prepared: &str, parts: &[Part]) -> String {
+    let split: Vec<u8> = parts.iter().map(|part| *part as u8).collect();
+    let mut hash = blake3::Hasher::new();
+    hash.update(prepared.as_bytes());
+    hash.update(&split);
+    hash.finalize().to_hex()[..16].to_owned()
+}
+
+/// Looks whether the prepared corpus of a run is still in the cache, and its split beside the run, as they were.
+///
+/// # Errors
+/// One line that says what is gone or has changed.
+pub(crate) fn check_dataset(dataset: &RunDataset) -> Result<(), String> {
+    let prepared = corpus::cached_fingerprint(&dataset.cache)?;
+    let parts = corpus::read_split(&dataset.split).map_err(|error| with_causes(&error))?;
+    let now = fingerprint(&prepared, &parts);
+    if now == dataset.fingerprint {
+        return Ok(());
+    }
+    let (then, split) = (&dataset.fingerprint, dataset.split.display());
+    Err(format!("`{split}` is not the run's split any more: content id {then}, now {now}"))
 }
 
 /// Refuses a spec that contradicts what was run under its name before. Reads only, and only if there is a database: what
@@ -224,7 +243,14 @@ fn lock(dir: &Path, experiment: &str) -> Result<File, SweepError> {
 }
 
 /// Writes which image trains and which validates: `split.npy` for the workers, `corpus.csv` for people.
-fn write_split(dir: &Path, experiment: &Experiment, corpus: &Corpus) -> Result<RunDataset, SweepError> {
+///
+/// # Errors
+/// Where a file cannot be written.
+pub(crate) fn write_split(
+    dir: &Path,
+    experiment: &Experiment,
+    corpus: &Corpus,
+) -> Result<RunDataset, SweepError> {
     let split = dir.join("split.npy");
     corpus::write_split(&split, &corpus.parts).map_err(|error| SweepError::Io {
         what: "write",

@@ -1,0 +1,48 @@
+//! A run trained again, and how like the first time it came out.
+//!
+//! Called by `gridboard rerun`. The database and the run's directory are only read. In reading order: `repeat` decides
+//! what is trained and where, `train` starts one process and follows it, `record` reads what either training left,
+//! `compare` says how far apart they are, `facts` what was different around them.
+
+mod checkpoint;
+mod compare;
+mod facts;
+mod record;
+mod repeat;
+mod train;
+
+pub use checkpoint::CheckpointError;
+pub use compare::{Apart, Comparison, Largest, Part, Verdict};
+pub use facts::{Changed, changed};
+pub use record::{Record, RecordError};
+pub use repeat::{Repeat, RepeatError, make_kept};
+pub use train::{Ended, TrainError, train};
+
+use std::path::Path;
+
+use crate::run::CHECKPOINT;
+
+/// Why two trainings cannot be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// A directory cannot be read.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// The weights cannot be read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+}
+
+/// Compares what two trainings of one run left in their directories. `built_in` says whether the trainer is Gridboard's,
+/// whose weights are compared and whose batch losses do not decide; `tolerance` is relative.
+///
+/// # Errors
+/// [`CompareError`] names the file that cannot be read.
+pub fn compare(then: &Path, now: &Path, built_in: bool, tolerance: f64) -> Result<Comparison, CompareError> {
+    let weights = if built_in {
+        Some(checkpoint::compare(&then.join(CHECKPOINT), &now.join(CHECKPOINT))?)
+    } else {
+        None
+    };
+    Ok(compare::compare(&Record::read(then)?, &Record::read(now)?, built_in, weights, tolerance))
+}

@@ -1,0 +1,52 @@
+//! What a training left in its directory, as far as it is compared: curves and predictions. Weights are compared file to
+//! file, since they may be larger than memory.
+
+use std::{collections::BTreeMap, path::Path};
+
+use crate::{
+    follow::{FollowProblem, read_run},
+    predictions::{self, Prediction, PredictionsError},
+};
+
+/// Curves and predictions of one training.
+#[derive(Clone, Debug, Default)]
+pub struct Record {
+    /// The last value of each tag and step.
+    pub scalars: BTreeMap<(String, i64), f32>,
+    /// Absent where no predictions were written.
+    pub predictions: Option<Vec<Prediction>>,
+}
+
+/// Why a directory cannot be compared.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// An event file cannot be read.
+    #[error(transparent)]
+    Events(#[from] FollowProblem),
+    /// The predictions cannot be read.
+    #[error(transparent)]
+    Predictions(#[from] PredictionsError),
+    /// There is nothing to compare.
+    #[error("`{}` holds no event files with scalars", .0.display())]
+    Empty(std::path::PathBuf),
+}
+
+impl Record {
+    /// Reads a run's directory.
+    ///
+    /// # Errors
+    /// [`RecordError`], the first problem: a comparison with half of the numbers would say too much.
+    pub fn read(dir: &Path) -> Result<Self, RecordError> {
+        let poll = read_run(dir);
+        if let Some(problem) = poll.problems.into_iter().next() {
+            return Err(problem.into());
+        }
+        if poll.scalars.is_empty() {
+            return Err(RecordError::Empty(dir.to_owned()));
+        }
+        let scalars = poll.scalars.into_iter().map(|point| ((point.tag, point.step), point.value)).collect();
+        let path = dir.join(predictions::FILE_NAME);
+        let predictions = path.exists().then(|| predictions::read(&path)).transpose()?;
+        Ok(Self { scalars, predictions })
+    }
+}

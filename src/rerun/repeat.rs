@@ -1,0 +1,247 @@
+//! What is trained again, where, and on which images: decided from `run.json` before anything is written.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    corpus::{self, Part},
+    device::Discovery,
+    launch::{self, LaunchPlan, OutcomeError, PlanError},
+    predict::{TrainedRunError, read_run_file},
+    run::{RUN_FILE, RunFile, RunSpec, RunState},
+    schedule::Slot,
+    spec::{self, Dataset, Experiment, Family, Overrides, SpecError},
+    sweep::{self, Corpus, Facts, Planned, SweepError},
+};
+
+/// A training that is to be repeated.
+#[derive(Clone, Debug)]
+pub struct Repeat {
+    /// The run's directory.
+    pub dir: PathBuf,
+    /// What the first training was told.
+    pub then: RunFile,
+    /// What the second is told.
+    pub now: RunFile,
+    /// The run's spec.
+    pub experiment: Experiment,
+}
+
+/// Why a run is not trained again.
+#[derive(Debug, thiserror::Error)]
+pub enum RepeatError {
+    /// `run.json` cannot be used.
+    #[error(transparent)]
+    RunFile(#[from] TrainedRunError),
+    /// The spec beside the run cannot be used.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+    /// How the run ended cannot be read.
+    #[error(transparent)]
+    Outcome(#[from] OutcomeError),
+    /// There is nothing to compare with.
+    #[error("run `{}` is not completed: there is nothing to compare a second training with", .0.display())]
+    NotCompleted(PathBuf),
+    /// The run's kind of device is not there.
+    #[error("the run was trained on a CUDA device (`{0}`), and this machine has none")]
+    NoDevice(String),
+    /// The images are gone, and so is what they were made from.
+    #[error("the run's images are gone: {0}")]
+    CorpusGone(String),
+    /// The images there are now are others.
+    #[error("the run's images are gone ({reason}), and what `{}` gives now are others: content id {then}, now {now}", images.display())]
+    OtherImages {
+        /// Why the prepared corpus is not used.
+        reason: String,
+        /// Where the images come from.
+        images: PathBuf,
+        /// The fingerprint in `run.json`.
+        then: String,
+        /// That of what is there.
+        now: String,
+    },
+    /// The folder to keep the second training in is taken.
+    #[error("`{}` is not an empty folder", .0.display())]
+    Taken(PathBuf),
+    /// The command cannot be made.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The images cannot be prepared, or a file cannot be written.
+    #[error(transparent)]
+    Sweep(#[from] SweepError),
+}
+
+impl RepeatError {
+    /// Whether the command line asks for what is not to be had.
+    #[must_use]
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Sweep(error) => error.is_usage(),
+            Self::Outcome(_) | Self::Plan(_) => false,
+            _ => true,
+        }
+    }
+
+    /// What can be done.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::RunFile(error) => error.hint().map(str::to_owned),
+            Self::Sweep(error) => error.hint(),
+            Self::NotCompleted(_) => Some("`gridboard show` says how it ended".to_owned()),
+            Self::Taken(_) => Some("`--keep` takes a folder that is empty or not there yet".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl Repeat {
+    /// The training in a run's directory, to be repeated on this machine: the same parameters, seed, threads and kind of
+    /// device.
+    ///
+    /// # Errors
+    /// [`RepeatError`]: the run is not completed, or what it needs is not here.
+    pub fn new(dir: &Path, discovery: &Discovery, facts: &Facts) -> Result<Self, RepeatError> {
+        let then = read_run_file(dir)?;
+        let outcome = launch::read_outcome(dir)?;
+        if outcome.is_none_or(|outcome| outcome.state != RunState::Completed) {
+            return Err(RepeatError::NotCompleted(dir.to_owned()));
+        }
+        let experiment = match &then.provenance {
+            Some(provenance) => provenance.spec.clone(),
+            None => {
+                let path = dir.parent().unwrap_or(Path::new(".")).join("experiment.yaml");
+                spec::load(&path, &Overrides::default())?
+            }
+        };
+        let device = device(&then.device, discovery)?;
+        let run = RunSpec {
+            index: 0,
+            name: then.run.clone(),
+            id: then.id.clone(),
+            axes: then.axes.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
+            parameters: then.parameters.clone(),
+            seed: then.seed,
+        };
+        let now = RunFile {
+            attempt: 1,
+            provenance: Some(Box::new(facts.of(&experiment, &run, &device))),
+            device,
+            version: sweep::version(),
+            host: sweep::host().to_owned(),
+            started: sweep::wall_now(),
+            ..then.clone()
+        };
+        Ok(Self { dir: dir.to_owned(), then, now, experiment })
+    }
+
+    /// The dataset to prepare anew, where the prepared corpus of the run is not usable any more, and why it is not.
+    ///
+    /// # Errors
+    /// [`RepeatError::CorpusGone`] where nothing says how to prepare it.
+    pub fn lost_corpus(&self) -> Result<Option<(&Dataset, String)>, RepeatError> {
+        let Some(dataset) = &self.then.dataset else { return Ok(None) };
+        match (sweep::check_dataset(dataset), &self.experiment.dataset) {
+            (Ok(()), _) => Ok(None),
+            (Err(reason), Some(spec)) => Ok(Some((spec, reason))),
+            (Err(reason), None) => Err(RepeatError::CorpusGone(reason)),
+        }
+    }
+
+    /// Takes a corpus that was prepared anew in place of the lost one, and writes its split into `folder`.
+    ///
+    /// # Errors
+    /// [`RepeatError::OtherImages`] where it is not the run's.
+    pub fn take_corpus(&mut self, corpus: &Corpus, reason: String, folder: &Path) -> Result<(), RepeatError> {
+        let then = self.then.dataset.as_ref().map(|dataset| dataset.fingerprint.clone()).unwrap_or_default();
+        let dataset = sweep::write_split(folder, &self.experiment, corpus)?;
+        if dataset.fingerprint != then {
+            let images = match self.experiment.dataset.as_ref().map(|dataset| &dataset.source) {
+                Some(spec::Source::Images(images)) => images.clone(),
+                Some(spec::Source::Phantom(_)) | None => PathBuf::from("phantom"),
+            };
+            return Err(RepeatError::OtherImages { reason, images, then, now: dataset.fingerprint });
+        }
+        self.now.dataset = Some(dataset);
+        Ok(())
+    }
+
+    /// The process that trains again in `folder`. `worker` is only used for built-in trainers.
+    ///
+    /// # Errors
+    /// [`RepeatError::Plan`].
+    pub fn plan(&self, worker: &Path, folder: &Path) -> Result<LaunchPlan, RepeatError> {
+        Ok(match self.then.family {
+            Family::Command => LaunchPlan::command(0, &self.experiment.command, folder, &self.now)?,
+            _ => LaunchPlan::worker(0, worker, folder, &self.now)?,
+        })
+    }
+
+    /// Writes `run.json` of the second training into `folder`.
+    ///
+    /// # Errors
+    /// Where it cannot be written.
+    pub fn write(&self, folder: &Path) -> Result<(), RepeatError> {
+        let json = serde_json::to_vec_pretty(&self.now).expect("a run file of finite numbers is JSON");
+        Ok(sweep::write_atomically(&folder.join(RUN_FILE), &json)?)
+    }
+
+    /// What is known of the training before it starts, for its progress.
+    #[must_use]
+    pub fn planned(&self) -> Planned {
+        let number = |name: &str| self.now.parameters.get(name).and_then(crate::spec::Value::as_u64);
+        let batch_size = number("batch_size").filter(|size| *size > 0);
+        let parts = self.now.dataset.as_ref().and_then(|dataset| corpus::read_split(&dataset.split).ok());
+        let train = parts.map(|parts| parts.iter().filter(|part| **part == Part::Train).count() as u64);
+        Planned {
+            name: self.now.run.clone(),
+            epochs: number("epochs"),
+            steps_per_epoch: train.zip(batch_size).map(|(train, batch)| train.div_ceil(batch)),
+            batch_size,
+        }
+    }
+
+    /// Reads `run.json` of the second training again: the trainer adds to it what only it knows.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn reread(&mut self, folder: &Path) -> Result<(), RepeatError> {
+        self.now = read_run_file(folder)?;
+        Ok(())
+    }
+
+    /// Whether the trainer is one of Gridboard's own.
+    #[must_use]
+    pub fn is_built_in(&self) -> bool {
+        self.then.family != Family::Command
+    }
+}
+
+/// Makes the folder that is kept, or finds it empty.
+///
+/// # Errors
+/// [`RepeatError::Taken`], or where it cannot be made.
+pub fn make_kept(folder: &Path) -> Result<(), RepeatError> {
+    let fail = |source: io::Error| SweepError::Io { what: "create", path: folder.to_owned(), source };
+    match fs::read_dir(folder) {
+        Ok(mut entries) => match entries.next() {
+            None => Ok(()),
+            Some(_) => Err(RepeatError::Taken(folder.to_owned())),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(fs::create_dir_all(folder).map_err(fail)?)
+        }
+        Err(_) => Err(RepeatError::Taken(folder.to_owned())),
+    }
+}
+
+/// The same device where it is there, else the first of its kind.
+fn device(then: &str, discovery: &Discovery) -> Result<String, RepeatError> {
+    if then == Slot::CPU || discovery.cuda.iter().any(|device| device.uuid == then) {
+        return Ok(then.to_owned());
+    }
+    let other = discovery.cuda.first().ok_or_else(|| RepeatError::NoDevice(then.to_owned()))?;
+    Ok(other.uuid.clone())
+}
