@@ -12,13 +12,16 @@ mod colour;
 mod confusion;
 mod curves;
 mod drawing;
+mod facets;
+mod grouped;
 mod render;
 mod sheet;
 mod text;
 
-pub use bars::{Bar, accuracy_bars};
+pub use bars::{Bar, ClassCount, accuracy_bars, count_bars};
 pub use confusion::{confusion_matrix, confusion_matrix_png};
 pub use curves::{Panel, Quantity, Series, curves};
+pub use facets::{GridCurve, Key, MOST as MOST_KEY_VALUES, grid_curves};
 pub use sheet::{SheetEntry, confusion_sheet};
 
 /// A finished figure.
@@ -40,6 +43,16 @@ pub enum FigureError {
     /// There is nothing to draw.
     #[error("there is nothing to draw: {0}")]
     Empty(&'static str),
+    /// An axis has more values than panels, colours or strokes can tell apart.
+    #[error("`{name}` has {values} values, and a figure tells {most} apart")]
+    TooManyValues {
+        /// The axis.
+        name: String,
+        /// Its values.
+        values: usize,
+        /// What can be told apart.
+        most: usize,
+    },
     /// The class names do not belong to the matrix.
     #[error("the confusion matrix has {classes} classes, but {names} class names were given")]
     ClassNames {

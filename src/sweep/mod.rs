@@ -5,6 +5,7 @@
 
 mod attempt;
 mod error;
+mod facts;
 mod hparams;
 mod orphans;
 mod planned;
@@ -17,7 +18,7 @@ mod status;
 pub use error::SweepError;
 pub use prepare::{Corpus, Owed, Preparation, check_unchanged, is_being_run, prepare, prepare_corpus};
 pub use progress::{Line, Progress};
-pub use results::{Finished, loading_table, report};
+pub use results::{Finished, report, report_suite, suite_dir};
 pub use run_loop::{End, sweep};
 pub use status::{Live, Planned, Status};
 

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{SweepError, experiment_dir, prepare::LOADING};
+use super::{SweepError, experiment_dir, facts, prepare::LOADING};
 use crate::{
     corpus::LoadingTable,
     error::with_causes,
@@ -16,9 +16,12 @@ use crate::{
     metrics::ConfusionMatrix,
     predictions,
     rank::Leaderboard,
-    report::{self, Cell, Column, ReportInput, RunCurves, Table},
-    store::{ExperimentRecord, RunKey, Store},
+    report::{self, About, ReportInput, RunCurves},
+    store::{ExperimentRecord, RunKey, RunRecord, Store},
 };
+
+/// Facts of so many runs are collected, the best first: each takes a query and a file.
+const MOST_FACTS: usize = 500;
 
 /// What a report holds and where it is.
 pub struct Finished {
@@ -37,28 +40,75 @@ pub async fn report(
     runs_dir: &Path,
     record: &ExperimentRecord,
 ) -> Result<Finished, SweepError> {
+    let input = collect(store, runs_dir, record).await?;
+    let dir = experiment_dir(runs_dir, &record.name).join("report");
+    let paths = report::files::write(&dir, &input)?;
+    Ok(Finished { leaderboard: input.leaderboard, paths })
+}
+
+/// Writes the report of a suite over these experiments. Returns the files written, `report.html` first.
+///
+/// # Errors
+/// As [`report`].
+pub async fn report_suite(
+    store: &mut Store,
+    runs_dir: &Path,
+    name: &str,
+    records: &[ExperimentRecord],
+) -> Result<Vec<PathBuf>, SweepError> {
+    let mut inputs = Vec::with_capacity(records.len());
+    for record in records {
+        inputs.push(collect(store, runs_dir, record).await?);
+    }
+    Ok(report::files::write_suite(&suite_dir(runs_dir, name), name, &inputs)?)
+}
+
+/// The folder of a suite's report: the point keeps it apart from every experiment, whose names have none.
+#[must_use]
+pub fn suite_dir(runs_dir: &Path, suite: &str) -> PathBuf {
+    runs_dir.join(format!("{suite}.report"))
+}
+
+/// Everything that a report is made of.
+async fn collect(
+    store: &mut Store,
+    runs_dir: &Path,
+    record: &ExperimentRecord,
+) -> Result<ReportInput, SweepError> {
     let mut leaderboard = store.leaderboard(record.key).await?;
     let mut confusion: Vec<(String, ConfusionMatrix)> = Vec::new();
     let mut curves = Vec::new();
-    let keys: HashMap<u64, RunKey> =
-        store.runs(Some(record.key)).await?.into_iter().map(|run| (run.spec.index, run.key)).collect();
-    for row in leaderboard.rows.iter().filter(|row| row.rank.is_some()) {
-        let Some(&key) = keys.get(&row.index) else { continue };
-        if let Some(matrix) = store.confusion(key).await? {
-            confusion.push((row.run.clone(), matrix));
-        }
-        curves.push(run_curves(store, key, &row.run).await?);
-    }
+    let runs: HashMap<u64, RunRecord> =
+        store.runs(Some(record.key)).await?.into_iter().map(|run| (run.spec.index, run)).collect();
     let dir = experiment_dir(runs_dir, &record.name);
-    let corpus = loading(&dir)?.as_ref().map(loading_table);
+    let mut facts = Vec::new();
+    for row in &leaderboard.rows {
+        let Some(run) = runs.get(&row.index) else { continue };
+        if row.rank.is_some() {
+            if let Some(matrix) = store.confusion(run.key).await? {
+                confusion.push((row.run.clone(), matrix));
+            }
+            curves.push(run_curves(store, run.key, &row.run).await?);
+        }
+        if facts.len() < MOST_FACTS {
+            facts.push(facts::of_run(store, &record.spec, &dir, run).await?);
+        }
+    }
+    facts.sort_by_key(|facts| facts.index);
+    let best = leaderboard.rows.iter().find(|row| row.rank == Some(1)).and_then(|row| runs.get(&row.index));
+    let about = About {
+        spec: record.spec.clone(),
+        loading: loading(&dir)?,
+        fingerprint: record.fingerprint.clone(),
+        runs: facts,
+        layers: best.map(|run| facts::layers(&record.spec, run)).unwrap_or_default(),
+    };
     if leaderboard.classes.is_empty() {
         let k = confusion.iter().map(|(_, matrix)| matrix.classes()).max().unwrap_or(0);
         leaderboard.classes = (0..k).map(|class| class.to_string()).collect();
         confusion.retain(|(_, matrix)| matrix.classes() == k);
     }
-    let input = ReportInput { leaderboard, confusion, curves, corpus };
-    let paths = report::files::write(&dir.join("report"), &input)?;
-    Ok(Finished { leaderboard: input.leaderboard, paths })
+    Ok(ReportInput { leaderboard, confusion, curves, about })
 }
 
 /// Tab. 1 as the preparation kept it; none for an experiment without images.
@@ -69,19 +119,6 @@ fn loading(dir: &Path) -> Result<Option<LoadingTable>, SweepError> {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| fail(error.into())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(fail(error)),
-    }
-}
-
-/// Tab. 1 of the paper for these images.
-#[must_use]
-pub fn loading_table(loading: &LoadingTable) -> Table {
-    let rows =
-        loading.rows().into_iter().map(|(name, value)| vec![Cell::from(name), Cell::from(value)]).collect();
-    Table {
-        title: Some("Loading (Tab. 1)".to_owned()),
-        columns: vec![Column::text("item"), Column::text("value")],
-        rows,
-        notes: Vec::new(),
     }
 }
 
