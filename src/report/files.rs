@@ -11,7 +11,9 @@ use std::{
 
 use super::{
     about::About,
+    curves::ScoredRun,
     document::{Block, Document, DrawError},
+    grid_points::grid_point_table,
     html,
     leaderboard::full_table,
     page,
@@ -34,6 +36,8 @@ pub struct ReportInput {
     pub curves: Vec<RunCurves>,
     /// Spec, images, and facts of the runs.
     pub about: About,
+    /// The predictions of the best runs that have any, best first.
+    pub predictions: Vec<ScoredRun>,
 }
 
 /// The four curves of a run: (epoch from 0, value), by epoch.
@@ -101,6 +105,10 @@ pub fn write(dir: &Path, input: &ReportInput) -> Result<Vec<PathBuf>, ReportErro
     let mut writer = Writer { written: Vec::new() };
     let leaderboard = &input.leaderboard;
     writer.document(dir, &document)?;
+    if leaderboard.several_seeds() {
+        let points = grid_point_table(leaderboard, None).render(Format::Csv, None);
+        writer.file(&dir.join("grid_points.csv"), points.as_bytes())?;
+    }
     let all = full_table(leaderboard).render(Format::Csv, None);
     writer.file(&dir.join("leaderboard.csv"), all.as_bytes())?;
     writer.remove_others(dir, page::FIGURES.map(str::to_owned))?;

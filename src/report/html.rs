@@ -80,6 +80,7 @@ fn table(stem: &str, table: &Table) -> Markup {
         (Align::Right, false) => Some("number"),
         (Align::Right, true) => Some("number unknown"),
     };
+    let table = table.for_people();
     html! {
         div.wide id=(stem) {
             table {

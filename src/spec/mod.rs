@@ -38,7 +38,7 @@ pub use problem::{Place, Problem, SpecError};
 pub use read::MAX_RUNS;
 pub use schema::schema;
 pub use suite::{Spec, Suite, load_any, suite_schema};
-pub use train::{Kernels, Train};
+pub use train::{Kernels, Precision, Train};
 pub use value::{Parameters, Value};
 
 /// Reads and validates the spec in the file `path`.

@@ -37,7 +37,7 @@ pub(super) async fn of_run(
         started: run.started,
         finished: run.finished,
         seconds: run.seconds(),
-        peak_memory: run.peak_memory,
+        peak_memory: run.used.peak_memory,
         version: text("version"),
         device: run.device.clone(),
         threads: file.get("threads").and_then(Json::as_u64),

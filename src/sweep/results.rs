@@ -14,10 +14,10 @@ use crate::{
     error::with_causes,
     event::tags,
     metrics::ConfusionMatrix,
-    predictions,
+    predictions::{self, Hits},
     rank::Leaderboard,
     report::{self, About, ReportInput, RunCurves},
-    store::{ExperimentRecord, RunKey, RunRecord, Store},
+    store::{ExperimentRecord, RunKey, RunRecord, Store, Untaken},
 };
 
 /// Facts of so many runs are collected, the best first: each takes a query and a file.
@@ -29,24 +29,27 @@ pub struct Finished {
     pub leaderboard: Leaderboard,
     /// The files that were written.
     pub paths: Vec<PathBuf>,
+    /// Predictions that could not be read, so that intervals, tests or curves lack them.
+    pub warnings: Vec<String>,
 }
 
-/// Ranks an experiment and writes its report.
+/// Ranks an experiment, keeps its statistics in the database and writes its report.
 ///
 /// # Errors
-/// Where the database cannot be read or a file cannot be written.
+/// Where the database cannot be read or written, or a file cannot be written.
 pub async fn report(
     store: &mut Store,
     runs_dir: &Path,
     record: &ExperimentRecord,
 ) -> Result<Finished, SweepError> {
-    let input = collect(store, runs_dir, record).await?;
+    let (input, warnings) = collect(store, runs_dir, record).await?;
     let dir = experiment_dir(runs_dir, &record.name).join("report");
     let paths = report::files::write(&dir, &input)?;
-    Ok(Finished { leaderboard: input.leaderboard, paths })
+    Ok(Finished { leaderboard: input.leaderboard, paths, warnings })
 }
 
-/// Writes the report of a suite over these experiments. Returns the files written, `report.html` first.
+/// Writes the report of a suite over these experiments. Returns the files written, `report.html` first, and what could not
+/// be read.
 ///
 /// # Errors
 /// As [`report`].
@@ -55,12 +58,15 @@ pub async fn report_suite(
     runs_dir: &Path,
     name: &str,
     records: &[ExperimentRecord],
-) -> Result<Vec<PathBuf>, SweepError> {
-    let mut inputs = Vec::with_capacity(records.len());
+) -> Result<(Vec<PathBuf>, Vec<String>), SweepError> {
+    let (mut inputs, mut warnings) = (Vec::with_capacity(records.len()), Vec::new());
     for record in records {
-        inputs.push(collect(store, runs_dir, record).await?);
+        let (input, problems) = collect(store, runs_dir, record).await?;
+        inputs.push(input);
+        warnings.extend(problems);
     }
-    Ok(report::files::write_suite(&suite_dir(runs_dir, name), name, &inputs)?)
+    let paths = report::files::write_suite(&suite_dir(runs_dir, name), name, &inputs)?;
+    Ok((paths, warnings))
 }
 
 /// The folder of a suite's report: the point keeps it apart from every experiment, whose names have none.
@@ -69,22 +75,31 @@ pub fn suite_dir(runs_dir: &Path, suite: &str) -> PathBuf {
     runs_dir.join(format!("{suite}.report"))
 }
 
-/// Everything that a report is made of.
+/// Everything that a report is made of, and what could not be read.
 async fn collect(
     store: &mut Store,
     runs_dir: &Path,
     record: &ExperimentRecord,
-) -> Result<ReportInput, SweepError> {
+) -> Result<(ReportInput, Vec<String>), SweepError> {
+    let mut warnings = take_older_predictions(store, runs_dir, record).await?;
     let mut leaderboard = store.leaderboard(record.key).await?;
+    store.keep_statistics(record.key, &leaderboard).await?;
     let mut confusion: Vec<(String, ConfusionMatrix)> = Vec::new();
     let mut curves = Vec::new();
+    let mut best_predictions = Vec::new();
     let runs: HashMap<u64, RunRecord> =
         store.runs(Some(record.key)).await?.into_iter().map(|run| (run.spec.index, run)).collect();
     let dir = experiment_dir(runs_dir, &record.name);
     let mut facts = Vec::new();
     for row in &leaderboard.rows {
         let Some(run) = runs.get(&row.index) else { continue };
-        if row.rank.is_some() {
+        if let Some(rank) = row.rank {
+            if let Some(file) = run.predictions.as_ref().filter(|_| rank <= MOST_CURVES) {
+                match predictions::read(&runs_dir.join(file)) {
+                    Ok(list) => best_predictions.push((row.run.clone(), list)),
+                    Err(error) => warnings.push(with_causes(&error)),
+                }
+            }
             if let Some(matrix) = store.confusion(run.key).await? {
                 confusion.push((row.run.clone(), matrix));
             }
@@ -108,7 +123,30 @@ async fn collect(
         leaderboard.classes = (0..k).map(|class| class.to_string()).collect();
         confusion.retain(|(_, matrix)| matrix.classes() == k);
     }
-    Ok(ReportInput { leaderboard, confusion, curves, about })
+    let input = ReportInput { leaderboard, confusion, curves, about, predictions: best_predictions };
+    Ok((input, warnings))
+}
+
+/// The best runs whose ROC and PR curves are drawn: ten colours can be told apart.
+const MOST_CURVES: u32 = 10;
+
+/// Takes the predictions that an older Gridboard counted without keeping which images they have right. What cannot be read
+/// comes back as a warning: the run then has no tests.
+async fn take_older_predictions(
+    store: &mut Store,
+    runs_dir: &Path,
+    record: &ExperimentRecord,
+) -> Result<Vec<String>, SweepError> {
+    let mut warnings = Vec::new();
+    for Untaken { run, name, predictions } in store.untaken_predictions(record.key).await? {
+        let dir = experiment_dir(runs_dir, &record.name).join(&name);
+        match take_predictions(store, run, &dir, &predictions, &record.classes).await {
+            Ok(()) => {}
+            Err(TakeError::File(problem)) => warnings.push(problem),
+            Err(TakeError::Store(error)) => return Err(error.into()),
+        }
+    }
+    Ok(warnings)
 }
 
 /// Tab. 1 as the preparation kept it; none for an experiment without images.
@@ -178,7 +216,7 @@ pub(super) async fn take_predictions(
         return Err(TakeError::File(reason));
     }
     let matrix = predictions::confusion(&rows, classes.len());
-    store.put_confusion(run, &matrix, classes).await?;
+    store.put_confusion(run, &matrix, classes, Some(&Hits::of(&rows))).await?;
     store.set_predictions(run, Some(relative)).await?;
     Ok(())
 }

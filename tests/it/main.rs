@@ -2,6 +2,7 @@
 
 mod architecture;
 mod command_trainer;
+mod comparing;
 mod database;
 mod devices;
 mod interrupt;

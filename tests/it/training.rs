@@ -104,6 +104,22 @@ fn the_grid_is_trained_ranked_and_shown_alike_everywhere() {
         &[("run", "1-conv-2-nodes-0-dense/validation"), ("tag", "confusion_matrix"), ("sample", "0")],
     );
     assert_eq!(images.as_array().expect("images").len(), 2, "one an epoch: {images}");
+
+    // Without class names in the spec the classes are the phantom's own; one curve, of the positive class.
+    let tags = board.get_json("/data/plugin/pr_curves/tags", &[]);
+    let tags = tags["1-conv-2-nodes-0-dense/validation"].as_object().expect("tags of PR curves");
+    assert_eq!(tags.len(), 1, "{tags:?}");
+    let tag = tags.keys().next().expect("a tag");
+    assert!(tag.starts_with("pr_curve/"), "{tag}");
+    let run = "1-conv-2-nodes-0-dense/validation";
+    let curves = board.get_json("/data/plugin/pr_curves/pr_curves", &[("tag", tag), ("run", run)]);
+    let curves = curves[run].as_array().expect("curves");
+    assert_eq!((curves.len(), &curves[0]["step"]), (1, &json!(1)), "at the last epoch alone");
+    // Threshold 0 calls every image positive.
+    let predictions = project.read("runs/mini/1-conv-2-nodes-0-dense/predictions.csv");
+    let positives = predictions.lines().skip(1).filter(|line| line.split(',').nth(1) == Some("1")).count();
+    assert_eq!(curves[0]["true_positives"][0], positives);
+    assert_eq!(curves[0]["recall"][0], 1.0);
 }
 
 #[test]

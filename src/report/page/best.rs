@@ -8,6 +8,8 @@ use crate::{
     report::{
         document::{DrawError, Section},
         files::ReportInput,
+        curves,
+        grid_points::top_table,
         leaderboard::{leaderboard_table, unranked_table},
         paper::{self, Part},
     },
@@ -35,11 +37,15 @@ pub(super) fn section(input: &ReportInput) -> Result<Section, DrawError> {
              stated.",
         );
     }
-    let mut table = leaderboard_table(&input.leaderboard, Some(input.leaderboard.rule.top));
+    let top = Some(input.leaderboard.rule.top);
+    let mut table = top_table(&input.leaderboard, top);
     if of_paper {
         table.title = table.title.map(|title| format!("{title} (Tab. 5)"));
     }
     section.table("top_ten", table);
+    if input.leaderboard.several_seeds() {
+        section.table("top_ten_runs", leaderboard_table(&input.leaderboard, top));
+    }
     if let Some(unranked) = unranked_table(&input.leaderboard, Some(MOST_UNRANKED)) {
         section.table("unranked", unranked);
     }
@@ -48,6 +54,17 @@ pub(super) fn section(input: &ReportInput) -> Result<Section, DrawError> {
         "top_ten_confusion",
         format!("{caption} matrices over the validation images: counts, and shares of each true class."),
         confusion_sheet(input),
+    )?;
+    let (name, classes) = (&input.leaderboard.experiment, &input.leaderboard.classes);
+    section.figure(
+        "roc_curves",
+        "ROC curves over the validation images, with the area below each.",
+        curves::roc(name, &input.predictions, classes),
+    )?;
+    section.figure(
+        "pr_curves",
+        "Precision against recall over the validation images.",
+        curves::pr(name, &input.predictions, classes),
     )?;
     Ok(section)
 }

@@ -25,13 +25,14 @@ use super::{
 use crate::rank::Row;
 
 /// The figures that an experiment's report may have, by stem: those of an earlier report that this one lacks are removed.
-pub(super) const FIGURES: [&str; 6] = [
+pub(super) const FIGURES: [&str; 7] = [
     "corpus_counts",
     "accuracy_bars",
     "accuracy_curves",
     "loss_curves",
     "top_ten_confusion",
-    "dense_layers",
+    "roc_curves",
+    "pr_curves",
 ];
 
 /// The report of one experiment.

@@ -20,7 +20,7 @@ pub(super) fn section(input: &ReportInput) -> Section {
     let mut row = |item: &str, value: Option<String>| {
         rows.push(vec![Cell::from(item), value.map_or(Cell::Empty, Cell::from)]);
     };
-    let distinct = |read: &dyn Fn(&super::super::files::RunFacts) -> Option<String>| {
+    let distinct = |read: &dyn Fn(&crate::report::RunFacts) -> Option<String>| {
         let values: BTreeSet<String> = about.runs.iter().filter_map(read).collect();
         (!values.is_empty()).then(|| values.into_iter().collect::<Vec<_>>().join(", "))
     };
