@@ -61,7 +61,7 @@ def noop(arguments):
     rivals = [("optuna", "Optuna, in memory, 2 threads", 100, ["memory"]),
               ("optuna", "Optuna, SQLite, 2 threads", 100, ["sqlite"]),
               ("optuna", "Optuna, in memory, 2 threads", 1_000, ["memory"]),
-              ("ray", "Ray Tune, 2 slots", 100, []), ("dvc", "DVC queue, 2 workers", 20, [])]
+              ("ray", "Ray Tune, 2 slots", 20, []), ("dvc", "DVC queue, 2 workers", 10, [])]
     for module, name, runs, more in rivals:
         if not has(module):
             notes.append(f"{name} is not installed.")
@@ -69,7 +69,7 @@ def noop(arguments):
         say(f"{name}, {runs} runs")
         place = fresh(f"noop/{module}")
         try:
-            theirs = script(f"rival_{module}.py", runs, *more, cwd=place)["ms_per_run"]
+            theirs = script(f"rival_{module}.py", runs, *more, cwd=place, timeout=300)["ms_per_run"]
         except RuntimeError as error:
             notes.append(f"{name} failed: {str(error).strip().splitlines()[-1]}")
             continue

@@ -7,6 +7,7 @@ use super::{
     spec_args::{SpecArgs, check_weights},
 };
 use crate::{
+    corpus::cache_root,
     device::{self, DeviceChoice},
     human, model,
     report::{Format, top_table, unranked_table},
@@ -57,11 +58,33 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     };
     runtime.block_on(async {
         let mut ready = sweep::prepare(runs_dir, experiment, prepared).await?;
+        let open = match choice {
+            DeviceChoice::Cpu { slots } => slots.is_none(),
+            DeviceChoice::Auto => discovery.cuda.is_empty(),
+            DeviceChoice::Cuda { .. } => false,
+        };
+        let placement = if open { measured(&ready, placement, &discovery)? } else { placement };
         output::note(&opening(&ready, &placement));
         let mut progress = Progress::new(&ready.experiment.name);
         let end = sweep::sweep(&mut ready, placement, &mut progress).await?;
         finish(runs_dir, ready, &end, (&watch, discovery.cpu.cores), args).await
     })
+}
+
+/// The placement that a measurement chooses, where there is one to be made.
+fn measured(
+    ready: &sweep::Preparation,
+    placement: device::Placement,
+    discovery: &device::Discovery,
+) -> Result<device::Placement, CliError> {
+    // Without a folder for it, it is measured every time.
+    let cache = cache_root().ok();
+    let measured =
+        sweep::measured_placement(ready, &placement, discovery.cpu.cores, cache.as_deref(), output::note)?;
+    Ok(measured.map_or(placement, |measured| {
+        output::note(&measured.note);
+        measured.placement
+    }))
 }
 
 /// More CPU slots than cores: asked for by name, so it is done, but not without a word.

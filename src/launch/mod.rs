@@ -17,6 +17,7 @@
 //! runs on. Linux could signal it (`PR_SET_PDEATHSIG`), but only from code between fork and exec, which is unsafe and
 //! gives up the quick `posix_spawn`; that price is not paid for every run to cover the case that Gridboard is killed.
 
+mod calibrate;
 mod end;
 mod local;
 mod log;
@@ -29,6 +30,7 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use calibrate::{CalibrateError, throughput};
 pub use end::{AttemptEnd, Ending};
 pub use local::{LaunchError, LocalLauncher};
 pub use log::LOG_FILE;

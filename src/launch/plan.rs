@@ -172,7 +172,7 @@ fn absolute(run_dir: &Path) -> Result<PathBuf, PlanError> {
 }
 
 /// What every attempt gets.
-fn environment(run_dir: &Path, file: &RunFile) -> Vec<(String, OsString)> {
+pub(super) fn environment(run_dir: &Path, file: &RunFile) -> Vec<(String, OsString)> {
     let threads = file.threads.to_string();
     let mut env: Vec<(String, OsString)> = Vec::with_capacity(16 + file.parameters.len());
     let mut set = |name: &str, value: &str| env.push((name.to_owned(), value.into()));

@@ -164,7 +164,13 @@ fn write_outcome(dir: &Path, outcome: &Outcome) -> Result<(), SweepError> {
     })
 }
 
-fn run_file(ready: &Preparation, run: &RunSpec, number: u32, slot: &Slot, started: f64) -> RunFile {
+pub(super) fn run_file(
+    ready: &Preparation,
+    run: &RunSpec,
+    number: u32,
+    slot: &Slot,
+    started: f64,
+) -> RunFile {
     let commit = env!("GRIDBOARD_COMMIT");
     let version = env!("CARGO_PKG_VERSION");
     RunFile {

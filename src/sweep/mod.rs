@@ -9,6 +9,7 @@ mod error;
 mod facts;
 mod hparams;
 mod orphans;
+mod placement;
 mod planned;
 mod prepare;
 mod progress;
@@ -18,6 +19,7 @@ mod status;
 
 pub use account::{ACCOUNT_FILE, Account, Sum, Watch, own_core_seconds};
 pub use error::SweepError;
+pub use placement::{Measured, measured_placement};
 pub use prepare::{Corpus, Owed, Preparation, check_unchanged, is_being_run, prepare, prepare_corpus};
 pub use progress::{Line, Progress};
 pub use results::{Finished, report, report_suite, suite_dir};

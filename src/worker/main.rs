@@ -8,6 +8,7 @@
 //! is still owed).
 
 mod adam;
+mod calibrate;
 mod data;
 mod doctor;
 mod engine;
@@ -50,6 +51,14 @@ enum Verb {
         /// The run's directory
         run_dir: PathBuf,
     },
+    /// Measure how fast the network of RUN_DIR/run.json trains beside others; the orchestrator starts several at once
+    Calibrate {
+        /// Directory of a `run.json`
+        run_dir: PathBuf,
+        /// How long to measure
+        #[arg(long, default_value_t = 2.0)]
+        seconds: f64,
+    },
     /// Print what libtorch and the devices are, as JSON
     Doctor,
 }
@@ -64,6 +73,7 @@ fn version() -> &'static str {
 fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Train { run_dir } => ExitCode::from(outcome::attempt(&run_dir)),
+        Verb::Calibrate { run_dir, seconds } => ExitCode::from(calibrate::calibrate(&run_dir, seconds)),
         Verb::Doctor => match writeln!(io::stdout(), "{:#}", doctor::report()) {
             Ok(()) => ExitCode::SUCCESS,
             // Nobody is left to tell.
