@@ -152,8 +152,7 @@ mod tests {
 
     #[test]
     fn lengths_of_bars_are_proportional_to_values() {
-        let bars =
-            [Bar { label: "a".to_owned(), train: Some(0.4), validation: Some(0.8), stated: None }];
+        let bars = [Bar { label: "a".to_owned(), train: Some(0.4), validation: Some(0.8), stated: None }];
         let drawing = layout("t", "Run", &bars).unwrap();
         let tall = |wanted| {
             drawing.marks.iter().rev().find_map(|mark| match mark {
@@ -184,7 +183,10 @@ mod tests {
             let drawing = layout("t", "Run", &all).unwrap();
             drawing.check_legible();
             let texts = drawing.texts();
-            assert!(texts.contains(&"training, as the paper states") && texts.contains(&"0.940"), "{texts:?}");
+            assert!(
+                texts.contains(&"training, as the paper states") && texts.contains(&"0.940"),
+                "{texts:?}"
+            );
             assert_eq!(texts.iter().filter(|text| **text == "not stated").count(), count - 1);
         }
     }
@@ -192,7 +194,8 @@ mod tests {
     #[test]
     fn counts_of_classes_are_grouped_numbers() {
         let class = |label: &str, images, stated| ClassCount { label: label.to_owned(), images, stated };
-        let classes = [class("normal", 1575, Some(1575)), class("covid", 559, Some(559)), class("other", 3, None)];
+        let classes =
+            [class("normal", 1575, Some(1575)), class("covid", 559, Some(559)), class("other", 3, None)];
         let drawing = counts("corpus", &classes).layout().unwrap();
         drawing.check_legible();
         let texts = drawing.texts();

@@ -124,7 +124,8 @@ fn draw_legend(drawing: &mut Drawing, first: f64, keys: &[Key; 3]) -> Result<(),
         drawing.text(&key.name, (x, y), NAME, Anchor::Start, INK);
         x += widths[0];
         for (index, value) in key.values.iter().enumerate() {
-            let (colour, dashes) = if which == 1 { (SERIES[index], STROKES[0]) } else { (INK, STROKES[index]) };
+            let (colour, dashes) =
+                if which == 1 { (SERIES[index], STROKES[0]) } else { (INK, STROKES[index]) };
             draw_dashed(drawing, &[(x, y), (x + 28.0, y)], colour, dashes);
             drawing.text(value, (x + 34.0, y), NAME, Anchor::Start, INK);
             x += widths[index + 1];
@@ -257,7 +258,9 @@ mod tests {
         for keys in [paper(), one, wide] {
             for epochs in [1, 5, 30] {
                 let curves = grid(&keys, epochs);
-                layout("tab3: accuracy by epoch", Quantity::Accuracy, &keys, &curves).unwrap().check_legible();
+                layout("tab3: accuracy by epoch", Quantity::Accuracy, &keys, &curves)
+                    .unwrap()
+                    .check_legible();
                 layout("tab3: loss by epoch", Quantity::Loss, &keys, &curves).unwrap().check_legible();
             }
         }
@@ -268,9 +271,7 @@ mod tests {
         let keys = paper();
         let drawing = layout("t", Quantity::Accuracy, &keys, &grid(&keys, 5)).unwrap();
         let markers = |wanted: Colour, left: f64, right: f64| {
-            let inside = |mark: &&Mark| {
-                matches!(mark, Mark::Disc { x, colour, .. } if *colour == wanted && *x > left && *x < right)
-            };
+            let inside = |mark: &&Mark| matches!(mark, Mark::Disc { x, colour, .. } if *colour == wanted && *x > left && *x < right);
             drawing.marks.iter().filter(inside).count()
         };
         let panel = (f64::from(drawing.width) - 20.0 - 2.0 * 18.0 - 3.0 * PLOT.0, PLOT.0 + 18.0);

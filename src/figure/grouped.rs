@@ -140,7 +140,13 @@ impl Chart<'_> {
                 drawing.rect(x, end.min(zero), BAR, (end - zero).abs(), series.colour);
                 let text = self.text_at(value, series);
                 if value.is_some() {
-                    draw_value(&mut drawing, &text, (x + BAR / 2.0, end.min(zero) - 9.0), Anchor::Middle, INK)?;
+                    draw_value(
+                        &mut drawing,
+                        &text,
+                        (x + BAR / 2.0, end.min(zero) - 9.0),
+                        Anchor::Middle,
+                        INK,
+                    )?;
                 } else {
                     drawing.text_upwards(&text, (x + BAR / 2.0, zero - 6.0), VALUE, Anchor::Start, SOFT_INK);
                 }

@@ -8,29 +8,29 @@ use crate::figure::{Figure, FigureError};
 
 /// A report.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Document {
+pub(super) struct Document {
     /// The heading.
-    pub title: String,
+    pub(super) title: String,
     /// Paragraphs below it.
-    pub lead: Vec<String>,
+    pub(super) lead: Vec<String>,
     /// In order.
-    pub sections: Vec<Section>,
+    pub(super) sections: Vec<Section>,
 }
 
 /// A part of a report with a heading of its own.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Section {
+pub(super) struct Section {
     /// Unique in the document: letters, digits, `_` and `-`.
-    pub id: String,
+    pub(super) id: String,
     /// The heading.
-    pub title: String,
+    pub(super) title: String,
     /// In order.
-    pub blocks: Vec<Block>,
+    pub(super) blocks: Vec<Block>,
 }
 
 /// What a section is made of. All text is plain and may hold anything; forms escape it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Block {
+pub(super) enum Block {
     /// A paragraph.
     Prose(String),
     /// A paragraph that must not be overlooked.
@@ -63,32 +63,32 @@ pub enum Block {
 /// A figure that could not be drawn.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot draw the figure `{stem}`")]
-pub struct DrawError {
+pub(super) struct DrawError {
     /// Name of its files without their extension.
-    pub stem: String,
+    pub(super) stem: String,
     /// Why.
-    pub source: FigureError,
+    pub(super) source: FigureError,
 }
 
 impl Section {
     /// A section without blocks.
     #[must_use]
-    pub fn new(id: impl Into<String>, title: impl Into<String>) -> Self {
+    pub(super) fn new(id: impl Into<String>, title: impl Into<String>) -> Self {
         Self { id: id.into(), title: title.into(), blocks: Vec::new() }
     }
 
     /// Adds a paragraph.
-    pub fn prose(&mut self, text: impl Into<String>) {
+    pub(super) fn prose(&mut self, text: impl Into<String>) {
         self.blocks.push(Block::Prose(text.into()));
     }
 
     /// Adds a paragraph that must not be overlooked.
-    pub fn warning(&mut self, text: impl Into<String>) {
+    pub(super) fn warning(&mut self, text: impl Into<String>) {
         self.blocks.push(Block::Warning(text.into()));
     }
 
     /// Adds a table.
-    pub fn table(&mut self, stem: impl Into<String>, table: Table) {
+    pub(super) fn table(&mut self, stem: impl Into<String>, table: Table) {
         self.blocks.push(Block::Table { stem: stem.into(), table });
     }
 
@@ -96,7 +96,7 @@ impl Section {
     ///
     /// # Errors
     /// Any other reason why there is no figure.
-    pub fn figure(
+    pub(super) fn figure(
         &mut self,
         stem: impl Into<String>,
         caption: impl Into<String>,

@@ -121,14 +121,20 @@ pub fn write(dir: &Path, input: &ReportInput) -> Result<Vec<PathBuf>, ReportErro
     Ok(writer.written)
 }
 
-/// Writes the report of a suite into `dir` (`runs/<suite>.report`): the same document over all its experiments.
+/// Writes the report of a suite into `dir` (`runs/<suite>.report`): the same document over all its experiments but those
+/// that are `missing`, which were not run yet.
 /// Returns the files written, in the order of writing.
 ///
 /// # Errors
 /// See [`ReportError`].
-pub fn write_suite(dir: &Path, name: &str, inputs: &[ReportInput]) -> Result<Vec<PathBuf>, ReportError> {
+pub fn write_suite(
+    dir: &Path,
+    name: &str,
+    inputs: &[ReportInput],
+    missing: &[String],
+) -> Result<Vec<PathBuf>, ReportError> {
     let inputs: Vec<&ReportInput> = inputs.iter().collect();
-    let document = page::suite(name, &inputs).map_err(|error| ReportError::drawing(dir, error))?;
+    let document = page::suite(name, &inputs, missing).map_err(|error| ReportError::drawing(dir, error))?;
     let mut writer = Writer { written: Vec::new() };
     writer.document(dir, &document)?;
     let names = inputs.iter().map(|input| input.leaderboard.experiment.as_str());
@@ -232,4 +238,4 @@ fn remove(path: PathBuf) -> Result<(), ReportError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

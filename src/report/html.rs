@@ -18,7 +18,7 @@ const STYLE: &str = include_str!("style.css");
 
 /// The file.
 #[must_use]
-pub fn page(document: &Document) -> String {
+pub(super) fn page(document: &Document) -> String {
     let markup = html! {
         (DOCTYPE)
         html lang="en" {

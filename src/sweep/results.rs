@@ -17,6 +17,7 @@ use crate::{
     predictions::{self, Hits},
     rank::Leaderboard,
     report::{self, About, ReportInput, RunCurves},
+    spec::{Experiment, Suite},
     store::{ExperimentRecord, RunKey, RunRecord, Store, Untaken},
 };
 
@@ -48,24 +49,28 @@ pub async fn report(
     Ok(Finished { leaderboard: input.leaderboard, paths, warnings })
 }
 
-/// Writes the report of a suite over these experiments. Returns the files written, `report.html` first, and what could not
-/// be read.
+/// Writes the report of a suite over those of its experiments that were run. Returns the files written, `report.html` first,
+/// and what could not be read.
 ///
 /// # Errors
 /// As [`report`].
 pub async fn report_suite(
     store: &mut Store,
     runs_dir: &Path,
-    name: &str,
-    records: &[ExperimentRecord],
+    suite: &Suite,
 ) -> Result<(Vec<PathBuf>, Vec<String>), SweepError> {
-    let (mut inputs, mut warnings) = (Vec::with_capacity(records.len()), Vec::new());
-    for record in records {
-        let (input, problems) = collect(store, runs_dir, record).await?;
+    let (mut inputs, mut missing, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    for Experiment { name, .. } in &suite.experiments {
+        let Some(record) = store.experiment(name).await? else {
+            missing.push(name.clone());
+            continue;
+        };
+        let (input, problems) = collect(store, runs_dir, &record).await?;
         inputs.push(input);
         warnings.extend(problems);
     }
-    let paths = report::files::write_suite(&suite_dir(runs_dir, name), name, &inputs)?;
+    let dir = suite_dir(runs_dir, &suite.name);
+    let paths = report::files::write_suite(&dir, &suite.name, &inputs, &missing)?;
     Ok((paths, warnings))
 }
 

@@ -6,6 +6,7 @@ mod comparing;
 mod database;
 mod devices;
 mod interrupt;
+mod reporting;
 mod spec_and_plan;
 mod support;
 mod tensorboard;

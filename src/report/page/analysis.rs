@@ -39,7 +39,8 @@ pub(super) fn section(input: &ReportInput) -> Result<Section, DrawError> {
             })
         })
         .collect();
-    let epochs = runs.values().filter_map(|by_epochs| by_epochs.last_key_value()).map(|(epochs, _)| *epochs).max();
+    let epochs =
+        runs.values().filter_map(|by_epochs| by_epochs.last_key_value()).map(|(epochs, _)| *epochs).max();
     let name = &input.leaderboard.experiment;
     let after = epochs.map_or_else(String::new, |epochs| format!(" after {epochs} epochs"));
     let title = format!("{name}: accuracy by layer size{after}");

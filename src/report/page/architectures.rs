@@ -22,7 +22,11 @@ pub(super) fn section(input: &ReportInput) -> Result<Section, DrawError> {
          trained are not stated.",
     );
     section.table("architectures", table(input));
-    section.figure("accuracy_bars", "Accuracy of the runs at their last epoch.", grid::accuracy_bars(input))?;
+    section.figure(
+        "accuracy_bars",
+        "Accuracy of the runs at their last epoch.",
+        grid::accuracy_bars(input),
+    )?;
     for (quantity, stem, word) in
         [(Quantity::Accuracy, "accuracy_curves", "Accuracy"), (Quantity::Loss, "loss_curves", "Loss")]
     {

@@ -6,9 +6,9 @@ use crate::{
     figure::{self, Figure, FigureError, SheetEntry},
     metrics::ConfusionMatrix,
     report::{
+        curves,
         document::{DrawError, Section},
         files::ReportInput,
-        curves,
         grid_points::top_table,
         leaderboard::{leaderboard_table, unranked_table},
         paper::{self, Part},

@@ -36,7 +36,11 @@ fn caveats(input: &ReportInput) -> Vec<String> {
         if comparable { ", in the paper as here: there is no separate test set" } else { "" }
     ));
     if let Some(constant) = about.constant_accuracy() {
-        let paper = if comparable { format!(" (on the paper's corpus {:.3})", paper::constant_accuracy()) } else { String::new() };
+        let paper = if comparable {
+            format!(" (on the paper's corpus {:.3})", paper::constant_accuracy())
+        } else {
+            String::new()
+        };
         said.push(format!(
             "A program that always names the larger class has a validation accuracy of {constant:.3}{paper}: an accuracy \
              means something only above that."

@@ -34,7 +34,7 @@ pub(super) fn section(input: &ReportInput) -> Result<Option<Section>, DrawError>
         "Images of each class (as Fig. 2 of the paper)."
     };
     section.figure("corpus_counts", caption, figure::count_bars(&title, &classes))?;
-    section.prose(format!(
+    section.warning(format!(
         "Duplicates, groups on both sides of the split and telling file properties: not checked. `gridboard corpus` \
          with the spec of {} does.",
         input.leaderboard.experiment

@@ -35,9 +35,13 @@ pub(in crate::report) fn figure(input: &ReportInput, quantity: Quantity) -> Resu
 
 /// Training and validation curve of accuracy, then of loss.
 type Curves = [[Vec<(f64, f64)>; 2]; 2];
+/// Curves by their place in the grid, and what the places are.
+type Placed = ([Key; 3], Vec<([usize; 3], Curves)>);
+/// One of the four curves of a run.
+type Read = fn(&RunCurves) -> &[(i64, f64)];
 
 /// The curves by their place in the grid, where its axes are one to three and their values few enough to be told apart.
-fn by_axes(input: &ReportInput) -> Option<([Key; 3], Vec<([usize; 3], Curves)>)> {
+fn by_axes(input: &ReportInput) -> Option<Placed> {
     let board = &input.leaderboard;
     // One axis is colours, two are panels and colours, three strokes besides.
     let slots: &[usize] = match board.axes.len() {
@@ -54,10 +58,8 @@ fn by_axes(input: &ReportInput) -> Option<([Key; 3], Vec<([usize; 3], Curves)>)>
         if found.len() > MOST_KEY_VALUES[slot] {
             return None;
         }
-        keys[slot] = Key {
-            name: words(&board.axes[axis]),
-            values: found.iter().map(ToString::to_string).collect(),
-        };
+        keys[slot] =
+            Key { name: words(&board.axes[axis]), values: found.iter().map(ToString::to_string).collect() };
         values.push(found);
     }
     let mut places: Vec<([usize; 3], Vec<&RunCurves>)> = Vec::new();
@@ -94,7 +96,7 @@ pub(super) fn axis_values(rows: &[&Row], axis: usize) -> Option<Vec<Value>> {
 
 /// The mean curves of runs that differ by their seed.
 fn means(runs: &[&RunCurves]) -> Curves {
-    let of = |read: fn(&RunCurves) -> &[(i64, f64)]| mean_curve(&runs.iter().map(|run| read(run)).collect::<Vec<_>>());
+    let of = |read: Read| mean_curve(&runs.iter().map(|run| read(run)).collect::<Vec<_>>());
     [
         [of(|run| &run.train_accuracy), of(|run| &run.validation_accuracy)],
         [of(|run| &run.train_loss), of(|run| &run.validation_loss)],
@@ -136,11 +138,11 @@ fn by_rank(input: &ReportInput, quantity: Quantity) -> Result<Figure, FigureErro
 
 /// Training and validation side by side.
 fn panels(series: &[(String, &RunCurves)], quantity: Quantity) -> [Panel; 2] {
-    let reads: [fn(&RunCurves) -> &[(i64, f64)]; 2] = match quantity {
+    let reads: [Read; 2] = match quantity {
         Quantity::Accuracy => [|run| &run.train_accuracy, |run| &run.validation_accuracy],
         Quantity::Loss => [|run| &run.train_loss, |run| &run.validation_loss],
     };
-    let panel = |title: &str, read: fn(&RunCurves) -> &[(i64, f64)]| Panel {
+    let panel = |title: &str, read: Read| Panel {
         title: title.to_owned(),
         series: series
             .iter()
@@ -159,8 +161,7 @@ mod tests {
 
     #[test]
     fn the_mean_curve_is_over_the_epochs_that_all_have() {
-        let (one, two): (&[(i64, f64)], &[(i64, f64)]) =
-            (&[(0, 0.5), (1, 0.7), (2, 0.9)], &[(0, 0.7), (1, 0.9)]);
+        let (one, two) = (&[(0, 0.5), (1, 0.7), (2, 0.9)][..], &[(0, 0.7), (1, 0.9)][..]);
         let mean = mean_curve(&[one, two]);
         assert_eq!(mean.len(), 2);
         assert!((mean[0].1 - 0.6).abs() < 1e-12 && (mean[1].1 - 0.8).abs() < 1e-12, "{mean:?}");

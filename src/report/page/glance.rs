@@ -14,7 +14,8 @@ use super::{mean, ranked};
 
 /// The section; none for an experiment that does not stand beside the paper.
 pub(super) fn section(input: &ReportInput) -> Option<Section> {
-    if !paper::is_comparable(&input.about.spec) || paper::part(&input.about.spec) != Some(Part::Optimisation) {
+    if !paper::is_comparable(&input.about.spec) || paper::part(&input.about.spec) != Some(Part::Optimisation)
+    {
         return None;
     }
     let mut section = Section::new("glance", "At a glance");
@@ -43,7 +44,8 @@ pub(super) fn section(input: &ReportInput) -> Option<Section> {
     row("which network that is", best.map(|row| row.run.clone()), NOT_STATED.to_owned());
     row(
         "standard error of that accuracy",
-        best.and_then(|row| input.about.standard_error(row.validation_accuracy?)).map(|value| format!("{value:.4}")),
+        best.and_then(|row| input.about.standard_error(row.validation_accuracy?))
+            .map(|value| format!("{value:.4}")),
         format!("{NOT_STATED}; .007 follows from its {} validation images", paper::VALIDATION_IMAGES),
     );
     row("best number of dense layers, by mean validation accuracy", best_depth(input), "1 (text)".to_owned());

@@ -54,15 +54,15 @@ pub(super) fn section(input: &ReportInput) -> Result<Section, DrawError> {
         let caption = if of_paper {
             format!("Fig. 9: {word} by epoch over the training and the validation images.")
         } else {
-            format!("{}{} by epoch over the training and the validation images.", word[..1].to_uppercase(), &word[1..])
+            format!(
+                "{}{} by epoch over the training and the validation images.",
+                word[..1].to_uppercase(),
+                &word[1..]
+            )
         };
         section.figure(stem, caption, curves::figure(input, quantity))?;
     }
-    section.figure(
-        "accuracy_bars",
-        "Accuracy of the runs at their last epoch.",
-        accuracy_bars(input),
-    )?;
+    section.figure("accuracy_bars", "Accuracy of the runs at their last epoch.", accuracy_bars(input))?;
     Ok(section)
 }
 
@@ -102,7 +102,9 @@ fn all_runs(input: &ReportInput, of_paper: bool) -> Table {
         }
     }
     if table.rows.len() > MOST_ROWS {
-        table.notes.push(format!("The first {MOST_ROWS} of {}; leaderboard.csv has them all.", table.rows.len()));
+        table
+            .notes
+            .push(format!("The first {MOST_ROWS} of {}; leaderboard.csv has them all.", table.rows.len()));
         table.rows.truncate(MOST_ROWS);
     }
     table
@@ -159,9 +161,7 @@ fn by_value(input: &ReportInput, axis: usize) -> Option<Table> {
 }
 
 /// Bars in grid order with the axis' values below, where one axis alone was swept; else by rank with the runs' names.
-pub(in crate::report) fn accuracy_bars(
-    input: &ReportInput,
-) -> Result<figure::Figure, figure::FigureError> {
+pub(in crate::report) fn accuracy_bars(input: &ReportInput) -> Result<figure::Figure, figure::FigureError> {
     let leaderboard = &input.leaderboard;
     let mut rows = ranked(input);
     rows.retain(|row| row.train_accuracy.is_some() || row.validation_accuracy.is_some());

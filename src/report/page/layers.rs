@@ -21,7 +21,8 @@ pub(super) fn section(input: &ReportInput) -> Option<Section> {
     }
     let mut section = Section::new("layers", "The layers of the best network (Tab. 2)");
     if paper::is_comparable(&input.about.spec) {
-        section.prose("Tab. 2 of the paper lists the layers of a network; its rows are not available as text.");
+        section
+            .prose("Tab. 2 of the paper lists the layers of a network; its rows are not available as text.");
     }
     let shape = |sides: &[u64]| sides.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x ");
     let total = |read: fn(&crate::model::Layer) -> u64| layers.iter().map(read).fold(0, u64::saturating_add);

@@ -43,20 +43,29 @@ pub(super) fn experiment(input: &ReportInput) -> Result<Document, DrawError> {
     let mut document = Document { title: input.leaderboard.experiment.clone(), ..Document::default() };
     document.lead.push(summary(input));
     if paper::is_comparable(&input.about.spec) {
-        document.lead.push(format!("Beside the figures of this report stand those of the paper: {}.", paper::CITATION));
+        document.lead.push(format!(
+            "Beside the figures of this report stand those of the paper: {}.",
+            paper::CITATION
+        ));
     }
     document.sections = sections(&[input])?;
     Ok(document)
 }
 
-/// The report of a suite. Stems and ids carry the name of their experiment in front.
+/// The report of a suite, of whose experiments `missing` were not run yet. Stems and ids carry the name of their experiment
+/// in front.
 ///
 /// # Errors
 /// A figure that cannot be drawn.
-pub(super) fn suite(name: &str, inputs: &[&ReportInput]) -> Result<Document, DrawError> {
+pub(super) fn suite(name: &str, inputs: &[&ReportInput], missing: &[String]) -> Result<Document, DrawError> {
     let mut document = Document { title: name.to_owned(), ..Document::default() };
-    document.lead.push(format!("Beside the figures of this report stand those of the paper: {}.", paper::CITATION));
-    document.lead.extend(inputs.iter().map(|input| format!("{}: {}", input.leaderboard.experiment, summary(input))));
+    document
+        .lead
+        .push(format!("Beside the figures of this report stand those of the paper: {}.", paper::CITATION));
+    document
+        .lead
+        .extend(inputs.iter().map(|input| format!("{}: {}", input.leaderboard.experiment, summary(input))));
+    document.lead.extend(missing.iter().map(|experiment| format!("{experiment}: not run yet.")));
     document.sections = sections(inputs)?;
     Ok(document)
 }

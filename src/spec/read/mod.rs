@@ -12,8 +12,8 @@ mod suite;
 use std::path::Path;
 
 pub use grid::MAX_RUNS;
-pub(super) use suite::suite;
 use section::{Section, int, must_be, text};
+pub(super) use suite::suite;
 
 use super::{
     Experiment, Family, Goal, Metric, RankRule, Schedule,
