@@ -83,6 +83,7 @@ pub(super) fn one(
     };
     runtime.block_on(async {
         let mut ready = sweep::prepare(runs_dir, experiment, prepared).await?;
+        ready.facts.name_gpus(&discovery);
         let open = match choice {
             DeviceChoice::Cpu { slots } => slots.is_none(),
             DeviceChoice::Auto => discovery.cuda.is_empty(),

@@ -1,4 +1,5 @@
-//! Figures: confusion matrices and their differences, accuracy bars, training, ROC and PR curves, each as SVG and PNG.
+//! Figures: confusion matrices and their differences, accuracy bars, training, ROC and PR curves, and X-rays, each as SVG
+//! and PNG.
 //!
 //! The only home of plotters. Called by the trainer (the small confusion matrix of each epoch) and by `report`. A
 //! figure function lays its marks out once in a `drawing::Drawing` (logical pixels, text measured with the font that
@@ -14,6 +15,7 @@ mod curves;
 mod difference;
 mod drawing;
 mod facets;
+mod gallery;
 mod grouped;
 mod render;
 mod separation;
@@ -25,6 +27,7 @@ pub use confusion::{confusion_matrix, confusion_matrix_png};
 pub use curves::{Panel, Quantity, Series, curves};
 pub use difference::difference_matrix;
 pub use facets::{GridCurve, Key, MOST as MOST_KEY_VALUES, grid_curves};
+pub use gallery::{GalleryEntry, gallery};
 pub use separation::{Named, pr_curves, roc_curves};
 pub use sheet::{SheetEntry, confusion_sheet};
 

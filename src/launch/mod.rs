@@ -35,6 +35,8 @@ pub use end::{AttemptEnd, Ending};
 pub use local::{LaunchError, LocalLauncher};
 pub use log::LOG_FILE;
 pub use outcome::{OUTCOME_FILE, OutcomeError, read_outcome, write_outcome};
+#[cfg(test)]
+pub(crate) use plan::tests::run_file as test_run_file;
 pub use plan::{LaunchPlan, PlanError, Stdin};
 pub use worker::{FindWorkerError, find_worker};
 

@@ -9,12 +9,16 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::{
     document::{Block, Document, Section},
     paper::NOT_STATED,
-    table::{Align, Table},
+    table::{Align, Cell, Table},
     text::{harmless, one_line, shown},
 };
-use crate::figure::Figure;
+use crate::{figure::Figure, human};
 
 const STYLE: &str = include_str!("style.css");
+/// A cell of more letters is broken into lines; names are not.
+const LONG: usize = 48;
+/// Whole numbers from here on have commas: not those that name an epoch, a width or a batch.
+const GROUPED_FROM: u64 = 100_000;
 
 /// The file.
 #[must_use]
@@ -37,7 +41,7 @@ pub(super) fn page(document: &Document) -> String {
                         nav aria-label="Contents" {
                             ol {
                                 @for section in &document.sections {
-                                    li { a href=(format!("#{}", section.id)) { (one_line(&section.title)) } }
+                                    li { a href=(format!("#section-{}", section.id)) { (one_line(&section.title)) } }
                                 }
                             }
                         }
@@ -52,7 +56,7 @@ pub(super) fn page(document: &Document) -> String {
 
 fn section(section: &Section) -> Markup {
     html! {
-        section id=(section.id) {
+        section id=(format!("section-{}", section.id)) {
             h2 { (one_line(&section.title)) }
             @for block in &section.blocks {
                 @match block {
@@ -73,12 +77,24 @@ fn section(section: &Section) -> Markup {
     }
 }
 
+/// A cell as the page shows it: large whole numbers with a comma between thousands.
+fn cell_text(cell: &Cell, decimals: Option<usize>) -> String {
+    match cell {
+        Cell::Int(number) => match u64::try_from(*number) {
+            Ok(number) if number >= GROUPED_FROM => human::grouped(number),
+            _ => number.to_string(),
+        },
+        cell => one_line(&shown(cell, decimals)),
+    }
+}
+
 fn table(stem: &str, table: &Table) -> Markup {
-    let class = |align: Align, text: &str| match (align, text == NOT_STATED || text == "-") {
-        (Align::Left, false) => None,
-        (Align::Left, true) => Some("unknown"),
-        (Align::Right, false) => Some("number"),
-        (Align::Right, true) => Some("number unknown"),
+    let class = |align: Align, text: &str| {
+        let mut classes = Vec::new();
+        classes.extend((align == Align::Right).then_some("number"));
+        classes.extend((text == NOT_STATED || text == "-").then_some("unknown"));
+        classes.extend((text.chars().count() > LONG).then_some("long"));
+        (!classes.is_empty()).then(|| classes.join(" "))
     };
     let table = table.for_people();
     html! {
@@ -98,7 +114,7 @@ fn table(stem: &str, table: &Table) -> Markup {
                     @for row in &table.rows {
                         tr {
                             @for (column, cell) in table.cells(row) {
-                                @let text = one_line(&shown(cell, column.decimals));
+                                @let text = cell_text(cell, column.decimals);
                                 td class=[class(column.align, &text)] { (text) }
                             }
                         }
@@ -123,7 +139,7 @@ mod tests {
     use super::*;
     use crate::{
         figure::{Bar, accuracy_bars},
-        report::table::{Cell, Column},
+        report::table::Column,
     };
 
     const HOSTILE: &str = "<script src=\"http://evil/x.js\">alert('a')</script>\"'&]]>\u{1b}[31m\u{0}";
@@ -140,7 +156,11 @@ mod tests {
             Table {
                 title: Some(HOSTILE.to_owned()),
                 columns: vec![Column::text(HOSTILE), Column::number("paper")],
-                rows: vec![vec![Cell::from(HOSTILE), Cell::from(NOT_STATED)], vec![Cell::from("x")]],
+                rows: vec![
+                    vec![Cell::from(HOSTILE), Cell::from(NOT_STATED)],
+                    vec![Cell::from("x")],
+                    vec![Cell::from("y"), Cell::Int(8_667_264)],
+                ],
                 notes: vec![HOSTILE.to_owned()],
             },
         );
@@ -163,6 +183,9 @@ mod tests {
         let page = page(&document());
         assert!(page.contains("<td class=\"number unknown\">not stated</td>"), "{page}");
         assert!(page.contains("<td>x</td><td class=\"number unknown\">-</td>"), "{page}");
-        assert!(page.contains("<a href=\"#two\">Other</a>") && page.contains("<section id=\"two\">"));
+        assert!(
+            page.contains("<a href=\"#section-two\">Other</a>")
+                && page.contains("<section id=\"section-two\">")
+        );
     }
 }

@@ -188,6 +188,7 @@ pub(super) fn run_file(
         version: if commit.is_empty() { version.to_owned() } else { format!("{version} ({commit})") },
         host: host().to_owned(),
         started,
+        provenance: Some(Box::new(ready.facts.of(&ready.experiment, run, &slot.device))),
     }
 }
 

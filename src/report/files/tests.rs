@@ -123,23 +123,50 @@ fn the_files_of_a_report() {
         report/accuracy_bars.svg
         report/accuracy_curves.png
         report/accuracy_curves.svg
+        report/by_conv_layers.csv
+        report/by_conv_layers.json
+        report/by_conv_layers.md
+        report/by_conv_layers.tex
         report/corpus.csv
         report/corpus.json
         report/corpus.md
         report/corpus.tex
+        report/corpus_counts.png
+        report/corpus_counts.svg
+        report/glance.csv
+        report/glance.json
+        report/glance.md
+        report/glance.tex
+        report/layers.csv
+        report/layers.json
+        report/layers.md
+        report/layers.tex
         report/leaderboard.csv
         report/loss_curves.png
         report/loss_curves.svg
         report/pr_curves.png
         report/pr_curves.svg
+        report/report.html
+        report/reproduction.csv
+        report/reproduction.json
+        report/reproduction.md
+        report/reproduction.tex
         report/roc_curves.png
         report/roc_curves.svg
+        report/runs.csv
+        report/runs.json
+        report/runs.md
+        report/runs.tex
         report/top_ten.csv
         report/top_ten.json
         report/top_ten.md
         report/top_ten.tex
         report/top_ten_confusion.png
         report/top_ten_confusion.svg
+        report/unranked.csv
+        report/unranked.json
+        report/unranked.md
+        report/unranked.tex
         "##);
     let mut names: Vec<String> = written
         .iter()
