@@ -6,6 +6,7 @@
 mod account;
 mod attempt;
 mod error;
+mod facts;
 mod hparams;
 mod orphans;
 mod placement;
@@ -23,7 +24,7 @@ pub use placement::{Measured, measured_placement};
 pub use prepare::{Corpus, Owed, Preparation, check_unchanged, is_being_run, prepare, prepare_corpus};
 pub use progress::{Line, Progress};
 pub use provenance::Facts;
-pub use results::{Finished, loading_table, report};
+pub use results::{Finished, report, report_suite, suite_dir};
 pub use run_loop::{End, sweep};
 pub use status::{Live, Planned, Status};
 

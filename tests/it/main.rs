@@ -8,6 +8,7 @@ mod devices;
 mod interrupt;
 #[cfg(feature = "torch")]
 mod predict;
+mod reporting;
 mod spec_and_plan;
 mod support;
 mod tensorboard;
