@@ -14,9 +14,9 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{CliError, output};
 use crate::{
     corpus::{LoadingTable, Progress, cache_root},
-    report::Format,
+    report::{Format, loading_table},
     spec::Dataset,
-    sweep::{Corpus, SweepError, loading_table, prepare_corpus},
+    sweep::{Corpus, SweepError, prepare_corpus},
 };
 
 /// Most unreadable files that are listed.
@@ -67,7 +67,7 @@ impl Progress for Bar {
 
 /// Tab. 1 of the paper as text for stderr.
 pub(super) fn loading_text(loading: &LoadingTable) -> String {
-    loading_table(loading).render(Format::Table, None)
+    loading_table(loading, false).render(Format::Table, None)
 }
 
 /// Prepares the images of a dataset on threads of their own, so that Ctrl-C and SIGTERM are heard: they stop the work,

@@ -20,6 +20,7 @@ mod schema;
 mod show;
 mod spec_args;
 mod sql;
+mod suite;
 mod top;
 
 use std::{path::PathBuf, process::ExitCode};

@@ -6,6 +6,7 @@
 mod account;
 mod attempt;
 mod error;
+mod facts;
 mod hparams;
 mod orphans;
 mod placement;
@@ -24,7 +25,7 @@ pub use prepare::{Corpus, Owed, Preparation, check_unchanged, is_being_run, prep
 pub(crate) use prepare::{check_dataset, write_split};
 pub use progress::{Line, Progress};
 pub use provenance::Facts;
-pub use results::{Finished, loading_table, report};
+pub use results::{Finished, report, report_suite, suite_dir};
 pub use run_loop::{End, sweep};
 pub use status::{Live, Planned, Status};
 

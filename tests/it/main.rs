@@ -9,6 +9,7 @@ mod interrupt;
 #[cfg(feature = "torch")]
 mod predict;
 mod rerun;
+mod reporting;
 mod spec_and_plan;
 mod support;
 mod tensorboard;
