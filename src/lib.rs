@@ -21,6 +21,8 @@ pub mod event;
 
 pub mod metrics;
 
+pub mod stats;
+
 pub mod predictions;
 
 pub mod corpus;

@@ -1,13 +1,15 @@
 //! The error of a command: what to say, which hint to add, which exit code to end with.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
 use crate::{
     corpus::CorpusError,
     device::{DeviceError, ParseDevicesError},
+    figure::FigureError,
     model::ImpossibleRuns,
+    predictions::PredictionsError,
     report::ReportError,
     spec::SpecError,
     store::StoreError,
@@ -55,6 +57,36 @@ pub enum CliError {
     /// The report could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// A figure could not be drawn.
+    #[error(transparent)]
+    Figure(#[from] FigureError),
+    /// Stored predictions cannot be read.
+    #[error(transparent)]
+    Predictions(#[from] PredictionsError),
+    /// Two runs cannot be compared.
+    #[error("{message}")]
+    Incomparable {
+        /// Which, and why.
+        message: String,
+        /// What could be.
+        hint: Option<String>,
+    },
+    /// An argument is not what it should be.
+    #[error("{message}")]
+    Usage {
+        /// Which, and why.
+        message: String,
+        /// What it should be.
+        hint: Option<String>,
+    },
+    /// A file that was asked for cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Something named on the command line does not exist.
     #[error("{message}")]
     NotFound {
@@ -88,7 +120,7 @@ impl CliError {
             Self::Sweep(error) if error.is_usage() => exit::USAGE,
             Self::Corpus(error) if error.is_usage() => exit::USAGE,
             Self::Sweep(SweepError::Corpus(CorpusError::Cancelled)) => exit::INTERRUPTED,
-            Self::NotFound { .. } | Self::Weights { .. } => exit::USAGE,
+            Self::NotFound { .. } | Self::Usage { .. } | Self::Weights { .. } => exit::USAGE,
             _ => exit::ERROR,
         }
     }
@@ -100,7 +132,9 @@ impl CliError {
             Self::Sweep(error) => error.hint(),
             Self::Store(error) => error.hint().map(str::to_owned),
             Self::Corpus(error) => error.hint(),
-            Self::NotFound { hint, .. } => hint.clone(),
+            Self::NotFound { hint, .. } | Self::Incomparable { hint, .. } | Self::Usage { hint, .. } => {
+                hint.clone()
+            }
             _ => None,
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! Data goes to stdout, everything else to stderr. Exit codes are the constants of [`exit`].
 
+mod compare;
 mod completions;
 mod corpus;
 mod doctor;
@@ -50,6 +51,7 @@ enum Command {
     Top(top::Args),
     Runs(runs::Args),
     Show(show::Args),
+    Compare(compare::Args),
     Sql(sql::Args),
     Report(report::Args),
     Doctor(doctor::Args),
@@ -67,6 +69,7 @@ pub fn main() -> ExitCode {
         Command::Top(args) => top::run(&cli.runs_dir, args),
         Command::Runs(args) => runs::run(&cli.runs_dir, args),
         Command::Show(args) => show::run(&cli.runs_dir, args),
+        Command::Compare(args) => compare::run(&cli.runs_dir, args),
         Command::Sql(args) => sql::run(&cli.runs_dir, args),
         Command::Report(args) => report::run(&cli.runs_dir, args),
         Command::Doctor(args) => doctor::run(&cli.runs_dir, args),

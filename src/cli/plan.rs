@@ -1,5 +1,7 @@
 //! `gridboard plan`: what a spec would run. Decodes no image, starts no process, writes nothing.
 
+use std::{collections::HashMap, fmt::Write as _};
+
 use serde_json::{Map, Value as Json, json};
 
 use super::{
@@ -13,7 +15,10 @@ use crate::{
     model::{self, Summary},
     report::{Cell, Column, Table},
     run::RunSpec,
-    spec::{Experiment, Family, Parameters, Train},
+    spec::{
+        Experiment, Family, Parameters, Train,
+        parameter::{Section, parameter},
+    },
 };
 
 /// Show the runs of a spec with parameters, FLOPs and memory; runs nothing
@@ -46,15 +51,51 @@ pub(super) fn run(args: &Args) -> Result<u8, CliError> {
             Err(error) => return Err(error.into()),
         }
     }
-    let runs: Vec<RunSpec> = grid::runs(&experiment).collect();
+    let plan = grid::Plan::new(&experiment);
     match args.format {
         ListFormat::Json => {
-            output::json_array(runs.iter().map(|run| row(&experiment, run)))?;
+            let mut costs = Costs::new(&experiment);
+            output::json_array(plan.iter().map(|run| row(&mut costs, &run)))?;
         }
-        ListFormat::Csv => output::table(&table(&experiment, &runs, None, false), args.format.into())?,
-        ListFormat::Table => output::table(&table(&experiment, &runs, images, true), args.format.into())?,
+        ListFormat::Csv => output::table(&table(&experiment, &plan, None, false), args.format.into())?,
+        ListFormat::Table => output::table(&table(&experiment, &plan, images, true), args.format.into())?,
     }
     Ok(exit::DONE)
+}
+
+/// What the runs of a grid cost. A grid has far fewer networks than runs, so each is asked for once.
+struct Costs<'a> {
+    experiment: &'a Experiment,
+    /// The parameters that the cost depends on.
+    names: Vec<&'a str>,
+    /// By the values of these.
+    known: HashMap<String, Option<Summary>>,
+}
+
+impl<'a> Costs<'a> {
+    fn new(experiment: &'a Experiment) -> Self {
+        let axes = experiment.grids.iter().flat_map(|grid| &grid.axes).map(|axis| &axis.name);
+        let mut names: Vec<&str> = experiment.fixed.keys().chain(axes).map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.retain(|name| {
+            *name == "batch_size"
+                || parameter(experiment.family, name).is_some_and(|known| known.section == Section::Model)
+        });
+        Self { experiment, names, known: HashMap::new() }
+    }
+
+    fn of(&mut self, parameters: &Parameters) -> Option<Summary> {
+        let mut key = String::new();
+        for name in &self.names {
+            if let Some(value) = parameters.get(*name) {
+                // Writing to a string does not fail.
+                let _ = write!(key, "{value}");
+            }
+            key.push('\0');
+        }
+        *self.known.entry(key).or_insert_with(|| summary(self.experiment, parameters))
+    }
 }
 
 /// Parameters, FLOPs and memory, where the family is a built-in one.
@@ -76,8 +117,8 @@ fn summary(experiment: &Experiment, parameters: &Parameters) -> Option<Summary> 
     }
 }
 
-fn row(experiment: &Experiment, run: &RunSpec) -> Json {
-    let summary = summary(experiment, &run.parameters);
+fn row(costs: &mut Costs<'_>, run: &RunSpec) -> Json {
+    let summary = costs.of(&run.parameters);
     let axes: Map<String, Json> = run.axes.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     json!({
         "name": run.name,
@@ -91,17 +132,18 @@ fn row(experiment: &Experiment, run: &RunSpec) -> Json {
     })
 }
 
-fn table(experiment: &Experiment, runs: &[RunSpec], images: Option<u64>, for_the_eye: bool) -> Table {
+fn table(experiment: &Experiment, plan: &grid::Plan<'_>, images: Option<u64>, for_the_eye: bool) -> Table {
     let axes = grid::axis_names(experiment);
     let mut columns = vec![Column::text("name")];
     columns.extend(axes.iter().map(Column::number));
     columns.push(Column::number("seed"));
     columns.extend(["parameters", "flops_per_image", "memory_bytes"].map(Column::number));
+    let mut costs = Costs::new(experiment);
     let mut total = 0.0;
-    let rows = runs
+    let rows: Vec<Vec<Cell>> = plan
         .iter()
         .map(|run| {
-            let summary = summary(experiment, &run.parameters);
+            let summary = costs.of(&run.parameters);
             if let (Some(summary), Some(images), Ok(train)) =
                 (&summary, images, Train::from_parameters(&run.parameters))
             {
@@ -109,7 +151,7 @@ fn table(experiment: &Experiment, runs: &[RunSpec], images: Option<u64>, for_the
                 let flops = 3.0 * summary.flops_per_image as f64 * images as f64 * f64::from(train.epochs);
                 total += flops;
             }
-            let mut row = vec![Cell::from(&run.name)];
+            let mut row = vec![Cell::from(run.name)];
             row.extend(axes.iter().map(|axis| {
                 run.axes
                     .iter()
@@ -133,7 +175,7 @@ fn table(experiment: &Experiment, runs: &[RunSpec], images: Option<u64>, for_the
             row
         })
         .collect();
-    let mut notes = vec![listing::counted(runs.len(), "run")];
+    let mut notes = vec![listing::counted(rows.len(), "run")];
     if total > 0.0 {
         notes.push(format!(
             "about {}FLOP to train (three times forward, validation not counted); memory is an estimate",

@@ -16,9 +16,15 @@ pub(super) struct Args {
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     runtime()?.block_on(async {
-        let mut store = Store::open_existing(runs_dir).await?;
+        // Looked for before anything is written: a directory that was mistyped must not get a database.
+        experiments::named(&mut Store::open_existing(runs_dir).await?, runs_dir, &args.experiment).await?;
+        let mut store = Store::open(runs_dir).await?;
         let record = experiments::named(&mut store, runs_dir, &args.experiment).await?;
         let finished = sweep::report(&mut store, runs_dir, &record).await?;
+        store.leave().await?;
+        for warning in &finished.warnings {
+            output::note(&format!("warning: {warning}"));
+        }
         let paths: Vec<String> = finished.paths.iter().map(|path| path.display().to_string()).collect();
         output::data(&paths.join("\n"))?;
         Ok(exit::DONE)

@@ -9,11 +9,11 @@ use super::{
 use crate::{
     device::{self, DeviceChoice},
     human, model,
-    report::{Format, leaderboard_table, unranked_table},
+    report::{Format, top_table, unranked_table},
     schedule::Slot,
     spec::Experiment,
     store::Store,
-    sweep::{self, End, Finished, Progress},
+    sweep::{self, Account, End, Finished, Progress, Watch},
 };
 
 /// Train what is missing of a spec's grid, then rank it
@@ -30,6 +30,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
+    let watch = Watch::start();
     let experiment = args.spec.load()?;
     model::check(&experiment)?;
     check_weights(&experiment)?;
@@ -59,7 +60,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         output::note(&opening(&ready, &placement));
         let mut progress = Progress::new(&ready.experiment.name);
         let end = sweep::sweep(&mut ready, placement, &mut progress).await?;
-        finish(runs_dir, ready, &end, args).await
+        finish(runs_dir, ready, &end, (&watch, discovery.cpu.cores), args).await
     })
 }
 
@@ -98,9 +99,20 @@ fn opening(ready: &sweep::Preparation, placement: &device::Placement) -> String 
     text
 }
 
-async fn finish(runs_dir: &Path, ready: sweep::Preparation, end: &End, args: &Args) -> Result<u8, CliError> {
-    let sweep::Preparation { experiment, mut store, .. } = ready;
-    let finished = report_on(&mut store, runs_dir, &experiment).await?;
+async fn finish(
+    runs_dir: &Path,
+    mut ready: sweep::Preparation,
+    end: &End,
+    (watch, cores): (&Watch, u32),
+    args: &Args,
+) -> Result<u8, CliError> {
+    let finished = report_on(&mut ready.store, runs_dir, &ready.experiment).await?;
+    for warning in &finished.warnings {
+        output::note(&format!("warning: {warning}"));
+    }
+    let account = watch.account(&ready.experiment.name, cores, end);
+    account.write(&ready)?;
+    let sweep::Preparation { experiment, store, .. } = ready;
     store.leave().await?;
 
     if end.interrupted && matches!(args.format.into(), Format::Table) {
@@ -112,14 +124,14 @@ async fn finish(runs_dir: &Path, ready: sweep::Preparation, end: &End, args: &Ar
         ));
         return Ok(exit::INTERRUPTED);
     }
-    let head = leaderboard_table(&finished.leaderboard, Some(experiment.rank.top));
+    let head = top_table(&finished.leaderboard, Some(experiment.rank.top));
     output::table(&head, args.format.into())?;
     if matches!(args.format.into(), Format::Table) {
         if let Some(unranked) = unranked_table(&finished.leaderboard, listing::most_unranked(false)) {
             output::data("")?;
             output::table(&unranked, Format::Table)?;
         }
-        output::data(&closing(runs_dir, &experiment, &finished, end))?;
+        output::data(&closing(runs_dir, &experiment, &finished, end, &account))?;
     }
     Ok(if end.interrupted {
         exit::INTERRUPTED
@@ -146,7 +158,13 @@ async fn report_on(
 }
 
 /// Counts, time, where the report is, and how to look at it in TensorBoard and SQL.
-fn closing(runs_dir: &Path, experiment: &Experiment, finished: &Finished, end: &End) -> String {
+fn closing(
+    runs_dir: &Path,
+    experiment: &Experiment,
+    finished: &Finished,
+    end: &End,
+    account: &Account,
+) -> String {
     let name = &experiment.name;
     let dir = sweep::experiment_dir(runs_dir, name);
     let mut text = format!("\n{} completed, {} failed", end.completed, end.failed);
@@ -155,10 +173,13 @@ fn closing(runs_dir: &Path, experiment: &Experiment, finished: &Finished, end: &
     }
     if end.trained > 0 {
         text += &format!(" ({} trained in {}", end.trained, human::seconds(end.seconds));
-        if let Some(busy) = end.utilisation {
-            text += &format!(", slots busy {:.0} % of the time", busy * 100.0);
+        if let Some(busy) = account.shares.slots {
+            text += &format!(", slots busy {:.0} % of the time", busy.min(1.0) * 100.0);
         }
         text += ")";
+    }
+    if let Some(line) = account.line() {
+        text += &format!("\n{line}");
     }
     text += "\n\n";
     let shown: Vec<&PathBuf> = finished

@@ -58,6 +58,15 @@ pub(super) fn blues(share: f64) -> Colour {
     Colour(mix(r0, r1), mix(g0, g1), mix(b0, b1))
 }
 
+/// From orange at -1 over paper at 0 to blue at 1; clamped. The two ends differ for colour-blind readers and in grey.
+pub(super) fn balance(share: f64) -> Colour {
+    const LESS: Colour = Colour(217, 95, 2);
+    let Colour(r, g, b) = if share < 0.0 { LESS } else { VALIDATION };
+    let part = share.abs().min(1.0);
+    let mix = |end: u8| (255.0 + (f64::from(end) - 255.0) * part).round() as u8;
+    Colour(mix(r), mix(g), mix(b))
+}
+
 /// Black or white, whichever has the higher contrast on `ground` (WCAG 2.2 relative luminance).
 pub(super) fn readable_on(ground: Colour) -> Colour {
     let on_white = 1.05 / (luminance(ground) + 0.05);

@@ -1,4 +1,4 @@
-//! Figures: confusion matrices, accuracy bars and training curves, each as SVG and PNG.
+//! Figures: confusion matrices and their differences, accuracy bars, training, ROC and PR curves, each as SVG and PNG.
 //!
 //! The only home of plotters. Called by the trainer (the small confusion matrix of each epoch) and by `report`. A
 //! figure function lays its marks out once in a `drawing::Drawing` (logical pixels, text measured with the font that
@@ -11,14 +11,18 @@ mod cells;
 mod colour;
 mod confusion;
 mod curves;
+mod difference;
 mod drawing;
 mod render;
+mod separation;
 mod sheet;
 mod text;
 
 pub use bars::{Bar, accuracy_bars};
 pub use confusion::{confusion_matrix, confusion_matrix_png};
 pub use curves::{Panel, Quantity, Series, curves};
+pub use difference::difference_matrix;
+pub use separation::{Named, pr_curves, roc_curves};
 pub use sheet::{SheetEntry, confusion_sheet};
 
 /// A finished figure.

@@ -251,9 +251,9 @@ fn content_id(experiment: &Experiment, parameters: &Parameters, seed: u64) -> St
         seed: u64,
     }
     let content = Content { family: experiment.family, command: &experiment.command, parameters, seed };
-    let mut hasher = blake3::Hasher::new();
-    serde_json::to_writer(&mut hasher, &content).expect("plain data is JSON, and a hasher takes every byte");
-    hasher.finalize().to_hex()[..16].to_owned()
+    // In one piece: a hasher that is fed token by token takes three times as long.
+    let text = serde_json::to_vec(&content).expect("plain data is JSON");
+    blake3::hash(&text).to_hex()[..16].to_owned()
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ use std::{
 };
 
 use super::{
+    curves::{self, ScoredRun},
+    grid_points::{grid_point_table, top_table},
     leaderboard::{full_table, leaderboard_table},
     table::{Format, Table},
 };
@@ -30,6 +32,8 @@ pub struct ReportInput {
     pub curves: Vec<RunCurves>,
     /// Tab. 1 of the paper: what was loaded; absent without a dataset.
     pub corpus: Option<Table>,
+    /// The predictions of the best runs that have any, best first.
+    pub predictions: Vec<ScoredRun>,
 }
 
 /// The four curves of a run: (epoch from 0, value), by epoch.
@@ -84,7 +88,8 @@ const MOST_CURVES: usize = 500;
 const TABLE_FILES: [(Format, &str); 4] =
     [(Format::Markdown, "md"), (Format::Csv, "csv"), (Format::Json, "json"), (Format::Latex, "tex")];
 /// The figures of the report's folder.
-const FIGURES: [&str; 4] = ["top_ten_confusion", "accuracy_bars", "accuracy_curves", "loss_curves"];
+const FIGURES: [&str; 6] =
+    ["top_ten_confusion", "accuracy_bars", "accuracy_curves", "loss_curves", "roc_curves", "pr_curves"];
 
 /// Writes the report into `dir` (`runs/<experiment>/report`) and each run's confusion matrix into its folder beside
 /// `dir`. Figures that have nothing to show are not written, and removed where an earlier report left them.
@@ -95,7 +100,13 @@ const FIGURES: [&str; 4] = ["top_ten_confusion", "accuracy_bars", "accuracy_curv
 pub fn write(dir: &Path, input: &ReportInput) -> Result<Vec<PathBuf>, ReportError> {
     let mut writer = Writer { written: Vec::new() };
     let leaderboard = &input.leaderboard;
-    writer.table(&dir.join("top_ten"), &leaderboard_table(leaderboard, Some(leaderboard.rule.top)))?;
+    let top = Some(leaderboard.rule.top);
+    writer.table(&dir.join("top_ten"), &top_table(leaderboard, top))?;
+    if leaderboard.several_seeds() {
+        writer.table(&dir.join("top_ten_runs"), &leaderboard_table(leaderboard, top))?;
+        let points = grid_point_table(leaderboard, None).render(Format::Csv, None);
+        writer.file(&dir.join("grid_points.csv"), points.as_bytes())?;
+    }
     let all = full_table(leaderboard).render(Format::Csv, None);
     writer.file(&dir.join("leaderboard.csv"), all.as_bytes())?;
     if let Some(corpus) = &input.corpus {
@@ -103,12 +114,14 @@ pub fn write(dir: &Path, input: &ReportInput) -> Result<Vec<PathBuf>, ReportErro
     }
 
     let experiment = leaderboard.experiment.as_str();
-    let [sheet, bars, accuracy, loss] = FIGURES.map(|name| dir.join(name));
+    let [sheet, bars, accuracy, loss, roc, pr] = FIGURES.map(|name| dir.join(name));
     writer.figure(&sheet, confusion_sheet(input, experiment))?;
     writer.figure(&bars, accuracy_bars(leaderboard, experiment))?;
-    let curves = ranked_curves(input);
-    writer.figure(&accuracy, draw_curves(&curves, leaderboard, Quantity::Accuracy))?;
-    writer.figure(&loss, draw_curves(&curves, leaderboard, Quantity::Loss))?;
+    let by_epoch = ranked_curves(input);
+    writer.figure(&accuracy, draw_curves(&by_epoch, leaderboard, Quantity::Accuracy))?;
+    writer.figure(&loss, draw_curves(&by_epoch, leaderboard, Quantity::Loss))?;
+    writer.figure(&roc, curves::roc(experiment, &input.predictions, &leaderboard.classes))?;
+    writer.figure(&pr, curves::pr(experiment, &input.predictions, &leaderboard.classes))?;
 
     let experiment_dir = dir.parent().unwrap_or(dir);
     for (run, matrix) in &input.confusion {

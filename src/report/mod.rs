@@ -3,12 +3,20 @@
 //! Called by the commands that print tables and by the end of a sweep. Everything is made from values that the store
 //! and `rank` hand over; only `files` touches the disk, and no part of it knows SQL.
 
+mod columns;
+mod comparison;
+pub mod curves;
 pub mod files;
+mod grid_points;
 pub mod leaderboard;
 pub mod table;
+mod terminal;
 mod text;
 
+pub use comparison::Sides;
+pub use curves::ScoredRun;
 pub use files::{ReportError, ReportInput, RunCurves};
+pub use grid_points::{grid_point_table, top_table};
 pub use leaderboard::{full_table, leaderboard_table, unranked_table};
-pub use table::{Align, Cell, Column, Format, Table};
+pub use table::{Align, Cell, Column, Format, Readers, Table};
 pub use text::csv_field;

@@ -12,7 +12,7 @@ use crate::{
     follow::{Poll, RunFollower},
     launch::{self, AttemptEnd, Ending, LaunchPlan, LocalLauncher},
     predictions,
-    run::{Failure, FailureKind, Outcome, RunFile, RunSpec},
+    run::{Failure, FailureKind, Outcome, RunFile, RunSpec, Used},
     schedule::Slot,
     spec::Family,
     store::{NewAttempt, RunKey},
@@ -80,6 +80,7 @@ pub(super) async fn start(
         pid: *pid.as_ref().unwrap_or(&0),
         slot: &slot.label,
         device: &slot.device,
+        threads: slot.threads,
         host: host(),
         time: started,
     };
@@ -95,7 +96,7 @@ pub(super) async fn start(
                 run: run.index,
                 attempt: number,
                 ending: Ending::Failed(failure.clone()),
-                peak_memory: None,
+                used: Used::default(),
                 has_outcome: false,
             };
             record_end(ready, run, &dir, started, &end).await?;
@@ -151,7 +152,7 @@ async fn record_end(
         write_outcome(dir, &outcome)?;
     }
     let key = key(ready, run.index);
-    ready.store.finish_attempt(key, end.attempt, end.state(), failure, now, end.peak_memory).await?;
+    ready.store.finish_attempt(key, end.attempt, end.state(), failure, now, end.used).await?;
     Ok(())
 }
 

@@ -3,6 +3,7 @@
 //! Called by `gridboard run`. The decisions are the scheduler's (`schedule`), the processes the launcher's (`launch`),
 //! the numbers come from the event files (`follow`); this module only carries things from one to the other.
 
+mod account;
 mod attempt;
 mod error;
 mod hparams;
@@ -14,6 +15,7 @@ mod results;
 mod run_loop;
 mod status;
 
+pub use account::{ACCOUNT_FILE, Account, Sum, Watch, own_core_seconds};
 pub use error::SweepError;
 pub use prepare::{Corpus, Owed, Preparation, check_unchanged, is_being_run, prepare, prepare_corpus};
 pub use progress::{Line, Progress};

@@ -14,10 +14,10 @@ use crate::{
     error::with_causes,
     event::tags,
     metrics::ConfusionMatrix,
-    predictions,
+    predictions::{self, Hits},
     rank::Leaderboard,
     report::{self, Cell, Column, ReportInput, RunCurves, Table},
-    store::{ExperimentRecord, RunKey, Store},
+    store::{ExperimentRecord, RunKey, Store, Untaken},
 };
 
 /// What a report holds and where it is.
@@ -26,24 +26,40 @@ pub struct Finished {
     pub leaderboard: Leaderboard,
     /// The files that were written.
     pub paths: Vec<PathBuf>,
+    /// Predictions that could not be read, so that intervals, tests or curves lack them.
+    pub warnings: Vec<String>,
 }
 
-/// Ranks an experiment and writes its report.
+/// Ranks an experiment, keeps its statistics in the database and writes its report.
 ///
 /// # Errors
-/// Where the database cannot be read or a file cannot be written.
+/// Where the database cannot be read or written, or a file cannot be written.
 pub async fn report(
     store: &mut Store,
     runs_dir: &Path,
     record: &ExperimentRecord,
 ) -> Result<Finished, SweepError> {
+    let mut warnings = take_older_predictions(store, runs_dir, record).await?;
     let mut leaderboard = store.leaderboard(record.key).await?;
+    store.keep_statistics(record.key, &leaderboard).await?;
     let mut confusion: Vec<(String, ConfusionMatrix)> = Vec::new();
     let mut curves = Vec::new();
-    let keys: HashMap<u64, RunKey> =
-        store.runs(Some(record.key)).await?.into_iter().map(|run| (run.spec.index, run.key)).collect();
+    let mut best_predictions = Vec::new();
+    let keys: HashMap<u64, (RunKey, Option<String>)> = store
+        .runs(Some(record.key))
+        .await?
+        .into_iter()
+        .map(|run| (run.spec.index, (run.key, run.predictions)))
+        .collect();
     for row in leaderboard.rows.iter().filter(|row| row.rank.is_some()) {
-        let Some(&key) = keys.get(&row.index) else { continue };
+        let Some((key, file)) = keys.get(&row.index) else { continue };
+        let key = *key;
+        if let Some(file) = file.as_ref().filter(|_| row.rank.is_some_and(|rank| rank <= MOST_CURVES)) {
+            match predictions::read(&runs_dir.join(file)) {
+                Ok(list) => best_predictions.push((row.run.clone(), list)),
+                Err(error) => warnings.push(with_causes(&error)),
+            }
+        }
         if let Some(matrix) = store.confusion(key).await? {
             confusion.push((row.run.clone(), matrix));
         }
@@ -56,9 +72,31 @@ pub async fn report(
         leaderboard.classes = (0..k).map(|class| class.to_string()).collect();
         confusion.retain(|(_, matrix)| matrix.classes() == k);
     }
-    let input = ReportInput { leaderboard, confusion, curves, corpus };
+    let input = ReportInput { leaderboard, confusion, curves, corpus, predictions: best_predictions };
     let paths = report::files::write(&dir.join("report"), &input)?;
-    Ok(Finished { leaderboard: input.leaderboard, paths })
+    Ok(Finished { leaderboard: input.leaderboard, paths, warnings })
+}
+
+/// The best runs whose ROC and PR curves are drawn: ten colours can be told apart.
+const MOST_CURVES: u32 = 10;
+
+/// Takes the predictions that an older Gridboard counted without keeping which images they have right. What cannot be read
+/// comes back as a warning: the run then has no tests.
+async fn take_older_predictions(
+    store: &mut Store,
+    runs_dir: &Path,
+    record: &ExperimentRecord,
+) -> Result<Vec<String>, SweepError> {
+    let mut warnings = Vec::new();
+    for Untaken { run, name, predictions } in store.untaken_predictions(record.key).await? {
+        let dir = experiment_dir(runs_dir, &record.name).join(&name);
+        match take_predictions(store, run, &dir, &predictions, &record.classes).await {
+            Ok(()) => {}
+            Err(TakeError::File(problem)) => warnings.push(problem),
+            Err(TakeError::Store(error)) => return Err(error.into()),
+        }
+    }
+    Ok(warnings)
 }
 
 /// Tab. 1 as the preparation kept it; none for an experiment without images.
@@ -141,7 +179,7 @@ pub(super) async fn take_predictions(
         return Err(TakeError::File(reason));
     }
     let matrix = predictions::confusion(&rows, classes.len());
-    store.put_confusion(run, &matrix, classes).await?;
+    store.put_confusion(run, &matrix, classes, Some(&Hits::of(&rows))).await?;
     store.set_predictions(run, Some(relative)).await?;
     Ok(())
 }

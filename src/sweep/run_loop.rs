@@ -15,9 +15,9 @@ use tokio::{
 };
 
 use super::{
-    Preparation, Progress, Status, SweepError,
+    Preparation, Progress, Status, Sum, SweepError,
     attempt::{self, Live, Started},
-    index,
+    index, own_core_seconds,
     planned::Plans,
     progress::Line,
     wall_now,
@@ -57,8 +57,12 @@ pub struct End {
     pub trained: u64,
     /// Duration of this sweep.
     pub seconds: f64,
-    /// Part of the slots' time that attempts were alive, 0 to 1; `None` where nothing was trained.
-    pub utilisation: Option<f64>,
+    /// Slots.
+    pub slots: u32,
+    /// What the attempts of this sweep have used.
+    pub used: Sum,
+    /// Gridboard's own processor time of this sweep, seconds.
+    pub own_core_seconds: f64,
     /// Whether a signal ended it.
     pub interrupted: bool,
 }
@@ -79,7 +83,7 @@ struct Loop<'a> {
     read: Option<Instant>,
     /// When the time that is left was last worked out, and what came out.
     eta: Option<(Instant, Duration)>,
-    busy: f64,
+    used: Sum,
     trained: u64,
     over: bool,
     /// When live runs are killed, after a first signal.
@@ -111,8 +115,8 @@ pub async fn sweep(
         Family::GridCnn if !jobs.is_empty() => launch::find_worker()?,
         Family::GridCnn | Family::Command => PathBuf::new(),
     };
-    let slots = placement.slots.len();
-    let begun = Instant::now();
+    let slots = u32::try_from(placement.slots.len()).unwrap_or(u32::MAX);
+    let (begun, own) = (Instant::now(), own_core_seconds());
     let mut this = Loop {
         status: Status::new(ready.runs.len() as u64, ready.completed),
         scheduler: Scheduler::new(placement.slots, &placement.capacities, jobs, 1)?,
@@ -126,7 +130,7 @@ pub async fn sweep(
         ranked: begun,
         read: None,
         eta: None,
-        busy: 0.0,
+        used: Sum::default(),
         trained: 0,
         over: false,
         deadline: None,
@@ -153,8 +157,6 @@ pub async fn sweep(
     this.progress.finish();
 
     let seconds = begun.elapsed().as_secs_f64();
-    #[expect(clippy::cast_precision_loss, reason = "a machine has few slots")]
-    let slot_seconds = seconds * slots as f64;
     let (completed, failed) = (this.status.completed, this.status.failed);
     Ok(End {
         completed,
@@ -162,7 +164,9 @@ pub async fn sweep(
         pending: this.status.total - completed - failed,
         trained: this.trained,
         seconds,
-        utilisation: (this.busy > 0.0 && slot_seconds > 0.0).then(|| (this.busy / slot_seconds).min(1.0)),
+        slots,
+        used: this.used,
+        own_core_seconds: own_core_seconds() - own,
         interrupted,
     })
 }
@@ -267,7 +271,7 @@ impl Loop<'_> {
         self.read_run(run).await?;
         let Some(live) = self.live.remove(&run) else { return Ok(()) };
         let seconds = live.seconds();
-        self.busy += seconds;
+        self.used.add(seconds, &end.used);
         let spec = self.ready.runs[index(run)].clone();
         let end = attempt::finish(self.ready, &spec, &live, end).await?;
         let failure = match &end.ending {

@@ -14,7 +14,8 @@ use crate::{
     error::TrainError,
     evaluate::{Evaluation, evaluate},
     init,
-    record::Recorder,
+    machine::Stopwatch,
+    record::{Phase, Recorder},
     stop::Stop,
 };
 
@@ -58,7 +59,7 @@ pub(crate) fn fit(
         if train.shuffle {
             init::shuffle(&mut order, seed, epoch);
         }
-        let started = Instant::now();
+        let stopwatch = Stopwatch::start();
         let mut running = Running::new(epoch, step);
         for rows in order.chunks(train.batch_size as usize) {
             stop.check()?;
@@ -73,14 +74,17 @@ pub(crate) fn fit(
             }
         }
         running.catch_up(recorder)?;
-        let seconds = started.elapsed().as_secs_f64();
+        let spent = stopwatch.spent();
+        recorder.spent(Phase::Training, spent);
 
         let at = i64::from(epoch);
         recorder.scalar(tags::TRAIN_LOSS, at, (running.loss / running.images) as f32)?;
         recorder.scalar(tags::TRAIN_ACCURACY, at, (running.correct / running.images) as f32)?;
         recorder.scalar(tags::LEARNING_RATE, at, engine.learning_rate() as f32)?;
-        recorder.scalar(tags::IMAGES_PER_SECOND, at, (running.images / seconds) as f32)?;
+        recorder.scalar(tags::IMAGES_PER_SECOND, at, (running.images / spent.seconds) as f32)?;
+        let stopwatch = Stopwatch::start();
         let result = evaluate(engine, sides.images, sides.validation, sides.classes.len(), stop)?;
+        recorder.spent(Phase::Validation, stopwatch.spent());
         record_validation(&result, sides, at, recorder)?;
         recorder.flush()?;
         last_flush = Instant::now();
@@ -256,6 +260,10 @@ mod tests {
                 assert_eq!(last(tag), 1.0, "{tag}");
             }
             assert_eq!(memory.images.len(), 12);
+            let phases: Vec<Phase> = memory.spent.iter().map(|(phase, _)| *phase).collect();
+            assert_eq!(phases, [Phase::Training, Phase::Validation].repeat(12));
+            assert!(memory.spent.iter().all(|(_, time)| time.seconds > 0.0 && time.core_seconds >= 0.0));
+            assert!(memory.spent.iter().any(|(_, time)| time.core_seconds > 0.0));
             assert_eq!(memory.images[11].0, tags::CONFUSION_MATRIX);
             assert!(memory.flushes.contains(&memory.scalars.len()), "the end of an epoch is visible");
         }

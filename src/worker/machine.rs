@@ -1,7 +1,12 @@
 //! The process' terms with the machine: allocator, threads, device, memory.
 
-use std::fs;
+use std::{fs, time::Instant};
 
+use gridboard::run::Spent;
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeValLike as _,
+};
 use tch::{Cuda, Device};
 
 use crate::error::TrainError;
@@ -42,6 +47,37 @@ pub(crate) fn device(id: &str) -> Result<Device, TrainError> {
         Ok(Device::Cuda(0))
     } else {
         Err(TrainError::Device(id.to_owned()))
+    }
+}
+
+/// User and system time of all threads of this process, seconds.
+fn core_seconds() -> f64 {
+    // Asking for one's own usage cannot fail.
+    getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| {
+        [usage.user_time(), usage.system_time()]
+            .into_iter()
+            .map(|time| time.num_microseconds() as f64 * 1e-6)
+            .sum()
+    })
+}
+
+/// Measures a stretch of work by the clock and by the processor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch {
+    begun: Instant,
+    core_seconds: f64,
+}
+
+impl Stopwatch {
+    /// From now on.
+    pub(crate) fn start() -> Self {
+        Self { begun: Instant::now(), core_seconds: core_seconds() }
+    }
+
+    /// Until now.
+    pub(crate) fn spent(self) -> Spent {
+        let core_seconds = core_seconds() - self.core_seconds;
+        Spent { seconds: self.begun.elapsed().as_secs_f64(), core_seconds }
     }
 }
 

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 use gridboard::{
     model::GridCnn,
     predictions::{self, Prediction},
-    run::RunFile,
+    run::{Phases, RunFile},
     spec::{Family, Train},
 };
 use serde_json::json;
@@ -37,11 +37,16 @@ pub(crate) fn read_run_file(run_dir: &Path) -> Result<RunFile, TrainError> {
     }
 }
 
-/// Trains the run and writes everything but `outcome.json` into its directory.
+/// Trains the run and writes everything but `outcome.json` into its directory; adds the time that it takes to `phases`.
 ///
 /// # Errors
 /// [`TrainError`]; what was written until then stays.
-pub(crate) fn train(run_dir: &Path, run: &RunFile, stop: &Stop) -> Result<(), TrainError> {
+pub(crate) fn train(
+    run_dir: &Path,
+    run: &RunFile,
+    stop: &Stop,
+    phases: &mut Phases,
+) -> Result<(), TrainError> {
     let model = GridCnn::from_parameters(&run.parameters)?;
     let settings = Train::from_parameters(&run.parameters)?;
     let dataset = run.dataset.as_ref().ok_or_else(|| TrainError::RunFile {
@@ -77,7 +82,10 @@ pub(crate) fn train(run_dir: &Path, run: &RunFile, stop: &Stop) -> Result<(), Tr
         classes: &dataset.classes,
         run: &run.run,
     };
-    let last = fit(&mut engine, &sides, &settings, run.seed, &mut events, stop)?;
+    let fitted = fit(&mut engine, &sides, &settings, run.seed, &mut events, stop);
+    // A run that diverged has spent its time too.
+    *phases = events.phases;
+    let last = fitted?;
 
     let predictions = rows(&last, &corpus, dataset.classes.len());
     predictions::write(&run_dir.join("predictions.csv"), &predictions, dataset.classes.len())?;
@@ -156,7 +164,7 @@ pub(crate) mod tests {
         let run = toy(folder.path(), &[]);
         fs::write(folder.path().join("run.json"), serde_json::to_string(&run).unwrap()).unwrap();
         let run = read_run_file(folder.path()).unwrap();
-        train(folder.path(), &run, &Stop::default()).unwrap();
+        train(folder.path(), &run, &Stop::default(), &mut Phases::default()).unwrap();
         for sub_run in ["train", "validation"] {
             let files: Vec<_> = fs::read_dir(folder.path().join(sub_run)).unwrap().collect();
             assert_eq!(files.len(), 1, "{sub_run}");
@@ -172,7 +180,7 @@ pub(crate) mod tests {
             folder.path(),
             &[("initial_weights", again), ("learning_rate", Value::Float(1e-12)), ("epochs", Value::Int(1))],
         );
-        train(folder.path(), &next, &Stop::default()).unwrap();
+        train(folder.path(), &next, &Stop::default(), &mut Phases::default()).unwrap();
         let same = predictions::read(&folder.path().join("predictions.csv")).unwrap();
         for (first, second) in predictions.iter().zip(&same) {
             assert!((first.probabilities[1] - second.probabilities[1]).abs() < 1e-6);
@@ -189,7 +197,9 @@ pub(crate) mod tests {
         let foreign = read_run_file(folder.path()).unwrap_err().one_line();
         assert!(foreign.ends_with("a `command` run is not trained here"), "{foreign}");
 
-        let message = |run: &RunFile| train(folder.path(), run, &Stop::default()).unwrap_err().one_line();
+        let message = |run: &RunFile| {
+            train(folder.path(), run, &Stop::default(), &mut Phases::default()).unwrap_err().one_line()
+        };
         assert!(message(&run_file(None, &[])).ends_with("`dataset` is missing"));
         let absent = Value::Text("/absent.safetensors".to_owned());
         let absent = message(&toy(folder.path(), &[("initial_weights", absent)]));

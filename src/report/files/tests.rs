@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::report::{
-    leaderboard::tests::leaderboard,
-    table::{Cell, Column},
-    text::tests::parse_csv,
+use crate::{
+    predictions::Prediction,
+    report::{
+        leaderboard::tests::leaderboard,
+        table::{Cell, Column},
+        text::tests::parse_csv,
+    },
 };
 
 fn input(ranked: u32) -> ReportInput {
@@ -35,7 +38,23 @@ fn input(ranked: u32) -> ReportInput {
         rows: vec![vec![Cell::from("normal"), Cell::Int(1575)], vec![Cell::from("covid"), Cell::Int(559)]],
         ..Table::default()
     };
-    ReportInput { leaderboard, confusion, curves, corpus: Some(corpus) }
+    let predictions = leaderboard.rows.iter().filter(|row| row.rank.is_some()).take(10);
+    let predictions = predictions.map(|row| (row.run.clone(), scored(40, row.index))).collect();
+    ReportInput { leaderboard, confusion, curves, corpus: Some(corpus), predictions }
+}
+
+/// What a run with some noise says of so many images of two classes.
+fn scored(images: u64, noise: u64) -> Vec<Prediction> {
+    let prediction = |image: u64| {
+        let score = (0.5 * (image % 2) as f32 + ((image * 37 + noise * 11) % 50) as f32 / 100.0).min(1.0);
+        Prediction {
+            image: format!("image-{image}"),
+            label: (image % 2) as usize,
+            predicted: usize::from(score > 0.5),
+            probabilities: vec![1.0 - score, score],
+        }
+    };
+    (0..images).map(prediction).collect()
 }
 
 /// Every file below a folder, by its path there.
@@ -79,6 +98,10 @@ fn the_files_of_a_report() {
         report/leaderboard.csv
         report/loss_curves.png
         report/loss_curves.svg
+        report/pr_curves.png
+        report/pr_curves.svg
+        report/roc_curves.png
+        report/roc_curves.svg
         report/top_ten.csv
         report/top_ten.json
         report/top_ten.md
@@ -137,7 +160,13 @@ fn without_ranked_runs_there_are_empty_tables_and_no_figures_of_an_earlier_repor
     let dir = root.path().join("report");
     write(&dir, &input(1)).unwrap();
     assert!(dir.join("accuracy_bars.png").exists());
-    let nothing = ReportInput { confusion: Vec::new(), curves: Vec::new(), corpus: None, ..input(0) };
+    let nothing = ReportInput {
+        confusion: Vec::new(),
+        curves: Vec::new(),
+        corpus: None,
+        predictions: Vec::new(),
+        ..input(0)
+    };
     let written = write(&dir, &nothing).unwrap();
     assert_eq!(written.len(), 5);
     for name in FIGURES {
@@ -207,4 +236,22 @@ fn files_are_as_readable_as_the_umask_allows() {
     fs::write(root.path().join("plain"), b"x").unwrap();
     let mode = |name: &str| fs::metadata(root.path().join(name)).unwrap().permissions().mode();
     assert_eq!(mode("ours"), mode("plain"));
+}
+
+#[test]
+fn several_seeds_make_the_grid_points_the_top_ten_and_keep_the_runs_beside_them() {
+    let root = tempfile::tempdir().unwrap();
+    let mut input = input(9);
+    input.leaderboard.seeds = vec![0, 1, 2];
+    for row in &mut input.leaderboard.rows {
+        row.seed = row.index % 3;
+        row.run = format!("point-{}-seed-{}", row.index / 3, row.seed);
+    }
+    (input.confusion, input.curves) = (Vec::new(), Vec::new());
+    write(&root.path().join("report"), &input).unwrap();
+    let read =
+        |name: &str| parse_csv(&fs::read_to_string(root.path().join("report").join(name)).unwrap()).unwrap();
+    assert_eq!(read("top_ten.csv")[1][..2], ["1", "point-0"]);
+    assert_eq!(read("top_ten_runs.csv")[1][..2], ["1", "point-0-seed-0"]);
+    assert_eq!(read("grid_points.csv").len(), 4, "the point of unranked runs has no mean");
 }
