@@ -115,8 +115,7 @@ impl LoadingTable {
     pub fn rows(&self) -> Vec<(String, String)> {
         let mut rows = Vec::new();
         let split = |train: u64, validation: u64, test: u64| {
-            let held_out =
-                if self.test > 0 { format!(" + {} test", grouped(test)) } else { String::new() };
+            let held_out = if self.test > 0 { format!(" + {} test", grouped(test)) } else { String::new() };
             format!("{} train + {} validation{held_out}", grouped(train), grouped(validation))
         };
         for ClassRow { name, index, images, train, validation, test } in &self.classes {
@@ -132,7 +131,8 @@ impl LoadingTable {
         }
         rows.push(("split".to_owned(), split(self.train, self.validation, self.test)));
         if let Some(copies) = self.test_folder.as_ref().and_then(|folder| folder.copies).filter(|&n| n > 0) {
-            let value = format!("{} test images are byte for byte images that train or validate", grouped(copies));
+            let value =
+                format!("{} test images are byte for byte images that train or validate", grouped(copies));
             rows.push(("copies".to_owned(), value));
         }
         if self.skipped > 0 {
@@ -201,7 +201,11 @@ mod tests {
         assert_eq!(share.rows()[3].1, "2 train + 1 validation + 2 test");
 
         let parts = [Part::Train, Part::Validation, Part::Train];
-        let folder = LoadingTable::count(&classes, &[0, 1, 1], 8, &parts, 1).with_test_folder(&[0, 0, 1, 1], Some(2), 1);
+        let folder = LoadingTable::count(&classes, &[0, 1, 1], 8, &parts, 1).with_test_folder(
+            &[0, 0, 1, 1],
+            Some(2),
+            1,
+        );
         let rows: Vec<_> =
             folder.rows().into_iter().map(|(what, value)| format!("{what} | {value}")).collect();
         assert_eq!(
