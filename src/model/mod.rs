@@ -4,12 +4,14 @@
 
 mod check;
 mod layers;
+mod memory;
 mod summary;
 
 use crate::spec::{Family, ParameterError, Parameters, parameter::View};
 
 pub use check::{ImpossibleRun, ImpossibleRuns, check};
 pub use layers::{Activation, Layer, LayerKind, ModelError, layers, outputs};
+pub use memory::{FUSED_PROCESS_BYTES, memory_on_processor};
 pub use summary::{PROCESS_BYTES, Summary, summary};
 
 /// A network of the paper's family: convolutions, dense layers, one width.

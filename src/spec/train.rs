@@ -22,6 +22,8 @@ pub struct Train {
     pub initial_weights: Option<PathBuf>,
     /// What computes.
     pub kernels: Kernels,
+    /// How multiplicands are rounded.
+    pub precision: Precision,
 }
 
 /// What computes a run.
@@ -34,6 +36,30 @@ pub enum Kernels {
     Fused,
     /// libtorch's operations.
     Plain,
+}
+
+/// How the multiplicands of a run are rounded; weights, moments and sums are f32 in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Not at all.
+    #[default]
+    Fp32,
+    /// To bf16, 8 bits of mantissa.
+    Bf16,
+    /// To TensorFloat-32, 11 bits of mantissa: CUDA only.
+    Tf32,
+}
+
+impl Precision {
+    /// As the spec says it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fp32 => "fp32",
+            Self::Bf16 => "bf16",
+            Self::Tf32 => "tf32",
+        }
+    }
 }
 
 impl Train {
@@ -55,6 +81,12 @@ impl Train {
                 // The table allows no other word.
                 _ => Kernels::Auto,
             },
+            precision: match view.word("precision")?.as_deref() {
+                Some("bf16") => Precision::Bf16,
+                Some("tf32") => Precision::Tf32,
+                // The table allows no other word.
+                _ => Precision::Fp32,
+            },
         })
     }
 }
@@ -74,6 +106,7 @@ mod tests {
             shuffle: true,
             initial_weights: None,
             kernels: Kernels::Auto,
+            precision: Precision::Fp32,
         };
         assert_eq!(Train::from_parameters(&parameters), Ok(expected.clone()));
         parameters.insert("shuffle".to_owned(), Value::Bool(false));
@@ -84,7 +117,11 @@ mod tests {
         expected.initial_weights = Some("/w.safetensors".into());
         parameters.insert("kernels".to_owned(), Value::Text("plain".to_owned()));
         expected.kernels = Kernels::Plain;
-        assert_eq!(Train::from_parameters(&parameters), Ok(expected));
+        for precision in [Precision::Fp32, Precision::Bf16, Precision::Tf32] {
+            parameters.insert("precision".to_owned(), Value::Text(precision.as_str().to_owned()));
+            expected.precision = precision;
+            assert_eq!(Train::from_parameters(&parameters), Ok(expected.clone()));
+        }
     }
 
     #[test]

@@ -216,6 +216,7 @@ impl Store {
             "DELETE FROM _class_metric WHERE run_id = ?1",
             "DELETE FROM _confusion WHERE run_id = ?1",
             "DELETE FROM _validation WHERE run_id = ?1",
+            "DELETE FROM _statistic WHERE run_id = ?1",
             "DELETE FROM _ranking WHERE run_id = ?1",
         ] {
             sqlx::query(sql).bind(run).execute(&mut *transaction).await.map_err(sqlite(action))?;

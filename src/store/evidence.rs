@@ -94,14 +94,22 @@ impl Evidence {
             Goal::Maximize => "DESC",
             Goal::Minimize => "ASC",
         };
-        // Each curve is searched for once, from the few rows of `r`. 9e999 is infinity; NaN is NULL.
+        // A completed run's curve does not change, and a new rule drops what was kept: only what was not kept is searched
+        // for, each curve once, from the few rows of `r`. 9e999 is infinity; NaN is NULL.
+        let sql = AssertSqlSafe(format!(
+            "SELECT q.run_id, q.best_epoch AS step, q.best_value AS value
+             FROM _run r JOIN _statistic q ON q.run_id = r.id WHERE {filter} AND q.best_epoch IS NOT NULL"
+        ));
+        let kept: Vec<BestRow> =
+            sqlx::query_as(sql).bind(id).fetch_all(&mut *connection).await.map_err(sqlite(ACTION))?;
         let sql = AssertSqlSafe(format!(
             "SELECT r.id AS run_id, s.step, s.value
              FROM _run r JOIN _scalar s ON s.run_id = r.id AND s.tag_id = (SELECT id FROM _tag WHERE name = ?2)
                AND s.step = (SELECT b.step FROM _scalar b WHERE b.run_id = r.id
                    AND b.tag_id = (SELECT id FROM _tag WHERE name = ?2) AND abs(b.value) < 9e999
                    ORDER BY b.value {better}, b.step LIMIT 1)
-             WHERE {filter} AND r.state = 'completed'"
+             WHERE {filter} AND r.state = 'completed'
+               AND NOT EXISTS (SELECT 1 FROM _statistic q WHERE q.run_id = r.id AND q.best_epoch IS NOT NULL)"
         ));
         let rows: Vec<BestRow> = sqlx::query_as(sql)
             .bind(id)
@@ -109,8 +117,11 @@ impl Evidence {
             .fetch_all(&mut *connection)
             .await
             .map_err(sqlite(ACTION))?;
-        let best =
-            rows.into_iter().map(|row| (row.run_id, Best { step: row.step, value: row.value })).collect();
+        let best = kept
+            .into_iter()
+            .chain(rows)
+            .map(|row| (row.run_id, Best { step: row.step, value: row.value }))
+            .collect();
         Ok(Self { counts, best })
     }
 

@@ -44,11 +44,7 @@ const STATISTICS: [(&str, &str); 5] = [
     ("validation_accuracy_high", "v.high"),
     ("best_epoch", "q.best_epoch"),
     ("best_value", "q.best_value"),
-    (
-        "mcnemar_p",
-        "CASE WHEN q.first_id = (SELECT f.run_id FROM _ranking f JOIN _run g ON g.id = f.run_id
-           WHERE f.rank = 1 AND g.experiment_id = r.experiment_id) THEN q.p END",
-    ),
+    ("mcnemar_p", "CASE WHEN (SELECT f.rank FROM _ranking f WHERE f.run_id = q.first_id) = 1 THEN q.p END"),
 ];
 
 /// Whether an experiment of this name would hide a view that belongs to every runs database, or SQLite's own tables.

@@ -43,7 +43,8 @@ impl Adam {
         let moments = parameters
             .iter()
             .map(|parameter| {
-                let zeros = || Tensor::f_zeros(parameter.size(), (parameter.kind(), parameter.device()));
+                // In the parameter's memory format too.
+                let zeros = || parameter.f_detach()?.f_zeros_like();
                 Ok(Moments { first: zeros()?, second: zeros()? })
             })
             .collect::<Result<_, TchError>>()?;

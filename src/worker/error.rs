@@ -58,6 +58,15 @@ pub(crate) enum TrainError {
     /// `train.kernels: fused` on a device that they are not made for.
     #[error("`train.kernels: fused` runs on the processor only; `auto` or `plain` runs on CUDA")]
     NoFusedKernels,
+    /// `train.precision: bf16` where nothing multiplies bf16.
+    #[error(
+        "`train.precision: bf16` needs a processor with AVX-512 BF16, which this one has not; `fp32` runs everywhere, and \
+         `train.kernels: plain` rounds to bf16 without being faster for it"
+    )]
+    NoBf16,
+    /// `train.precision: tf32` on a processor.
+    #[error("`train.precision: tf32` is a precision of CUDA devices; a processor has `fp32` and `bf16`")]
+    NoTf32,
     /// A parameter of the run is not what the trainer needs.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
@@ -79,6 +88,9 @@ pub(crate) enum TrainError {
     /// `predictions.csv` cannot be written.
     #[error(transparent)]
     Predictions(#[from] PredictionsError),
+    /// The images of a prediction do not come as they should, or nobody takes the answers.
+    #[error("{0}")]
+    Stream(String),
     /// An operation of libtorch failed.
     #[error("libtorch: {}", first_line(.0))]
     Torch(TchError),

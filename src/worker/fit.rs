@@ -6,7 +6,12 @@
 
 use std::time::{Duration, Instant};
 
-use gridboard::{event::tags, figure::confusion_matrix_png, spec::Train};
+use gridboard::{
+    event::tags,
+    figure::confusion_matrix_png,
+    spec::Train,
+    stats::{one_vs_rest, pr_counts},
+};
 
 use crate::{
     data::Images,
@@ -86,6 +91,9 @@ pub(crate) fn fit(
         let result = evaluate(engine, sides.images, sides.validation, sides.classes.len(), stop)?;
         recorder.spent(Phase::Validation, stopwatch.spent());
         record_validation(&result, sides, at, recorder)?;
+        if epoch + 1 == train.epochs {
+            record_pr_curves(&result, sides.classes, at, recorder)?;
+        }
         recorder.flush()?;
         last_flush = Instant::now();
         if !result.loss.is_finite() {
@@ -167,9 +175,31 @@ fn record_validation(
     Ok(())
 }
 
+/// Thresholds of a precision-recall curve, as many as TensorBoard's own summaries have.
+const THRESHOLDS: usize = 201;
+
+/// Writes the precision-recall curve of the positive (last) class for two classes, else of each against the rest.
+fn record_pr_curves(
+    result: &Evaluation,
+    classes: &[String],
+    epoch: i64,
+    recorder: &mut dyn Recorder,
+) -> Result<(), TrainError> {
+    let first = if classes.len() == 2 { 1 } else { 0 };
+    for (class, name) in classes.iter().enumerate().skip(first) {
+        let (scores, positive) = one_vs_rest(&result.probabilities, &result.truths, classes.len(), class);
+        let counts = pr_counts(&scores, &positive, THRESHOLDS);
+        recorder.pr_curve(&format!("{}/{name}", tags::PR_CURVE), epoch, &counts)?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use gridboard::{model::GridCnn, spec::Kernels};
+    use gridboard::{
+        model::GridCnn,
+        spec::{Kernels, Precision},
+    };
     use tch::Device;
 
     use super::*;
@@ -237,7 +267,15 @@ mod tests {
     const BOTH: [Kernels; 2] = [Kernels::Fused, Kernels::Plain];
 
     fn train(epochs: u32, learning_rate: f64, kernels: Kernels) -> Train {
-        Train { epochs, batch_size: 8, learning_rate, shuffle: true, initial_weights: None, kernels }
+        Train {
+            epochs,
+            batch_size: 8,
+            learning_rate,
+            shuffle: true,
+            initial_weights: None,
+            kernels,
+            precision: Precision::Fp32,
+        }
     }
 
     #[test]
@@ -265,6 +303,18 @@ mod tests {
             assert!(memory.spent.iter().all(|(_, time)| time.seconds > 0.0 && time.core_seconds >= 0.0));
             assert!(memory.spent.iter().any(|(_, time)| time.core_seconds > 0.0));
             assert_eq!(memory.images[11].0, tags::CONFUSION_MATRIX);
+            // Of the positive class, or of all three, at the last epoch alone; every image passes threshold 0.
+            let curves: Vec<_> = memory.pr_curves.iter().map(|curve| (curve.0.as_str(), curve.1)).collect();
+            let names =
+                ["validation/pr_curve/class 0", "validation/pr_curve/class 1", "validation/pr_curve/class 2"];
+            let wanted: &[&str] = if classes == 2 { &names[1..2] } else { &names };
+            assert_eq!(curves, wanted.iter().map(|name| (*name, 11)).collect::<Vec<_>>());
+            for (_, _, counts) in &memory.pr_curves {
+                assert_eq!(
+                    (counts.len(), counts[0][0] + counts[0][1], counts[0][2..].iter().sum()),
+                    (201, 21, 0)
+                );
+            }
             assert!(memory.flushes.contains(&memory.scalars.len()), "the end of an epoch is visible");
         }
     }

@@ -36,6 +36,12 @@ pub(crate) fn set_threads(threads: u32) {
     tch::set_num_interop_threads(1);
 }
 
+/// Lets cuDNN time its algorithms for each shape and take the fastest. Which one that is may change from run to run, and
+/// with it the last digits.
+pub(crate) fn tune_cudnn() {
+    Cuda::cudnn_set_benchmark(true);
+}
+
 /// The device of `run.json`: `cpu`, or the only CUDA device that the environment lets this process see.
 ///
 /// # Errors

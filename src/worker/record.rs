@@ -24,6 +24,12 @@ pub(crate) trait Recorder {
     /// As [`Recorder::scalar`].
     fn image(&mut self, tag: &str, step: i64, png: &[u8], width: u32, height: u32) -> Result<(), WriteError>;
 
+    /// One precision-recall curve: the counts of `stats::pr_counts`.
+    ///
+    /// # Errors
+    /// As [`Recorder::scalar`].
+    fn pr_curve(&mut self, tag: &str, step: i64, counts: &[[u64; 4]]) -> Result<(), WriteError>;
+
     /// Takes note of time that a phase took.
     fn spent(&mut self, phase: Phase, time: Spent);
 
@@ -88,6 +94,11 @@ impl Recorder for EventFiles {
         writer.image(tag, step, now(), png, width, height)
     }
 
+    fn pr_curve(&mut self, tag: &str, step: i64, counts: &[[u64; 4]]) -> Result<(), WriteError> {
+        let (writer, tag) = self.writer(tag);
+        writer.pr_curve(tag, step, now(), counts)
+    }
+
     fn spent(&mut self, phase: Phase, time: Spent) {
         let sum = match phase {
             Phase::Training => &mut self.phases.training,
@@ -119,6 +130,8 @@ pub(crate) mod tests {
         pub(crate) scalars: Vec<(String, i64, f32)>,
         /// Tag, step, width, height.
         pub(crate) images: Vec<(String, i64, u32, u32)>,
+        /// Tag, step, counts.
+        pub(crate) pr_curves: Vec<(String, i64, Vec<[u64; 4]>)>,
         /// Phases in the order in which they ended, and their time.
         pub(crate) spent: Vec<(Phase, Spent)>,
         /// Number of scalars at each flush.
@@ -149,6 +162,11 @@ pub(crate) mod tests {
             height: u32,
         ) -> Result<(), WriteError> {
             self.images.push((tag.to_owned(), step, width, height));
+            Ok(())
+        }
+
+        fn pr_curve(&mut self, tag: &str, step: i64, counts: &[[u64; 4]]) -> Result<(), WriteError> {
+            self.pr_curves.push((tag.to_owned(), step, counts.to_vec()));
             Ok(())
         }
 

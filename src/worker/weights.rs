@@ -4,24 +4,23 @@
 //! `safetensors.torch.load_file` gives to and takes from a PyTorch module of the same shape.
 
 use std::{
-    borrow::Cow,
     collections::HashMap,
-    fs::{self, File, Permissions},
-    io,
-    os::unix::fs::PermissionsExt,
+    fs::{self, File},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
 
-use safetensors::{Dtype, SafeTensorError, SafeTensors, View, tensor::serialize_to_file};
-use tch::TchError;
-
-use crate::{
-    engine::{Engine, Stored},
-    error::TrainError,
+use safetensors::{
+    Dtype, SafeTensorError, SafeTensors,
+    tensor::{Metadata, TensorInfo},
 };
+
+use crate::{engine::Engine, error::TrainError};
 
 /// Key of our entry among the metadata of a file.
 const METADATA_KEY: &str = "gridboard";
+/// Bytes that go into the file at once.
+const BUFFER: usize = 1 << 20;
 /// Mismatches that are listed before the rest is only counted.
 const LISTED: usize = 8;
 
@@ -58,7 +57,7 @@ pub(crate) enum WeightsError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: SafeTensorError,
+        source: io::Error,
     },
 }
 
@@ -113,59 +112,63 @@ pub(crate) fn load(path: &Path, engine: &mut Engine) -> Result<(), TrainError> {
 
 /// Writes the weights of the network, with `about` (one JSON text) under the key `gridboard` of the metadata.
 ///
+/// A header as the safetensors crate makes it, and behind it the tensors in the order of their names, streamed: the crate's
+/// own writer wants each of them whole.
+///
 /// # Errors
 /// [`WeightsError::Write`]; a file of that name is then what it was before.
 pub(crate) fn save(path: &Path, engine: &Engine, about: String) -> Result<(), TrainError> {
+    write(path, engine, about).map_err(|source| WeightsError::Write { path: path.to_owned(), source }.into())
+}
+
+fn write(path: &Path, engine: &Engine, about: String) -> io::Result<()> {
     let shapes = engine.shapes();
-    let tensors = shapes
-        .iter()
-        .enumerate()
-        .map(|(place, (name, shape))| Ok((name, Values { stored: engine.stored(place)?, shape })))
-        .collect::<Result<Vec<_>, TchError>>()?;
-    let failed = |source| WeightsError::Write { path: path.to_owned(), source };
+    let mut places: Vec<usize> = (0..shapes.len()).collect();
+    places.sort_by_key(|&place| &shapes[place].0);
+    let header = header(places.iter().map(|&place| &shapes[place]), about)?;
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let written = (|| {
+        let mut file = BufWriter::with_capacity(BUFFER, File::create(&part)?);
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(header.as_bytes())?;
+        for place in places {
+            engine.write(place, &mut file)?;
+        }
+        file.into_inner()?;
+        fs::rename(&part, path)
+    })();
+    if written.is_err() {
+        // What went wrong is told; a rest of a file that nobody can use is not kept.
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+/// The JSON header of a file with these tensors of f32, padded as the format asks: tensors begin at a multiple of 8.
+fn header<'a>(tensors: impl Iterator<Item = &'a (String, Vec<usize>)>, about: String) -> io::Result<String> {
+    let mut end = 0;
+    let infos = tensors
+        .map(|(name, shape)| {
+            let start = end;
+            end += shape.iter().product::<usize>() * size_of::<f32>();
+            let info = TensorInfo { dtype: Dtype::F32, shape: shape.clone(), data_offsets: (start, end) };
+            (name.clone(), info)
+        })
+        .collect();
     // One key: the order of several in the file would change from run to run.
     let metadata = HashMap::from([(METADATA_KEY.to_owned(), about)]);
-    serialize_to_file(tensors, Some(metadata), path).map_err(failed)?;
-    open_to_others(path).map_err(|error| failed(SafeTensorError::IoError(error)))?;
-    Ok(())
-}
-
-/// The safetensors crate writes through a temporary file that only its owner may read. Gives the file the mode that any
-/// new file of this process gets, which only making one tells.
-fn open_to_others(path: &Path) -> io::Result<()> {
-    let mut probe = path.as_os_str().to_owned();
-    probe.push(".part");
-    let mode = File::create(&probe)?.metadata()?.permissions().mode();
-    fs::remove_file(&probe)?;
-    fs::set_permissions(path, Permissions::from_mode(mode))
-}
-
-/// A parameter with its shape, as the safetensors crate takes it.
-struct Values<'a> {
-    stored: Stored<'a>,
-    shape: &'a [usize],
-}
-
-impl View for Values<'_> {
-    fn dtype(&self) -> Dtype {
-        Dtype::F32
-    }
-
-    fn shape(&self) -> &[usize] {
-        self.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        self.stored.bytes(self.shape.iter().product())
-    }
-
-    fn data_len(&self) -> usize {
-        self.shape.iter().product::<usize>() * size_of::<f32>()
-    }
+    let metadata = Metadata::new(Some(metadata), infos).map_err(io::Error::other)?;
+    let mut header = serde_json::to_string(&metadata)?;
+    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+    Ok(header)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use gridboard::{model::GridCnn, spec::Kernels};
     use tch::{Kind, Tensor};
 
@@ -191,11 +194,24 @@ mod tests {
         let bytes = fs::read(&path).unwrap();
         save(&path, &other, "{}".to_owned()).unwrap();
         assert_eq!(fs::read(&path).unwrap(), bytes);
+        let read = SafeTensors::read_metadata(&bytes).unwrap();
+        assert_eq!((read.0 % 8, read.1.metadata().as_ref().unwrap()[METADATA_KEY].as_str()), (0, "{}"));
         let plain = folder.path().join("plain");
         File::create(&plain).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&path), mode(&plain));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_checkpoint_that_cannot_be_written_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder in the place of the file.
+        let path = folder.path().join("checkpoint.safetensors");
+        fs::create_dir_all(path.join("full")).unwrap();
+        let error = save(&path, &network(4, 1, 1, Kernels::Fused), "{}".to_owned()).unwrap_err().one_line();
+        assert!(error.starts_with("failed to write the weights `"), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]

@@ -74,7 +74,7 @@ fn what_must_be_there() {
 #[test]
 fn axes() {
     let known = "known: conv_layers, layer_size, dense_layers, epochs, batch_size, learning_rate, shuffle, \
-                 initial_weights, kernels";
+                 initial_weights, kernels, precision";
     check("grid: {batch_size: []}", "8: axis `batch_size` has no values");
     check("grid: {batch_size: }", "8: axis `batch_size` has no values");
     check("grid: {batch_size: 32}", "20: axis `batch_size` must be a list of values, not `32`");
@@ -126,7 +126,7 @@ fn parameters() {
         [
             "line 4, column 9: `train.layer_size` belongs under `model`: `model.layer_size`",
             "line 4, column 24: unknown key `train.epoch`; did you mean `epochs`? known: epochs, batch_size, \
-             learning_rate, shuffle, initial_weights, kernels",
+             learning_rate, shuffle, initial_weights, kernels, precision",
             "line 4, column 46: `train.batch_size` must be a whole number from 1 to 1000000, not `0`",
         ]
     );

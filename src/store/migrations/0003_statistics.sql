@@ -52,9 +52,6 @@ CREATE TABLE _grid_point (
     PRIMARY KEY (experiment_id, position)
 ) WITHOUT ROWID;
 
--- One row an experiment.
-CREATE INDEX _ranking_first ON _ranking (run_id) WHERE rank = 1;
-
 DROP VIEW leaderboard;
 CREATE VIEW leaderboard AS
 SELECT e.name AS experiment,
@@ -76,10 +73,8 @@ SELECT e.name AS experiment,
        q.best_epoch,
        q.best_value,
        -- Only as long as the run that it was tested against is still the best.
-       CASE WHEN q.first_id = (SELECT f.run_id FROM _ranking f JOIN _run g ON g.id = f.run_id
-           WHERE f.rank = 1 AND g.experiment_id = r.experiment_id) THEN q.p END AS mcnemar_p,
-       CASE WHEN q.first_id = (SELECT f.run_id FROM _ranking f JOIN _run g ON g.id = f.run_id
-           WHERE f.rank = 1 AND g.experiment_id = r.experiment_id) THEN q.standing END AS against_best,
+       CASE WHEN (SELECT f.rank FROM _ranking f WHERE f.run_id = q.first_id) = 1 THEN q.p END AS mcnemar_p,
+       CASE WHEN (SELECT f.rank FROM _ranking f WHERE f.run_id = q.first_id) = 1 THEN q.standing END AS against_best,
        CASE WHEN k.rank IS NULL THEN coalesce(
            k.reason,
            CASE r.state WHEN 'pending' THEN 'not run yet' WHEN 'running' THEN 'is being run' END
