@@ -18,6 +18,9 @@ pub use hits::Hits;
 /// The file in a run's directory.
 pub const FILE_NAME: &str = "predictions.csv";
 
+/// The same of the held-out test images, in a run's directory: written when the report names the run.
+pub const TEST_FILE_NAME: &str = "test_predictions.csv";
+
 /// What the network says of one image.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {

@@ -175,6 +175,10 @@ async fn finish(
     }
     let head = top_table(&finished.leaderboard, Some(experiment.rank.top));
     output::table(&head, format.into())?;
+    if let (Some(test), Format::Table) = (&finished.test, format.into()) {
+        output::data("")?;
+        output::table(test, Format::Table)?;
+    }
     if matches!(format.into(), Format::Table) {
         if let Some(unranked) = unranked_table(&finished.leaderboard, listing::most_unranked(false)) {
             output::data("")?;
@@ -203,7 +207,7 @@ async fn report_on(
             hint: None,
         }
     })?;
-    Ok(sweep::report(store, runs_dir, &record).await?)
+    Ok(sweep::report(store, runs_dir, &record, &corpus::test_bar()).await?)
 }
 
 /// Counts, time, where the report is, and how to look at it in TensorBoard and SQL.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{CliError, exit, listing::TopFormat, output, run, runtime};
+use super::{CliError, corpus, exit, listing::TopFormat, output, run, runtime};
 use crate::{spec::Suite, store::Store, sweep};
 
 /// Carries every experiment out. A failed run of one does not stop the next; an interrupt ends the suite.
@@ -52,7 +52,7 @@ pub(super) async fn report(
     runs_dir: &Path,
     suite: &Suite,
 ) -> Result<Vec<String>, CliError> {
-    let (paths, warnings) = sweep::report_suite(store, runs_dir, suite).await?;
+    let (paths, warnings) = sweep::report_suite(store, runs_dir, suite, &corpus::test_bar()).await?;
     for warning in &warnings {
         output::note(&format!("warning: {warning}"));
     }

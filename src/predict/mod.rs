@@ -3,16 +3,18 @@
 //! Called by `gridboard predict` and by the sweep, for its test images and the report's X-rays. In reading order:
 //! [`TrainedRun`] is what a run's directory holds of it, `sources` turns paths into image files, `stream` decodes them
 //! with the code that made the corpus and asks `gridboard-worker predict`, whose language is [`protocol`]. libtorch is
-//! never loaded here. `xrays` makes Fig. 11 of the answers.
+//! never loaded here. `test_set` asks about held-out images. `xrays` makes Fig. 11 of the answers.
 
 pub mod protocol;
 mod sources;
 mod stream;
+mod test_set;
 mod trained;
 mod xrays;
 
 pub use sources::{ImageFile, SourceError, image_files};
 pub use stream::{Answer, AskError, ask};
+pub use test_set::{TestImages, TestSetError, predict_test_set};
 pub(crate) use trained::read_run_file;
 pub use trained::{TrainedRun, TrainedRunError};
 pub use xrays::{Shown, XraysError, choose, validation_xrays, xrays};

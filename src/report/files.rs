@@ -18,6 +18,7 @@ use super::{
     leaderboard::full_table,
     page,
     table::{Format, Table},
+    test_set::TestResult,
 };
 use crate::{
     figure::{self, Figure, FigureError},
@@ -38,6 +39,10 @@ pub struct ReportInput {
     pub about: About,
     /// The predictions of the best runs that have any, best first.
     pub predictions: Vec<ScoredRun>,
+    /// The best runs on the held-out test images, by rank; empty without a test set.
+    pub test: Vec<TestResult>,
+    /// Validation X-rays with what the best run's network says of them.
+    pub xrays: Option<Figure>,
 }
 
 /// The four curves of a run: (epoch from 0, value), by epoch.

@@ -17,6 +17,7 @@ mod page;
 pub mod paper;
 pub mod table;
 mod terminal;
+mod test_set;
 mod text;
 
 pub use about::{About, RunFacts};
@@ -27,4 +28,5 @@ pub use grid_points::{grid_point_table, top_table};
 pub use leaderboard::{full_table, leaderboard_table, unranked_table};
 pub use page::loading_table;
 pub use table::{Align, Cell, Column, Format, Readers, Table};
+pub use test_set::{TEST_SENTENCE, TestResult, test_table};
 pub use text::csv_field;

@@ -190,6 +190,9 @@ pub(super) fn run_file(
     }
 }
 
+/// What an attempt leaves beside its event files, and what was made of it.
+const LEFT_OVER: [&str; 3] = [predictions::FILE_NAME, predictions::TEST_FILE_NAME, launch::OUTCOME_FILE];
+
 /// Removes what an earlier attempt left that would be mistaken for this one's: event files, predictions, outcome. Its log
 /// stays.
 fn clear(dir: &Path) -> Result<(), SweepError> {
@@ -209,8 +212,7 @@ fn clear(dir: &Path) -> Result<(), SweepError> {
         // Not through links: what they lead to belongs to somebody else.
         if entry.file_type().map_err(fail(&path))?.is_dir() {
             clear(&path)?;
-        } else if name.contains("tfevents") || name == predictions::FILE_NAME || name == launch::OUTCOME_FILE
-        {
+        } else if name.contains("tfevents") || LEFT_OVER.contains(&&*name) {
             fs::remove_file(&path).map_err(fail(&path))?;
         }
     }

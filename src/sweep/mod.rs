@@ -17,6 +17,7 @@ mod provenance;
 mod results;
 mod run_loop;
 mod status;
+mod test_set;
 
 pub use account::{ACCOUNT_FILE, Account, Sum, Watch, own_core_seconds};
 pub use error::SweepError;

@@ -69,6 +69,10 @@ pub struct Owed {
 /// Images that are prepared and split.
 pub struct Corpus {
     prepared: Prepared,
+    /// The test set, where it is a folder of its own.
+    test: Option<Prepared>,
+    /// Test images whose bytes are those of an image that trains or validates.
+    test_copies: Vec<String>,
     parts: Vec<Part>,
     /// Tab. 1.
     pub loading: LoadingTable,
@@ -76,10 +80,15 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// The files that were left out as unreadable, with the reason.
+    /// The files that were left out as unreadable, with the reason; those of the test folder last.
+    pub fn skipped(&self) -> impl Iterator<Item = &corpus::BadFile> {
+        self.prepared.skipped.iter().chain(self.test.iter().flat_map(|test| &test.skipped))
+    }
+
+    /// Files of the test folder whose bytes are those of an image that trains or validates.
     #[must_use]
-    pub fn skipped(&self) -> &[corpus::BadFile] {
-        &self.prepared.skipped
+    pub fn test_copies(&self) -> &[String] {
+        &self.test_copies
     }
 }
 
@@ -104,17 +113,28 @@ pub fn prepare_corpus(
     let prepared = corpus::prepare(dataset, cache, progress, Some(cancelled))?;
     let parts = corpus::split(&prepared.labels(), &prepared.names(), &SplitRule::of(dataset))
         .map_err(CorpusError::from)?;
-    let loading = LoadingTable::new(&prepared, &parts);
-    let fingerprint = fingerprint(&prepared.fingerprint, &parts);
-    Ok(Corpus { prepared, parts, loading, fingerprint })
+    let test = corpus::prepare_test_folder(dataset, cache, progress, Some(cancelled))?;
+    let mut loading = LoadingTable::new(&prepared, &parts);
+    let mut test_copies = Vec::new();
+    if let Some(test) = &test {
+        test_copies = test.copies_of(&prepared).into_iter().map(str::to_owned).collect();
+        let skipped = test.skipped.len() as u64;
+        loading = loading.with_test_folder(&test.labels(), Some(test_copies.len() as u64), skipped);
+    }
+    let fingerprint =
+        fingerprint(&prepared.fingerprint, &parts, test.as_ref().map(|test| test.fingerprint.as_str()));
+    Ok(Corpus { prepared, test, test_copies, parts, loading, fingerprint })
 }
 
-/// Content id of images, settings and split.
-fn fingerprint(prepared: &str, parts: &[Part]) -> String {
+/// Content id of images, settings and split; a test folder counts where there is one.
+fn fingerprint(prepared: &str, parts: &[Part], test: Option<&str>) -> String {
     let split: Vec<u8> = parts.iter().map(|part| *part as u8).collect();
     let mut hash = blake3::Hasher::new();
     hash.update(prepared.as_bytes());
     hash.update(&split);
+    if let Some(test) = test {
+        hash.update(test.as_bytes());
+    }
     hash.finalize().to_hex()[..16].to_owned()
 }
 
@@ -125,7 +145,8 @@ fn fingerprint(prepared: &str, parts: &[Part]) -> String {
 pub(crate) fn check_dataset(dataset: &RunDataset) -> Result<(), String> {
     let prepared = corpus::cached_fingerprint(&dataset.cache)?;
     let parts = corpus::read_split(&dataset.split).map_err(|error| with_causes(&error))?;
-    let now = fingerprint(&prepared, &parts);
+    let test = dataset.test.as_deref().map(corpus::cached_fingerprint).transpose()?;
+    let now = fingerprint(&prepared, &parts, test.as_deref());
     if now == dataset.fingerprint {
         return Ok(());
     }
@@ -242,7 +263,7 @@ fn lock(dir: &Path, experiment: &str) -> Result<File, SweepError> {
     }
 }
 
-/// Writes which image trains and which validates: `split.npy` for the workers, `corpus.csv` for people.
+/// Writes which image trains, validates or is held out: `split.npy` for the workers, `corpus.csv` for people.
 ///
 /// # Errors
 /// Where a file cannot be written.
@@ -262,16 +283,14 @@ pub(crate) fn write_split(
     let mut csv = "index,file,class,label,part\n".to_owned();
     for (index, (file, part)) in corpus.prepared.files.iter().zip(&corpus.parts).enumerate() {
         let class = &corpus.prepared.classes[usize::from(file.label)];
-        let part = match part {
-            Part::Train => "train",
-            Part::Validation => "validation",
-        };
-        csv += &format!("{index},{},{},{},{part}\n", csv_field(&file.file), csv_field(class), file.label);
+        let (name, class, part) = (csv_field(&file.file), csv_field(class), part.as_str());
+        csv += &format!("{index},{name},{class},{},{part}\n", file.label);
     }
     write_atomically(&dir.join("corpus.csv"), csv.as_bytes())?;
     Ok(RunDataset {
         cache: corpus.prepared.folder.clone(),
         split,
+        test: corpus.test.as_ref().map(|test| test.folder.clone()),
         fingerprint: corpus.fingerprint.clone(),
         classes: corpus.prepared.classes.clone(),
         image_size: experiment.dataset.as_ref().map_or(0, |dataset| dataset.image_size),

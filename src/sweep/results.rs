@@ -8,16 +8,18 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{SweepError, experiment_dir, facts, prepare::LOADING};
+use super::{SweepError, experiment_dir, facts, prepare::LOADING, test_set};
 use crate::{
-    corpus::LoadingTable,
+    corpus::{LoadingTable, Progress},
     error::with_causes,
     event::tags,
+    figure::Figure,
     metrics::ConfusionMatrix,
+    predict,
     predictions::{self, Hits},
     rank::Leaderboard,
-    report::{self, About, ReportInput, RunCurves},
-    spec::{Experiment, Suite},
+    report::{self, About, ReportInput, RunCurves, Table},
+    spec::{Experiment, Family, Suite},
     store::{ExperimentRecord, RunKey, RunRecord, Store, Untaken},
 };
 
@@ -28,13 +30,16 @@ const MOST_FACTS: usize = 500;
 pub struct Finished {
     /// All runs of the experiment.
     pub leaderboard: Leaderboard,
+    /// The best runs on the held-out test images; absent without a test set.
+    pub test: Option<Table>,
     /// The files that were written.
     pub paths: Vec<PathBuf>,
     /// Predictions that could not be read, so that intervals, tests or curves lack them.
     pub warnings: Vec<String>,
 }
 
-/// Ranks an experiment, keeps its statistics in the database and writes its report.
+/// Ranks an experiment, keeps its statistics in the database, evaluates its best runs on its test images where that is still
+/// to be done, and writes its report. `progress` is told of the test images.
 ///
 /// # Errors
 /// Where the database cannot be read or written, or a file cannot be written.
@@ -42,11 +47,13 @@ pub async fn report(
     store: &mut Store,
     runs_dir: &Path,
     record: &ExperimentRecord,
+    progress: &dyn Progress,
 ) -> Result<Finished, SweepError> {
-    let (input, warnings) = collect(store, runs_dir, record).await?;
+    let (input, warnings) = collect(store, runs_dir, record, progress).await?;
     let dir = experiment_dir(runs_dir, &record.name).join("report");
     let paths = report::files::write(&dir, &input)?;
-    Ok(Finished { leaderboard: input.leaderboard, paths, warnings })
+    let test = report::test_table(&input.test);
+    Ok(Finished { leaderboard: input.leaderboard, test, paths, warnings })
 }
 
 /// Writes the report of a suite over those of its experiments that were run. Returns the files written, `report.html` first,
@@ -58,6 +65,7 @@ pub async fn report_suite(
     store: &mut Store,
     runs_dir: &Path,
     suite: &Suite,
+    progress: &dyn Progress,
 ) -> Result<(Vec<PathBuf>, Vec<String>), SweepError> {
     let (mut inputs, mut missing, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for Experiment { name, .. } in &suite.experiments {
@@ -65,7 +73,7 @@ pub async fn report_suite(
             missing.push(name.clone());
             continue;
         };
-        let (input, problems) = collect(store, runs_dir, &record).await?;
+        let (input, problems) = collect(store, runs_dir, &record, progress).await?;
         inputs.push(input);
         warnings.extend(problems);
     }
@@ -85,6 +93,7 @@ async fn collect(
     store: &mut Store,
     runs_dir: &Path,
     record: &ExperimentRecord,
+    progress: &dyn Progress,
 ) -> Result<(ReportInput, Vec<String>), SweepError> {
     let mut warnings = take_older_predictions(store, runs_dir, record).await?;
     let mut leaderboard = store.leaderboard(record.key).await?;
@@ -128,8 +137,38 @@ async fn collect(
         leaderboard.classes = (0..k).map(|class| class.to_string()).collect();
         confusion.retain(|(_, matrix)| matrix.classes() == k);
     }
-    let input = ReportInput { leaderboard, confusion, curves, about, predictions: best_predictions };
+    let (test, untested) = test_set::results(&dir, &record.spec, &leaderboard, progress);
+    warnings.extend(untested);
+    let xrays = match best.map(|run| xrays(&dir, run)) {
+        Some(Ok(figure)) => figure,
+        Some(Err(problem)) => {
+            warnings.push(format!("no X-rays in the report: {problem}"));
+            None
+        }
+        None => None,
+    };
+    let input =
+        ReportInput { leaderboard, confusion, curves, about, predictions: best_predictions, test, xrays };
     Ok((input, warnings))
+}
+
+/// X-rays of Fig. 11.
+const XRAYS: usize = 24;
+
+/// Fig. 11 of a run: its own validation images; `None` where it has no predictions, or is a command's, whose images only
+/// that command knows.
+fn xrays(dir: &Path, run: &RunRecord) -> Result<Option<Figure>, String> {
+    let dir = dir.join(&run.spec.name);
+    let predictions = dir.join(predictions::FILE_NAME);
+    if run.predictions.is_none() || !predictions.exists() {
+        return Ok(None);
+    }
+    let file = predict::read_run_file(&dir).map_err(|error| with_causes(&error))?;
+    let Some(dataset) = file.dataset.filter(|_| file.family != Family::Command) else { return Ok(None) };
+    let title = format!("{}/{}: validation X-rays", file.experiment, file.run);
+    predict::validation_xrays(&title, &predictions, &dataset, XRAYS)
+        .map(Some)
+        .map_err(|error| with_causes(&error))
 }
 
 /// The best runs whose ROC and PR curves are drawn: ten colours can be told apart.

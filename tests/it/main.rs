@@ -8,8 +8,8 @@ mod devices;
 mod interrupt;
 #[cfg(feature = "torch")]
 mod predict;
-mod rerun;
 mod reporting;
+mod rerun;
 mod spec_and_plan;
 mod support;
 mod tensorboard;

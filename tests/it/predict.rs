@@ -137,3 +137,74 @@ fn what_is_missing_is_said_before_anything_starts() {
     let bare = error(&["predict", run, "images"], 2);
     assert!(bare.contains("has no `checkpoint.safetensors`") && bare.contains("hint: "), "{bare}");
 }
+
+/// The best runs on images that are held out: once, in the report, and again only where a run was trained again.
+#[test]
+fn the_best_runs_are_evaluated_on_the_test_images_once() {
+    let spec = "
+experiment: held
+dataset:
+  phantom: {images: [40, 30]}
+  image_size: 24
+  test: 0.2
+model: {family: grid_cnn, conv_layers: 1, dense_layers: 0}
+train: {epochs: 1, batch_size: 8}
+grid: {layer_size: [2, 3, 4]}
+rank: {by: validation/epoch_accuracy, top: 2}
+schedule: {devices: 'cpu:1'}
+";
+    let project = Project::with_spec(spec);
+    let ran = project.run(&["run", "spec.yaml"]).expect(0);
+    assert!(ran.stdout.contains("held-out test images"), "{}", ran.stdout);
+    let table = |project: &Project| -> Vec<Value> {
+        serde_json::from_str(&project.read("runs/held/report/test_set.json")).expect("a table")
+    };
+    let rows = table(&project);
+    let top = project.run(&["top", "held", "--format", "json"]).expect(0).json();
+    assert_eq!(rows.len(), 2, "the head of the leaderboard");
+    let corpus = project.read("runs/held/corpus.csv");
+    let held_out: Vec<&str> = corpus
+        .lines()
+        .filter(|line| line.ends_with(",test"))
+        .map(|line| line.split(',').nth(1).expect("a file"))
+        .collect();
+    assert_eq!(held_out.len(), 14);
+    for (row, top) in rows.iter().zip(&top) {
+        let run = row["run"].as_str().expect("a name");
+        assert_eq!((row["run"].as_str(), row["rank"].as_u64()), (top["run"].as_str(), top["rank"].as_u64()));
+        let predictions = project.read(&format!("runs/held/{run}/test_predictions.csv"));
+        let fields: Vec<Vec<&str>> =
+            predictions.lines().skip(1).map(|line| line.split(',').collect()).collect();
+        assert_eq!(fields.iter().map(|fields| fields[0]).collect::<Vec<_>>(), held_out);
+        let hits = u32::try_from(fields.iter().filter(|fields| fields[1] == fields[2]).count()).expect("few");
+        assert_eq!(row["test_accuracy"].as_f64(), Some(f64::from(hits) / 14.0), "{run}");
+    }
+    let unnamed = project
+        .sql("select run from runs")
+        .into_iter()
+        .find(|row| !rows.iter().any(|named| named["run"] == row["run"]));
+    let unnamed = unnamed.expect("the third run")["run"].as_str().expect("a name").to_owned();
+    assert!(!project.path(&format!("runs/held/{unnamed}/test_predictions.csv")).exists());
+    let page = project.read("runs/held/report/report.html");
+    assert!(
+        page.contains("the test images did not") && page.contains("X-rays as the network of"),
+        "the report says it"
+    );
+
+    // A second report asks no network: there is none to ask, and the bytes are the same.
+    let checkpoint = |run: &str| project.path(&format!("runs/held/{run}/checkpoint.safetensors"));
+    let first = rows[0]["run"].as_str().expect("a name");
+    fs::remove_file(checkpoint(first)).expect("remove");
+    project.run(&["report", "held"]).expect(0);
+    assert_eq!(page, project.read("runs/held/report/report.html"));
+
+    // What cannot be evaluated is a warning.
+    fs::remove_file(project.path(&format!("runs/held/{first}/test_predictions.csv"))).expect("remove");
+    let warned = project.run(&["report", "held"]).expect(0);
+    assert!(
+        warned.stderr.contains(&format!("{first}: not evaluated on the test images: ")),
+        "{}",
+        warned.stderr
+    );
+    assert_eq!(table(&project).len(), 1);
+}

@@ -32,7 +32,7 @@ pub(in crate::report) fn input(ranked: u32) -> ReportInput {
         .collect();
     let predictions = leaderboard.rows.iter().filter(|row| row.rank.is_some()).take(10);
     let predictions = predictions.map(|row| (row.run.clone(), scored(40, row.index))).collect();
-    ReportInput { leaderboard, confusion, curves, about: about(), predictions }
+    ReportInput { leaderboard, confusion, curves, about: about(), predictions, test: Vec::new(), xrays: None }
 }
 
 /// Tab. 3 of the paper on its own corpus, its runs trained.
@@ -45,12 +45,15 @@ pub(in crate::report) fn about() -> About {
         images,
         train: images - validation,
         validation,
+        test: 0,
     };
     let loading = LoadingTable {
         classes: vec![class("normal", 0, 1575, 472), class("covid", 1, 559, 168)],
         shape: [2134, 224, 224],
         train: 1494,
         validation: 640,
+        test: 0,
+        test_folder: None,
         skipped: 0,
     };
     let run = |index: u64| RunFacts {

@@ -1,4 +1,5 @@
-//! The best runs: Tab. 5 of the paper and their confusion matrices, Fig. 10.
+//! The best runs: Tab. 5 of the paper, the same runs on held-out images, their confusion matrices, Fig. 10, and X-rays with
+//! the best one's answers, Fig. 11.
 
 use std::collections::HashMap;
 
@@ -12,6 +13,7 @@ use crate::{
         grid_points::top_table,
         leaderboard::{leaderboard_table, unranked_table},
         paper::{self, Part},
+        test_set::test_table,
     },
 };
 
@@ -46,6 +48,9 @@ pub(super) fn section(input: &ReportInput) -> Result<Section, DrawError> {
     if input.leaderboard.several_seeds() {
         section.table("top_ten_runs", leaderboard_table(&input.leaderboard, top));
     }
+    if let Some(table) = test_table(&input.test) {
+        section.table("test_set", table);
+    }
     if let Some(unranked) = unranked_table(&input.leaderboard, Some(MOST_UNRANKED)) {
         section.table("unranked", unranked);
     }
@@ -55,6 +60,14 @@ pub(super) fn section(input: &ReportInput) -> Result<Section, DrawError> {
         format!("{caption} matrices over the validation images: counts, and shares of each true class."),
         confusion_sheet(input),
     )?;
+    if let (Some(xrays), Some(best)) = (&input.xrays, ranked(input).first()) {
+        let caption = if of_paper { "Fig. 11: validation" } else { "Validation" };
+        section.figure(
+            "xrays",
+            format!("{caption} X-rays as the network of {} saw them, with its answers.", best.run),
+            Ok(xrays.clone()),
+        )?;
+    }
     let (name, classes) = (&input.leaderboard.experiment, &input.leaderboard.classes);
     section.figure(
         "roc_curves",

@@ -33,7 +33,12 @@ fn caveats(input: &ReportInput) -> Vec<String> {
     }
     said.push(format!(
         "The validation images choose the best run and report its accuracy, so that accuracy is too high for new images{}.",
-        if comparable { ", in the paper as here: there is no separate test set" } else { "" }
+        match (comparable, input.test.is_empty()) {
+            (true, true) => ", in the paper as here: there is no separate test set",
+            (true, false) => ", in the paper as here; the accuracy on the test images, which chose nothing, is not",
+            (false, true) => "",
+            (false, false) => "; the accuracy on the test images, which chose nothing, is not",
+        }
     ));
     if let Some(constant) = about.constant_accuracy() {
         let paper = if comparable {

@@ -1,0 +1,107 @@
+//! The held-out test set of a report: evaluates the runs that it names, each once, and reads what was evaluated before.
+//!
+//! Called when a report is made. A run that cannot be evaluated is a warning: the report goes on without it.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    corpus::{NoProgress, Progress},
+    error::with_causes,
+    launch,
+    predict::{TestImages, TrainedRun, predict_test_set},
+    predictions::{self, Prediction, TEST_FILE_NAME},
+    rank::{Leaderboard, Row},
+    report::TestResult,
+    run::RunState,
+    spec::{Experiment, Family},
+};
+
+/// The results of the head of a leaderboard, by rank, and what could not be evaluated.
+pub(super) fn results(
+    dir: &Path,
+    spec: &Experiment,
+    leaderboard: &Leaderboard,
+    progress: &dyn Progress,
+) -> (Vec<TestResult>, Vec<String>) {
+    let has_test_set = spec.dataset.as_ref().is_some_and(|dataset| dataset.test.is_some());
+    // Before the last run has ended the head may change, and the test images are not for runs that fall out of it.
+    let is_over = |row: &Row| matches!(row.state, RunState::Completed | RunState::Failed);
+    if !has_test_set || spec.family == Family::Command || !leaderboard.rows.iter().all(is_over) {
+        return (Vec::new(), Vec::new());
+    }
+    let top = leaderboard.rule.top;
+    let mut head: Vec<(u32, &Row)> = leaderboard
+        .rows
+        .iter()
+        .filter_map(|row| Some((row.rank.filter(|rank| *rank <= top)?, row)))
+        .collect();
+    head.sort_by_key(|(rank, _)| *rank);
+    let owed = head.iter().filter(|(_, row)| !dir.join(&row.run).join(TEST_FILE_NAME).exists()).count();
+    let mut evaluation = Evaluation { worker: None, images: None, owed, progress };
+    let (mut results, mut warnings) = (Vec::new(), Vec::new());
+    for (rank, row) in head {
+        match evaluation.of(&dir.join(&row.run)) {
+            Ok(rows) if rows.is_empty() => {}
+            Ok(rows) => {
+                let classes = rows[0].probabilities.len();
+                results.push(TestResult::new(rank, &row.run, row.validation_accuracy, &rows, classes));
+            }
+            Err(problem) => {
+                warnings.push(format!("{}: not evaluated on the test images: {problem}", row.run))
+            }
+        }
+    }
+    if evaluation.images.is_some() {
+        progress.finish();
+    }
+    (results, warnings)
+}
+
+/// What the evaluations of one report share.
+struct Evaluation<'a> {
+    worker: Option<PathBuf>,
+    /// Opened with the first run: they are the same for all.
+    images: Option<TestImages>,
+    /// Runs that are not evaluated yet.
+    owed: usize,
+    progress: &'a dyn Progress,
+}
+
+/// One bar for all runs: it is started and finished once.
+struct Forward<'a>(&'a dyn Progress);
+
+impl Progress for Forward<'_> {
+    fn start(&self, total: usize) {
+        NoProgress.start(total);
+    }
+
+    fn advance(&self) {
+        self.0.advance();
+    }
+
+    fn finish(&self) {
+        NoProgress.finish();
+    }
+}
+
+impl Evaluation<'_> {
+    /// The test predictions of the run in `dir`: as they were written before, or made and written now.
+    fn of(&mut self, dir: &Path) -> Result<Vec<Prediction>, String> {
+        let path = dir.join(TEST_FILE_NAME);
+        if path.exists() {
+            return predictions::read(&path).map_err(|error| with_causes(&error));
+        }
+        let run = TrainedRun::open(dir).map_err(|error| with_causes(&error))?;
+        if self.worker.is_none() {
+            self.worker = Some(launch::find_worker().map_err(|error| with_causes(&error))?);
+        }
+        if self.images.is_none() {
+            let images = TestImages::open(&run.dataset).map_err(|error| with_causes(&error))?;
+            let images = images.ok_or("the corpus holds no test image")?;
+            self.progress.start(images.len() * self.owed);
+            self.images = Some(images);
+        }
+        let (Some(worker), Some(images)) = (&self.worker, &self.images) else { return Ok(Vec::new()) };
+        predict_test_set(worker, &run, images, &Forward(self.progress)).map_err(|error| with_causes(&error))
+    }
+}
