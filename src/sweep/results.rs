@@ -53,7 +53,7 @@ pub async fn report(
 /// and what could not be read.
 ///
 /// # Errors
-/// As [`report`].
+/// As [`report()`].
 pub async fn report_suite(
     store: &mut Store,
     runs_dir: &Path,
