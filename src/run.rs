@@ -113,8 +113,12 @@ pub struct GitState {
 pub struct RunDataset {
     /// Folder with `images.npy` (u8, `[n, h, w]`), `labels.npy` (u8, `[n]`) and `index.csv`; absolute.
     pub cache: PathBuf,
-    /// `split.npy` (u8, `[n]`: 0 trains, 1 validates); absolute.
+    /// `split.npy` (u8, `[n]`: 0 trains, 1 validates, 2 is held out for the test); absolute.
     pub split: PathBuf,
+    /// Cache folder of a test set that is a folder of its own, as `cache`; absolute. Without it, the test images are those
+    /// that `split` holds out, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<PathBuf>,
     /// Content id of images, settings and split.
     pub fingerprint: String,
     /// Class names in index order.

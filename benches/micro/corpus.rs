@@ -35,6 +35,7 @@ fn dataset() -> Dataset {
         classes: vec!["normal".to_owned(), "covid".to_owned()],
         image_size: 224,
         blur: Some(Blur { kernel: 5, sigma: 1.0 }),
+        test: None,
         validation_split: 0.3,
         stratify: true,
         split_seed: 0,

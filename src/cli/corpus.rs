@@ -11,7 +11,7 @@ use std::{
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{CliError, output};
+use super::{CliError, listing, output};
 use crate::{
     corpus::{LoadingTable, Progress, cache_root},
     report::{Format, loading_table},
@@ -90,12 +90,20 @@ pub(super) async fn prepare(dataset: &Dataset) -> Result<Corpus, CliError> {
             _ = terminate.recv() => cancelled.store(true, Ordering::Relaxed),
         }
     };
-    let skipped = prepared.skipped();
+    let skipped: Vec<_> = prepared.skipped().collect();
     for bad in skipped.iter().take(LISTED) {
         output::note(&format!("left out: {}: {}", bad.file, bad.reason));
     }
     if skipped.len() > LISTED {
         output::note(&format!("left out: {} more", skipped.len() - LISTED));
+    }
+    let copies = prepared.test_copies();
+    if !copies.is_empty() {
+        let what = listing::counted(copies.len(), "test image");
+        let are = if copies.len() == 1 { "is" } else { "are" };
+        let shown: Vec<&str> = copies.iter().map(String::as_str).collect();
+        let shown = listing::shortened(&shown, LISTED);
+        output::note(&format!("warning: {what} {are} byte for byte images that train or validate: {shown}"));
     }
     Ok(prepared)
 }

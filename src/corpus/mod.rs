@@ -25,6 +25,7 @@ mod sniff;
 mod split;
 mod survey;
 mod table;
+mod test_folder;
 
 use std::path::PathBuf;
 
@@ -42,7 +43,8 @@ pub use scan::{FoundFile, files_below};
 pub use sniff::Format;
 pub use split::{Part, SplitError, SplitRule, read_split, split, write_split};
 pub use survey::survey;
-pub use table::{ClassRow, LoadingTable};
+pub use table::{ClassRow, LoadingTable, TestFolder};
+pub use test_folder::prepare_test_folder;
 
 /// Most bad files that one message lists.
 const LISTED: usize = 20;
@@ -110,15 +112,30 @@ pub enum CorpusError {
     /// A file of the cache, or a folder of images, cannot be read or written.
     #[error(transparent)]
     File(#[from] FileError),
+    /// The test set that is a folder of its own cannot be prepared.
+    #[error("`dataset.test`: {0}")]
+    TestFolder(Box<Self>),
     /// The user asked to stop.
     #[error("the preparation of the corpus was interrupted")]
     Cancelled,
 }
 
 impl CorpusError {
+    /// The same error, said of the test folder.
+    fn in_test_folder(self) -> Self {
+        match self {
+            // A stop and a full disk are not the folder's.
+            Self::Cancelled | Self::NoCacheRoot | Self::File(_) => self,
+            error => Self::TestFolder(Box::new(error)),
+        }
+    }
+
     /// Whether the spec names images, classes or settings that are not to be had, rather than the machine being at fault.
     #[must_use]
     pub fn is_usage(&self) -> bool {
+        if let Self::TestFolder(error) = self {
+            return error.is_usage();
+        }
         matches!(
             self,
             Self::NoImages { .. }
@@ -154,6 +171,12 @@ impl CorpusError {
             ),
             Self::Split(error) => error.hint().map(str::to_owned),
             Self::NoCacheRoot => Some("set `GRIDBOARD_CACHE` to a folder".to_owned()),
+            Self::TestFolder(error) => match **error {
+                Self::NoImages { .. } | Self::NotAFolder { .. } | Self::EmptyClass { .. } => {
+                    Some("`dataset.test` is a number, or a folder that holds a folder per class".to_owned())
+                }
+                _ => error.hint(),
+            },
             Self::NothingLeft { .. } | Self::Settings(_) | Self::File(_) | Self::Cancelled => None,
         }
     }

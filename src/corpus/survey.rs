@@ -6,7 +6,7 @@ use super::{
     scan::{Found, scan},
     split,
 };
-use crate::spec::{Dataset, Source};
+use crate::spec::{Dataset, Source, TestSet};
 
 /// Lists the files of a dataset and splits them, as a preparation would if every file is an image.
 ///
@@ -24,7 +24,11 @@ pub fn survey(dataset: &Dataset) -> Result<LoadingTable, CorpusError> {
     };
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let parts: Vec<Part> = split(&labels, &names, &SplitRule::of(dataset))?;
-    Ok(LoadingTable::count(&dataset.classes, &labels, dataset.image_size, &parts, 0))
+    let table = LoadingTable::count(&dataset.classes, &labels, dataset.image_size, &parts, 0);
+    let Some(TestSet::Folder(folder)) = &dataset.test else { return Ok(table) };
+    let found = scan(folder, &dataset.classes).map_err(CorpusError::in_test_folder)?;
+    let labels: Vec<u8> = found.iter().map(|found| found.label).collect();
+    Ok(table.with_test_folder(&labels, None, 0))
 }
 
 #[cfg(test)]
@@ -39,6 +43,7 @@ mod tests {
             classes: vec!["normal".to_owned(), "covid".to_owned()],
             image_size: 224,
             blur: None,
+            test: None,
             validation_split: 0.3,
             stratify: true,
             split_seed: 0,

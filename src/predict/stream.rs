@@ -293,6 +293,7 @@ mod tests {
         let dataset = RunDataset {
             cache: folder.to_owned(),
             split: folder.join("split.npy"),
+            test: None,
             fingerprint: String::new(),
             classes: vec!["normal".to_owned(), "covid".to_owned()],
             image_size: 2,

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Experiment, Family, Goal, Grid, Metric, OnError, Source, Value,
+    Experiment, Family, Goal, Grid, Metric, OnError, Source, TestSet, Value,
     parameter::{Section, parameter},
     scalar::{Scalar, core_schema},
 };
@@ -147,6 +147,11 @@ fn dataset(experiment: &Experiment) -> Option<Json> {
     map.insert("image_size".to_owned(), json!(dataset.image_size));
     if let Some(blur) = &dataset.blur {
         map.insert("blur".to_owned(), json!(blur));
+    }
+    match &dataset.test {
+        Some(TestSet::Share(share)) => drop(map.insert("test".to_owned(), json!(share))),
+        Some(TestSet::Folder(path)) => drop(map.insert("test".to_owned(), json!(path.to_string_lossy()))),
+        None => {}
     }
     map.insert("validation_split".to_owned(), json!(dataset.validation_split));
     map.insert("stratify".to_owned(), json!(dataset.stratify));

@@ -157,7 +157,10 @@ pub struct Dataset {
     pub image_size: u32,
     /// Gaussian blur after the resize.
     pub blur: Option<Blur>,
-    /// Part of the images that validates, over 0 and under 1.
+    /// Images that neither train nor validate, for one last evaluation; none where it is absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test: Option<TestSet>,
+    /// Part of the images that validates, over 0 and under 1; of those that are left where a share is held out.
     pub validation_split: f64,
     /// Same part of each class in training and validation; off is Keras' "last part of a shuffled list".
     pub stratify: bool,
@@ -177,6 +180,16 @@ pub enum Source {
     Images(PathBuf),
     /// The built-in synthetic chest phantoms.
     Phantom(Phantom),
+}
+
+/// The held-out test set.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TestSet {
+    /// A part of the images, over 0 and under 1, taken out before training and validation are split.
+    Share(f64),
+    /// A folder of its own with one folder per class; absolute, or relative to the working directory.
+    Folder(PathBuf),
 }
 
 /// The built-in synthetic corpus.

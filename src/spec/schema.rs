@@ -139,8 +139,16 @@ fn dataset() -> Json {
                     }
                 }
             },
+            "test": {
+                "description": "Images held out of training and validation, for one last evaluation: a share of them, or a folder with a folder per class, relative to the spec file.",
+                "anyOf": [
+                    {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+                    {"type": "string", "minLength": 1},
+                    {"type": "null"}
+                ]
+            },
             "validation_split": {
-                "description": "Part of the images that validates.",
+                "description": "Part of the images that validates; of those that are not held out.",
                 "type": "number",
                 "exclusiveMinimum": 0,
                 "exclusiveMaximum": 1,

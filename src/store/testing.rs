@@ -116,6 +116,7 @@ pub(super) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
             classes: vec!["normal".to_owned(), "covid".to_owned()],
             image_size: 32,
             blur: None,
+            test: None,
             validation_split: 0.3,
             stratify: true,
             split_seed: 0,

@@ -68,6 +68,10 @@ pub struct Owed {
 /// Images that are prepared and split.
 pub struct Corpus {
     prepared: Prepared,
+    /// The test set, where it is a folder of its own.
+    test: Option<Prepared>,
+    /// Test images whose bytes are those of an image that trains or validates.
+    test_copies: Vec<String>,
     parts: Vec<Part>,
     /// Tab. 1.
     pub loading: LoadingTable,
@@ -75,10 +79,15 @@ pub struct Corpus {
 }
 
 impl Corpus {
-    /// The files that were left out as unreadable, with the reason.
+    /// The files that were left out as unreadable, with the reason; those of the test folder last.
+    pub fn skipped(&self) -> impl Iterator<Item = &corpus::BadFile> {
+        self.prepared.skipped.iter().chain(self.test.iter().flat_map(|test| &test.skipped))
+    }
+
+    /// Files of the test folder whose bytes are those of an image that trains or validates.
     #[must_use]
-    pub fn skipped(&self) -> &[corpus::BadFile] {
-        &self.prepared.skipped
+    pub fn test_copies(&self) -> &[String] {
+        &self.test_copies
     }
 }
 
@@ -103,15 +112,28 @@ pub fn prepare_corpus(
     let prepared = corpus::prepare(dataset, cache, progress, Some(cancelled))?;
     let parts = corpus::split(&prepared.labels(), &prepared.names(), &SplitRule::of(dataset))
         .map_err(CorpusError::from)?;
-    let loading = LoadingTable::new(&prepared, &parts);
+    let test = corpus::prepare_test_folder(dataset, cache, progress, Some(cancelled))?;
+    let mut loading = LoadingTable::new(&prepared, &parts);
+    let mut test_copies = Vec::new();
+    if let Some(test) = &test {
+        test_copies = test.copies_of(&prepared).into_iter().map(str::to_owned).collect();
+        let skipped = test.skipped.len() as u64;
+        loading = loading.with_test_folder(&test.labels(), Some(test_copies.len() as u64), skipped);
+    }
+    let fingerprint = fingerprint(&prepared, &parts, test.as_ref());
+    Ok(Corpus { prepared, test, test_copies, parts, loading, fingerprint })
+}
+
+/// Content id of images, settings and split; a test folder counts where there is one.
+fn fingerprint(prepared: &Prepared, parts: &[Part], test: Option<&Prepared>) -> String {
     let split: Vec<u8> = parts.iter().map(|part| *part as u8).collect();
-    let fingerprint = {
-        let mut hash = blake3::Hasher::new();
-        hash.update(prepared.fingerprint.as_bytes());
-        hash.update(&split);
-        hash.finalize().to_hex()[..16].to_owned()
-    };
-    Ok(Corpus { prepared, parts, loading, fingerprint })
+    let mut hash = blake3::Hasher::new();
+    hash.update(prepared.fingerprint.as_bytes());
+    hash.update(&split);
+    if let Some(test) = test {
+        hash.update(test.fingerprint.as_bytes());
+    }
+    hash.finalize().to_hex()[..16].to_owned()
 }
 
 /// Refuses a spec that contradicts what was run under its name before. Reads only, and only if there is a database: what
@@ -223,7 +245,7 @@ fn lock(dir: &Path, experiment: &str) -> Result<File, SweepError> {
     }
 }
 
-/// Writes which image trains and which validates: `split.npy` for the workers, `corpus.csv` for people.
+/// Writes which image trains, validates or is held out: `split.npy` for the workers, `corpus.csv` for people.
 fn write_split(dir: &Path, experiment: &Experiment, corpus: &Corpus) -> Result<RunDataset, SweepError> {
     let split = dir.join("split.npy");
     corpus::write_split(&split, &corpus.parts).map_err(|error| SweepError::Io {
@@ -236,16 +258,14 @@ fn write_split(dir: &Path, experiment: &Experiment, corpus: &Corpus) -> Result<R
     let mut csv = "index,file,class,label,part\n".to_owned();
     for (index, (file, part)) in corpus.prepared.files.iter().zip(&corpus.parts).enumerate() {
         let class = &corpus.prepared.classes[usize::from(file.label)];
-        let part = match part {
-            Part::Train => "train",
-            Part::Validation => "validation",
-        };
-        csv += &format!("{index},{},{},{},{part}\n", csv_field(&file.file), csv_field(class), file.label);
+        let (name, class, part) = (csv_field(&file.file), csv_field(class), part.as_str());
+        csv += &format!("{index},{name},{class},{},{part}\n", file.label);
     }
     write_atomically(&dir.join("corpus.csv"), csv.as_bytes())?;
     Ok(RunDataset {
         cache: corpus.prepared.folder.clone(),
         split,
+        test: corpus.test.as_ref().map(|test| test.folder.clone()),
         fingerprint: corpus.fingerprint.clone(),
         classes: corpus.prepared.classes.clone(),
         image_size: experiment.dataset.as_ref().map_or(0, |dataset| dataset.image_size),

@@ -202,6 +202,7 @@ pub(crate) mod tests {
         RunDataset {
             cache: folder.to_owned(),
             split: folder.join("split.npy"),
+            test: None,
             fingerprint: "f".to_owned(),
             classes: (0..classes).map(|class| format!("class {class}")).collect(),
             image_size: side as u32,
@@ -225,6 +226,16 @@ pub(crate) mod tests {
         let corpus = Corpus::open(&write_corpus(folder.path(), 4, &[0, 1, 0, 1], 2)).unwrap();
         assert_eq!((&corpus.training[..], &corpus.validation[..]), (&[0, 1, 3][..], &[2][..]));
         assert_eq!(corpus.names[3], "a, 3.png");
+    }
+
+    #[test]
+    fn held_out_images_neither_train_nor_validate() {
+        let folder = tempfile::tempdir().unwrap();
+        let dataset = write_corpus(folder.path(), 4, &[0, 1, 0, 1, 1], 2);
+        let parts = [Part::Test, Part::Train, Part::Validation, Part::Test, Part::Train];
+        write_split(&dataset.split, &parts).unwrap();
+        let corpus = Corpus::open(&dataset).unwrap();
+        assert_eq!((&corpus.training[..], &corpus.validation[..]), (&[1, 4][..], &[2][..]));
     }
 
     #[test]

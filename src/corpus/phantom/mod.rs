@@ -128,6 +128,7 @@ mod tests {
             classes: (0..classes).map(|class| format!("c{class}")).collect(),
             image_size: 24,
             blur: None,
+            test: None,
             validation_split: 0.3,
             stratify: true,
             split_seed: 0,

@@ -56,6 +56,7 @@ impl Place {
             classes: vec!["normal".to_owned(), "covid".to_owned()],
             image_size: 4,
             blur: None,
+            test: None,
             validation_split: 0.3,
             stratify: true,
             split_seed: 0,

@@ -45,12 +45,15 @@ pub(in crate::report) fn about() -> About {
         images,
         train: images - validation,
         validation,
+        test: 0,
     };
     let loading = LoadingTable {
         classes: vec![class("normal", 0, 1575, 472), class("covid", 1, 559, 168)],
         shape: [2134, 224, 224],
         train: 1494,
         validation: 640,
+        test: 0,
+        test_folder: None,
         skipped: 0,
     };
     let run = |index: u64| RunFacts {

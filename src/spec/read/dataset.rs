@@ -2,21 +2,22 @@
 
 use std::path::Path;
 
-use super::section::{Section, int, must_be, path, text};
+use super::section::{Section, int, must_be, path, scalar, text};
 use crate::spec::{
-    Blur, Dataset, OnError, Phantom, Source,
+    Blur, Dataset, OnError, Phantom, Source, TestSet, Value,
     names::is_class_name,
     problem::{Problems, counted},
     yaml::{Content, Entry},
 };
 
 /// The keys of the section.
-const KEYS: [&str; 10] = [
+const KEYS: [&str; 11] = [
     "images",
     "phantom",
     "classes",
     "image_size",
     "blur",
+    "test",
     "validation_split",
     "stratify",
     "split_seed",
@@ -53,6 +54,7 @@ pub(super) fn read(entry: &Entry, spec_file: &Path, problems: &mut Problems) -> 
     let source = source(&section, spec_file, problems);
     let image_size = section.u32("image_size", 1, MAX_IMAGE_SIZE, problems);
     let blur = section.given("blur").and_then(|entry| blur(entry, problems));
+    let test = test(&section, spec_file, problems);
     let validation_split =
         section.float("validation_split", "a number over 0 and under 1", problems, |part| {
             part > 0.0 && part < 1.0
@@ -69,6 +71,7 @@ pub(super) fn read(entry: &Entry, spec_file: &Path, problems: &mut Problems) -> 
         classes: classes?,
         image_size: image_size.unwrap_or(DEFAULT_IMAGE_SIZE),
         blur,
+        test,
         validation_split: validation_split.unwrap_or(DEFAULT_SPLIT),
         stratify: stratify.unwrap_or(true),
         split_seed: split_seed.unwrap_or(0),
@@ -195,6 +198,20 @@ fn blur(entry: &Entry, problems: &mut Problems) -> Option<Blur> {
         }
     };
     Some(Blur { kernel: kernel?, sigma: sigma? })
+}
+
+/// A number is a share, text is a folder.
+fn test(section: &Section<'_>, spec_file: &Path, problems: &mut Problems) -> Option<TestSet> {
+    let entry = section.given("test")?;
+    let expected = "a number over 0 and under 1 or the path of a folder";
+    let test = section.take("test", expected, problems, |node| match scalar(node)? {
+        Value::Text(_) => path(node, spec_file).map(TestSet::Folder),
+        number => number.as_f64().filter(|share| *share > 0.0 && *share < 1.0).map(TestSet::Share),
+    })?;
+    if matches!(test, TestSet::Folder(_)) && section.given("phantom").is_some() {
+        problems.add(&entry.value.place, "`dataset.test` must be a number where the images are phantoms");
+    }
+    Some(test)
 }
 
 fn group_by(section: &Section<'_>, problems: &mut Problems) -> Option<String> {

@@ -23,7 +23,7 @@ grid:
         error.expect_err("five mistakes").to_string(),
         "spec `experiments/tab3.yaml` has 5 problems
   line 5, column 3: unknown key `dataset.image_sise`; did you mean `image_size`? known: images, phantom, classes, \
-image_size, blur, validation_split, stratify, split_seed, group_by, on_error
+image_size, blur, test, validation_split, stratify, split_seed, group_by, on_error
   line 6, column 18: `dataset.blur.kernel` must be an odd whole number from 1 to 255, not `4`
   line 8, column 17: `train.epochs` must be a whole number from 1 to 1000000, not `five`
   line 10, column 3: axis `dense_layers` has no values
@@ -205,6 +205,18 @@ fn dataset() {
     one(
         "phantom: {}, validation_split: 1",
         "line 2, column 42: `dataset.validation_split` must be a number over 0 and under 1, not `1`",
+    );
+    for (test, shown) in [("0", "`0`"), ("1", "`1`"), ("[0.1]", "a list"), ("true", "`true`")] {
+        one(
+            &format!("phantom: {{}}, test: {test}"),
+            &format!(
+                "line 2, column 30: `dataset.test` must be a number over 0 and under 1 or the path of a folder, not {shown}"
+            ),
+        );
+    }
+    one(
+        "phantom: {}, test: held-out",
+        "line 2, column 30: `dataset.test` must be a number where the images are phantoms",
     );
     one(
         "phantom: {}, group_by: \"(\"",

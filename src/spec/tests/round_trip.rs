@@ -112,17 +112,23 @@ fn dataset() -> impl Strategy<Value = Dataset> {
         (0..100_u32, 0.001..10.0).prop_map(|(half, sigma)| Blur { kernel: 2 * half + 1, sigma }),
     );
     let group_by = prop::option::of(prop::sample::select(vec!["^(p\\d+)_", "x", "a|b", "\u{e9}+: #"]));
-    let settings = (1..=4096_u32, 0.001..0.999, any::<bool>(), 0..99_u64, any::<bool>());
+    let test = prop::option::of(prop_oneof![
+        (0.001..0.999).prop_map(TestSet::Share),
+        "/no-such-root/[a-z0-9.]{0,8}x".prop_map(|path| TestSet::Folder(path.into())),
+    ]);
+    let settings = (1..=4096_u32, 0.001..0.999, any::<bool>(), 0..99_u64, any::<bool>(), test);
     (classes, source, blur, group_by, settings).prop_map(|(classes, mut source, blur, group_by, settings)| {
-        let (image_size, validation_split, stratify, split_seed, skip) = settings;
+        let (image_size, validation_split, stratify, split_seed, skip, mut test) = settings;
         if let Source::Phantom(phantom) = &mut source {
             phantom.images.truncate(classes.len());
+            test = test.filter(|test| matches!(test, TestSet::Share(_)));
         }
         Dataset {
             source,
             classes: classes.into_iter().collect(),
             image_size,
             blur,
+            test,
             validation_split,
             stratify,
             split_seed,

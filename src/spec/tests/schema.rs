@@ -164,6 +164,8 @@ fn a_whole_spec_passes_and_mistakes_do_not() {
         instead("phantom: {}", "phantom: {}, blur: {kernel: 4, sigma: 1}"),
         ["/dataset/blur/kernel: not"]
     );
+    assert_eq!(instead("phantom: {}", "phantom: {}, test: 0.15"), Vec::<String>::new());
+    assert_eq!(instead("phantom: {}", "phantom: {}, test: 1"), ["/dataset/test: anyOf"]);
     assert_eq!(instead("phantom: {}", "images: x"), ["/dataset: oneOf"]);
     assert_eq!(instead("dataset: {phantom: {}}", ""), [": required"]);
 }
