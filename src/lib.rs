@@ -45,6 +45,8 @@ pub mod figure;
 
 pub mod report;
 
+pub mod predict;
+
 pub mod sweep;
 
 pub mod cli;

@@ -5,10 +5,12 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 use crate::{
-    corpus::CorpusError,
+    corpus::{BadFile, CorpusError},
     device::{DeviceError, ParseDevicesError},
     figure::FigureError,
+    launch::FindWorkerError,
     model::ImpossibleRuns,
+    predict::{AskError, SourceError, TrainedRunError},
     predictions::PredictionsError,
     report::ReportError,
     spec::SpecError,
@@ -95,6 +97,26 @@ pub enum CliError {
         /// What exists.
         hint: Option<String>,
     },
+    /// The run's network cannot be asked.
+    #[error(transparent)]
+    TrainedRun(#[from] TrainedRunError),
+    /// The arguments name no images.
+    #[error(transparent)]
+    Images(#[from] SourceError),
+    /// There is no built-in trainer.
+    #[error(transparent)]
+    Worker(#[from] FindWorkerError),
+    /// The network gave no answers.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// Some files are no images; the others were done.
+    #[error("{} of {total} files could not be predicted{}", bad.len(), lines(bad))]
+    NoImages {
+        /// Number of files that were named.
+        total: usize,
+        /// Every bad file.
+        bad: Vec<BadFile>,
+    },
     /// Initial weights that a run names cannot be opened.
     #[error("cannot open the initial weights `{path}`: {error}")]
     Weights {
@@ -111,6 +133,10 @@ pub enum CliError {
     Stdout(io::Error),
 }
 
+fn lines(bad: &[BadFile]) -> String {
+    bad.iter().map(|BadFile { file, reason }| format!("\n  `{file}`: {reason}")).collect()
+}
+
 impl CliError {
     /// The exit code, one of [`exit`].
     #[must_use]
@@ -120,7 +146,10 @@ impl CliError {
             Self::Sweep(error) if error.is_usage() => exit::USAGE,
             Self::Corpus(error) if error.is_usage() => exit::USAGE,
             Self::Sweep(SweepError::Corpus(CorpusError::Cancelled)) => exit::INTERRUPTED,
-            Self::NotFound { .. } | Self::Usage { .. } | Self::Weights { .. } => exit::USAGE,
+            Self::NotFound { .. } | Self::Usage { .. } | Self::Weights { .. } | Self::TrainedRun(_) => {
+                exit::USAGE
+            }
+            Self::Images(SourceError::Missing(_) | SourceError::Empty(_)) => exit::USAGE,
             _ => exit::ERROR,
         }
     }
@@ -135,6 +164,8 @@ impl CliError {
             Self::NotFound { hint, .. } | Self::Incomparable { hint, .. } | Self::Usage { hint, .. } => {
                 hint.clone()
             }
+            Self::TrainedRun(error) => error.hint().map(str::to_owned),
+            Self::Worker(error) => Some(error.hint().to_owned()),
             _ => None,
         }
     }

@@ -11,6 +11,7 @@ mod experiments;
 mod listing;
 mod output;
 mod plan;
+mod predict;
 mod report;
 mod run;
 mod runs;
@@ -18,6 +19,7 @@ mod schema;
 mod show;
 mod spec_args;
 mod sql;
+mod suite;
 mod top;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -51,6 +53,7 @@ enum Command {
     Top(top::Args),
     Runs(runs::Args),
     Show(show::Args),
+    Predict(predict::Args),
     Compare(compare::Args),
     Sql(sql::Args),
     Report(report::Args),
@@ -69,6 +72,7 @@ pub fn main() -> ExitCode {
         Command::Top(args) => top::run(&cli.runs_dir, args),
         Command::Runs(args) => runs::run(&cli.runs_dir, args),
         Command::Show(args) => show::run(&cli.runs_dir, args),
+        Command::Predict(args) => predict::run(&cli.runs_dir, args),
         Command::Compare(args) => compare::run(&cli.runs_dir, args),
         Command::Sql(args) => sql::run(&cli.runs_dir, args),
         Command::Report(args) => report::run(&cli.runs_dir, args),

@@ -8,6 +8,7 @@ use super::{
     CliError, corpus, exit, listing,
     output::{self, ListFormat},
     spec_args::{self, SpecArgs},
+    suite,
 };
 use crate::{
     corpus::CorpusError,
@@ -16,7 +17,7 @@ use crate::{
     report::{Cell, Column, Table},
     run::RunSpec,
     spec::{
-        Experiment, Family, Parameters, Train,
+        Experiment, Family, Parameters, Spec, Train,
         parameter::{Section, parameter},
     },
 };
@@ -34,33 +35,54 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<u8, CliError> {
-    let experiment = args.spec.load()?;
-    model::check(&experiment)?;
-    spec_args::check_weights(&experiment)?;
-    let mut images = None;
-    if let Some(dataset) = &experiment.dataset {
-        match crate::corpus::survey(dataset) {
-            Ok(loading) => {
-                output::note(&corpus::loading_text(&loading));
-                images = Some(loading.train);
-            }
-            // The grid can be planned before the images are there.
-            Err(error @ CorpusError::NoImages { .. }) => {
-                output::note(&format!("warning: {error}; the counts of images are unknown\n"));
-            }
-            Err(error) => return Err(error.into()),
+    match args.spec.load()? {
+        Spec::Experiment(experiment) => plan(&[*experiment], args.format)?,
+        Spec::Suite(suite) => {
+            let instead = "gridboard plan of one of its specs prints CSV; --format json has them all";
+            suite::one_format(&suite, args.format != ListFormat::Csv, instead)?;
+            plan(&suite.experiments, args.format)?;
         }
-    }
-    let plan = grid::Plan::new(&experiment);
-    match args.format {
-        ListFormat::Json => {
-            let mut costs = Costs::new(&experiment);
-            output::json_array(plan.iter().map(|run| row(&mut costs, &run)))?;
-        }
-        ListFormat::Csv => output::table(&table(&experiment, &plan, None, false), args.format.into())?,
-        ListFormat::Table => output::table(&table(&experiment, &plan, images, true), args.format.into())?,
     }
     Ok(exit::DONE)
+}
+
+/// Prints the runs of every experiment, all of them checked first.
+fn plan(experiments: &[Experiment], format: ListFormat) -> Result<(), CliError> {
+    let mut images = Vec::with_capacity(experiments.len());
+    for experiment in experiments {
+        model::check(experiment)?;
+        spec_args::check_weights(experiment)?;
+        images.push(training_images(experiment)?);
+    }
+    let plans: Vec<grid::Plan<'_>> = experiments.iter().map(grid::Plan::new).collect();
+    if format == ListFormat::Json {
+        return output::json_array(experiments.iter().zip(&plans).flat_map(|(experiment, plan)| {
+            let mut costs = Costs::new(experiment);
+            plan.iter().map(move |run| row(&mut costs, &run))
+        }));
+    }
+    let for_the_eye = format == ListFormat::Table;
+    for ((experiment, plan), images) in experiments.iter().zip(&plans).zip(images) {
+        output::table(&table(experiment, plan, images.filter(|_| for_the_eye), for_the_eye), format.into())?;
+    }
+    Ok(())
+}
+
+/// The images that would train an experiment, after Tab. 1 went to stderr; `None` where they are not known.
+fn training_images(experiment: &Experiment) -> Result<Option<u64>, CliError> {
+    let Some(dataset) = &experiment.dataset else { return Ok(None) };
+    match crate::corpus::survey(dataset) {
+        Ok(loading) => {
+            output::note(&corpus::loading_text(&loading));
+            Ok(Some(loading.train))
+        }
+        // The grid can be planned before the images are there.
+        Err(error @ CorpusError::NoImages { .. }) => {
+            output::note(&format!("warning: {error}; the counts of images are unknown\n"));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// What the runs of a grid cost. A grid has far fewer networks than runs, so each is asked for once.
@@ -121,6 +143,7 @@ fn row(costs: &mut Costs<'_>, run: &RunSpec) -> Json {
     let summary = costs.of(&run.parameters);
     let axes: Map<String, Json> = run.axes.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     json!({
+        "experiment": costs.experiment.name,
         "name": run.name,
         "axes": axes,
         "seed": run.seed,

@@ -21,6 +21,9 @@ pub(super) const TRAIN: Colour = Colour(158, 202, 225);
 /// Validation values in bar charts.
 pub(super) const VALIDATION: Colour = Colour(33, 113, 181);
 
+/// What the paper states, beside what was measured here.
+pub(super) const STATED: Colour = Colour(230, 145, 56);
+
 /// Ten colours that stay apart for most colour-blind readers and in grey print order: Tableau 10.
 pub(super) const SERIES: [Colour; 10] = [
     Colour(31, 119, 180),

@@ -114,6 +114,29 @@ impl LaunchPlan {
         })
     }
 
+    /// A built-in network that is asked, not trained: `gridboard-worker predict RUN_DIR`, with its run's threads, on its
+    /// run's device or on `device`.
+    ///
+    /// # Errors
+    /// As [`Self::worker`].
+    pub fn predictor(
+        worker: &Path,
+        run_dir: &Path,
+        file: &RunFile,
+        device: Option<&str>,
+    ) -> Result<Self, PlanError> {
+        let mut file = file.clone();
+        if let Some(device) = device {
+            device.clone_into(&mut file.device);
+        }
+        let mut plan = Self::worker(0, worker, run_dir, &file)?;
+        plan.args =
+            vec!["predict".into(), plan.run_dir.clone().into(), "--device".into(), file.device.into()];
+        // Another sweep takes whatever has its run's directory in the environment for an attempt that was left over.
+        plan.env.retain(|(name, _)| name != "GRIDBOARD_RUN_DIR");
+        Ok(plan)
+    }
+
     /// A `command` trainer. Its arguments may name, in braces, every parameter, and `seed`, `run` and `run_dir` where no
     /// parameter has that name.
     ///
@@ -172,7 +195,7 @@ fn absolute(run_dir: &Path) -> Result<PathBuf, PlanError> {
 }
 
 /// What every attempt gets.
-fn environment(run_dir: &Path, file: &RunFile) -> Vec<(String, OsString)> {
+pub(super) fn environment(run_dir: &Path, file: &RunFile) -> Vec<(String, OsString)> {
     let threads = file.threads.to_string();
     let mut env: Vec<(String, OsString)> = Vec::with_capacity(16 + file.parameters.len());
     let mut set = |name: &str, value: &str| env.push((name.to_owned(), value.into()));
@@ -221,12 +244,12 @@ fn parameter_variables(file: &RunFile) -> Result<Vec<(String, OsString)>, PlanEr
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::spec::Parameters;
 
     /// A run of the experiment `tab3` on the processor.
-    pub(in crate::launch) fn run_file(parameters: &[(&str, Value)]) -> RunFile {
+    pub(crate) fn run_file(parameters: &[(&str, Value)]) -> RunFile {
         let parameters: Parameters =
             parameters.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         RunFile {
@@ -244,6 +267,7 @@ pub(super) mod tests {
             version: String::new(),
             host: String::new(),
             started: 0.0,
+            provenance: None,
         }
     }
 

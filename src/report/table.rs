@@ -138,6 +138,7 @@ impl Column {
         Self { expendable: order, ..self }
     }
 
+    /// What people read above the column.
     pub(super) fn shown_name(&self) -> &str {
         self.heading.as_deref().unwrap_or(&self.name)
     }
@@ -213,7 +214,7 @@ impl Table {
     }
 
     /// The cells of a row, one per column.
-    fn cells<'a>(&'a self, row: &'a [Cell]) -> impl Iterator<Item = (&'a Column, &'a Cell)> {
+    pub(super) fn cells<'a>(&'a self, row: &'a [Cell]) -> impl Iterator<Item = (&'a Column, &'a Cell)> {
         self.columns
             .iter()
             .enumerate()

@@ -164,7 +164,13 @@ fn write_outcome(dir: &Path, outcome: &Outcome) -> Result<(), SweepError> {
     })
 }
 
-fn run_file(ready: &Preparation, run: &RunSpec, number: u32, slot: &Slot, started: f64) -> RunFile {
+pub(super) fn run_file(
+    ready: &Preparation,
+    run: &RunSpec,
+    number: u32,
+    slot: &Slot,
+    started: f64,
+) -> RunFile {
     let commit = env!("GRIDBOARD_COMMIT");
     let version = env!("CARGO_PKG_VERSION");
     RunFile {
@@ -182,6 +188,7 @@ fn run_file(ready: &Preparation, run: &RunSpec, number: u32, slot: &Slot, starte
         version: if commit.is_empty() { version.to_owned() } else { format!("{version} ({commit})") },
         host: host().to_owned(),
         started,
+        provenance: Some(Box::new(ready.facts.of(&ready.experiment, run, &slot.device))),
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     model::{self, GridCnn},
     run::RunSpec,
     schedule::{DeviceKind, Slot},
-    spec::{Dataset, Experiment, Family, Train},
+    spec::{Dataset, Experiment, Family, Kernels, Train},
 };
 
 /// A training step is a forward pass and about twice that backward: 3 forward passes an image.
@@ -63,6 +63,14 @@ impl Plans {
             .and_then(|threads| model::memory_on_processor(&network, size, classes, &settings, threads).ok());
         let memory = on_processor.unwrap_or(summary.memory_bytes);
         (summary.flops_per_image as f64 * images * f64::from(settings.epochs), memory)
+    }
+
+    /// Whether the results are the same bits with any number of threads: those of our own kernels are; libtorch's and a
+    /// command's may not be. On CUDA threads are of no use.
+    pub(super) fn is_elastic(&self, run: &RunSpec) -> bool {
+        self.family == Family::GridCnn
+            && self.threads.is_some()
+            && Train::from_parameters(&run.parameters).is_ok_and(|train| train.kernels != Kernels::Plain)
     }
 
     /// Epochs, steps and batch size, as far as the parameters say.

@@ -27,7 +27,7 @@ use crate::{
     event::Event,
     launch::{self, AttemptEnd, Ending, LocalLauncher},
     run::{Failure, RunState},
-    schedule::{Effect, Ended, Input, Job, Scheduler},
+    schedule::{Effect, Ended, Input, Job, Scheduler, Slot},
     spec::Family,
 };
 
@@ -106,8 +106,9 @@ pub async fn sweep(
         .owed
         .iter()
         .map(|owed| {
-            let (cost, memory) = plans.cost_and_memory(&ready.runs[index(owed.run)]);
-            Job { run: owed.run, cost, memory, attempt: owed.attempt }
+            let run = &ready.runs[index(owed.run)];
+            let (cost, memory) = plans.cost_and_memory(run);
+            Job { run: owed.run, cost, memory, attempt: owed.attempt, elastic: plans.is_elastic(run) }
         })
         .collect();
     // Looked for before anything starts: without it every run would fail alike.
@@ -184,7 +185,8 @@ impl Loop<'_> {
             let now = self.now();
             for effect in self.scheduler.step(now, input) {
                 match effect {
-                    Effect::Start { run, attempt, slot } => {
+                    Effect::Start { run, attempt, slot, threads } => {
+                        let slot = Slot { threads, ..self.scheduler.slots()[slot as usize].clone() };
                         if !self.start(run, attempt, slot).await? {
                             inputs.push(Input::Ended { run, how: Ended::NotStarted });
                         }
@@ -202,8 +204,7 @@ impl Loop<'_> {
     }
 
     /// Starts an attempt; false where its process could not be started, which is then the run's failure.
-    async fn start(&mut self, run: u64, number: u32, slot: u32) -> Result<bool, SweepError> {
-        let slot = self.scheduler.slots()[slot as usize].clone();
+    async fn start(&mut self, run: u64, number: u32, slot: Slot) -> Result<bool, SweepError> {
         let spec = self.ready.runs[index(run)].clone();
         let started =
             attempt::start(self.ready, &mut self.launcher, &self.worker, &spec, number, &slot).await?;

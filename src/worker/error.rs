@@ -88,6 +88,9 @@ pub(crate) enum TrainError {
     /// `predictions.csv` cannot be written.
     #[error(transparent)]
     Predictions(#[from] PredictionsError),
+    /// The images of a prediction do not come as they should, or nobody takes the answers.
+    #[error("{0}")]
+    Stream(String),
     /// An operation of libtorch failed.
     #[error("libtorch: {}", first_line(.0))]
     Torch(TchError),

@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::{
     data::{Corpus, Images},
+    doctor,
     engine::{Engine, Plan},
     error::TrainError,
     evaluate::Evaluation,
@@ -37,6 +38,22 @@ pub(crate) fn read_run_file(run_dir: &Path) -> Result<RunFile, TrainError> {
     }
 }
 
+/// Adds to `run.json` what only the trainer knows of the run's provenance: the libtorch that it has loaded.
+///
+/// # Errors
+/// [`TrainError::Write`].
+pub(crate) fn note_libtorch(run_dir: &Path, run: &RunFile) -> Result<(), TrainError> {
+    let Some(provenance) = &run.provenance else { return Ok(()) };
+    let mut provenance = provenance.clone();
+    provenance.libtorch = doctor::libtorch();
+    let run = RunFile { provenance: Some(provenance), ..run.clone() };
+    let (path, part) = (run_dir.join("run.json"), run_dir.join("run.json.part"));
+    let json = serde_json::to_vec_pretty(&run).expect("it was read from JSON");
+    fs::write(&part, json)
+        .and_then(|()| fs::rename(&part, &path))
+        .map_err(|source| TrainError::Write { path, source })
+}
+
 /// Trains the run and writes everything but `outcome.json` into its directory; adds the time that it takes to `phases`.
 ///
 /// # Errors
@@ -47,6 +64,7 @@ pub(crate) fn train(
     stop: &Stop,
     phases: &mut Phases,
 ) -> Result<(), TrainError> {
+    note_libtorch(run_dir, run)?;
     let model = GridCnn::from_parameters(&run.parameters)?;
     let settings = Train::from_parameters(&run.parameters)?;
     let dataset = run.dataset.as_ref().ok_or_else(|| TrainError::RunFile {
@@ -150,6 +168,7 @@ pub(crate) mod tests {
             version: "0".to_owned(),
             host: "here".to_owned(),
             started: 1.0,
+            provenance: None,
         }
     }
 

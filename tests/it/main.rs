@@ -6,6 +6,9 @@ mod comparing;
 mod database;
 mod devices;
 mod interrupt;
+#[cfg(feature = "torch")]
+mod predict;
+mod reporting;
 mod spec_and_plan;
 mod support;
 mod tensorboard;
