@@ -38,6 +38,8 @@ pub struct ReportInput {
     pub about: About,
     /// The predictions of the best runs that have any, best first.
     pub predictions: Vec<ScoredRun>,
+    /// Fig. 11 of the paper: validation images with the best run's answers, where predictions and corpus are there.
+    pub xrays: Option<Figure>,
 }
 
 /// The four curves of a run: (epoch from 0, value), by epoch.

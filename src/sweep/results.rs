@@ -123,12 +123,20 @@ async fn collect(
         runs: facts,
         layers: best.map(|run| facts::layers(&record.spec, run)).unwrap_or_default(),
     };
+    let xrays = match best.map(|run| facts::xrays(runs_dir, &dir, run)) {
+        Some(Err(problem)) => {
+            warnings.push(problem);
+            None
+        }
+        Some(Ok(figure)) => figure,
+        None => None,
+    };
     if leaderboard.classes.is_empty() {
         let k = confusion.iter().map(|(_, matrix)| matrix.classes()).max().unwrap_or(0);
         leaderboard.classes = (0..k).map(|class| class.to_string()).collect();
         confusion.retain(|(_, matrix)| matrix.classes() == k);
     }
-    let input = ReportInput { leaderboard, confusion, curves, about, predictions: best_predictions };
+    let input = ReportInput { leaderboard, confusion, curves, about, predictions: best_predictions, xrays };
     Ok((input, warnings))
 }
 

@@ -32,7 +32,7 @@ pub(in crate::report) fn input(ranked: u32) -> ReportInput {
         .collect();
     let predictions = leaderboard.rows.iter().filter(|row| row.rank.is_some()).take(10);
     let predictions = predictions.map(|row| (row.run.clone(), scored(40, row.index))).collect();
-    ReportInput { leaderboard, confusion, curves, about: about(), predictions }
+    ReportInput { leaderboard, confusion, curves, about: about(), predictions, xrays: None }
 }
 
 /// Tab. 3 of the paper on its own corpus, its runs trained.

@@ -1,4 +1,4 @@
-//! The best runs: Tab. 5 of the paper and their confusion matrices, Fig. 10.
+//! The best runs: Tab. 5 of the paper, their confusion matrices, Fig. 10, and X-rays with the best one's answers, Fig. 11.
 
 use std::collections::HashMap;
 
@@ -26,7 +26,7 @@ const MOST_UNRANKED: usize = 50;
 pub(super) fn section(input: &ReportInput) -> Result<Section, DrawError> {
     let of_paper = paper::part(&input.about.spec) == Some(Part::Optimisation);
     let mut section = if of_paper {
-        Section::new("best", "The best runs (Tab. 5, Fig. 10)")
+        Section::new("best", "The best runs (Tab. 5, Fig. 10, Fig. 11)")
     } else {
         Section::new("best", "The best runs")
     };
@@ -66,6 +66,18 @@ pub(super) fn section(input: &ReportInput) -> Result<Section, DrawError> {
         "Precision against recall over the validation images.",
         curves::pr(name, &input.predictions, classes),
     )?;
+    if let (Some(figure), Some(best)) = (&input.xrays, ranked(input).first()) {
+        let caption = if of_paper { "Fig. 11: validation" } else { "Validation" };
+        section.figure(
+            "xrays",
+            format!(
+                "{caption} images as the network saw them, with the class that {} predicts and its probability; wrong \
+                 answers are marked.",
+                best.run
+            ),
+            Ok(figure.clone()),
+        )?;
+    }
     Ok(section)
 }
 

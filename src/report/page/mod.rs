@@ -25,7 +25,7 @@ use super::{
 use crate::rank::Row;
 
 /// The figures that an experiment's report may have, by stem: those of an earlier report that this one lacks are removed.
-pub(super) const FIGURES: [&str; 7] = [
+pub(super) const FIGURES: [&str; 8] = [
     "corpus_counts",
     "accuracy_bars",
     "accuracy_curves",
@@ -33,6 +33,7 @@ pub(super) const FIGURES: [&str; 7] = [
     "top_ten_confusion",
     "roc_curves",
     "pr_curves",
+    "xrays",
 ];
 
 /// The report of one experiment.
