@@ -4,8 +4,8 @@
 //! JSON object a line, which `scripts/bench.sh --only profile` makes `benches/PROFILE.md` of. `GRIDBOARD_BENCH_THREADS` sets
 //! the threads (2).
 //!
-//! Stages are measured in processor time of the threads, so that another process on the machine costs accuracy only through
-//! the caches and the memory; the limits are measured in wall time just before, at the machine's mercy.
+//! Stages and limits are measured in processor time of the threads, so that another process on the machine costs accuracy
+//! only through the caches and the memory.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
 

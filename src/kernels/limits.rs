@@ -3,11 +3,12 @@
 
 #![expect(unsafe_code, reason = "loads and stores through pointers; slices are checked first")]
 
-use std::{hint::black_box, time::Instant};
+use std::hint::black_box;
 
 use super::{
     buffer::Buffer,
     simd::{HalfKernel, Halves, InstructionSet, Kernel, LANES, Simd, dispatch, dispatch_halves, has_bf16},
+    stopwatch::thread_seconds,
     threads::{ranges, share, split},
 };
 
@@ -31,22 +32,20 @@ const WALKED: usize = 512 << 20;
 /// Measurements; the best counts.
 const REPEATS: usize = 3;
 
-/// Measures them, in some seconds.
+/// Measures them, in some seconds. As the stages of a step, in processor time: what a busy machine takes away from the
+/// threads lowers neither.
 #[must_use]
 pub fn limits(set: InstructionSet, threads: usize) -> Limits {
     let flops = |operations: f64, run: &(dyn Fn() + Sync)| {
-        let seconds = best(|| share(vec![(); threads], &mut vec![(); threads], |(), ()| run()));
-        operations * (threads * CHAINS * ROUNDS * LANES) as f64 / seconds
+        operations * (CHAINS * ROUNDS * LANES) as f64 * best(vec![(); threads], |()| run())
     };
     let mut memory: Buffer<f32> = Buffer::zeros(WALKED / size_of::<f32>());
     memory.fill(1.0);
+    let ranges = ranges(memory.len(), threads, LANES);
     let mut walk = |writes: bool| {
-        let seconds = best(|| {
-            let ranges = ranges(memory.len(), threads, LANES);
-            let parts = split(&mut memory, &ranges, 1);
-            share(parts, &mut vec![(); threads], |part, ()| dispatch(set, Walk { part, writes }));
-        });
-        (WALKED * if writes { 2 } else { 1 }) as f64 / seconds
+        let part = WALKED / threads * if writes { 2 } else { 1 };
+        let parts = split(&mut memory, &ranges, 1);
+        part as f64 * best(parts, |part| dispatch(set, Walk { part, writes }))
     };
     Limits {
         flops: flops(2.0, &|| dispatch(set, Multiply)),
@@ -56,14 +55,21 @@ pub fn limits(set: InstructionSet, threads: usize) -> Limits {
     }
 }
 
-/// Seconds of the fastest run.
-fn best(mut run: impl FnMut()) -> f64 {
-    let seconds = (0..REPEATS).map(|_| {
-        let begun = Instant::now();
-        run();
-        begun.elapsed().as_secs_f64()
-    });
-    seconds.fold(f64::INFINITY, f64::min)
+/// Runs `work` on every part, each on a thread of its own, and answers how often a second all of them together could be done:
+/// the sum over the threads, the best of some goes.
+fn best<T: Send>(mut parts: Vec<T>, work: impl Fn(&mut T) + Sync) -> f64 {
+    let go = |_| {
+        let mut rates = vec![0.0; parts.len()];
+        let pairs: Vec<(&mut T, &mut f64)> = parts.iter_mut().zip(&mut rates).collect();
+        let mut workers = vec![(); pairs.len()];
+        share(pairs, &mut workers, |(part, rate), ()| {
+            let begun = thread_seconds();
+            work(part);
+            *rate = (thread_seconds() - begun).recip();
+        });
+        rates.iter().sum::<f64>()
+    };
+    (0..REPEATS).map(go).fold(0.0, f64::max)
 }
 
 struct Multiply;

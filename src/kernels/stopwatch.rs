@@ -142,7 +142,7 @@ impl Stopwatch {
 }
 
 /// Processor time of this thread.
-fn thread_seconds() -> f64 {
+pub(super) fn thread_seconds() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the clock is written to a structure of ours.
     unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &raw mut time) };

@@ -192,6 +192,41 @@ fn a_weight_file_that_does_not_fit_fails_its_run_with_names_and_shapes() {
     assert!(reason.contains("[2, 1, 3, 3]") && reason.contains("[4, 1, 3, 3]"), "{reason}");
 }
 
+/// More epochs need no more memory than few, whatever computes; and our own kernels end where libtorch's operations end.
+#[test]
+fn memory_does_not_grow_with_the_epochs_and_both_kernels_end_alike() {
+    let project = Project::with_spec(
+        "
+experiment: steady
+dataset:
+  phantom: {images: [40, 40], difficulty: 0.3}
+  image_size: 32
+model: {family: grid_cnn, conv_layers: 2, layer_size: 8, dense_layers: 1}
+train: {batch_size: 8}
+grid: {epochs: [2, 12], kernels: [fused, plain]}
+schedule: {devices: 'cpu:2'}
+",
+    );
+    project.run(&["run", "spec.yaml"]).expect(0);
+    let of = |table: &str, column: &str, epochs: u32, kernels: &str| {
+        let run = format!("%-epochs-{epochs}-kernels-{kernels}");
+        let rows = project.sql(&format!("select {column} from {table} where run like '{run}'"));
+        assert_eq!(rows.len(), 1, "{run}: {rows:?}");
+        rows[0][column].as_f64().expect("a number")
+    };
+    for kernels in ["fused", "plain"] {
+        let (few, many) = (of("runs", "peak_memory", 2, kernels), of("runs", "peak_memory", 12, kernels));
+        // Less than the activations of one batch for each of the ten epochs, and the allocator's moods.
+        assert!(many < few + 6e6, "{kernels}: {few} bytes after 2 epochs, {many} after 12");
+    }
+    let end = |column: &str| ["fused", "plain"].map(|kernels| of("steady", column, 12, kernels));
+    let [fused, plain] = end("validation_loss");
+    assert!((fused - plain).abs() < 0.05 * plain, "losses {fused} and {plain}");
+    let [fused, plain] = end("validation_accuracy");
+    // Of sixteen images, one may be on the fence.
+    assert!((fused - plain).abs() < 0.07, "accuracies {fused} and {plain}");
+}
+
 /// What the placement is chosen by: two workers that measure at the same time, and end with their orchestrator.
 #[test]
 fn workers_measure_a_run_side_by_side() {
