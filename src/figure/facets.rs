@@ -1,5 +1,5 @@
-//! Training curves of a whole grid, as the paper's Fig. 9: a row for training and one for validation, a panel for each
-//! value of the first axis, a colour for each of the second, a stroke for each of the third. So 27 curves stay apart,
+//! Training curves of a whole grid, as the paper's Fig. 9: a row for training and one for validation (side by side where
+//! there is one panel of each), a panel for each value of the first axis, a colour for each of the second, a stroke for each of the third. So 27 curves stay apart,
 //! nine to a panel, and each axis can be read off the figure.
 //!
 //! For runs that are no such grid `curves` draws the best in colour before the others.
@@ -40,7 +40,10 @@ const STROKES: [&[f64]; 4] = [&[], &[8.0, 4.0], &[2.0, 3.0], &[10.0, 3.0, 2.0, 3
 const PLOT: (f64, f64) = (270.0, 200.0);
 const TICK: f64 = 11.5;
 const NAME: f64 = 12.0;
-const TOP: f64 = 112.0;
+/// Above the panels, without the rows of the legend.
+const HEAD: f64 = 74.0;
+const LEGEND_ROW: f64 = 19.0;
+const GAP: f64 = 18.0;
 const ROW_GAP: f64 = 44.0;
 const STROKE: f64 = 1.7;
 /// Up to this many epochs every point gets a marker.
@@ -81,32 +84,43 @@ fn layout(
 
     let ticks: Vec<String> = values.ticks.iter().map(|tick| values.label(*tick)).collect();
     let margin = 64.0 + text::widest(ticks.iter().map(String::as_str), TICK)?;
-    let across = keys[0].values.len().max(1) as f64;
-    let gap = 18.0;
-    let width = margin + across * PLOT.0 + (across - 1.0) * gap + 20.0;
-    let mut drawing = Drawing::new(width.max(560.0), TOP + 2.0 * PLOT.1 + ROW_GAP + 50.0);
+    let panels = keys[0].values.len().max(1);
+    // One panel: training and validation stand side by side, not below each other.
+    let (columns, rows) = if panels == 1 { (2, 1) } else { (panels, 2) };
+    let legend = keys[1..].iter().filter(|key| key.values.len() > 1).count();
+    let top = HEAD + legend as f64 * LEGEND_ROW;
+    let wide = columns as f64 * (PLOT.0 + GAP) - GAP;
+    let tall = rows as f64 * (PLOT.1 + ROW_GAP) - ROW_GAP;
+    let mut drawing = Drawing::new(margin + wide + 20.0, top + tall + 50.0);
     drawing.title(title, 20.0, 16.0)?;
     draw_legend(&mut drawing, 56.0, keys)?;
-    for (row, what) in ["training", "validation"].into_iter().enumerate() {
-        let top = TOP + row as f64 * (PLOT.1 + ROW_GAP);
-        let middle = (18.0, top + PLOT.1 / 2.0);
-        drawing.text_upwards(&format!("{value_title}, {what}"), middle, 14.0, Anchor::Middle, INK);
-        for panel in 0..keys[0].values.len().max(1) {
-            let left = margin + panel as f64 * (PLOT.0 + gap);
-            let plot = Plot { left, top, epochs: &epochs, values: &values };
-            plot.draw_frame(&mut drawing, panel == 0, row == 1);
-            if row == 0 && keys[0].values.len() > 1 {
-                let heading = format!("{} = {}", keys[0].name, keys[0].values[panel]);
+    for (part, what) in ["training", "validation"].into_iter().enumerate() {
+        for panel in 0..panels {
+            let (column, row) = if panels == 1 { (part, 0) } else { (panel, part) };
+            let corner = (margin + column as f64 * (PLOT.0 + GAP), top + row as f64 * (PLOT.1 + ROW_GAP));
+            let plot = Plot { left: corner.0, top: corner.1, epochs: &epochs, values: &values };
+            plot.draw_frame(&mut drawing, column == 0, row + 1 == rows);
+            if column == 0 {
+                let axis =
+                    if panels == 1 { value_title.to_owned() } else { format!("{value_title}, {what}") };
+                let middle = (18.0, corner.1 + PLOT.1 / 2.0);
+                drawing.text_upwards(&axis, middle, 14.0, Anchor::Middle, INK);
+            }
+            if row == 0 {
+                let heading = if panels == 1 {
+                    format!("{}{}", what[..1].to_uppercase(), &what[1..])
+                } else {
+                    format!("{} = {}", keys[0].name, keys[0].values[panel])
+                };
                 let heading = text::elide(&heading, 13.0, PLOT.0)?;
-                let above = (left + PLOT.0 / 2.0, TOP - 14.0);
-                drawing.text(&heading, above, 13.0, Anchor::Middle, INK);
+                drawing.text(&heading, (corner.0 + PLOT.0 / 2.0, top - 14.0), 13.0, Anchor::Middle, INK);
             }
             for curve in curves.iter().filter(|curve| curve.place[0] == panel) {
-                plot.draw_curve(&mut drawing, curve, row);
+                plot.draw_curve(&mut drawing, curve, part);
             }
         }
     }
-    let foot = (margin + (across * PLOT.0 + (across - 1.0) * gap) / 2.0, f64::from(drawing.height) - 16.0);
+    let foot = (margin + wide / 2.0, f64::from(drawing.height) - 16.0);
     drawing.text("Epoch (from 0)", foot, 14.0, Anchor::Middle, INK);
     Ok(drawing)
 }
@@ -130,7 +144,7 @@ fn draw_legend(drawing: &mut Drawing, first: f64, keys: &[Key; 3]) -> Result<(),
             drawing.text(value, (x + 34.0, y), NAME, Anchor::Start, INK);
             x += widths[index + 1];
         }
-        y += 19.0;
+        y += LEGEND_ROW;
     }
     Ok(())
 }
@@ -170,10 +184,10 @@ impl Plot<'_> {
         drawing.frame(self.left, self.top, PLOT.0, PLOT.1, INK);
     }
 
-    fn draw_curve(&self, drawing: &mut Drawing, curve: &GridCurve, row: usize) {
+    fn draw_curve(&self, drawing: &mut Drawing, curve: &GridCurve, part: usize) {
         let [_, colour, stroke] = curve.place;
         let few = self.epochs.high - self.epochs.low <= MARKED_EPOCHS;
-        for piece in pieces(&curve.points[row]) {
+        for piece in pieces(&curve.points[part]) {
             let path: Vec<(f64, f64)> = piece.iter().map(|&point| self.at(point)).collect();
             draw_dashed(drawing, &path, SERIES[colour], STROKES[stroke]);
             if few || path.len() == 1 {

@@ -42,6 +42,16 @@ pub struct RunFacts {
     pub peak_memory: Option<u64>,
     /// Version and commit of the program that trained it.
     pub version: Option<String>,
+    /// Commit of the repository that it was started in, and whether files differed from it.
+    pub commit: Option<String>,
+    /// The compiler of the program.
+    pub compiler: Option<String>,
+    /// Version of libtorch.
+    pub libtorch: Option<String>,
+    /// The processor's model.
+    pub processor: Option<String>,
+    /// The instruction set that the kernels take.
+    pub instructions: Option<String>,
     /// Id of the device.
     pub device: Option<String>,
     /// Threads that it could use.

@@ -41,7 +41,7 @@ pub struct ReportInput {
     pub predictions: Vec<ScoredRun>,
     /// The best runs on the held-out test images, by rank; empty without a test set.
     pub test: Vec<TestResult>,
-    /// Validation X-rays with what the best run's network says of them.
+    /// Fig. 11 of the paper: validation images with the best run's answers, where predictions and corpus are there.
     pub xrays: Option<Figure>,
 }
 

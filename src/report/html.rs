@@ -18,7 +18,9 @@ const STYLE: &str = include_str!("style.css");
 /// A cell of more letters is broken into lines; names are not.
 const LONG: usize = 48;
 /// Whole numbers from here on have commas: not those that name an epoch, a width or a batch.
-const GROUPED_FROM: u64 = 100_000;
+const GROUPED_FROM: u64 = 10_000;
+/// Figures wider than this, in pixels, keep that width on a narrow screen and scroll.
+const WIDE: u32 = 560;
 
 /// The file.
 #[must_use]
@@ -68,7 +70,7 @@ fn section(section: &Section) -> Markup {
                     },
                     Block::Table { stem, table } => (self::table(stem, table)),
                     Block::Figure { stem, caption, figure } => figure id=(stem) {
-                        div.wide { (svg(figure, caption)) }
+                        div.wide.large[figure.width > WIDE] { (svg(figure, caption)) }
                         figcaption { (one_line(caption)) }
                     },
                 }

@@ -1,16 +1,26 @@
-//! The facts of a run for the report: what its ledger entry, its last metrics and its `run.json` say.
+//! The facts of a run for the report: what its ledger entry, its last metrics and its `run.json` say, its layers, and its
+//! X-rays.
 
-use std::{fs, path::Path};
+use std::{fs, io, path::Path};
 
 use serde_json::Value as Json;
 
 use super::SweepError;
 use crate::{
+    error::with_causes,
+    figure::Figure,
     model::{self, GridCnn, Layer},
+    predict::validation_xrays,
     report::RunFacts,
+    run::RunFile,
     spec::{Experiment, Family, Train},
     store::{RunRecord, Store},
 };
+
+/// What an attempt was told, in its run's directory.
+const RUN_FILE: &str = "run.json";
+/// X-rays of the figure: four rows of six.
+const MOST_XRAYS: usize = 24;
 
 /// The facts of one run, whose directory is below `dir`.
 ///
@@ -23,11 +33,16 @@ pub(super) async fn of_run(
     run: &RunRecord,
 ) -> Result<RunFacts, SweepError> {
     let last = store.last_points(run.key).await?;
-    let file: Json = fs::read(dir.join(&run.spec.name).join("run.json"))
+    // Read key by key: files of older versions lack some.
+    let file: Json = fs::read(dir.join(&run.spec.name).join(RUN_FILE))
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();
-    let text = |key: &str| file.get(key).and_then(Json::as_str).map(str::to_owned);
+    let text = |path: &str| file.pointer(path).and_then(Json::as_str).map(str::to_owned);
+    let commit = text("/provenance/git/commit").map(|commit| {
+        let changed = text("/provenance/git/dirty").map(|hash| format!(" with changes {hash}"));
+        commit + &changed.unwrap_or_default()
+    });
     let summary = summary(experiment, run);
     Ok(RunFacts {
         index: run.spec.index,
@@ -38,12 +53,38 @@ pub(super) async fn of_run(
         finished: run.finished,
         seconds: run.seconds(),
         peak_memory: run.used.peak_memory,
-        version: text("version"),
+        version: text("/version"),
+        commit,
+        compiler: text("/provenance/rustc"),
+        libtorch: text("/provenance/libtorch"),
+        processor: text("/provenance/processor"),
+        instructions: text("/provenance/instructions"),
         device: run.device.clone(),
         threads: file.get("threads").and_then(Json::as_u64),
         host: run.host.clone(),
         last: last.into_iter().map(|(tag, point)| (tag, point.value)).collect(),
     })
+}
+
+/// X-rays of the validation part with the run's answers, Fig. 11 of the paper; none for a run without predictions or without
+/// a dataset. The pixels are read from the prepared corpus.
+///
+/// # Errors
+/// What is missing, in words: the report does without the figure.
+pub(super) fn xrays(runs_dir: &Path, dir: &Path, run: &RunRecord) -> Result<Option<Figure>, String> {
+    let Some(predictions) = &run.predictions else { return Ok(None) };
+    let path = dir.join(&run.spec.name).join(RUN_FILE);
+    let fail = |problem: String| format!("Fig. 11 is left out: `{}`: {problem}", path.display());
+    let bytes = match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        read => read.map_err(|error| fail(error.to_string()))?,
+    };
+    let file: RunFile = serde_json::from_slice(&bytes).map_err(|error| fail(error.to_string()))?;
+    let Some(dataset) = file.dataset else { return Ok(None) };
+    let title = format!("{}: validation images and the answers of {}", run.experiment, run.spec.name);
+    validation_xrays(&title, &runs_dir.join(predictions), &dataset, MOST_XRAYS)
+        .map(Some)
+        .map_err(|error| format!("Fig. 11 is left out: {}", with_causes(&error)))
 }
 
 /// The layers of a run's network; empty where they are not known.

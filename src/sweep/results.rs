@@ -13,13 +13,11 @@ use crate::{
     corpus::{LoadingTable, Progress},
     error::with_causes,
     event::tags,
-    figure::Figure,
     metrics::ConfusionMatrix,
-    predict,
     predictions::{self, Hits},
     rank::Leaderboard,
     report::{self, About, ReportInput, RunCurves, Table},
-    spec::{Experiment, Family, Suite},
+    spec::{Experiment, Suite},
     store::{ExperimentRecord, RunKey, RunRecord, Store, Untaken},
 };
 
@@ -60,7 +58,7 @@ pub async fn report(
 /// and what could not be read.
 ///
 /// # Errors
-/// As [`report`].
+/// As [`report()`].
 pub async fn report_suite(
     store: &mut Store,
     runs_dir: &Path,
@@ -132,6 +130,14 @@ async fn collect(
         runs: facts,
         layers: best.map(|run| facts::layers(&record.spec, run)).unwrap_or_default(),
     };
+    let xrays = match best.map(|run| facts::xrays(runs_dir, &dir, run)) {
+        Some(Err(problem)) => {
+            warnings.push(problem);
+            None
+        }
+        Some(Ok(figure)) => figure,
+        None => None,
+    };
     if leaderboard.classes.is_empty() {
         let k = confusion.iter().map(|(_, matrix)| matrix.classes()).max().unwrap_or(0);
         leaderboard.classes = (0..k).map(|class| class.to_string()).collect();
@@ -139,36 +145,9 @@ async fn collect(
     }
     let (test, untested) = test_set::results(&dir, &record.spec, &leaderboard, progress);
     warnings.extend(untested);
-    let xrays = match best.map(|run| xrays(&dir, run)) {
-        Some(Ok(figure)) => figure,
-        Some(Err(problem)) => {
-            warnings.push(format!("no X-rays in the report: {problem}"));
-            None
-        }
-        None => None,
-    };
     let input =
         ReportInput { leaderboard, confusion, curves, about, predictions: best_predictions, test, xrays };
     Ok((input, warnings))
-}
-
-/// X-rays of Fig. 11.
-const XRAYS: usize = 24;
-
-/// Fig. 11 of a run: its own validation images; `None` where it has no predictions, or is a command's, whose images only
-/// that command knows.
-fn xrays(dir: &Path, run: &RunRecord) -> Result<Option<Figure>, String> {
-    let dir = dir.join(&run.spec.name);
-    let predictions = dir.join(predictions::FILE_NAME);
-    if run.predictions.is_none() || !predictions.exists() {
-        return Ok(None);
-    }
-    let file = predict::read_run_file(&dir).map_err(|error| with_causes(&error))?;
-    let Some(dataset) = file.dataset.filter(|_| file.family != Family::Command) else { return Ok(None) };
-    let title = format!("{}/{}: validation X-rays", file.experiment, file.run);
-    predict::validation_xrays(&title, &predictions, &dataset, XRAYS)
-        .map(Some)
-        .map_err(|error| with_causes(&error))
 }
 
 /// The best runs whose ROC and PR curves are drawn: ten colours can be told apart.

@@ -187,7 +187,7 @@ schedule: {devices: 'cpu:1'}
     assert!(!project.path(&format!("runs/held/{unnamed}/test_predictions.csv")).exists());
     let page = project.read("runs/held/report/report.html");
     assert!(
-        page.contains("the test images did not") && page.contains("X-rays as the network of"),
+        page.contains("the test images did not") && page.contains("images as the network saw them"),
         "the report says it"
     );
 

@@ -58,6 +58,7 @@ class Check(HTMLParser):
             self.problems.append(f"<{tag}>")
         for name, value in attributes:
             if name == "id": self.ids.append(value)
+            if (name, (value or "")[:5]) == ("xlink:href", "data:") or (name, (value or "")[:5]) == ("href", "data:"): continue
             if name == "href": self.links.append(value)
             if name.startswith("on") or name in ("src", "srcset", "action", "data", "xlink:href"):
                 self.problems.append(f"{tag} {name}={value}")

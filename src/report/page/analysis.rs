@@ -27,26 +27,25 @@ pub(super) fn section(input: &ReportInput) -> Result<Section, DrawError> {
     let runs = by_size(input);
     let comparable = paper::is_comparable(&input.about.spec);
     section.table("layer_sizes", table(&runs, comparable));
+    let Some(epochs) = runs.values().flat_map(BTreeMap::keys).max().copied() else { return Ok(section) };
     let bars: Vec<Bar> = runs
         .iter()
-        .filter_map(|(size, by_epochs)| {
-            let (_, rows) = by_epochs.last_key_value()?;
-            Some(Bar {
+        .map(|(size, by_epochs)| {
+            let rows = || by_epochs.get(&epochs).into_iter().flatten();
+            Bar {
                 label: size.to_string(),
-                train: mean(rows.iter().map(|row| row.train_accuracy)),
-                validation: mean(rows.iter().map(|row| row.validation_accuracy)),
+                train: mean(rows().map(|row| row.train_accuracy)),
+                validation: mean(rows().map(|row| row.validation_accuracy)),
                 stated: paper::layer_size_accuracy(*size).filter(|_| comparable),
-            })
+            }
         })
         .collect();
-    let epochs =
-        runs.values().filter_map(|by_epochs| by_epochs.last_key_value()).map(|(epochs, _)| *epochs).max();
     let name = &input.leaderboard.experiment;
-    let after = epochs.map_or_else(String::new, |epochs| format!(" after {epochs} epochs"));
+    let after = format!(" after {epochs} epochs");
     let title = format!("{name}: accuracy by layer size{after}");
     let caption = format!("Fig. 8: accuracy by layer size{after}; the paper states training accuracies.");
     section.figure("accuracy_bars", caption, figure::accuracy_bars(&title, "Layer size", &bars))?;
-    let longest = longest(input, &runs);
+    let longest = longest(input, &runs, epochs);
     for (quantity, stem, word) in
         [(Quantity::Accuracy, "accuracy_curves", "Accuracy"), (Quantity::Loss, "loss_curves", "Loss")]
     {
@@ -72,16 +71,16 @@ fn by_size(input: &ReportInput) -> BySize<'_> {
     runs
 }
 
-/// The input with the longest runs of each size alone, and the size as its only axis: those whose curves are drawn.
-fn longest(input: &ReportInput, runs: &BySize<'_>) -> ReportInput {
+/// The input with the runs of so many epochs alone, and the size as its only axis: those whose curves are drawn.
+fn longest(input: &ReportInput, runs: &BySize<'_>, epochs: i64) -> ReportInput {
     let mut part = input.clone();
     part.leaderboard.axes = vec!["layer_size".to_owned()];
     part.leaderboard.rows = runs
         .iter()
-        .filter_map(|(size, by_epochs)| Some((size, by_epochs.last_key_value()?.1)))
-        .flat_map(|(size, rows)| {
-            rows.iter().map(|row| Row { axes: vec![Some(Value::Int(*size))], ..(*row).clone() })
+        .flat_map(|(size, by_epochs)| {
+            by_epochs.get(&epochs).into_iter().flatten().map(move |row| (size, row))
         })
+        .map(|(size, row)| Row { axes: vec![Some(Value::Int(*size))], ..(*row).clone() })
         .collect();
     part
 }
@@ -103,7 +102,10 @@ fn table(runs: &BySize<'_>, comparable: bool) -> Table {
                 .decimals(4),
         );
     }
-    columns.push(Column::number("validation_accuracy").heading("val. acc., longest").decimals(4));
+    let longest = all.last().copied().unwrap_or(0);
+    columns.push(
+        Column::number("validation_accuracy").heading(format!("val. acc., {longest} epochs")).decimals(4),
+    );
     let rows = runs
         .iter()
         .map(|(size, by_epochs)| {
@@ -117,8 +119,8 @@ fn table(runs: &BySize<'_>, comparable: bool) -> Table {
             cells.extend(all.iter().map(|epochs| {
                 Cell::from(mean(by_epochs.get(epochs).into_iter().flatten().map(|row| row.train_accuracy)))
             }));
-            let last = by_epochs.last_key_value().map(|(_, rows)| rows);
-            cells.push(Cell::from(mean(last.into_iter().flatten().map(|row| row.validation_accuracy))));
+            let last = by_epochs.get(&longest).into_iter().flatten();
+            cells.push(Cell::from(mean(last.map(|row| row.validation_accuracy))));
             cells
         })
         .collect();

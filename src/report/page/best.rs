@@ -28,7 +28,7 @@ const MOST_UNRANKED: usize = 50;
 pub(super) fn section(input: &ReportInput) -> Result<Section, DrawError> {
     let of_paper = paper::part(&input.about.spec) == Some(Part::Optimisation);
     let mut section = if of_paper {
-        Section::new("best", "The best runs (Tab. 5, Fig. 10)")
+        Section::new("best", "The best runs (Tab. 5, Fig. 10, Fig. 11)")
     } else {
         Section::new("best", "The best runs")
     };
@@ -60,14 +60,6 @@ pub(super) fn section(input: &ReportInput) -> Result<Section, DrawError> {
         format!("{caption} matrices over the validation images: counts, and shares of each true class."),
         confusion_sheet(input),
     )?;
-    if let (Some(xrays), Some(best)) = (&input.xrays, ranked(input).first()) {
-        let caption = if of_paper { "Fig. 11: validation" } else { "Validation" };
-        section.figure(
-            "xrays",
-            format!("{caption} X-rays as the network of {} saw them, with its answers.", best.run),
-            Ok(xrays.clone()),
-        )?;
-    }
     let (name, classes) = (&input.leaderboard.experiment, &input.leaderboard.classes);
     section.figure(
         "roc_curves",
@@ -79,6 +71,18 @@ pub(super) fn section(input: &ReportInput) -> Result<Section, DrawError> {
         "Precision against recall over the validation images.",
         curves::pr(name, &input.predictions, classes),
     )?;
+    if let (Some(figure), Some(best)) = (&input.xrays, ranked(input).first()) {
+        let caption = if of_paper { "Fig. 11: validation" } else { "Validation" };
+        section.figure(
+            "xrays",
+            format!(
+                "{caption} images as the network saw them, with the class that {} predicts and its probability; wrong \
+                 answers are marked.",
+                best.run
+            ),
+            Ok(figure.clone()),
+        )?;
+    }
     Ok(section)
 }
 

@@ -35,9 +35,13 @@ pub(super) fn section(input: &ReportInput) -> Result<Section, DrawError> {
         } else {
             format!("{points} of the {} combinations of Tab. 3", paper::COMBINATIONS)
         };
+        let epochs = match input.about.spec.fixed.get("epochs") {
+            Some(epochs) => format!("{epochs} epochs"),
+            None => "as many epochs as the table says".to_owned(),
+        };
         section.prose(format!(
-            "This experiment has {part}. The paper trains each for five epochs; what each of them reached is \
-             {}, but for the best one's accuracy of {:.2}.",
+            "This experiment has {part}, trained for {epochs}. The paper trains each for five epochs; what each of \
+             them reached is {}, but for the best one's accuracy of {:.2}.",
             paper::NOT_STATED,
             paper::BEST_ACCURACY
         ));

@@ -28,6 +28,11 @@ pub(super) fn section(input: &ReportInput) -> Section {
     row("seeds", Some(seeds.join(", ")));
     row("content id of images and split", about.fingerprint.clone());
     row("Gridboard", distinct(&|facts| facts.version.clone()));
+    row("git commit", distinct(&|facts| facts.commit.clone()));
+    row("compiler", distinct(&|facts| facts.compiler.clone()));
+    row("libtorch", distinct(&|facts| facts.libtorch.clone()));
+    row("processor", distinct(&|facts| facts.processor.clone()));
+    row("instructions", distinct(&|facts| facts.instructions.clone()));
     row("device", distinct(&|facts| facts.device.clone()));
     row("threads of a run", distinct(&|facts| facts.threads.map(|threads| threads.to_string())));
     row("machine", distinct(&|facts| facts.host.clone()));

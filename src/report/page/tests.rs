@@ -119,6 +119,26 @@ fn fig8_shows_the_longest_training_of_each_size_beside_the_paper() {
 }
 
 #[test]
+fn a_size_that_was_not_trained_as_long_has_no_bar_beside_the_others() {
+    let mut input = analysis();
+    // The longest run of size 64 did not end.
+    input.leaderboard.rows[3].rank = None;
+    let document = experiment(&input).unwrap();
+    let sizes = table(&document, "layer_sizes");
+    assert_eq!(sizes.rows[1][4], Cell::Empty, "validation after 30 epochs");
+    let blocks = document.sections.iter().flat_map(|section| &section.blocks);
+    let bars = blocks
+        .filter_map(|block| match block {
+            Block::Figure { stem, figure, .. } => (stem == "accuracy_bars").then_some(&figure.svg),
+            _ => None,
+        })
+        .next()
+        .unwrap();
+    assert!(bars.contains("after 30 epochs"));
+    assert_eq!(bars.matches("unknown").count(), 2, "training and validation of size 64");
+}
+
+#[test]
 fn architectures_have_the_papers_accuracies() {
     let mut input = input(3);
     let families = ["vgg16", "vgg19", "grid_cnn"];

@@ -94,11 +94,17 @@ async fn a_test_against_a_run_that_is_no_longer_the_best_is_not_shown() {
     bench.store.set_ranks(key).await.unwrap();
     let board = bench.store.leaderboard(key).await.unwrap();
     bench.store.keep_statistics(key, &board).await.unwrap();
-    let tests = "select coalesce(mcnemar_p, 'unknown'), coalesce(against_best, 'unknown') from leaderboard where rank = 2";
-    assert_eq!(bench.lines(tests).await, ["0.5|not distinguishable"]);
+    let columns = "coalesce(mcnemar_p, 'unknown')";
+    let tests = format!(
+        "select {columns}, coalesce(against_best, 'unknown') from leaderboard where run = 'size-1-seed-0'"
+    );
+    let own = format!("select {columns} from tab3 where run = 'size-1-seed-0'");
+    assert_eq!(bench.lines(&tests).await, ["0.5|not distinguishable"]);
+    assert_eq!(bench.lines(&own).await, ["0.5"]);
     bench.predict(keys[2], 95).await;
     bench.store.set_ranks(key).await.unwrap();
-    assert_eq!(bench.lines(tests).await, ["unknown|unknown"]);
+    assert_eq!(bench.lines(&tests).await, ["unknown|unknown"]);
+    assert_eq!(bench.lines(&own).await, ["unknown"]);
     // Another rule has other best epochs.
     let mut spec = bench.store.experiment("tab3").await.unwrap().unwrap().spec;
     spec.rank.by.goal = Goal::Minimize;
