@@ -75,26 +75,38 @@ pub(super) fn loading_text(loading: &LoadingTable) -> String {
     loading_table(loading, false).render(Format::Table, None)
 }
 
-/// Prepares the images of a dataset on threads of their own, so that Ctrl-C and SIGTERM are heard: they stop the work,
-/// take the half-made files away, and end with the exit code of an interrupt.
+/// Works on a thread of its own, so that Ctrl-C and SIGTERM are heard: they set the flag that the work looks at.
+///
+/// # Errors
+/// The work's; `CorpusError::Cancelled` after a signal.
+pub(super) async fn interruptible<T: Send + 'static>(
+    work: impl FnOnce(&AtomicBool) -> Result<T, SweepError> + Send + 'static,
+) -> Result<T, CliError> {
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(SweepError::Signals)?;
+    let mut terminate = signal(SignalKind::terminate()).map_err(SweepError::Signals)?;
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&cancelled);
+    let mut work = tokio::task::spawn_blocking(move || work(&flag));
+    loop {
+        tokio::select! {
+            done = &mut work => return Ok(done.map_err(|error| CliError::Runtime(io::Error::other(error)))??),
+            _ = interrupt.recv() => cancelled.store(true, Ordering::Relaxed),
+            _ = terminate.recv() => cancelled.store(true, Ordering::Relaxed),
+        }
+    }
+}
+
+/// Prepares the images of a dataset. A signal stops the work, takes the half-made files away, and ends with the exit code
+/// of an interrupt.
 ///
 /// # Errors
 /// As `sweep::prepare_corpus`; `CorpusError::Cancelled` after a signal.
 pub(super) async fn prepare(dataset: &Dataset) -> Result<Corpus, CliError> {
     let root = cache_root()?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(SweepError::Signals)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(SweepError::Signals)?;
-    let cancelled = Arc::new(AtomicBool::new(false));
-    let (dataset, flag) = (dataset.clone(), Arc::clone(&cancelled));
-    let mut work =
-        tokio::task::spawn_blocking(move || prepare_corpus(&dataset, &root, &Bar::new("preparing"), &flag));
-    let prepared = loop {
-        tokio::select! {
-            done = &mut work => break done.map_err(|error| CliError::Runtime(io::Error::other(error)))??,
-            _ = interrupt.recv() => cancelled.store(true, Ordering::Relaxed),
-            _ = terminate.recv() => cancelled.store(true, Ordering::Relaxed),
-        }
-    };
+    let dataset = dataset.clone();
+    let prepared =
+        interruptible(move |cancelled| prepare_corpus(&dataset, &root, &Bar::new("preparing"), cancelled))
+            .await?;
     let skipped: Vec<_> = prepared.skipped().collect();
     for bad in skipped.iter().take(LISTED) {
         output::note(&format!("left out: {}: {}", bad.file, bad.reason));

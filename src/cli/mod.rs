@@ -2,6 +2,7 @@
 //!
 //! Data goes to stdout, everything else to stderr. Exit codes are the constants of [`exit`].
 
+mod audit;
 mod compare;
 mod completions;
 mod corpus;
@@ -51,6 +52,7 @@ pub struct Cli {
 enum Command {
     Run(run::Args),
     Plan(plan::Args),
+    Corpus(audit::Args),
     Top(top::Args),
     Runs(runs::Args),
     Show(show::Args),
@@ -71,6 +73,7 @@ pub fn main() -> ExitCode {
     let result = match &cli.command {
         Command::Run(args) => run::run(&cli.runs_dir, args),
         Command::Plan(args) => plan::run(args),
+        Command::Corpus(args) => audit::run(&cli.runs_dir, args),
         Command::Top(args) => top::run(&cli.runs_dir, args),
         Command::Runs(args) => runs::run(&cli.runs_dir, args),
         Command::Show(args) => show::run(&cli.runs_dir, args),

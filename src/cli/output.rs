@@ -1,11 +1,15 @@
 //! Writing to the terminal: data to stdout, the rest to stderr, a closed pipe ends quietly.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    io::{self, IsTerminal, Write},
+    path::{Path, PathBuf},
+};
 
 use clap::ValueEnum;
 
 use super::CliError;
 use crate::error::with_causes;
+use crate::figure::Figure;
 use crate::report::{Format, Table};
 
 /// Output formats of listings.
@@ -93,4 +97,21 @@ pub(super) fn terminal_width() -> Option<usize> {
     terminal_size::terminal_size_of(&stdout)
         .filter(|_| stdout.is_terminal())
         .map(|(width, _)| usize::from(width.0))
+}
+
+/// Writes a figure as SVG and as PNG, whatever extension the path has.
+///
+/// # Errors
+/// Where a file cannot be written.
+pub(super) fn write_figure(path: &Path, figure: &Figure) -> Result<(), CliError> {
+    let known = path.extension().is_some_and(|extension| extension == "svg" || extension == "png");
+    let stem = if known { path.with_extension("") } else { path.to_owned() };
+    for (extension, bytes) in [("svg", figure.svg.as_bytes()), ("png", &figure.png)] {
+        let mut name = stem.clone().into_os_string();
+        name.push(format!(".{extension}"));
+        let path = PathBuf::from(name);
+        std::fs::write(&path, bytes).map_err(|source| CliError::Write { path: path.clone(), source })?;
+        note(&format!("figure {}", path.display()));
+    }
+    Ok(())
 }

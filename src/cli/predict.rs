@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::{
     CliError, corpus, exit, listing,
-    output::{self, ListFormat},
+    output::{self, ListFormat, write_figure},
     runtime, show,
 };
 use crate::{
     corpus::{BadFile, read_image},
-    figure::Figure,
     human::grouped,
     launch,
     predict::{self, Answer, ImageFile, Shown, TrainedRun},
@@ -174,18 +173,4 @@ fn shown(files: &[ImageFile], answers: &[Result<Answer, String>], labelled: bool
         Some(Shown { place, predicted: answer.predicted, probability, truth })
     })
     .collect()
-}
-
-/// Writes both forms, whatever extension the path has.
-fn write_figure(path: &Path, figure: &Figure) -> Result<(), CliError> {
-    let known = path.extension().is_some_and(|extension| extension == "svg" || extension == "png");
-    let stem = if known { path.with_extension("") } else { path.to_owned() };
-    for (extension, bytes) in [("svg", figure.svg.as_bytes()), ("png", &figure.png)] {
-        let mut name = stem.clone().into_os_string();
-        name.push(format!(".{extension}"));
-        let path = PathBuf::from(name);
-        std::fs::write(&path, bytes).map_err(|source| CliError::Write { path: path.clone(), source })?;
-        output::note(&format!("figure {}", path.display()));
-    }
-    Ok(())
 }

@@ -5,6 +5,7 @@
 //! `cache` keeps the arrays by content, `split` divides them, `table` says what was loaded. Nothing here knows of runs
 //! or of libtorch.
 
+pub mod audit;
 mod blur;
 mod cache;
 mod decode;
@@ -115,6 +116,9 @@ pub enum CorpusError {
     /// The test set that is a folder of its own cannot be prepared.
     #[error("`dataset.test`: {0}")]
     TestFolder(Box<Self>),
+    /// A prepared array cannot be read.
+    #[error(transparent)]
+    Array(#[from] npy::NpyError),
     /// The user asked to stop.
     #[error("the preparation of the corpus was interrupted")]
     Cancelled,
@@ -177,7 +181,11 @@ impl CorpusError {
                 }
                 _ => error.hint(),
             },
-            Self::NothingLeft { .. } | Self::Settings(_) | Self::File(_) | Self::Cancelled => None,
+            Self::NothingLeft { .. }
+            | Self::Settings(_)
+            | Self::File(_)
+            | Self::Array(_)
+            | Self::Cancelled => None,
         }
     }
 }

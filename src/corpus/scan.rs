@@ -53,14 +53,7 @@ impl Stamp {
 
 /// Lists the files of every class: classes in their order, files by the bytes of their path.
 pub(super) fn scan(images: &Path, classes: &[String]) -> Result<Vec<Found>, CorpusError> {
-    match fs::metadata(images) {
-        Ok(metadata) if metadata.is_dir() => {}
-        Ok(_) => return Err(CorpusError::NotAFolder { path: images.to_owned() }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            return Err(CorpusError::NoImages { path: images.to_owned() });
-        }
-        Err(error) => return Err(FileError::at("read folder", images)(error).into()),
-    }
+    check_folder(images)?;
     let mut all = Vec::new();
     for (label, class) in (0_u8..).zip(classes) {
         let folder = images.join(class);
@@ -101,7 +94,24 @@ pub fn files_below(folder: &Path) -> Result<Vec<FoundFile>, FileError> {
     Ok(walk.found.into_iter().map(|Found { path, problem, .. }| FoundFile { path, problem }).collect())
 }
 
-/// Names of the folders in a folder, for an error message.
+fn check_folder(images: &Path) -> Result<(), CorpusError> {
+    match fs::metadata(images) {
+        Ok(metadata) if metadata.is_dir() => Ok(()),
+        Ok(_) => Err(CorpusError::NotAFolder { path: images.to_owned() }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(CorpusError::NoImages { path: images.to_owned() })
+        }
+        Err(error) => Err(FileError::at("read folder", images)(error).into()),
+    }
+}
+
+/// Names of the folders in an images folder, sorted: the classes that there could be.
+pub(super) fn class_folders(images: &Path) -> Result<Vec<String>, CorpusError> {
+    check_folder(images)?;
+    Ok(folders(images)?)
+}
+
+/// Names of the folders in a folder.
 fn folders(folder: &Path) -> Result<Vec<String>, FileError> {
     let mut names = Vec::new();
     for entry in fs::read_dir(folder).map_err(FileError::at("read folder", folder))? {

@@ -246,16 +246,20 @@ fn subject<'path>(path: &'path str, pattern: &Regex) -> &'path str {
     if pattern.as_str().contains('/') { path } else { path.rsplit('/').next().unwrap_or(path) }
 }
 
+/// The group that a pattern names for a file, where it matches: its first group, or the whole match.
+pub(super) fn group_of<'path>(path: &'path str, pattern: &Regex) -> Option<&'path str> {
+    let captures = pattern.captures(subject(path, pattern))?;
+    captures.get(1).or(captures.get(0)).map(|group| group.as_str())
+}
+
 /// The images of each group, groups in the order of their first image.
 fn groups(names: &[&str], pattern: &Regex) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     let mut by_name: BTreeMap<&str, usize> = BTreeMap::new();
     for (image, &path) in names.iter().enumerate() {
-        let group =
-            pattern.captures(subject(path, pattern)).and_then(|captures| captures.get(1).or(captures.get(0)));
-        match group {
+        match group_of(path, pattern) {
             Some(group) => {
-                let place = *by_name.entry(group.as_str()).or_insert(groups.len());
+                let place = *by_name.entry(group).or_insert(groups.len());
                 if place == groups.len() {
                     groups.push(Vec::new());
                 }

@@ -4,7 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use crate::{corpus::LoadingTable, model::Layer, rank::Row, spec::Experiment, spec::Value};
+use crate::{
+    corpus::{LoadingTable, audit::Audit},
+    model::Layer,
+    rank::Row,
+    spec::Experiment,
+    spec::Value,
+};
 
 /// An experiment without its results.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +19,8 @@ pub struct About {
     pub spec: Experiment,
     /// What was loaded; none without images.
     pub loading: Option<LoadingTable>,
+    /// What was found when the images were checked; none where they were not.
+    pub audit: Option<Audit>,
     /// Content id of the images and their split.
     pub fingerprint: Option<String>,
     /// Facts of the runs, by their place in the grid; of a very large experiment those of its best runs alone.

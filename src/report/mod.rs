@@ -5,6 +5,7 @@
 //! `document` holds it, `html` makes one file of it, `paper` knows what the paper states.
 
 mod about;
+mod audit;
 mod columns;
 mod comparison;
 pub mod curves;
@@ -21,6 +22,7 @@ mod test_set;
 mod text;
 
 pub use about::{About, RunFacts};
+pub use audit::{audit_tables, class_table, pair_table};
 pub use comparison::Sides;
 pub use curves::ScoredRun;
 pub use files::{ReportError, ReportInput, RunCurves};

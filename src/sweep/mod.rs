@@ -5,6 +5,7 @@
 
 mod account;
 mod attempt;
+mod audit;
 mod error;
 mod facts;
 mod hparams;
@@ -20,6 +21,7 @@ mod status;
 mod test_set;
 
 pub use account::{ACCOUNT_FILE, Account, Sum, Watch, own_core_seconds};
+pub use audit::{AUDIT_FILE, AuditProgress, audit_dataset, audit_folder, keep_audit};
 pub use error::SweepError;
 pub use placement::{Measured, measured_placement};
 pub use prepare::{Corpus, Owed, Preparation, check_unchanged, is_being_run, prepare, prepare_corpus};

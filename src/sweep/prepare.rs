@@ -68,15 +68,15 @@ pub struct Owed {
 
 /// Images that are prepared and split.
 pub struct Corpus {
-    prepared: Prepared,
+    pub(super) prepared: Prepared,
     /// The test set, where it is a folder of its own.
-    test: Option<Prepared>,
+    pub(super) test: Option<Prepared>,
     /// Test images whose bytes are those of an image that trains or validates.
     test_copies: Vec<String>,
-    parts: Vec<Part>,
+    pub(super) parts: Vec<Part>,
     /// Tab. 1.
     pub loading: LoadingTable,
-    fingerprint: String,
+    pub(super) fingerprint: String,
 }
 
 impl Corpus {

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{SweepError, experiment_dir, facts, prepare::LOADING, test_set};
+use super::{SweepError, audit::kept_audit, experiment_dir, facts, prepare::LOADING, test_set};
 use crate::{
     corpus::{LoadingTable, Progress},
     error::with_causes,
@@ -126,6 +126,7 @@ async fn collect(
     let about = About {
         spec: record.spec.clone(),
         loading: loading(&dir)?,
+        audit: kept_audit(&dir, record.fingerprint.as_deref())?,
         fingerprint: record.fingerprint.clone(),
         runs: facts,
         layers: best.map(|run| facts::layers(&record.spec, run)).unwrap_or_default(),

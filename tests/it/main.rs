@@ -3,6 +3,7 @@
 mod architecture;
 mod command_trainer;
 mod comparing;
+mod corpus;
 mod database;
 mod devices;
 mod interrupt;

@@ -72,6 +72,7 @@ pub(in crate::report) fn about() -> About {
     About {
         spec,
         loading: Some(loading),
+        audit: None,
         fingerprint: Some("f00".to_owned()),
         runs: (0..27).map(run).collect(),
         layers,

@@ -5,6 +5,7 @@ use crate::{
     figure::{self, ClassCount},
     human,
     report::{
+        audit::audit_tables,
         document::{DrawError, Section},
         files::ReportInput,
         paper::{self, NOT_STATED},
@@ -34,11 +35,21 @@ pub(super) fn section(input: &ReportInput) -> Result<Option<Section>, DrawError>
         "Images of each class (as Fig. 2 of the paper)."
     };
     section.figure("corpus_counts", caption, figure::count_bars(&title, &classes))?;
-    section.warning(format!(
-        "Duplicates, groups on both sides of the split and telling file properties: not checked. `gridboard corpus` \
-         with the spec of {} does.",
-        input.leaderboard.experiment
-    ));
+    match &input.about.audit {
+        None => section.warning(format!(
+            "Duplicates, groups on both sides of the split and telling file properties: not checked. `gridboard corpus` \
+             with the spec of {} does.",
+            input.leaderboard.experiment
+        )),
+        Some(audit) => {
+            for warning in &audit.warnings {
+                section.warning(format!("{}.", warning.message));
+            }
+            for (stem, table) in audit_tables(audit) {
+                section.table(format!("corpus_{stem}"), table);
+            }
+        }
+    }
     Ok(Some(section))
 }
 
