@@ -128,11 +128,11 @@ mod tests {
         for (name, expected) in [
             ("gray.jpg", "8-bit gray"),
             ("color_420.jpg", "8-bit colour"),
-            ("progressive.jpg", "8-bit gray"),
+            ("progressive.jpg", "8-bit colour"),
             ("cmyk.jpg", "8-bit CMYK"),
             ("gray.png", "8-bit gray"),
             ("rgb.png", "8-bit colour"),
-            ("palette.png", "8-bit palette"),
+            ("palette.png", "4-bit palette"),
             ("rgba.webp", "8-bit colour+alpha"),
             ("color.webp", "8-bit colour"),
         ] {
