@@ -10,10 +10,10 @@ use super::{
 use crate::{
     corpus::CorpusError,
     grid, human,
-    model::{self, Summary},
+    model::{self, Architecture, Summary},
     report::{Cell, Column, Table},
     run::RunSpec,
-    spec::{Experiment, Family, Parameters, Train},
+    spec::{Experiment, Train},
 };
 
 /// Show the runs of a spec with parameters, FLOPs and memory; runs nothing
@@ -58,26 +58,16 @@ pub(super) fn run(args: &Args) -> Result<u8, CliError> {
 }
 
 /// Parameters, FLOPs and memory, where the family is a built-in one.
-fn summary(experiment: &Experiment, parameters: &Parameters) -> Option<Summary> {
+fn summary(experiment: &Experiment, run: &RunSpec) -> Option<Summary> {
     let dataset = experiment.dataset.as_ref()?;
-    match experiment.family {
-        Family::GridCnn => {
-            let network = model::GridCnn::from_parameters(parameters).ok()?;
-            let train = Train::from_parameters(parameters).ok()?;
-            model::summary(
-                &network,
-                dataset.image_size,
-                u32::try_from(dataset.classes.len()).ok()?,
-                train.batch_size,
-            )
-            .ok()
-        }
-        Family::Command => None,
-    }
+    let network = Architecture::of(run.family, &run.parameters).ok()??;
+    let train = Train::from_parameters(&run.parameters).ok()?;
+    let classes = u32::try_from(dataset.classes.len()).ok()?;
+    model::summary(&network, dataset.image_size, classes, &train).ok()
 }
 
 fn row(experiment: &Experiment, run: &RunSpec) -> Json {
-    let summary = summary(experiment, &run.parameters);
+    let summary = summary(experiment, run);
     let axes: Map<String, Json> = run.axes.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     json!({
         "name": run.name,
@@ -101,7 +91,7 @@ fn table(experiment: &Experiment, runs: &[RunSpec], images: Option<u64>, for_the
     let rows = runs
         .iter()
         .map(|run| {
-            let summary = summary(experiment, &run.parameters);
+            let summary = summary(experiment, run);
             if let (Some(summary), Some(images), Ok(train)) =
                 (&summary, images, Train::from_parameters(&run.parameters))
             {

@@ -3,9 +3,9 @@
 use super::status::Planned;
 use crate::{
     corpus::LoadingTable,
-    model::{self, GridCnn},
+    model::{self, Architecture},
     run::RunSpec,
-    spec::{Dataset, Experiment, Family, Train},
+    spec::{Dataset, Experiment, Train},
 };
 
 /// A training step is a forward pass and about twice that backward: 3 forward passes an image.
@@ -18,7 +18,6 @@ fn class_count(dataset: &Dataset) -> u32 {
 
 /// Tells cost and steps of the runs of one experiment.
 pub(super) struct Plans {
-    family: Family,
     /// Image side and number of classes.
     image: Option<(u32, u32)>,
     /// Training and validation images.
@@ -28,7 +27,6 @@ pub(super) struct Plans {
 impl Plans {
     pub(super) fn new(experiment: &Experiment, loading: Option<&LoadingTable>) -> Self {
         Self {
-            family: experiment.family,
             image: experiment.dataset.as_ref().map(|dataset| (dataset.image_size, class_count(dataset))),
             images: loading.map(|loading| (loading.train, loading.validation)),
         }
@@ -37,17 +35,15 @@ impl Plans {
     /// FLOPs of the whole training and bytes of memory; 0 where they are not known.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub(super) fn cost_and_memory(&self, run: &RunSpec) -> (f64, u64) {
-        let (Family::GridCnn, Some((size, classes)), Some((train, validation))) =
-            (self.family, self.image, self.images)
+        let (Some((size, classes)), Some((train, validation))) = (self.image, self.images) else {
+            return (0.0, 0);
+        };
+        let (Ok(Some(network)), Ok(settings)) =
+            (Architecture::of(run.family, &run.parameters), Train::from_parameters(&run.parameters))
         else {
             return (0.0, 0);
         };
-        let (Ok(network), Ok(settings)) =
-            (GridCnn::from_parameters(&run.parameters), Train::from_parameters(&run.parameters))
-        else {
-            return (0.0, 0);
-        };
-        let Ok(summary) = model::summary(&network, size, classes, settings.batch_size) else {
+        let Ok(summary) = model::summary(&network, size, classes, &settings) else {
             return (0.0, 0);
         };
         let images = TRAINING_PASSES * train as f64 + validation as f64;

@@ -8,7 +8,7 @@ use gridboard::{
     corpus::npy,
     event::tags,
     model::GridCnn,
-    spec::{Kernels, Train},
+    spec::{Freeze, Kernels, Train},
 };
 use serde::Deserialize;
 use tch::Device;
@@ -100,9 +100,11 @@ fn every_loss_metric_prediction_and_weight_is_that_of_keras() {
             shuffle: false,
             initial_weights: None,
             kernels,
+            freeze: Freeze::None,
+            backbone_learning_rate: None,
         };
         let plan = Plan {
-            model: &model,
+            model: &model.into(),
             image_size: side,
             classes: case.classes,
             seed: 0,

@@ -8,13 +8,15 @@ use std::borrow::Cow;
 
 use gridboard::{
     kernels::{self, Execution, InstructionSet, Part, Shape},
-    model::GridCnn,
+    model::{Architecture, GridCnn},
+    run::RunFile,
     spec::{Kernels, Train},
 };
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
 use crate::{
     adam::Adam,
+    baseline::{Baseline, Mode, Role},
     data::Images,
     error::TrainError,
     loss,
@@ -38,8 +40,29 @@ pub(crate) enum Engine {
 /// What libtorch computes.
 #[derive(Debug)]
 pub(crate) struct Plain {
-    network: Network,
+    network: Tensors,
     adam: Adam,
+    learning_rate: f64,
+}
+
+/// The network of a run as tensors.
+#[derive(Debug)]
+enum Tensors {
+    GridCnn(Network),
+    Baseline(Box<Baseline>),
+}
+
+/// One tensor of what is stored of a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Info {
+    /// As PyTorch's `state_dict` has it.
+    pub(crate) name: String,
+    /// As PyTorch's `state_dict` has it; empty for a single number.
+    pub(crate) shape: Vec<usize>,
+    /// Whether it holds i64 and not f32: the batches that a batch norm has seen.
+    pub(crate) is_count: bool,
+    /// Whether it is of a baseline's last layer, which transferred weights may have for other classes.
+    pub(crate) is_head: bool,
 }
 
 /// What our own kernels compute.
@@ -56,7 +79,7 @@ pub(crate) struct Fused {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan<'a> {
     /// The network.
-    pub(crate) model: &'a GridCnn,
+    pub(crate) model: &'a Architecture,
     /// Width and height of the images, pixels.
     pub(crate) image_size: u32,
     /// Number of classes, K.
@@ -105,48 +128,96 @@ pub(crate) struct Answers {
 }
 
 impl Engine {
-    /// A network with the initial weights of the plan's seed (Glorot uniform kernels and zero biases, as Keras'), its
-    /// optimizer at rest.
+    /// The network of a `run.json` with the initial weights of its seed, its optimizer at rest. Training and prediction both
+    /// begin here and load weights from files afterwards.
+    ///
+    /// # Errors
+    /// [`TrainError::Incomplete`] where the run has no dataset or is a `command`, [`TrainError::Parameter`], and as
+    /// [`Self::new`].
+    pub(crate) fn from_run(run: &RunFile, device: Device) -> Result<Self, TrainError> {
+        let architecture = Architecture::of(run.family, &run.parameters)?
+            .ok_or(TrainError::Incomplete("a `command` run is not trained here"))?;
+        let train = Train::from_parameters(&run.parameters)?;
+        let dataset = run.dataset.as_ref().ok_or(TrainError::Incomplete("`dataset` is missing"))?;
+        Self::new(&Plan {
+            model: &architecture,
+            image_size: dataset.image_size,
+            classes: u32::try_from(dataset.classes.len()).unwrap_or(u32::MAX),
+            seed: run.seed,
+            device,
+            threads: run.threads,
+            train: &train,
+        })
+    }
+
+    /// A network with the initial weights of the plan's seed, its optimizer at rest. The weights of a grid CNN are Keras'
+    /// (Glorot uniform kernels and zero biases), those of a baseline torchvision's (see `baseline`).
     ///
     /// # Errors
     /// [`TrainError::Model`] where the image is too small; [`TrainError::NoFusedKernels`] where fused kernels are asked for
-    /// on CUDA; [`TrainError::Torch`] where memory is short.
+    /// on CUDA or for a baseline; [`TrainError::Torch`] where memory is short.
     pub(crate) fn new(plan: &Plan<'_>) -> Result<Self, TrainError> {
         let Plan { model, image_size, classes, seed, device, train, .. } = *plan;
-        match (train.kernels, device) {
-            (Kernels::Auto | Kernels::Fused, Device::Cpu) => Ok(Self::Fused(Box::new(Fused::new(plan)?))),
-            (Kernels::Fused, _) => Err(TrainError::NoFusedKernels),
-            (Kernels::Auto | Kernels::Plain, _) => {
-                let network = Network::new(model, image_size, classes, seed, device)?;
-                let tensors: Vec<&Tensor> = network.parameters().iter().map(|p| &p.tensor).collect();
-                let adam = Adam::new(&tensors, train.learning_rate)?;
-                Ok(Self::Plain(Plain { network, adam }))
+        let network = match (model, train.kernels, device) {
+            (Architecture::GridCnn(model), Kernels::Auto | Kernels::Fused, Device::Cpu) => {
+                return Ok(Self::Fused(Box::new(Fused::new(plan, model)?)));
             }
-        }
+            (_, Kernels::Fused, _) => return Err(TrainError::NoFusedKernels),
+            (Architecture::GridCnn(model), Kernels::Auto | Kernels::Plain, _) => {
+                Tensors::GridCnn(Network::new(model, image_size, classes, seed, device)?)
+            }
+            (Architecture::Vgg(_) | Architecture::Resnet(_), Kernels::Auto | Kernels::Plain, _) => {
+                let mut baseline = Baseline::new(model, image_size, classes, train.freeze, device)?;
+                baseline.initialise(seed)?;
+                Tensors::Baseline(Box::new(baseline))
+            }
+        };
+        let learning_rate = train.learning_rate;
+        let rates = match &network {
+            Tensors::GridCnn(network) => vec![learning_rate; network.parameters().len()],
+            Tensors::Baseline(baseline) => {
+                let backbone = train.backbone_learning_rate.unwrap_or(learning_rate);
+                let rate = |role| if role == Role::Head { learning_rate } else { backbone };
+                baseline.trained().map(|stored| rate(stored.role)).collect()
+            }
+        };
+        Ok(Self::Plain(Plain { network, adam: Adam::new(rates), learning_rate }))
     }
 
-    /// Name and shape of each parameter, as PyTorch's `state_dict` has them.
-    pub(crate) fn shapes(&self) -> Vec<(String, Vec<usize>)> {
+    /// Every tensor that is stored of the network, in the order of PyTorch's `state_dict`.
+    pub(crate) fn state(&self) -> Vec<Info> {
+        let info = |name: &String, shape, role| Info {
+            name: name.clone(),
+            shape,
+            is_count: role == Role::Count,
+            is_head: role == Role::Head,
+        };
+        let shape = |tensor: &Tensor| tensor.size().into_iter().map(|side| side as usize).collect();
         match self {
-            Self::Plain(plain) => {
-                let shape = |tensor: &Tensor| tensor.size().into_iter().map(|side| side as usize).collect();
-                plain.network.parameters().iter().map(|p| (p.name.clone(), shape(&p.tensor))).collect()
+            Self::Plain(Plain { network: Tensors::GridCnn(network), .. }) => {
+                let parameters = network.parameters().iter();
+                parameters.map(|p| info(&p.name, shape(&p.tensor), Role::Backbone)).collect()
+            }
+            Self::Plain(Plain { network: Tensors::Baseline(baseline), .. }) => {
+                let stored = baseline.stored().iter();
+                stored.map(|stored| info(&stored.name, shape(&stored.tensor), stored.role)).collect()
             }
             Self::Fused(fused) => {
-                fused.network.parameters().map(|info| (info.name.clone(), info.shape.clone())).collect()
+                let parameters = fused.network.parameters();
+                parameters.map(|p| info(&p.name, p.shape.clone(), Role::Backbone)).collect()
             }
         }
     }
 
-    /// Sets a parameter, by its place in [`Self::shapes`], from little-endian f32 of its shape.
+    /// Sets a tensor, by its place in [`Self::state`], from little-endian numbers of its shape and type.
     ///
     /// # Errors
     /// Where memory is short.
     pub(crate) fn set(&mut self, place: usize, bytes: &[u8]) -> Result<(), TchError> {
         match self {
             Self::Plain(plain) => {
-                let tensor = &plain.network.parameters()[place].tensor;
-                let values = Tensor::f_from_data_size(bytes, &tensor.size(), Kind::Float)?;
+                let tensor = plain.network.tensor(place);
+                let values = Tensor::f_from_data_size(bytes, &tensor.size(), tensor.kind())?;
                 no_grad(|| tensor.shallow_clone().f_copy_(&values))?;
             }
             Self::Fused(fused) => fused.network.set(place, Part::Value, |at| {
@@ -157,24 +228,24 @@ impl Engine {
         Ok(())
     }
 
-    /// A parameter, by its place in [`Self::shapes`], on its way into a file.
+    /// A tensor, by its place in [`Self::state`], on its way into a file.
     ///
     /// # Errors
     /// Where memory is short.
     pub(crate) fn stored(&self, place: usize) -> Result<Stored<'_>, TchError> {
         Ok(match self {
             Self::Plain(plain) => {
-                let tensor = &plain.network.parameters()[place].tensor;
+                let tensor = plain.network.tensor(place);
                 Stored::Tensor(tensor.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?)
             }
             Self::Fused(fused) => Stored::Kernels(&fused.network, place),
         })
     }
 
-    /// Step size of Adam.
+    /// Step size of Adam; of the head, where the backbone has another.
     pub(crate) fn learning_rate(&self) -> f64 {
         match self {
-            Self::Plain(plain) => plain.adam.learning_rate(),
+            Self::Plain(plain) => plain.learning_rate,
             Self::Fused(fused) => fused.learning_rate,
         }
     }
@@ -193,11 +264,11 @@ impl Engine {
     /// Where memory is short.
     pub(crate) fn train(&mut self, images: &Images<'_>, rows: &[usize]) -> Result<BatchResult, TrainError> {
         match self {
-            Self::Plain(Plain { network, adam }) => {
-                let parameters: Vec<&Tensor> = network.parameters().iter().map(|p| &p.tensor).collect();
+            Self::Plain(Plain { network, adam, .. }) => {
                 let (x, y) = images.batch(rows)?;
-                let logits = network.forward(&x)?;
+                let logits = network.forward(&x, Mode::Training)?;
                 let loss = loss::mean(&logits, &y)?;
+                let parameters = network.trained();
                 let gradients = Tensor::f_run_backward(&[&loss], &parameters, false, false)?;
                 adam.step(&parameters, gradients)?;
                 let correct = no_grad(|| loss::correct(&logits, &y))?;
@@ -211,10 +282,7 @@ impl Engine {
     pub(crate) fn evaluation_batch(&self, side: usize) -> usize {
         match self {
             Self::Plain(plain) => {
-                // The first convolution's output is the largest activation by far; a network without one keeps little.
-                let channels = plain.network.parameters()[0].tensor.size()[0] as usize;
-                let image = channels * side * side * size_of::<f32>();
-                (ACTIVATION_BYTES / image.max(1)).clamp(1, LARGEST_BATCH)
+                (ACTIVATION_BYTES / plain.network.largest_output(side).max(1)).clamp(1, LARGEST_BATCH)
             }
             Self::Fused(fused) => fused.batch_size,
         }
@@ -228,7 +296,7 @@ impl Engine {
         match self {
             Self::Plain(plain) => no_grad(|| {
                 let (x, y) = images.batch(rows)?;
-                let logits = plain.network.forward(&x)?;
+                let logits = plain.network.forward(&x, Mode::Evaluation)?;
                 let predicted = Vec::<i64>::try_from(loss::predicted(&logits)?)?;
                 Ok(Answers {
                     losses: Vec::try_from(loss::per_image(&logits, &y)?)?,
@@ -241,9 +309,53 @@ impl Engine {
     }
 }
 
+impl Tensors {
+    /// Logits, see [`Network::forward`] and [`Baseline::forward`].
+    fn forward(&mut self, images: &Tensor, mode: Mode) -> Result<Tensor, TrainError> {
+        match self {
+            Self::GridCnn(network) => network.forward(images),
+            Self::Baseline(baseline) => baseline.forward(images, mode),
+        }
+    }
+
+    /// What takes a gradient, in the order of the optimizer.
+    fn trained(&self) -> Vec<&Tensor> {
+        match self {
+            Self::GridCnn(network) => network.parameters().iter().map(|p| &p.tensor).collect(),
+            Self::Baseline(baseline) => baseline.trained().map(|stored| &stored.tensor).collect(),
+        }
+    }
+
+    /// By its place in [`Engine::state`].
+    fn tensor(&self, place: usize) -> &Tensor {
+        match self {
+            Self::GridCnn(network) => &network.parameters()[place].tensor,
+            Self::Baseline(baseline) => &baseline.stored()[place].tensor,
+        }
+    }
+
+    fn device(&self) -> Device {
+        match self {
+            Self::GridCnn(network) => network.device(),
+            Self::Baseline(baseline) => baseline.device(),
+        }
+    }
+
+    /// Bytes of the largest output of a layer, of one image of `side` x `side` pixels.
+    fn largest_output(&self, side: usize) -> usize {
+        match self {
+            // The first convolution's output is the largest activation by far; a network without one keeps little.
+            Self::GridCnn(network) => {
+                network.parameters()[0].tensor.size()[0] as usize * side * side * size_of::<f32>()
+            }
+            Self::Baseline(baseline) => baseline.largest_output(side),
+        }
+    }
+}
+
 impl Fused {
-    fn new(plan: &Plan<'_>) -> Result<Self, TrainError> {
-        let Plan { model, image_size, classes, seed, threads, train, .. } = *plan;
+    fn new(plan: &Plan<'_>, model: &GridCnn) -> Result<Self, TrainError> {
+        let Plan { image_size, classes, seed, threads, train, .. } = *plan;
         let shapes = network::shapes(model, image_size, classes)?;
         let shape = Shape {
             image_size: image_size as usize,
@@ -296,20 +408,23 @@ impl Fused {
     }
 }
 
-/// A parameter on its way into a file; its bytes are only made when they are written.
+/// A tensor on its way into a file; its bytes are only made when they are written.
 #[derive(Debug)]
 pub(crate) enum Stored<'a> {
-    /// f32, on the host, contiguous.
+    /// f32 or i64, on the host, contiguous.
     Tensor(Tensor),
     /// A parameter of the network, by its place.
     Kernels(&'a kernels::Network, usize),
 }
 
 impl Stored<'_> {
-    /// Little-endian f32 in PyTorch's layout, `n` numbers.
+    /// Little-endian numbers in PyTorch's layout, `n` of them.
     pub(crate) fn bytes(&self, n: usize) -> Cow<'_, [u8]> {
         let mut bytes = vec![0; n * size_of::<f32>()];
         match self {
+            Self::Tensor(tensor) if tensor.kind() == Kind::Int64 => {
+                return tensor.int64_value(&[]).to_le_bytes().to_vec().into();
+            }
             Self::Tensor(tensor) => {
                 let mut values = vec![0.0f32; n];
                 tensor
@@ -329,7 +444,7 @@ impl Stored<'_> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use gridboard::spec::Value;
+    use gridboard::spec::{Freeze, Value};
 
     use super::*;
 
@@ -348,16 +463,21 @@ pub(crate) mod tests {
             shuffle: true,
             initial_weights: None,
             kernels,
+            freeze: Freeze::None,
+            backbone_learning_rate: None,
         };
         let device = Device::Cpu;
-        let plan = Plan { model: &model, image_size, classes, seed, device, threads: 2, train: &train };
+        let plan = Plan { model: &model.into(), image_size, classes, seed, device, threads: 2, train: &train };
         Engine::new(&plan).unwrap()
     }
 
     /// All parameters, one behind the other.
     pub(crate) fn values(engine: &Engine) -> Vec<f32> {
         let mut values = Vec::new();
-        for (place, (_, shape)) in engine.shapes().iter().enumerate() {
+        for (place, Info { shape, is_count, .. }) in engine.state().iter().enumerate() {
+            if *is_count {
+                continue;
+            }
             let stored = engine.stored(place).unwrap();
             let bytes = stored.bytes(shape.iter().product());
             values.extend(bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())));
@@ -371,7 +491,7 @@ pub(crate) mod tests {
         let [fused, plain] =
             [Kernels::Fused, Kernels::Plain].map(|kernels| engine(model(), 14, 3, 7, kernels));
         assert!(matches!((&fused, &plain), (Engine::Fused(_), Engine::Plain(_))));
-        assert_eq!(fused.shapes(), plain.shapes());
+        assert_eq!(fused.state(), plain.state());
         assert_eq!(values(&fused), values(&plain));
         assert!(matches!(engine(model(), 14, 3, 7, Kernels::Auto), Engine::Fused(_)));
     }
@@ -431,7 +551,7 @@ pub(crate) mod tests {
         let model = GridCnn { conv_layers: 1, dense_layers: 0, layer_size: 4 };
         let device = Device::Cuda(0);
         let plan =
-            Plan { model: &model, image_size: 9, classes: 2, seed: 0, device, threads: 1, train: &train };
+            Plan { model: &model.into(), image_size: 9, classes: 2, seed: 0, device, threads: 1, train: &train };
         assert!(matches!(Engine::new(&plan), Err(TrainError::NoFusedKernels)));
     }
 }

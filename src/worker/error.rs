@@ -55,9 +55,21 @@ pub(crate) enum TrainError {
     /// The run's device is not there.
     #[error("device `{0}` is not visible to libtorch")]
     Device(String),
-    /// `train.kernels: fused` on a device that they are not made for.
-    #[error("`train.kernels: fused` runs on the processor only; `auto` or `plain` runs on CUDA")]
+    /// `train.kernels: fused` on a device or for a network that they are not made for.
+    #[error("`train.kernels: fused` runs grid CNNs on the processor only; `auto` or `plain` runs the others and CUDA")]
     NoFusedKernels,
+    /// `run.json` says too little to build a network.
+    #[error("run.json: {0}")]
+    Incomplete(&'static str),
+    /// A batch norm in training would see a single value of each channel.
+    #[error(
+        "`{layer}` cannot normalise a batch of one image with one pixel left; choose a `train.batch_size` that leaves no \
+         single image for the last batch, or a larger `dataset.image_size`"
+    )]
+    BatchNorm {
+        /// The layer.
+        layer: String,
+    },
     /// A parameter of the run is not what the trainer needs.
     #[error(transparent)]
     Parameter(#[from] ParameterError),

@@ -165,7 +165,10 @@ fn record_validation(
 
 #[cfg(test)]
 mod tests {
-    use gridboard::{model::GridCnn, spec::Kernels};
+    use gridboard::{
+        model::GridCnn,
+        spec::{Freeze, Kernels},
+    };
     use tch::Device;
 
     use super::*;
@@ -208,7 +211,7 @@ mod tests {
         ) -> (Result<Evaluation, TrainError>, Memory, Engine) {
             let images = Images::new(&self.pixels, &self.labels, SIDE, Device::Cpu).unwrap();
             let mut engine = Engine::new(&Plan {
-                model: &GridCnn { conv_layers: 1, dense_layers: 1, layer_size: 8 },
+                model: &GridCnn { conv_layers: 1, dense_layers: 1, layer_size: 8 }.into(),
                 image_size: SIDE as u32,
                 classes: self.classes.len() as u32,
                 seed,
@@ -233,7 +236,16 @@ mod tests {
     const BOTH: [Kernels; 2] = [Kernels::Fused, Kernels::Plain];
 
     fn train(epochs: u32, learning_rate: f64, kernels: Kernels) -> Train {
-        Train { epochs, batch_size: 8, learning_rate, shuffle: true, initial_weights: None, kernels }
+        Train {
+            epochs,
+            batch_size: 8,
+            learning_rate,
+            shuffle: true,
+            initial_weights: None,
+            kernels,
+            freeze: Freeze::None,
+            backbone_learning_rate: None,
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! is still owed).
 
 mod adam;
+mod baseline;
 mod data;
 mod doctor;
 mod engine;

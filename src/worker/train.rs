@@ -3,7 +3,6 @@
 use std::{fs, path::Path};
 
 use gridboard::{
-    model::GridCnn,
     predictions::{self, Prediction},
     run::RunFile,
     spec::{Family, Train},
@@ -12,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     data::{Corpus, Images},
-    engine::{Engine, Plan},
+    engine::Engine,
     error::TrainError,
     evaluate::Evaluation,
     fit::{Sides, fit},
@@ -31,10 +30,10 @@ pub(crate) fn read_run_file(run_dir: &Path) -> Result<RunFile, TrainError> {
     let error = |problem: String| TrainError::RunFile { path: path.clone(), problem };
     let text = fs::read_to_string(&path).map_err(|source| error(source.to_string()))?;
     let run: RunFile = serde_json::from_str(&text).map_err(|source| error(source.to_string()))?;
-    match run.family {
-        Family::GridCnn => Ok(run),
-        Family::Command => Err(error("a `command` run is not trained here".to_owned())),
+    if run.family == Family::Command {
+        return Err(error("a `command` run is not trained here".to_owned()));
     }
+    Ok(run)
 }
 
 /// Trains the run and writes everything but `outcome.json` into its directory.
@@ -42,7 +41,6 @@ pub(crate) fn read_run_file(run_dir: &Path) -> Result<RunFile, TrainError> {
 /// # Errors
 /// [`TrainError`]; what was written until then stays.
 pub(crate) fn train(run_dir: &Path, run: &RunFile, stop: &Stop) -> Result<(), TrainError> {
-    let model = GridCnn::from_parameters(&run.parameters)?;
     let settings = Train::from_parameters(&run.parameters)?;
     let dataset = run.dataset.as_ref().ok_or_else(|| TrainError::RunFile {
         path: run_dir.join("run.json"),
@@ -55,17 +53,7 @@ pub(crate) fn train(run_dir: &Path, run: &RunFile, stop: &Stop) -> Result<(), Tr
     let corpus = Corpus::open(dataset)?;
     let side = dataset.image_size;
     let images = Images::new(corpus.mapped.images(), corpus.mapped.labels(), side as usize, device)?;
-    let classes =
-        u32::try_from(dataset.classes.len()).expect("labels are bytes: there are at most 256 classes");
-    let mut engine = Engine::new(&Plan {
-        model: &model,
-        image_size: side,
-        classes,
-        seed: run.seed,
-        device,
-        threads: run.threads,
-        train: &settings,
-    })?;
+    let mut engine = Engine::from_run(run, device)?;
     if let Some(path) = &settings.initial_weights {
         weights::load(path, &mut engine)?;
     }

@@ -16,7 +16,7 @@ use safetensors::{Dtype, SafeTensorError, SafeTensors, View, tensor::serialize_t
 use tch::TchError;
 
 use crate::{
-    engine::{Engine, Stored},
+    engine::{Engine, Info, Stored},
     error::TrainError,
 };
 
@@ -81,22 +81,22 @@ pub(crate) fn load(path: &Path, engine: &mut Engine) -> Result<(), TrainError> {
     let file = SafeTensors::deserialize(&bytes)
         .map_err(|source| WeightsError::Format { path: path.to_owned(), source })?;
     let mut mismatches = Vec::new();
-    let shapes = engine.shapes();
-    for (name, shape) in &shapes {
+    let state = engine.state();
+    for info @ Info { name, shape, .. } in &state {
         match file.tensor(name) {
             Err(_) => mismatches.push(format!("`{name}` is missing (expected {shape:?})")),
             Ok(found) if found.shape() != shape => {
                 mismatches.push(format!("`{name}` is {:?}, expected {shape:?}", found.shape()));
             }
-            Ok(found) if found.dtype() != Dtype::F32 => {
-                mismatches.push(format!("`{name}` holds {:?}, expected F32", found.dtype()));
+            Ok(found) if found.dtype() != dtype(info) => {
+                mismatches.push(format!("`{name}` holds {:?}, expected {:?}", found.dtype(), dtype(info)));
             }
             Ok(_) => {}
         }
     }
     let mut foreign: Vec<_> = file
         .iter()
-        .filter(|(name, _)| shapes.iter().all(|(ours, _)| ours != name))
+        .filter(|(name, _)| state.iter().all(|ours| ours.name != *name))
         .map(|(name, tensor)| format!("`{name}` {:?} is no tensor of the network", tensor.shape()))
         .collect();
     foreign.sort();
@@ -104,7 +104,7 @@ pub(crate) fn load(path: &Path, engine: &mut Engine) -> Result<(), TrainError> {
     if !mismatches.is_empty() {
         return Err(WeightsError::Mismatch { path: path.to_owned(), mismatches }.into());
     }
-    for (place, (name, _)) in shapes.iter().enumerate() {
+    for (place, Info { name, .. }) in state.iter().enumerate() {
         let found = file.tensor(name).expect("every tensor was found above");
         engine.set(place, found.data())?;
     }
@@ -116,11 +116,11 @@ pub(crate) fn load(path: &Path, engine: &mut Engine) -> Result<(), TrainError> {
 /// # Errors
 /// [`WeightsError::Write`]; a file of that name is then what it was before.
 pub(crate) fn save(path: &Path, engine: &Engine, about: String) -> Result<(), TrainError> {
-    let shapes = engine.shapes();
-    let tensors = shapes
+    let state = engine.state();
+    let tensors = state
         .iter()
         .enumerate()
-        .map(|(place, (name, shape))| Ok((name, Values { stored: engine.stored(place)?, shape })))
+        .map(|(place, info)| Ok((&info.name, Values { stored: engine.stored(place)?, info })))
         .collect::<Result<Vec<_>, TchError>>()?;
     let failed = |source| WeightsError::Write { path: path.to_owned(), source };
     // One key: the order of several in the file would change from run to run.
@@ -140,27 +140,33 @@ fn open_to_others(path: &Path) -> io::Result<()> {
     fs::set_permissions(path, Permissions::from_mode(mode))
 }
 
-/// A parameter with its shape, as the safetensors crate takes it.
+/// What the tensor is stored as.
+fn dtype(info: &Info) -> Dtype {
+    if info.is_count { Dtype::I64 } else { Dtype::F32 }
+}
+
+/// A tensor with what it is, as the safetensors crate takes it.
 struct Values<'a> {
     stored: Stored<'a>,
-    shape: &'a [usize],
+    info: &'a Info,
 }
 
 impl View for Values<'_> {
     fn dtype(&self) -> Dtype {
-        Dtype::F32
+        dtype(self.info)
     }
 
     fn shape(&self) -> &[usize] {
-        self.shape
+        &self.info.shape
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        self.stored.bytes(self.shape.iter().product())
+        self.stored.bytes(self.info.shape.iter().product())
     }
 
     fn data_len(&self) -> usize {
-        self.shape.iter().product::<usize>() * size_of::<f32>()
+        let size = if self.info.is_count { size_of::<i64>() } else { size_of::<f32>() };
+        self.info.shape.iter().product::<usize>() * size
     }
 }
 
@@ -227,9 +233,9 @@ mod tests {
         let mut wanted = network(2, 0, 1, Kernels::Auto);
         Tensor::write_safetensors(
             &wanted
-                .shapes()
+                .state()
                 .into_iter()
-                .map(|(name, shape)| {
+                .map(|Info { name, shape, .. }| {
                     let shape: Vec<i64> = shape.into_iter().map(|side| side as i64).collect();
                     (name, Tensor::zeros(shape, (Kind::Half, tch::Device::Cpu)))
                 })
