@@ -20,4 +20,24 @@ fn main() {
         .map(|text| text.trim().to_owned())
         .unwrap_or_default();
     println!("cargo:rustc-env=GRIDBOARD_COMMIT={commit}");
+    println!("cargo:rustc-env=GRIDBOARD_RUSTC={}", compiler());
+    println!("cargo:rerun-if-changed=Cargo.lock");
+    let torch = std::env::var_os("CARGO_FEATURE_TORCH").is_some();
+    println!("cargo:rustc-env=GRIDBOARD_TCH={}", if torch { locked_version("tch") } else { String::new() });
+}
+
+/// `rustc 1.95.0 (…)` of the compiler at work; `unknown` where it does not say.
+fn compiler() -> String {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let output = std::process::Command::new(rustc).arg("--version").output().ok();
+    let text = output.filter(|output| output.status.success()).and_then(|o| String::from_utf8(o.stdout).ok());
+    text.map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned())
+}
+
+/// The version of a crate in `Cargo.lock`; empty where it is not there.
+fn locked_version(name: &str) -> String {
+    let lock = std::fs::read_to_string("Cargo.lock").unwrap_or_default();
+    let package = lock.split("[[package]]").find(|package| package.contains(&format!("name = \"{name}\"\n")));
+    let version = package.and_then(|package| package.split("version = \"").nth(1)?.split('"').next());
+    version.unwrap_or_default().to_owned()
 }

@@ -118,8 +118,28 @@ def record(case):
     return case
 
 
+def state_dict_files():
+    """Small files of torch.save: every type and layout, in the format of today and in that before PyTorch 1.6."""
+    plain = torch.arange(6.0).reshape(2, 3)
+    tensors = {
+        "plain": plain,
+        "half": plain.half(),
+        "bfloat16": plain.bfloat16(),
+        "double": plain.double(),
+        "transposed": plain.clone().t(),
+        "shared": plain[1, 1:],
+        "count": torch.tensor(7),
+    }
+    torch.save(tensors, OUT / "tiny.pth")
+    torch.save(tensors, OUT / "tiny-legacy.pth", _use_new_zipfile_serialization=False)
+    # What users give by mistake: the whole model, and a checkpoint of a training loop.
+    torch.save(torch.nn.Linear(2, 1), OUT / "model.pth")
+    torch.save({"epoch": 3, "state_dict": tensors}, OUT / "checkpoint.pth")
+
+
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
+    state_dict_files()
     torch.manual_seed(0)
     tensors = {}
     for family in ["vgg16", "vgg19", "resnet18", "resnet50"]:

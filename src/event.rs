@@ -30,6 +30,8 @@ pub mod tags {
     ];
     /// The confusion matrix image.
     pub const CONFUSION_MATRIX: &str = "validation/confusion_matrix";
+    /// Before a slash and the name of a class: its precision-recall curve against the rest, at the last epoch.
+    pub const PR_CURVE: &str = "validation/pr_curve";
 }
 
 /// One point of a curve.

@@ -21,6 +21,8 @@ pub mod event;
 
 pub mod metrics;
 
+pub mod stats;
+
 pub mod predictions;
 
 pub mod corpus;
@@ -42,6 +44,8 @@ pub mod rank;
 pub mod figure;
 
 pub mod report;
+
+pub mod predict;
 
 pub mod sweep;
 

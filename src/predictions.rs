@@ -9,6 +9,12 @@ use std::{fmt::Write as _, fs, io, path::Path, path::PathBuf};
 
 use crate::metrics::ConfusionMatrix;
 
+mod comparison;
+mod hits;
+
+pub use comparison::{Answer, Comparison, Disagreement, Incomparable};
+pub use hits::Hits;
+
 /// The file in a run's directory.
 pub const FILE_NAME: &str = "predictions.csv";
 

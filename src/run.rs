@@ -3,11 +3,16 @@
 //! `run.json` ([`RunFile`]) is what an attempt is told, `outcome.json` ([`Outcome`]) is what it answers. Both are plain
 //! JSON, read by users too. Nothing here touches a file.
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Family, Parameters, Value};
+use crate::spec::{Experiment, Family, Parameters, Value};
+
+/// The run's weights, in its directory: a PyTorch `state_dict` as safetensors.
+pub const CHECKPOINT: &str = "checkpoint.safetensors";
+/// What an attempt is told ([`RunFile`]), in the run's directory.
+pub const RUN_FILE: &str = "run.json";
 
 /// One run of the grid: a grid point with a seed.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,6 +64,50 @@ pub struct RunFile {
     pub host: String,
     /// Start of the attempt, seconds since 1970.
     pub started: f64,
+    /// What else the results may depend on; absent in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provenance: Option<Box<Provenance>>,
+}
+
+/// What a run came from, beside what an attempt must be told: enough to train it again, and to say what was different where
+/// the results then are. Every field that is absent is unknown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// The resolved spec, its grid and its seeds narrowed to this run: run by itself it gives this run alone.
+    pub spec: Experiment,
+    /// The repository that `gridboard` was started in; absent outside of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub git: Option<GitState>,
+    /// `rustc --version` of the compiler that built Gridboard.
+    pub rustc: String,
+    /// Version of the tch crate that the trainers are built with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tch: Option<String>,
+    /// Version of the libtorch that the trainer has loaded: the trainer adds it when it starts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub libtorch: Option<String>,
+    /// The device in words: the GPU's or the processor's model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_name: Option<String>,
+    /// The processor's model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub processor: Option<String>,
+    /// The instruction set that our own kernels take on this processor.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instructions: Option<String>,
+    /// Variables of the environment that numeric libraries read, as `gridboard` found them.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+}
+
+/// A git repository at one moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GitState {
+    /// The commit that was checked out, 40 hex digits.
+    pub commit: String,
+    /// 32 hex digits of the BLAKE3 hash of `git diff HEAD`, where tracked files differ from the commit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dirty: Option<String>,
 }
 
 /// The prepared corpus as a worker finds it.
@@ -103,6 +152,38 @@ pub struct Outcome {
     pub finished: f64,
     /// Peak resident memory of the attempt, bytes, where known.
     pub peak_memory: Option<u64>,
+    /// Where the attempt's time went, where the trainer tells; files of earlier versions do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phases: Option<Phases>,
+}
+
+/// Where the time of an attempt went. What neither phase has is start-up, pictures, predictions and weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Phases {
+    /// Training steps: batch, forward, backward, optimizer.
+    pub training: Spent,
+    /// The network on the validation images.
+    pub validation: Spent,
+}
+
+/// Time by the clock and by the processor.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spent {
+    /// By the clock.
+    pub seconds: f64,
+    /// User and system time of all threads.
+    pub core_seconds: f64,
+}
+
+/// What an attempt has used of the machine, as far as it is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Used {
+    /// Peak resident memory, bytes: the trainer's word, or the kernel's where that can be told from Gridboard's own.
+    pub peak_memory: Option<u64>,
+    /// User and system time of its process and of the children that this has waited for, seconds.
+    pub core_seconds: Option<f64>,
+    /// Where the time went, by the trainer's word.
+    pub phases: Option<Phases>,
 }
 
 /// Why an attempt failed.

@@ -3,7 +3,7 @@
 use gridboard::{
     event::{Scalar, tags},
     grid,
-    run::RunState,
+    run::{RunState, Used},
     spec::{Axis, Experiment, Family, Grid, Metric, Parameters, RankRule, Schedule, Value},
     store::{ExperimentKey, NewAttempt, RunKey, Store},
 };
@@ -67,13 +67,14 @@ pub(crate) async fn complete(store: &mut Store, run: RunKey, points: &[Scalar]) 
         pid: 4711,
         slot: "cpu/0",
         device: "cpu",
+        threads: 1,
         host: "bench",
         time: 1_800_000_000.0,
     };
     store.start_attempt(run, new).await.expect("a pending run");
     store.append_scalars(run, points).await.expect("room on the disk");
     store
-        .finish_attempt(run, 1, RunState::Completed, None, 1_800_000_060.0, None)
+        .finish_attempt(run, 1, RunState::Completed, None, 1_800_000_060.0, Used::default())
         .await
         .expect("a running run");
 }

@@ -14,6 +14,8 @@ import corpus
 import events
 import orchestration
 import scale
+import step_profile
+import sweep
 import training
 from common import PROGRAM, ROOT, WORK, say
 
@@ -26,6 +28,8 @@ SECTIONS = {
     "events": ("Event files", events.measure),
     "corpus": ("Corpus preparation", corpus.measure),
     "training": ("Training", training.measure),
+    "profile": ("Where a training step's time goes", step_profile.measure),
+    "sweep": ("A whole sweep", sweep.measure),
 }
 PACKAGES = ["tensorflow-cpu", "keras", "torch", "opencv-python-headless", "optuna", "ray", "dvc", "tensorboardX",
             "tensorboard", "numpy"]
@@ -36,8 +40,9 @@ def main():
     parser.add_argument("--only", metavar="NAME,...", help="sections to run")
     parser.add_argument("--quick", action="store_true", help="few shapes, few repeats")
     parser.add_argument("--images", type=pathlib.Path, metavar="DIR", help="a folder of images per class")
+    parser.add_argument("--originals", type=pathlib.Path, metavar="DIR", help="large images, a folder per class")
     parser.add_argument("--repeats", type=int, help="of every measurement (5; with --quick 3)")
-    parser.add_argument("--runs", metavar="NAME,...", help="of the training section: these of the 27 networks")
+    parser.add_argument("--runs", metavar="NAME,...", help="of the sections training and profile: these of the 27 networks")
     parser.add_argument("--list", action="store_true", help="list the sections")
     arguments = parser.parse_args()
     if arguments.list:

@@ -1,8 +1,10 @@
 """What the orchestrator itself costs: its start, a large plan, runs that do nothing, live runs that log."""
 
+import itertools
 import os
 import pathlib
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -49,10 +51,14 @@ def noop(arguments):
     folder = fresh("noop")
 
     def ours(runs):
-        place = fresh(f"noop/{runs}")
+        # A new folder each time, all of them deleted at the end: ext4 is slow to give the inodes of files that were
+        # deleted a moment ago to new ones.
+        place = folder / f"{runs}-{next(numbers)}"
+        place.mkdir()
         spent = seconds([PROGRAM, "--runs-dir", place / "runs", "run", noop_spec(place, "noop", runs)])
         return spent / runs * 1e3
 
+    numbers = itertools.count()
     figures = {}
     for runs in counts:
         say(f"{runs} no-op runs")
@@ -61,7 +67,7 @@ def noop(arguments):
     rivals = [("optuna", "Optuna, in memory, 2 threads", 100, ["memory"]),
               ("optuna", "Optuna, SQLite, 2 threads", 100, ["sqlite"]),
               ("optuna", "Optuna, in memory, 2 threads", 1_000, ["memory"]),
-              ("ray", "Ray Tune, 2 slots", 100, []), ("dvc", "DVC queue, 2 workers", 20, [])]
+              ("ray", "Ray Tune, 2 slots", 20, []), ("dvc", "DVC queue, 2 workers", 10, [])]
     for module, name, runs, more in rivals:
         if not has(module):
             notes.append(f"{name} is not installed.")
@@ -69,12 +75,13 @@ def noop(arguments):
         say(f"{name}, {runs} runs")
         place = fresh(f"noop/{module}")
         try:
-            theirs = script(f"rival_{module}.py", runs, *more, cwd=place)["ms_per_run"]
+            theirs = script(f"rival_{module}.py", runs, *more, cwd=place, timeout=300)["ms_per_run"]
         except RuntimeError as error:
             notes.append(f"{name} failed: {str(error).strip().splitlines()[-1]}")
             continue
         rows.append(row(f"{max(runs, 100)} runs" if runs >= 100 else f"100 runs (rival: {runs})",
                         figures[max(runs, 100)], theirs, name, "ms a run", target="< 10"))
+    shutil.rmtree(folder)
     rows += [row(f"{runs:,} runs", figures[runs], None, "", "ms a run", target="< 10, flat") for runs in counts]
     notes.append("Each run is `/bin/true` in a process of its own. Gridboard's figure is the whole command over the runs: "
                  "start, ledger, processes, sync, ranking, report. The rivals' is the sweep alone, one repeat.")

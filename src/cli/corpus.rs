@@ -14,41 +14,52 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{CliError, output};
 use crate::{
     corpus::{LoadingTable, Progress, cache_root},
-    report::Format,
+    report::{Format, loading_table},
     spec::Dataset,
-    sweep::{Corpus, SweepError, loading_table, prepare_corpus},
+    sweep::{Corpus, SweepError, prepare_corpus},
 };
 
 /// Most unreadable files that are listed.
 const LISTED: usize = 20;
 
-/// The progress of decoding: a bar where stderr is a terminal, a line where it is not.
-#[derive(Default)]
-pub(super) struct Bar(OnceLock<ProgressBar>);
+/// The progress over images: a bar where stderr is a terminal, a line where it is not.
+pub(super) struct Bar {
+    /// What is done: `preparing`.
+    verb: &'static str,
+    bar: OnceLock<ProgressBar>,
+}
+
+impl Bar {
+    /// A bar that shows itself when the number of images is known.
+    pub(super) fn new(verb: &'static str) -> Self {
+        Self { verb, bar: OnceLock::new() }
+    }
+}
 
 impl Progress for Bar {
     fn start(&self, total: usize) {
         if !io::stderr().is_terminal() {
-            output::note(&format!("preparing {total} images"));
+            output::note(&format!("{} {total} images", self.verb));
             return;
         }
         let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr_with_hz(8));
-        let style = "preparing images [{bar:30}] {pos}/{len}  {per_sec}  {eta} left";
+        let style = "{prefix} images [{bar:30}] {pos}/{len}  {per_sec}  {eta} left";
         bar.set_style(
             ProgressStyle::with_template(style).expect("a constant template").progress_chars("=> "),
         );
+        bar.set_prefix(self.verb);
         // A second start would be a second preparation, which has a bar of its own.
-        let _ = self.0.set(bar);
+        let _ = self.bar.set(bar);
     }
 
     fn advance(&self) {
-        if let Some(bar) = self.0.get() {
+        if let Some(bar) = self.bar.get() {
             bar.inc(1);
         }
     }
 
     fn finish(&self) {
-        if let Some(bar) = self.0.get() {
+        if let Some(bar) = self.bar.get() {
             bar.finish_and_clear();
         }
     }
@@ -56,7 +67,7 @@ impl Progress for Bar {
 
 /// Tab. 1 of the paper as text for stderr.
 pub(super) fn loading_text(loading: &LoadingTable) -> String {
-    loading_table(loading).render(Format::Table, None)
+    loading_table(loading, false).render(Format::Table, None)
 }
 
 /// Prepares the images of a dataset on threads of their own, so that Ctrl-C and SIGTERM are heard: they stop the work,
@@ -71,7 +82,7 @@ pub(super) async fn prepare(dataset: &Dataset) -> Result<Corpus, CliError> {
     let cancelled = Arc::new(AtomicBool::new(false));
     let (dataset, flag) = (dataset.clone(), Arc::clone(&cancelled));
     let mut work =
-        tokio::task::spawn_blocking(move || prepare_corpus(&dataset, &root, &Bar::default(), &flag));
+        tokio::task::spawn_blocking(move || prepare_corpus(&dataset, &root, &Bar::new("preparing"), &flag));
     let prepared = loop {
         tokio::select! {
             done = &mut work => break done.map_err(|error| CliError::Runtime(io::Error::other(error)))??,

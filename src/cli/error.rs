@@ -1,13 +1,17 @@
 //! The error of a command: what to say, which hint to add, which exit code to end with.
 
-use std::io;
+use std::{io, path::PathBuf};
 
 use thiserror::Error;
 
 use crate::{
-    corpus::CorpusError,
+    corpus::{BadFile, CorpusError},
     device::{DeviceError, ParseDevicesError},
+    figure::FigureError,
+    launch::FindWorkerError,
     model::ImpossibleRuns,
+    predict::{AskError, SourceError, TrainedRunError},
+    predictions::PredictionsError,
     report::ReportError,
     spec::SpecError,
     store::StoreError,
@@ -55,6 +59,36 @@ pub enum CliError {
     /// The report could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),
+    /// A figure could not be drawn.
+    #[error(transparent)]
+    Figure(#[from] FigureError),
+    /// Stored predictions cannot be read.
+    #[error(transparent)]
+    Predictions(#[from] PredictionsError),
+    /// Two runs cannot be compared.
+    #[error("{message}")]
+    Incomparable {
+        /// Which, and why.
+        message: String,
+        /// What could be.
+        hint: Option<String>,
+    },
+    /// An argument is not what it should be.
+    #[error("{message}")]
+    Usage {
+        /// Which, and why.
+        message: String,
+        /// What it should be.
+        hint: Option<String>,
+    },
+    /// A file that was asked for cannot be written.
+    #[error("cannot write `{}`", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Something named on the command line does not exist.
     #[error("{message}")]
     NotFound {
@@ -62,6 +96,26 @@ pub enum CliError {
         message: String,
         /// What exists.
         hint: Option<String>,
+    },
+    /// The run's network cannot be asked.
+    #[error(transparent)]
+    TrainedRun(#[from] TrainedRunError),
+    /// The arguments name no images.
+    #[error(transparent)]
+    Images(#[from] SourceError),
+    /// There is no built-in trainer.
+    #[error(transparent)]
+    Worker(#[from] FindWorkerError),
+    /// The network gave no answers.
+    #[error(transparent)]
+    Ask(#[from] AskError),
+    /// Some files are no images; the others were done.
+    #[error("{} of {total} files could not be predicted{}", bad.len(), lines(bad))]
+    NoImages {
+        /// Number of files that were named.
+        total: usize,
+        /// Every bad file.
+        bad: Vec<BadFile>,
     },
     /// Initial weights that a run names cannot be opened.
     #[error("cannot open the initial weights `{path}`: {error}")]
@@ -79,6 +133,10 @@ pub enum CliError {
     Stdout(io::Error),
 }
 
+fn lines(bad: &[BadFile]) -> String {
+    bad.iter().map(|BadFile { file, reason }| format!("\n  `{file}`: {reason}")).collect()
+}
+
 impl CliError {
     /// The exit code, one of [`exit`].
     #[must_use]
@@ -88,7 +146,10 @@ impl CliError {
             Self::Sweep(error) if error.is_usage() => exit::USAGE,
             Self::Corpus(error) if error.is_usage() => exit::USAGE,
             Self::Sweep(SweepError::Corpus(CorpusError::Cancelled)) => exit::INTERRUPTED,
-            Self::NotFound { .. } | Self::Weights { .. } => exit::USAGE,
+            Self::NotFound { .. } | Self::Usage { .. } | Self::Weights { .. } | Self::TrainedRun(_) => {
+                exit::USAGE
+            }
+            Self::Images(SourceError::Missing(_) | SourceError::Empty(_)) => exit::USAGE,
             _ => exit::ERROR,
         }
     }
@@ -100,7 +161,11 @@ impl CliError {
             Self::Sweep(error) => error.hint(),
             Self::Store(error) => error.hint().map(str::to_owned),
             Self::Corpus(error) => error.hint(),
-            Self::NotFound { hint, .. } => hint.clone(),
+            Self::NotFound { hint, .. } | Self::Incomparable { hint, .. } | Self::Usage { hint, .. } => {
+                hint.clone()
+            }
+            Self::TrainedRun(error) => error.hint().map(str::to_owned),
+            Self::Worker(error) => Some(error.hint().to_owned()),
             _ => None,
         }
     }

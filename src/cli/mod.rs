@@ -2,14 +2,17 @@
 //!
 //! Data goes to stdout, everything else to stderr. Exit codes are the constants of [`exit`].
 
+mod compare;
 mod completions;
 mod corpus;
 mod doctor;
 mod error;
 mod experiments;
+mod layers;
 mod listing;
 mod output;
 mod plan;
+mod predict;
 mod report;
 mod run;
 mod runs;
@@ -17,6 +20,7 @@ mod schema;
 mod show;
 mod spec_args;
 mod sql;
+mod suite;
 mod top;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -50,6 +54,8 @@ enum Command {
     Top(top::Args),
     Runs(runs::Args),
     Show(show::Args),
+    Predict(predict::Args),
+    Compare(compare::Args),
     Sql(sql::Args),
     Report(report::Args),
     Doctor(doctor::Args),
@@ -67,6 +73,8 @@ pub fn main() -> ExitCode {
         Command::Top(args) => top::run(&cli.runs_dir, args),
         Command::Runs(args) => runs::run(&cli.runs_dir, args),
         Command::Show(args) => show::run(&cli.runs_dir, args),
+        Command::Predict(args) => predict::run(&cli.runs_dir, args),
+        Command::Compare(args) => compare::run(&cli.runs_dir, args),
         Command::Sql(args) => sql::run(&cli.runs_dir, args),
         Command::Report(args) => report::run(&cli.runs_dir, args),
         Command::Doctor(args) => doctor::run(&cli.runs_dir, args),

@@ -1,11 +1,14 @@
 //! `gridboard plan`: what a spec would run. Decodes no image, starts no process, writes nothing.
 
+use std::{collections::HashMap, fmt::Write as _};
+
 use serde_json::{Map, Value as Json, json};
 
 use super::{
     CliError, corpus, exit, listing,
     output::{self, ListFormat},
     spec_args::{self, SpecArgs},
+    suite,
 };
 use crate::{
     corpus::CorpusError,
@@ -13,7 +16,10 @@ use crate::{
     model::{self, Architecture, Summary},
     report::{Cell, Column, Table},
     run::RunSpec,
-    spec::{Experiment, Train},
+    spec::{
+        Experiment, FAMILY_AXIS, Family, Spec, Train,
+        parameter::{Section, parameter_of_any},
+    },
 };
 
 /// Show the runs of a spec with parameters, FLOPs and memory; runs nothing
@@ -29,32 +35,90 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args) -> Result<u8, CliError> {
-    let experiment = args.spec.load()?;
-    model::check(&experiment)?;
-    spec_args::check_weights(&experiment)?;
-    let mut images = None;
-    if let Some(dataset) = &experiment.dataset {
-        match crate::corpus::survey(dataset) {
-            Ok(loading) => {
-                output::note(&corpus::loading_text(&loading));
-                images = Some(loading.train);
-            }
-            // The grid can be planned before the images are there.
-            Err(error @ CorpusError::NoImages { .. }) => {
-                output::note(&format!("warning: {error}; the counts of images are unknown\n"));
-            }
-            Err(error) => return Err(error.into()),
+    match args.spec.load()? {
+        Spec::Experiment(experiment) => plan(&[*experiment], args.format)?,
+        Spec::Suite(suite) => {
+            let instead = "gridboard plan of one of its specs prints CSV; --format json has them all";
+            suite::one_format(&suite, args.format != ListFormat::Csv, instead)?;
+            plan(&suite.experiments, args.format)?;
         }
-    }
-    let runs: Vec<RunSpec> = grid::runs(&experiment).collect();
-    match args.format {
-        ListFormat::Json => {
-            output::json_array(runs.iter().map(|run| row(&experiment, run)))?;
-        }
-        ListFormat::Csv => output::table(&table(&experiment, &runs, None, false), args.format.into())?,
-        ListFormat::Table => output::table(&table(&experiment, &runs, images, true), args.format.into())?,
     }
     Ok(exit::DONE)
+}
+
+/// Prints the runs of every experiment, all of them checked first.
+fn plan(experiments: &[Experiment], format: ListFormat) -> Result<(), CliError> {
+    let mut images = Vec::with_capacity(experiments.len());
+    for experiment in experiments {
+        model::check(experiment)?;
+        spec_args::check_weights(experiment)?;
+        images.push(training_images(experiment)?);
+    }
+    let plans: Vec<grid::Plan<'_>> = experiments.iter().map(grid::Plan::new).collect();
+    if format == ListFormat::Json {
+        return output::json_array(experiments.iter().zip(&plans).flat_map(|(experiment, plan)| {
+            let mut costs = Costs::new(experiment);
+            plan.iter().map(move |run| row(&mut costs, &run))
+        }));
+    }
+    let for_the_eye = format == ListFormat::Table;
+    for ((experiment, plan), images) in experiments.iter().zip(&plans).zip(images) {
+        output::table(&table(experiment, plan, images.filter(|_| for_the_eye), for_the_eye), format.into())?;
+    }
+    Ok(())
+}
+
+/// The images that would train an experiment, after Tab. 1 went to stderr; `None` where they are not known.
+fn training_images(experiment: &Experiment) -> Result<Option<u64>, CliError> {
+    let Some(dataset) = &experiment.dataset else { return Ok(None) };
+    match crate::corpus::survey(dataset) {
+        Ok(loading) => {
+            output::note(&corpus::loading_text(&loading));
+            Ok(Some(loading.train))
+        }
+        // The grid can be planned before the images are there.
+        Err(error @ CorpusError::NoImages { .. }) => {
+            output::note(&format!("warning: {error}; the counts of images are unknown\n"));
+            Ok(None)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What the runs of a grid cost. A grid has far fewer networks than runs, so each is asked for once.
+struct Costs<'a> {
+    experiment: &'a Experiment,
+    /// The parameters that the cost depends on.
+    names: Vec<&'a str>,
+    /// By the values of these.
+    known: HashMap<String, Option<Summary>>,
+}
+
+impl<'a> Costs<'a> {
+    fn new(experiment: &'a Experiment) -> Self {
+        let axes = experiment.grids.iter().flat_map(|grid| &grid.axes).map(|axis| &axis.name);
+        let mut names: Vec<&str> = experiment.fixed.keys().chain(axes).map(String::as_str).collect();
+        names.sort_unstable();
+        names.dedup();
+        names.retain(|name| {
+            let row = parameter_of_any(&Family::BUILT_IN, name);
+            ["batch_size", "freeze", FAMILY_AXIS].contains(name)
+                || row.is_some_and(|known| known.section == Section::Model)
+        });
+        Self { experiment, names, known: HashMap::new() }
+    }
+
+    fn of(&mut self, run: &RunSpec) -> Option<Summary> {
+        let mut key = String::new();
+        for name in &self.names {
+            if let Some(value) = run.parameters.get(*name) {
+                // Writing to a string does not fail.
+                let _ = write!(key, "{value}");
+            }
+            key.push('\0');
+        }
+        *self.known.entry(key).or_insert_with(|| summary(self.experiment, run))
+    }
 }
 
 /// Parameters, FLOPs and memory, where the family is a built-in one.
@@ -66,10 +130,11 @@ fn summary(experiment: &Experiment, run: &RunSpec) -> Option<Summary> {
     model::summary(&network, dataset.image_size, classes, &train).ok()
 }
 
-fn row(experiment: &Experiment, run: &RunSpec) -> Json {
-    let summary = summary(experiment, run);
+fn row(costs: &mut Costs<'_>, run: &RunSpec) -> Json {
+    let summary = costs.of(run);
     let axes: Map<String, Json> = run.axes.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     json!({
+        "experiment": costs.experiment.name,
         "name": run.name,
         "axes": axes,
         "seed": run.seed,
@@ -81,17 +146,18 @@ fn row(experiment: &Experiment, run: &RunSpec) -> Json {
     })
 }
 
-fn table(experiment: &Experiment, runs: &[RunSpec], images: Option<u64>, for_the_eye: bool) -> Table {
+fn table(experiment: &Experiment, plan: &grid::Plan<'_>, images: Option<u64>, for_the_eye: bool) -> Table {
     let axes = grid::axis_names(experiment);
     let mut columns = vec![Column::text("name")];
     columns.extend(axes.iter().map(Column::number));
     columns.push(Column::number("seed"));
     columns.extend(["parameters", "flops_per_image", "memory_bytes"].map(Column::number));
+    let mut costs = Costs::new(experiment);
     let mut total = 0.0;
-    let rows = runs
+    let rows: Vec<Vec<Cell>> = plan
         .iter()
         .map(|run| {
-            let summary = summary(experiment, run);
+            let summary = costs.of(&run);
             if let (Some(summary), Some(images), Ok(train)) =
                 (&summary, images, Train::from_parameters(&run.parameters))
             {
@@ -99,7 +165,7 @@ fn table(experiment: &Experiment, runs: &[RunSpec], images: Option<u64>, for_the
                 let flops = 3.0 * summary.flops_per_image as f64 * images as f64 * f64::from(train.epochs);
                 total += flops;
             }
-            let mut row = vec![Cell::from(&run.name)];
+            let mut row = vec![Cell::from(run.name)];
             row.extend(axes.iter().map(|axis| {
                 run.axes
                     .iter()
@@ -123,7 +189,7 @@ fn table(experiment: &Experiment, runs: &[RunSpec], images: Option<u64>, for_the
             row
         })
         .collect();
-    let mut notes = vec![listing::counted(runs.len(), "run")];
+    let mut notes = vec![listing::counted(rows.len(), "run")];
     if total > 0.0 {
         notes.push(format!(
             "about {}FLOP to train (three times forward, validation not counted); memory is an estimate",

@@ -1,26 +1,69 @@
-//! `gridboard report`: make an experiment's report anew from the database.
+//! `gridboard report`: make reports anew from the database.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use super::{CliError, exit, experiments, output, runtime};
-use crate::{store::Store, sweep};
+use super::{CliError, exit, experiments, output, runtime, suite};
+use crate::{
+    spec::{self, Overrides, Spec},
+    store::Store,
+    sweep,
+};
 
-/// Write an experiment's tables and figures anew from the database
+/// Write the report of experiments or of a suite anew from the database
 ///
-/// Prints the paths of what it wrote. The same database gives the same bytes.
+/// Prints the paths of what it wrote, report.html first. The same database gives the same bytes.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The experiment
-    experiment: String,
+    /// Experiments, or the YAML file of an experiment or of a suite
+    #[arg(required = true, value_name = "EXPERIMENT|SPEC")]
+    what: Vec<String>,
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
+    let (mut names, mut suites) = (Vec::new(), Vec::new());
+    for what in &args.what {
+        match as_spec(what)? {
+            None => names.push(what.clone()),
+            Some(Spec::Experiment(experiment)) => names.push(experiment.name),
+            Some(Spec::Suite(suite)) => suites.push(suite),
+        }
+    }
     runtime()?.block_on(async {
-        let mut store = Store::open_existing(runs_dir).await?;
-        let record = experiments::named(&mut store, runs_dir, &args.experiment).await?;
-        let finished = sweep::report(&mut store, runs_dir, &record).await?;
-        let paths: Vec<String> = finished.paths.iter().map(|path| path.display().to_string()).collect();
+        // Looked for before anything is written: a directory that was mistyped must not get a database.
+        let mut reader = Store::open_existing(runs_dir).await?;
+        for name in &names {
+            experiments::named(&mut reader, runs_dir, name).await?;
+        }
+        for member in suites.iter().flat_map(|suite| &suite.experiments) {
+            if reader.experiment(&member.name).await?.is_some() && !names.contains(&member.name) {
+                names.push(member.name.clone());
+            }
+        }
+        drop(reader);
+        let mut store = Store::open(runs_dir).await?;
+        let mut paths: Vec<String> = Vec::new();
+        for suite in &suites {
+            paths.extend(suite::report(&mut store, runs_dir, suite).await?);
+        }
+        for name in &names {
+            let record = experiments::named(&mut store, runs_dir, name).await?;
+            let finished = sweep::report(&mut store, runs_dir, &record).await?;
+            for warning in &finished.warnings {
+                output::note(&format!("warning: {warning}"));
+            }
+            paths.extend(finished.paths.iter().map(|path| path.display().to_string()));
+        }
+        store.leave().await?;
         output::data(&paths.join("\n"))?;
         Ok(exit::DONE)
     })
+}
+
+/// The spec, where the argument is the path of one: no experiment's name has a point in it.
+fn as_spec(what: &str) -> Result<Option<Spec>, CliError> {
+    let path = PathBuf::from(what);
+    if path.extension().is_none_or(|extension| extension != "yaml" && extension != "yml") {
+        return Ok(None);
+    }
+    Ok(Some(spec::load_any(&path, &Overrides::default())?))
 }

@@ -7,19 +7,21 @@ use super::{
     spec_args::{SpecArgs, check_weights},
 };
 use crate::{
+    corpus::cache_root,
     device::{self, DeviceChoice},
     human, model,
-    report::{Format, leaderboard_table, unranked_table},
+    report::{Format, files::PAGE, top_table, unranked_table},
     schedule::Slot,
-    spec::Experiment,
+    spec::{Experiment, Spec},
     store::Store,
-    sweep::{self, End, Finished, Progress},
+    sweep::{self, Account, End, Finished, Progress, Watch},
 };
 
 /// Train what is missing of a spec's grid, then rank it
 ///
 /// Running a spec again trains only runs that are not completed. Ctrl-C stops the sweep; the runs that it
-/// cut off are trained when the spec is run again.
+/// cut off are trained when the spec is run again. The experiments of a suite are carried out in turn, and the
+/// suite's report is written at the end.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -30,9 +32,35 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
-    let experiment = args.spec.load()?;
-    model::check(&experiment)?;
-    check_weights(&experiment)?;
+    match args.spec.load()? {
+        Spec::Experiment(experiment) => one(runs_dir, *experiment, args.format),
+        Spec::Suite(suite) => super::suite::run(runs_dir, &suite, args.format),
+    }
+}
+
+/// What can be wrong with an experiment before its images are decoded: found for all of a suite before any of it runs.
+///
+/// # Errors
+/// What is wrong.
+pub(super) fn check(runs_dir: &Path, experiment: &Experiment) -> Result<(), CliError> {
+    model::check(experiment)?;
+    check_weights(experiment)?;
+    DeviceChoice::parse(&experiment.schedule.devices)?;
+    runtime()?.block_on(sweep::check_unchanged(runs_dir, experiment))?;
+    Ok(())
+}
+
+/// Carries one experiment out and prints its top ten. Returns the exit code.
+///
+/// # Errors
+/// What stopped it; a failed run does not.
+pub(super) fn one(
+    runs_dir: &Path,
+    experiment: Experiment,
+    format: listing::TopFormat,
+) -> Result<u8, CliError> {
+    let watch = Watch::start();
+    check(runs_dir, &experiment)?;
     let choice = DeviceChoice::parse(&experiment.schedule.devices)?;
     let discovery = device::discover();
     for problem in &discovery.problems {
@@ -45,7 +73,6 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     }
 
     let runtime = runtime()?;
-    runtime.block_on(sweep::check_unchanged(runs_dir, &experiment))?;
     let prepared = match &experiment.dataset {
         None => None,
         Some(dataset) => {
@@ -56,11 +83,34 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     };
     runtime.block_on(async {
         let mut ready = sweep::prepare(runs_dir, experiment, prepared).await?;
+        ready.facts.name_gpus(&discovery);
+        let open = match choice {
+            DeviceChoice::Cpu { slots } => slots.is_none(),
+            DeviceChoice::Auto => discovery.cuda.is_empty(),
+            DeviceChoice::Cuda { .. } => false,
+        };
+        let placement = if open { measured(&ready, placement, &discovery)? } else { placement };
         output::note(&opening(&ready, &placement));
         let mut progress = Progress::new(&ready.experiment.name);
         let end = sweep::sweep(&mut ready, placement, &mut progress).await?;
-        finish(runs_dir, ready, &end, args).await
+        finish(runs_dir, ready, &end, (&watch, discovery.cpu.cores), format).await
     })
+}
+
+/// The placement that a measurement chooses, where there is one to be made.
+fn measured(
+    ready: &sweep::Preparation,
+    placement: device::Placement,
+    discovery: &device::Discovery,
+) -> Result<device::Placement, CliError> {
+    // Without a folder for it, it is measured every time.
+    let cache = cache_root().ok();
+    let measured =
+        sweep::measured_placement(ready, &placement, discovery.cpu.cores, cache.as_deref(), output::note)?;
+    Ok(measured.map_or(placement, |measured| {
+        output::note(&measured.note);
+        measured.placement
+    }))
 }
 
 /// More CPU slots than cores: asked for by name, so it is done, but not without a word.
@@ -98,12 +148,23 @@ fn opening(ready: &sweep::Preparation, placement: &device::Placement) -> String 
     text
 }
 
-async fn finish(runs_dir: &Path, ready: sweep::Preparation, end: &End, args: &Args) -> Result<u8, CliError> {
-    let sweep::Preparation { experiment, mut store, .. } = ready;
-    let finished = report_on(&mut store, runs_dir, &experiment).await?;
+async fn finish(
+    runs_dir: &Path,
+    mut ready: sweep::Preparation,
+    end: &End,
+    (watch, cores): (&Watch, u32),
+    format: listing::TopFormat,
+) -> Result<u8, CliError> {
+    let finished = report_on(&mut ready.store, runs_dir, &ready.experiment).await?;
+    for warning in &finished.warnings {
+        output::note(&format!("warning: {warning}"));
+    }
+    let account = watch.account(&ready.experiment.name, cores, end);
+    account.write(&ready)?;
+    let sweep::Preparation { experiment, store, .. } = ready;
     store.leave().await?;
 
-    if end.interrupted && matches!(args.format.into(), Format::Table) {
+    if end.interrupted && matches!(format.into(), Format::Table) {
         output::note(&format!(
             "{}: interrupted with {} of {} completed; run the spec again to go on",
             experiment.name,
@@ -112,14 +173,14 @@ async fn finish(runs_dir: &Path, ready: sweep::Preparation, end: &End, args: &Ar
         ));
         return Ok(exit::INTERRUPTED);
     }
-    let head = leaderboard_table(&finished.leaderboard, Some(experiment.rank.top));
-    output::table(&head, args.format.into())?;
-    if matches!(args.format.into(), Format::Table) {
+    let head = top_table(&finished.leaderboard, Some(experiment.rank.top));
+    output::table(&head, format.into())?;
+    if matches!(format.into(), Format::Table) {
         if let Some(unranked) = unranked_table(&finished.leaderboard, listing::most_unranked(false)) {
             output::data("")?;
             output::table(&unranked, Format::Table)?;
         }
-        output::data(&closing(runs_dir, &experiment, &finished, end))?;
+        output::data(&closing(runs_dir, &experiment, &finished, end, &account))?;
     }
     Ok(if end.interrupted {
         exit::INTERRUPTED
@@ -146,7 +207,13 @@ async fn report_on(
 }
 
 /// Counts, time, where the report is, and how to look at it in TensorBoard and SQL.
-fn closing(runs_dir: &Path, experiment: &Experiment, finished: &Finished, end: &End) -> String {
+fn closing(
+    runs_dir: &Path,
+    experiment: &Experiment,
+    finished: &Finished,
+    end: &End,
+    account: &Account,
+) -> String {
     let name = &experiment.name;
     let dir = sweep::experiment_dir(runs_dir, name);
     let mut text = format!("\n{} completed, {} failed", end.completed, end.failed);
@@ -155,10 +222,13 @@ fn closing(runs_dir: &Path, experiment: &Experiment, finished: &Finished, end: &
     }
     if end.trained > 0 {
         text += &format!(" ({} trained in {}", end.trained, human::seconds(end.seconds));
-        if let Some(busy) = end.utilisation {
-            text += &format!(", slots busy {:.0} % of the time", busy * 100.0);
+        if let Some(busy) = account.shares.slots {
+            text += &format!(", slots busy {:.0} % of the time", busy.min(1.0) * 100.0);
         }
         text += ")";
+    }
+    if let Some(line) = account.line() {
+        text += &format!("\n{line}");
     }
     text += "\n\n";
     let shown: Vec<&PathBuf> = finished
@@ -169,7 +239,7 @@ fn closing(runs_dir: &Path, experiment: &Experiment, finished: &Finished, end: &
                 && path.extension().is_some_and(|e| e == "png")
         })
         .collect();
-    text += &format!("report       {}\n", dir.join("report").display());
+    text += &format!("report       {}\n", dir.join("report").join(PAGE).display());
     for path in shown {
         text += &format!("figure       {}\n", path.display());
     }

@@ -104,7 +104,7 @@ fn full_table(runs: &[RunRecord], live: &HashSet<String>) -> Table {
             Cell::from(run.seconds()),
             run.device.as_deref().map_or(Cell::Empty, Cell::from),
             run.slot.as_deref().map_or(Cell::Empty, Cell::from),
-            run.peak_memory.map_or(Cell::Empty, Cell::from),
+            run.used.peak_memory.map_or(Cell::Empty, Cell::from),
             failure.map_or(Cell::Empty, |failure| Cell::from(failure.kind.as_str())),
             failure.map_or(Cell::Empty, |failure| Cell::from(&failure.reason)),
         ]

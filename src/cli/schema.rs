@@ -1,15 +1,35 @@
-//! `gridboard schema`: the JSON Schema of the spec, for editors.
+//! `gridboard schema`: the JSON Schemas of the specs, for editors.
+
+use clap::ValueEnum;
 
 use super::{CliError, exit, output};
+use crate::spec;
 
-/// Print the JSON Schema of the experiment spec, for editors
+/// Print the JSON Schema of the experiment spec, or of a suite, for editors
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "In VS Code: gridboard schema > gridboard.schema.json, then at the top of the spec:\n  # yaml-language-server: $schema=gridboard.schema.json"
 )]
-pub(super) struct Args {}
+pub(super) struct Args {
+    /// What the schema is of
+    #[arg(value_enum, default_value_t = Kind::Experiment)]
+    kind: Kind,
+}
 
-pub(super) fn run(_args: &Args) -> Result<u8, CliError> {
-    output::data(&format!("{:#}", crate::spec::schema()))?;
+/// The kinds of spec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// One experiment
+    Experiment,
+    /// Several experiments in turn
+    Suite,
+}
+
+pub(super) fn run(args: &Args) -> Result<u8, CliError> {
+    let schema = match args.kind {
+        Kind::Experiment => spec::schema(),
+        Kind::Suite => spec::suite_schema(),
+    };
+    output::data(&format!("{schema:#}"))?;
     Ok(exit::DONE)
 }

@@ -4,10 +4,18 @@ use std::path::Path;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{CliError, exit, listing, output, runtime};
+use super::{
+    CliError, exit, layers, listing,
+    output::{self, ListFormat},
+    runtime,
+};
 use crate::{
+    error::with_causes,
     human,
-    metrics::ConfusionMatrix,
+    metrics::{self, ConfusionMatrix},
+    predictions,
+    rank::Row,
+    stats,
     store::{AttemptRecord, Point, RunRecord, Store},
 };
 
@@ -16,9 +24,12 @@ use crate::{
 pub(super) struct Args {
     /// The run: its name, `experiment/name` where several experiments have one, or the start of its content id
     run: String,
-    /// Output format; csv is not offered, since a run is no list
-    #[arg(long, value_parser = ["table", "json"], default_value = "table")]
-    format: String,
+    /// The layers of its network instead: kind, output shape, parameters and FLOPs of each
+    #[arg(long)]
+    layers: bool,
+    /// Output format; csv is for `--layers`, since a run is no list
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    format: ListFormat,
 }
 
 /// What is known of a run.
@@ -28,16 +39,68 @@ struct Facts {
     /// Of every curve.
     last: Vec<(String, Point)>,
     confusion: Option<ConfusionMatrix>,
+    /// Its row of the leaderboard, with what is known of its certainty.
+    row: Option<Row>,
+    /// Areas under the curves of its predictions, where those are stored.
+    areas: Option<Areas>,
     classes: Vec<String>,
     directory: String,
 }
 
+/// Areas under the ROC and the precision-recall curve; `None` where a class has no image.
+struct Areas {
+    auc: Option<f64>,
+    average_precision: Option<f64>,
+}
+
+impl Areas {
+    fn of(list: &[predictions::Prediction]) -> Self {
+        let k = list.first().map_or(0, |row| row.probabilities.len());
+        let alike = k > 0 && list.iter().all(|row| row.probabilities.len() == k);
+        let probabilities: Vec<f32> = list.iter().flat_map(|row| row.probabilities.iter().copied()).collect();
+        let truths: Vec<usize> = list.iter().map(|row| row.label).collect();
+        Self {
+            auc: alike.then(|| metrics::roc_auc(&probabilities, &truths, k)).flatten(),
+            average_precision: alike
+                .then(|| stats::macro_average_precision(&probabilities, &truths, k))
+                .flatten(),
+        }
+    }
+}
+
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
+    if args.format == ListFormat::Csv && !args.layers {
+        return Err(CliError::Usage {
+            message: "a run is no list: `--format csv` is for its layers".to_owned(),
+            hint: Some("gridboard show RUN --layers --format csv, or --format json".to_owned()),
+        });
+    }
     runtime()?.block_on(async {
         let mut store = Store::open_existing(runs_dir).await?;
         let run = one(&mut store, runs_dir, &args.run).await?;
         let record = store.experiment(&run.experiment).await?;
+        if args.layers {
+            layers::show(&run, record.as_ref().map(|record| &record.spec), args.format)?;
+            return Ok(exit::DONE);
+        }
+        let row = match &record {
+            Some(record) => store.leaderboard_row(record.key, run.key).await?,
+            None => None,
+        };
+        let areas = match &run.predictions {
+            // A file that was removed since is no obstacle to showing the rest.
+            Some(file) => match predictions::read(&runs_dir.join(file)) {
+                Ok(list) => Some(Areas::of(&list)),
+                Err(error) => {
+                    output::note(&format!("warning: {}", with_causes(&error)));
+                    None
+                }
+            },
+            None => None,
+        };
         let facts = Facts {
+            row,
+            areas,
             attempts: store.attempts(run.key).await?,
             last: store.last_points(run.key).await?,
             confusion: store.confusion(run.key).await?,
@@ -45,7 +108,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             directory: runs_dir.join(&run.experiment).join(&run.spec.name).display().to_string(),
             run,
         };
-        if args.format == "json" {
+        if args.format == ListFormat::Json {
             output::data(&format!("{:#}", facts.json()))?;
         } else {
             output::data(&facts.text())?;
@@ -54,7 +117,11 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     })
 }
 
-async fn one(store: &mut Store, runs_dir: &Path, wanted: &str) -> Result<RunRecord, CliError> {
+/// The one run that `wanted` names, as the argument's help says.
+///
+/// # Errors
+/// Where it names none, or several.
+pub(super) async fn one(store: &mut Store, runs_dir: &Path, wanted: &str) -> Result<RunRecord, CliError> {
     let mut found = store.find_runs(wanted).await?;
     if found.len() > 1 {
         let names: Vec<String> =
@@ -86,7 +153,8 @@ impl Facts {
                     "attempt": attempt.attempt, "state": attempt.state.to_string(), "slot": attempt.slot,
                     "device": attempt.device, "host": attempt.host, "pid": attempt.pid,
                     "started": attempt.started, "finished": attempt.finished, "failure": attempt.failure,
-                    "peak_memory": attempt.peak_memory,
+                    "peak_memory": attempt.used.peak_memory, "threads": attempt.threads,
+                    "core_seconds": attempt.used.core_seconds, "phases": attempt.used.phases,
                 })
             })
             .collect();
@@ -94,10 +162,26 @@ impl Facts {
             let row = |truth| (0..matrix.classes()).map(|p| matrix.count(truth, p)).collect::<Vec<_>>();
             json!({"classes": self.classes, "counts": (0..matrix.classes()).map(row).collect::<Vec<_>>()})
         });
+        let certainty = self.row.as_ref().map(|row| {
+            let interval = row.tally.and_then(|tally| tally.interval());
+            json!({
+                "rank": row.rank, "validation_images": row.tally.map(|tally| tally.images),
+                "validation_accuracy_low": interval.map(|interval| interval.low),
+                "validation_accuracy_high": interval.map(|interval| interval.high),
+                "mcnemar_p": row.standing.p(), "against_best": row.standing.words(),
+                "best_epoch": row.best.map(|best| best.step), "best_value": row.best.map(|best| best.value),
+                "last_epoch": row.step, "last_value": row.by,
+            })
+        });
+        let areas = self
+            .areas
+            .as_ref()
+            .map(|areas| json!({"auc": areas.auc, "average_precision": areas.average_precision}));
         json!({
             "experiment": run.experiment, "run": run.spec.name, "id": run.spec.id, "state": run.state,
             "seed": run.spec.seed, "axes": axes, "parameters": run.spec.parameters, "directory": self.directory,
             "predictions": run.predictions, "attempts": attempts, "last": last, "confusion": confusion,
+            "statistics": certainty, "areas": areas,
         })
     }
 
@@ -114,7 +198,8 @@ impl Facts {
         line("directory", self.directory.clone());
         for attempt in &self.attempts {
             let time = attempt.finished.map(|end| format!(" in {}", human::seconds(end - attempt.started)));
-            let memory = attempt.peak_memory.map(|bytes| format!(", peak memory {}", human::bytes(bytes)));
+            let memory =
+                attempt.used.peak_memory.map(|bytes| format!(", peak memory {}", human::bytes(bytes)));
             line(
                 "attempt",
                 format!(
@@ -138,11 +223,58 @@ impl Facts {
         for (tag, last) in &self.last {
             line("metric", format!("{tag} = {:.6} at step {}", last.value, last.step));
         }
+        for (name, value) in self.certainty() {
+            line(name, value);
+        }
         if let Some(matrix) = &self.confusion {
             text += &confusion(matrix, &self.classes);
         }
         text
     }
+}
+
+impl Facts {
+    /// How sure the results are, in lines of name and text.
+    fn certainty(&self) -> Vec<(&'static str, String)> {
+        let mut lines = Vec::new();
+        let known =
+            |value: Option<f64>| value.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.4}"));
+        if let Some(Areas { auc, average_precision }) = &self.areas {
+            let text = format!("AUC {}, average precision {}", known(*auc), known(*average_precision));
+            lines.push(("predictions", text));
+        }
+        let Some(row) = &self.row else { return lines };
+        if let Some(tally) = row.tally
+            && let Some(interval) = tally.interval()
+        {
+            let (low, high) = (interval.low, interval.high);
+            let text = format!(
+                "{} of {} images right, 95 % interval of the accuracy {low:.4} to {high:.4} (Wilson)",
+                tally.correct, tally.images
+            );
+            lines.push(("certainty", text));
+        }
+        if let Some(best) = row.best {
+            let last = row.step.zip(row.by).map(|(step, value)| format!("{value:.6} at the last, {step}"));
+            let text = format!("{:.6} at step {}; {}", best.value, best.step, last.unwrap_or_default());
+            lines.push(("best epoch", text));
+        }
+        if let Some(words) = row.standing.words() {
+            let p =
+                row.standing.p().map_or_else(String::new, |p| format!(" (exact McNemar p = {})", shown_p(p)));
+            let rank = row.rank.map_or_else(String::new, |rank| format!("rank {rank}: "));
+            lines.push((
+                "standing",
+                format!("{rank}{words}{}", if p.is_empty() { p } else { format!(" from rank 1{p}") }),
+            ));
+        }
+        lines
+    }
+}
+
+/// A p-value for people.
+fn shown_p(p: f64) -> String {
+    if p < 0.0005 { format!("{p:.1e}") } else { format!("{p:.3}") }
 }
 
 /// Counts, rows the true class, columns the predicted one.

@@ -5,13 +5,13 @@ use std::{collections::BTreeSet, fs::File, path::PathBuf};
 use super::CliError;
 use crate::{
     grid,
-    spec::{self, Experiment, Overrides, Value},
+    spec::{self, Experiment, Overrides, Spec, Value},
 };
 
 /// A spec and its overrides.
 #[derive(Debug, clap::Args)]
 pub(super) struct SpecArgs {
-    /// The experiment spec, a YAML file
+    /// The spec of an experiment or of a suite, a YAML file
     spec: PathBuf,
     /// Folder with one folder of images per class, instead of the spec's
     #[arg(long, value_name = "DIR")]
@@ -29,10 +29,10 @@ impl SpecArgs {
     ///
     /// # Errors
     /// All problems of the spec.
-    pub(super) fn load(&self) -> Result<Experiment, CliError> {
+    pub(super) fn load(&self) -> Result<Spec, CliError> {
         let overrides =
             Overrides { set: self.set.clone(), images: self.images.clone(), devices: self.devices.clone() };
-        Ok(spec::load(&self.spec, &overrides)?)
+        Ok(spec::load_any(&self.spec, &overrides)?)
     }
 }
 

@@ -1,4 +1,4 @@
-//! `gridboard top`: the head of the leaderboard.
+//! `gridboard top`: the head of the leaderboard, by grid point where there are several seeds.
 
 use std::path::Path;
 
@@ -8,21 +8,25 @@ use super::{
     output, runtime,
 };
 use crate::{
-    report::{Format, leaderboard_table, unranked_table},
+    report::{Format, leaderboard_table, top_table, unranked_table},
     store::Store,
 };
 
 /// Show the best runs of an experiment
 ///
-/// Without a name: of every experiment, as a table; the machine formats need one.
+/// With several seeds a row is a grid point with mean and deviation over its seeds. Without a name: of every experiment,
+/// as a table; the machine formats need one.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The experiment; may be left out where there is only one
     experiment: Option<String>,
-    /// How many runs; the spec's `rank.top` without this
+    /// A row per run, also with several seeds
+    #[arg(long)]
+    runs: bool,
+    /// How many rows; the spec's `rank.top` without this
     #[arg(short, long, value_name = "N")]
     n: Option<u32>,
-    /// All ranked runs
+    /// All ranked runs or grid points
     #[arg(long, conflicts_with = "n")]
     all: bool,
     /// Output format
@@ -39,14 +43,16 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         };
         for (place, record) in records.iter().enumerate() {
             let head = if args.all { None } else { Some(args.n.unwrap_or(record.spec.rank.top)) };
-            let board = match head {
+            let by_point = record.spec.seeds.len() > 1 && !args.runs;
+            let board = match head.filter(|_| !by_point) {
                 None => store.leaderboard(record.key).await?,
                 Some(head) => store.leaderboard_head(record.key, head, listing::UNRANKED_SHOWN).await?,
             };
             if place > 0 {
                 output::data("")?;
             }
-            output::table(&leaderboard_table(&board, head), args.format.into())?;
+            let table = if by_point { top_table(&board, head) } else { leaderboard_table(&board, head) };
+            output::table(&table, args.format.into())?;
             if matches!(Format::from(args.format), Format::Table)
                 && let Some(unranked) = unranked_table(&board, listing::most_unranked(args.all))
             {

@@ -1,11 +1,14 @@
 //! The bytes of an image file to 8-bit gray, upright.
 //!
 //! JPEG, PNG and WebP of every colour type and bit depth, by content and not by name; of an animation the first frame.
-//! The size is checked from the header, before anything of that size is allocated. Called by `prepare`.
+//! The size is checked from the header, before anything of that size is allocated. Called by `prepare` and, for single files,
+//! by `predict`.
 
 use std::{
-    io::Cursor,
+    fs,
+    io::{self, Cursor},
     panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
 };
 
 use image::{
@@ -21,6 +24,9 @@ use super::{
 
 /// Most pixels an image may have: seven times the largest flat-panel detectors.
 pub const MAX_PIXELS: u64 = 200_000_000;
+
+/// Longest file that is read as an image, bytes.
+const MAX_FILE: u64 = 1 << 30;
 
 /// Most bytes one decoded image may take before it is gray.
 const MAX_BYTES: u64 = 1 << 30;
@@ -62,6 +68,21 @@ pub enum DecodeError {
         /// The decoder's words.
         reason: String,
     },
+}
+
+/// Reads and decodes an image file; the bytes of the file come with the image.
+///
+/// # Errors
+/// One line that says why it is none: too long, unreadable, or as [`DecodeError`].
+pub fn read_image(path: &Path) -> Result<(Vec<u8>, Decoded), String> {
+    let unreadable = |error: io::Error| format!("cannot be read: {error}");
+    let len = fs::metadata(path).map_err(unreadable)?.len();
+    if len > MAX_FILE {
+        return Err(format!("{len} bytes are more than an image file of 1 GiB"));
+    }
+    let bytes = fs::read(path).map_err(unreadable)?;
+    let decoded = decode(&bytes).map_err(|error| error.to_string())?;
+    Ok((bytes, decoded))
 }
 
 /// Decodes an image file.
@@ -136,7 +157,7 @@ fn upright(image: GrayImage, orientation: Orientation) -> GrayImage {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, path::PathBuf};
+    use std::path::PathBuf;
 
     use super::*;
 

@@ -31,13 +31,14 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 pub use cache::cache_root;
-pub use decode::{DecodeError, Decoded, MAX_PIXELS, decode};
+pub use decode::{DecodeError, Decoded, MAX_PIXELS, decode, read_image};
 pub use files::FileError;
 pub use index::{BadFile, IndexEntry, from_csv as parse_index};
 pub use mapped::MappedCorpus;
 pub use prepare::{Prepared, prepare};
 pub use preprocess::Preprocess;
 pub use progress::{NoProgress, Progress};
+pub use scan::{FoundFile, files_below};
 pub use sniff::Format;
 pub use split::{Part, SplitError, SplitRule, read_split, split, write_split};
 pub use survey::survey;

@@ -144,6 +144,60 @@ pub fn read_layout(path: &Path) -> Result<Layout, NpyError> {
     Ok(layout)
 }
 
+/// An array of bytes in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Array {
+    /// Length of each axis, outermost first.
+    pub shape: Vec<u64>,
+    /// Row-major.
+    pub data: Vec<u8>,
+}
+
+/// Reads the next array of a stream in which arrays follow each other; `None` at its end.
+///
+/// # Errors
+/// Says in words what is not an array of bytes in C order, or where the stream ends before the array does.
+pub fn read_from(input: &mut impl Read) -> Result<Option<Array>, String> {
+    let mut start = Vec::new();
+    let mut take = |start: &mut Vec<u8>, length: usize| {
+        let wanted = start.len() + length;
+        let read = input.by_ref().take(length as u64).read_to_end(start);
+        read.map_err(|error| format!("the array cannot be read: {error}"))?;
+        if start.len() < wanted && !start.is_empty() {
+            return Err(format!("the stream ends after {} bytes of an array's header", start.len()));
+        }
+        Ok(())
+    };
+    // Magic, version, and the two bytes that every version has of the header's length.
+    take(&mut start, 10)?;
+    if start.is_empty() {
+        return Ok(None);
+    }
+    if !start.starts_with(MAGIC) {
+        return Err("not a .npy array".to_owned());
+    }
+    let length = if start[6] == 1 {
+        usize::from(u16::from_le_bytes([start[8], start[9]]))
+    } else {
+        take(&mut start, 2)?;
+        u32::from_le_bytes([start[8], start[9], start[10], start[11]]) as usize
+    };
+    if length > MAX_HEADER {
+        return Err(format!("the header claims {length} bytes"));
+    }
+    take(&mut start, length)?;
+    let layout = parse_header(&start)?;
+    let len = layout.file_len().map(|len| len - layout.offset as u64);
+    let len = len.ok_or_else(|| format!("shape {:?} does not fit in memory", layout.shape))?;
+    let mut data = Vec::new();
+    let read = input.take(len).read_to_end(&mut data);
+    read.map_err(|error| format!("the array cannot be read: {error}"))?;
+    if data.len() as u64 != len {
+        return Err(format!("the stream ends after {} of the {len} bytes of an array", data.len()));
+    }
+    Ok(Some(Array { shape: layout.shape, data }))
+}
+
 /// Reads a whole array: its shape and its bytes.
 ///
 /// # Errors
@@ -222,7 +276,33 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_stream_of_arrays_is_read_one_by_one_and_its_end_is_noticed() {
+        // The second as NumPy's version 2 of the format has it: four bytes of length.
+        let long =
+            b"\x93NUMPY\x02\x00\x3c\x00\x00\x00{'descr': '|u1', 'fortran_order': False, 'shape': (2, 1), } ";
+        let stream = [&header(&[3])[..], &[1, 2, 3], long, &[4, 5], &header(&[0, 7])[..]].concat();
+        let mut input = &stream[..];
+        assert_eq!(read_from(&mut input), Ok(Some(Array { shape: vec![3], data: vec![1, 2, 3] })));
+        assert_eq!(read_from(&mut input), Ok(Some(Array { shape: vec![2, 1], data: vec![4, 5] })));
+        assert_eq!(read_from(&mut input), Ok(Some(Array { shape: vec![0, 7], data: vec![] })));
+        assert_eq!(read_from(&mut input), Ok(None));
+        for cut in 1..131 {
+            let error = read_from(&mut &stream[..cut]).unwrap_err();
+            assert!(error.contains("the stream ends after"), "{cut}: {error}");
+        }
+        assert_eq!(read_from(&mut &b"\xff\xd8\xff\xe0 a JPEG"[..]), Err("not a .npy array".to_owned()));
+    }
+
     proptest! {
+        #[test]
+        fn arbitrary_streams_never_panic(mut bytes: Vec<u8>, framed: bool) {
+            if framed {
+                bytes.splice(0..0, *b"\x93NUMPY\x01\x00\x3c\x00{'descr': '|u1', 'fortran_order': False, 'shape': (");
+            }
+            let _ = read_from(&mut &bytes[..]);
+        }
+
         #[test]
         fn arbitrary_bytes_never_panic(mut bytes: Vec<u8>, framed: bool) {
             if framed {

@@ -15,16 +15,13 @@ use serde_json::json;
 use super::{
     BadFile, CorpusError, IndexEntry,
     cache::{self, Builder, Cache, Loaded, VERSION},
-    decode::decode,
+    decode::read_image,
     phantom::Generator,
     preprocess::Preprocess,
     progress::Progress,
     scan::{Found, scan},
 };
 use crate::spec::{Dataset, OnError, Phantom, Source};
-
-/// Longest file that is read as an image, bytes.
-const MAX_FILE: u64 = 1 << 30;
 
 /// A file that changed this shortly before it was listed may change again and look the same: file systems keep time in
 /// steps of up to two seconds.
@@ -204,16 +201,9 @@ impl Work<'_> {
         if let Some(problem) = &found.problem {
             return bad(problem.clone());
         }
-        if found.stamp.len > MAX_FILE {
-            return bad(format!("{} bytes are more than an image file of 1 GiB", found.stamp.len));
-        }
-        let bytes = match std::fs::read(&found.path) {
-            Ok(bytes) => bytes,
-            Err(error) => return bad(format!("cannot be read: {error}")),
-        };
-        let decoded = match decode(&bytes) {
-            Ok(decoded) => decoded,
-            Err(error) => return bad(error.to_string()),
+        let (bytes, decoded) = match read_image(&found.path) {
+            Ok(read) => read,
+            Err(reason) => return bad(reason),
         };
         builder.write_row(row, &self.preprocess.apply(&decoded.image))?;
         Ok(Ok(IndexEntry {

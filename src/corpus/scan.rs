@@ -81,6 +81,26 @@ pub(super) fn scan(images: &Path, classes: &[String]) -> Result<Vec<Found>, Corp
     Ok(all)
 }
 
+/// A file below a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Why it cannot be an image, where `stat` knows.
+    pub problem: Option<String>,
+}
+
+/// Every file below a folder, whatever its class, by the bytes of its path; litter is left out.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn files_below(folder: &Path) -> Result<Vec<FoundFile>, FileError> {
+    let mut walk = Walk { label: 0, found: Vec::new(), ancestors: Vec::new() };
+    walk.folder(folder, "")?;
+    walk.found.sort_by_cached_key(|found| found.path.as_os_str().as_bytes().to_vec());
+    Ok(walk.found.into_iter().map(|Found { path, problem, .. }| FoundFile { path, problem }).collect())
+}
+
 /// Names of the folders in a folder, for an error message.
 fn folders(folder: &Path) -> Result<Vec<String>, FileError> {
     let mut names = Vec::new();

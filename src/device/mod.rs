@@ -13,6 +13,6 @@ mod place;
 pub use cpu::CpuInfo;
 pub use cuda::{CudaDevice, Driver};
 pub use discovery::{Discovery, discover};
-pub use place::{DeviceError, Placement, place};
+pub use place::{DeviceError, Placement, place, slots_on_cpu};
 
 pub use crate::spec::devices::{CudaSelector, DeviceChoice, ParseDevicesError};

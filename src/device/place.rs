@@ -8,7 +8,7 @@ use super::{
     cuda::{self, CudaDevice},
     discovery::Discovery,
 };
-use crate::schedule::Slot;
+use crate::schedule::{Division, Slot};
 
 /// The slots of a sweep and the memory of their devices: what the scheduler is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,8 +59,8 @@ pub enum DeviceError {
 /// - CUDA: `runs_per_device` slots on each device (1 if not given); the cores are shared by all slots. A device's capacity
 ///   is the memory that is free now.
 /// - Processor, `cpu:N`: N slots that share the cores, with one thread at least. `runs_per_device` has no meaning there.
-/// - Processor, no number: one slot with one thread for each core, because runs side by side use cores better than threads
-///   within a run do; with fewer runs than cores, as many slots as runs, which share the cores.
+/// - Processor, no number: one slot with one thread for each core; with fewer runs than cores, as many slots as runs, which
+///   share the cores. Where a sweep is long enough, a measurement may put another division in its place.
 ///
 /// # Errors
 /// If a device is not there, or named twice, or the number of runs per device is out of range.
@@ -105,16 +105,22 @@ pub fn place(
 fn place_on_cpu(discovery: &Discovery, slots: Option<u32>, n_runs: u64) -> Placement {
     let cores = discovery.cpu.cores.max(1);
     let number = slots.unwrap_or_else(|| cores.min(u32::try_from(n_runs).unwrap_or(u32::MAX)).max(1));
-    let slots = (0..number)
+    slots_on_cpu(Division { slots: number, threads: share(cores, number) }, discovery.cpu.memory_bytes)
+}
+
+/// The slots of one division of the processor, whose memory is `capacity` bytes.
+#[must_use]
+pub fn slots_on_cpu(division: Division, capacity: u64) -> Placement {
+    let slots = (0..division.slots)
         .map(|index| Slot {
             index,
             label: format!("{}/{index}", Slot::CPU),
             device: Slot::CPU.to_owned(),
             device_index: 0,
-            threads: share(cores, number),
+            threads: division.threads,
         })
         .collect();
-    Placement { slots, capacities: vec![discovery.cpu.memory_bytes] }
+    Placement { slots, capacities: vec![capacity] }
 }
 
 /// Threads for each of `slots` on `cores`.

@@ -21,6 +21,9 @@ pub(super) const TRAIN: Colour = Colour(158, 202, 225);
 /// Validation values in bar charts.
 pub(super) const VALIDATION: Colour = Colour(33, 113, 181);
 
+/// What the paper states, beside what was measured here.
+pub(super) const STATED: Colour = Colour(230, 145, 56);
+
 /// Ten colours that stay apart for most colour-blind readers and in grey print order: Tableau 10.
 pub(super) const SERIES: [Colour; 10] = [
     Colour(31, 119, 180),
@@ -56,6 +59,15 @@ pub(super) fn blues(share: f64) -> Colour {
     let mix = |a: u8, b: u8| (f64::from(a) + (f64::from(b) - f64::from(a)) * part).round() as u8;
     let (Colour(r0, g0, b0), Colour(r1, g1, b1)) = (BLUES[index], BLUES[index + 1]);
     Colour(mix(r0, r1), mix(g0, g1), mix(b0, b1))
+}
+
+/// From orange at -1 over paper at 0 to blue at 1; clamped. The two ends differ for colour-blind readers and in grey.
+pub(super) fn balance(share: f64) -> Colour {
+    const LESS: Colour = Colour(217, 95, 2);
+    let Colour(r, g, b) = if share < 0.0 { LESS } else { VALIDATION };
+    let part = share.abs().min(1.0);
+    let mix = |end: u8| (255.0 + (f64::from(end) - 255.0) * part).round() as u8;
+    Colour(mix(r), mix(g), mix(b))
 }
 
 /// Black or white, whichever has the higher contrast on `ground` (WCAG 2.2 relative luminance).

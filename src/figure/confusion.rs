@@ -11,13 +11,13 @@ use super::{
 };
 use crate::metrics::ConfusionMatrix;
 
-const TITLE: f64 = 16.0;
-const AXIS_TITLE: f64 = 14.0;
-const CLASS: f64 = 12.5;
+pub(super) const TITLE: f64 = 16.0;
+pub(super) const AXIS_TITLE: f64 = 14.0;
+pub(super) const CLASS: f64 = 12.5;
 /// Class names are elided beyond this, logical pixels.
-const LONGEST_NAME: f64 = 260.0;
+pub(super) const LONGEST_NAME: f64 = 260.0;
 /// Below the title and its second line.
-const HEAD: f64 = 62.0;
+pub(super) const HEAD: f64 = 62.0;
 
 /// The figure of a run's confusion matrix; it grows with the number of classes and the length of their names.
 ///
@@ -48,17 +48,17 @@ pub fn confusion_matrix_png(
 }
 
 /// The names of the classes along an axis, ready to be drawn.
-struct Names {
+pub(super) struct Names {
     lines: Vec<Vec<String>>,
     upwards: bool,
     /// Room across the axis, logical pixels.
-    depth: f64,
+    pub(super) depth: f64,
     /// One name in this many is drawn, where cells are smaller than a line of text.
     every: usize,
 }
 
 /// Names below the columns: level where each fits its column on at most three lines, else upwards.
-fn column_names(classes: &[String], cell: f64, longest: f64) -> Result<Names, FigureError> {
+pub(super) fn column_names(classes: &[String], cell: f64, longest: f64) -> Result<Names, FigureError> {
     let every = (CLASS * text::LINE / cell).ceil().max(1.0) as usize;
     let room = cell - 6.0;
     let level: Vec<Vec<String>> =
@@ -76,7 +76,7 @@ fn column_names(classes: &[String], cell: f64, longest: f64) -> Result<Names, Fi
 }
 
 /// Names left of the rows, wrapped where the rows are high enough and the names longer than `longest`.
-fn row_names(classes: &[String], cell: f64, longest: f64) -> Result<Names, FigureError> {
+pub(super) fn row_names(classes: &[String], cell: f64, longest: f64) -> Result<Names, FigureError> {
     let every = (CLASS * text::LINE / cell).ceil().max(1.0) as usize;
     let most = ((cell / (CLASS * text::LINE)) as usize).clamp(1, 3);
     let lines: Vec<Vec<String>> =
@@ -86,7 +86,7 @@ fn row_names(classes: &[String], cell: f64, longest: f64) -> Result<Names, Figur
 }
 
 /// Side of a cell that grows the figure gently with the number of classes.
-fn cell_for(classes: usize) -> f64 {
+pub(super) fn cell_for(classes: usize) -> f64 {
     match classes {
         1 | 2 => 132.0,
         3 => 106.0,
@@ -156,7 +156,25 @@ fn draw(
     drawing.text(&summary(matrix), (page / 2.0, 43.0), 12.0, Anchor::Middle, SOFT_INK);
     cells::draw(drawing, matrix, (left, top), side)?;
 
-    let cell = side / matrix.classes() as f64;
+    draw_names(drawing, (left, top), side, matrix.classes(), rows, columns);
+    let below = top + side + 24.0 + columns.depth;
+    drawing.text("Predicted label", (left + side / 2.0, below), AXIS_TITLE, Anchor::Middle, INK);
+    let beside = left - rows.depth - 24.0;
+    drawing.text_upwards("True label", (beside, top + side / 2.0), AXIS_TITLE, Anchor::Middle, INK);
+    cells::draw_colour_bar(drawing, (left + side + 14.0, top), side, bar_title);
+    Ok(())
+}
+
+/// The names of `classes` classes beside and below a square.
+pub(super) fn draw_names(
+    drawing: &mut Drawing,
+    (left, top): (f64, f64),
+    side: f64,
+    classes: usize,
+    rows: &Names,
+    columns: &Names,
+) {
+    let cell = side / classes as f64;
     for (index, lines) in rows.lines.iter().enumerate().step_by(rows.every) {
         let middle = top + (index as f64 + 0.5) * cell;
         let first = middle - (lines.len() - 1) as f64 * CLASS * text::LINE / 2.0;
@@ -171,12 +189,6 @@ fn draw(
             drawing.text_lines(lines, (middle, below + CLASS * 0.5), CLASS, Anchor::Middle, INK);
         }
     }
-    let below = below + columns.depth + 16.0;
-    drawing.text("Predicted label", (left + side / 2.0, below), AXIS_TITLE, Anchor::Middle, INK);
-    let beside = left - rows.depth - 24.0;
-    drawing.text_upwards("True label", (beside, top + side / 2.0), AXIS_TITLE, Anchor::Middle, INK);
-    cells::draw_colour_bar(drawing, (left + side + 14.0, top), side, bar_title);
-    Ok(())
 }
 
 /// `640 images, 0.953 correct`.

@@ -61,11 +61,7 @@ fn layout(title: &str, quantity: Quantity, panels: &[Panel]) -> Result<Drawing, 
     let epochs = Axis::whole(first, last, 6);
     let (low, high) =
         span(points().map(|point| point.1)).ok_or(FigureError::Empty("no curve has a finite point"))?;
-    let (values, value_title) = match quantity {
-        Quantity::Accuracy => (Axis::linear_within(low, high, 6, 0.0, 1.0), "Accuracy"),
-        Quantity::Loss if low > 0.0 && high / low > LOG_SPAN => (Axis::log(low, high), "Loss (log scale)"),
-        Quantity::Loss => (Axis::linear_within(low, high, 6, 0.0, f64::INFINITY), "Loss"),
-    };
+    let (values, value_title) = value_axis(quantity, low, high);
 
     let all = panels.iter().map(|panel| panel.series.len()).max().unwrap_or(0);
     let named: Vec<String> = panels
@@ -107,6 +103,15 @@ fn layout(title: &str, quantity: Quantity, panels: &[Panel]) -> Result<Drawing, 
         drawing.text(&others_text, (x + 30.0, y), NAME, Anchor::Start, SOFT_INK);
     }
     Ok(drawing)
+}
+
+/// The axis of values from `low` to `high`, and its title.
+pub(super) fn value_axis(quantity: Quantity, low: f64, high: f64) -> (Axis, &'static str) {
+    match quantity {
+        Quantity::Accuracy => (Axis::linear_within(low, high, 6, 0.0, 1.0), "Accuracy"),
+        Quantity::Loss if low > 0.0 && high / low > LOG_SPAN => (Axis::log(low, high), "Loss (log scale)"),
+        Quantity::Loss => (Axis::linear_within(low, high, 6, 0.0, f64::INFINITY), "Loss"),
+    }
 }
 
 fn draw_panel(
@@ -158,17 +163,17 @@ fn draw_piece(drawing: &mut Drawing, path: &[(f64, f64)], colour: Colour, stroke
 }
 
 /// The points with a finite value.
-fn finite(points: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> + '_ {
+pub(super) fn finite(points: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> + '_ {
     points.iter().copied().filter(|(epoch, value)| epoch.is_finite() && value.is_finite())
 }
 
 /// The points in pieces without gaps.
-fn pieces(points: &[(f64, f64)]) -> impl Iterator<Item = &[(f64, f64)]> {
+pub(super) fn pieces(points: &[(f64, f64)]) -> impl Iterator<Item = &[(f64, f64)]> {
     points.split(|(epoch, value)| !epoch.is_finite() || !value.is_finite()).filter(|piece| !piece.is_empty())
 }
 
 /// Lowest and highest.
-fn span(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
+pub(super) fn span(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     values.fold(None, |span, value| {
         Some(span.map_or((value, value), |(low, high): (f64, f64)| (low.min(value), high.max(value))))
     })

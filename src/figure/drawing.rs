@@ -1,4 +1,4 @@
-//! The display list of a figure: rectangles, paths, discs and text in logical pixels.
+//! The display list of a figure: rectangles, paths, discs, text and photographs, in logical pixels.
 //!
 //! Filled by the figure functions, replayed by `render`. It is a plain value, so a test can ask whether any text
 //! leaves the page or touches another.
@@ -14,6 +14,18 @@ pub(super) struct Drawing {
     pub(super) height: u32,
     /// In the order of painting.
     pub(super) marks: Vec<Mark>,
+    /// Photographs: on the page, below every mark.
+    pub(super) pictures: Vec<Picture>,
+}
+
+/// A gray photograph in a rectangle of the page, whose shape it takes.
+#[derive(Clone, Debug)]
+pub(super) struct Picture {
+    /// Left and top, logical pixels.
+    pub(super) place: (f64, f64),
+    /// Width and height, logical pixels.
+    pub(super) size: (f64, f64),
+    pub(super) image: image::GrayImage,
 }
 
 /// One thing to paint. Lengths in logical pixels.
@@ -60,7 +72,8 @@ const HALF_CAPITAL: f64 = 0.346;
 impl Drawing {
     /// An empty page, its size rounded up to whole pixels.
     pub(super) fn new(width: f64, height: f64) -> Self {
-        Self { width: width.ceil().max(1.0) as u32, height: height.ceil().max(1.0) as u32, marks: Vec::new() }
+        let (width, height) = (width.ceil().max(1.0) as u32, height.ceil().max(1.0) as u32);
+        Self { width, height, marks: Vec::new(), pictures: Vec::new() }
     }
 
     pub(super) fn rect(&mut self, x: f64, y: f64, width: f64, height: f64, colour: Colour) {
@@ -162,6 +175,10 @@ impl Drawing {
                 "{what:?} leaves the page of {width} x {height}: {left} {top} {right} {bottom}"
             );
         };
+        for picture in &self.pictures {
+            let ((x, y), (width, height)) = (picture.place, picture.size);
+            inside((x, y, x + width, y + height), picture);
+        }
         let mut boxes = Vec::new();
         for mark in &self.marks {
             match mark {

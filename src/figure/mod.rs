@@ -1,4 +1,5 @@
-//! Figures: confusion matrices, accuracy bars and training curves, each as SVG and PNG.
+//! Figures: confusion matrices and their differences, accuracy bars, training, ROC and PR curves, and X-rays, each as SVG
+//! and PNG.
 //!
 //! The only home of plotters. Called by the trainer (the small confusion matrix of each epoch) and by `report`. A
 //! figure function lays its marks out once in a `drawing::Drawing` (logical pixels, text measured with the font that
@@ -11,14 +12,23 @@ mod cells;
 mod colour;
 mod confusion;
 mod curves;
+mod difference;
 mod drawing;
+mod facets;
+mod gallery;
+mod grouped;
 mod render;
+mod separation;
 mod sheet;
 mod text;
 
-pub use bars::{Bar, accuracy_bars};
+pub use bars::{Bar, ClassCount, accuracy_bars, count_bars};
 pub use confusion::{confusion_matrix, confusion_matrix_png};
 pub use curves::{Panel, Quantity, Series, curves};
+pub use difference::difference_matrix;
+pub use facets::{GridCurve, Key, MOST as MOST_KEY_VALUES, grid_curves};
+pub use gallery::{GalleryEntry, gallery};
+pub use separation::{Named, pr_curves, roc_curves};
 pub use sheet::{SheetEntry, confusion_sheet};
 
 /// A finished figure.
@@ -40,6 +50,16 @@ pub enum FigureError {
     /// There is nothing to draw.
     #[error("there is nothing to draw: {0}")]
     Empty(&'static str),
+    /// An axis has more values than panels, colours or strokes can tell apart.
+    #[error("`{name}` has {values} values, and a figure tells {most} apart")]
+    TooManyValues {
+        /// The axis.
+        name: String,
+        /// Its values.
+        values: usize,
+        /// What can be told apart.
+        most: usize,
+    },
     /// The class names do not belong to the matrix.
     #[error("the confusion matrix has {classes} classes, but {names} class names were given")]
     ClassNames {

@@ -3,9 +3,13 @@
 //! Called by the figure functions; knows nothing of what is drawn. The bitmap is painted at twice the resolution of
 //! the PNG and averaged down, which smooths the edges that plotters leaves rough.
 
+use std::fmt::Write as _;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use image::{
     ExtendedColorType, ImageEncoder,
     codecs::png::{CompressionType, FilterType, PngEncoder},
+    imageops::{FilterType as ResizeFilter, resize},
 };
 use plotters::{
     backend::{BitMapBackend, DrawingBackend, SVGBackend},
@@ -18,7 +22,7 @@ use plotters::{
 use super::{
     Figure, FigureError,
     colour::{Colour, PAPER},
-    drawing::{Anchor, Drawing, Label, Mark},
+    drawing::{Anchor, Drawing, Label, Mark, Picture},
     text,
 };
 
@@ -60,16 +64,59 @@ fn svg(drawing: &Drawing) -> Result<String, FigureError> {
     let (width, height) = (drawing.width * SVG_SCALE, drawing.height * SVG_SCALE);
     let mut document = String::new();
     let mut backend = SVGBackend::with_string(&mut document, (width, height));
-    paint(drawing, &mut backend, f64::from(SVG_SCALE), SVG_TEXT)
+    paint_page(drawing, &mut backend, f64::from(SVG_SCALE))
+        .and_then(|()| paint(drawing, &mut backend, f64::from(SVG_SCALE), SVG_TEXT))
         .and_then(|()| backend.present().map_err(|error| error.to_string()))
         .map_err(|message| FigureError::Backend { backend: "SVG", message })?;
     drop(backend);
+    if !drawing.pictures.is_empty() {
+        // Behind the page, which is the first rectangle, and before the first mark.
+        let page = document.find("/>").map_or(0, |page| page + 2);
+        document.insert_str(page, &svg_pictures(&drawing.pictures)?);
+    }
     // The view box keeps the fine coordinates; the stated size is the logical one.
     Ok(document.replacen(
         &format!("width=\"{width}\" height=\"{height}\""),
         &format!("width=\"{}\" height=\"{}\"", drawing.width, drawing.height),
         1,
     ))
+}
+
+/// The photographs as elements that hold their pixels: the document needs no other file.
+fn svg_pictures(pictures: &[Picture]) -> Result<String, FigureError> {
+    let mut elements = String::new();
+    for Picture { place, size, image } in pictures {
+        let mut file = Vec::new();
+        PngEncoder::new_with_quality(&mut file, CompressionType::Default, FilterType::Adaptive)
+            .write_image(image, image.width(), image.height(), ExtendedColorType::L8)
+            .map_err(|error| FigureError::Backend { backend: "SVG", message: error.to_string() })?;
+        let [x, y, width, height] =
+            [place.0, place.1, size.0, size.1].map(|length| (length * f64::from(SVG_SCALE)).round());
+        let data = BASE64_STANDARD.encode(file);
+        // Writing to a string cannot fail.
+        let _ = write!(
+            elements,
+            "\n<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" \
+             preserveAspectRatio=\"none\" href=\"data:image/png;base64,{data}\"/>"
+        );
+    }
+    Ok(elements)
+}
+
+/// Paints the photographs at the scale of the bitmap, averaged where they shrink and interpolated where they grow.
+fn blit_pictures(pictures: &[Picture], backend: &mut BitMapBackend<'_>, scale: f64) -> Result<(), String> {
+    for Picture { place, size, image } in pictures {
+        let at = |x: f64| (x * scale).round();
+        let (left, top) = (at(place.0), at(place.1));
+        let width = (at(place.0 + size.0) - left).max(1.0) as u32;
+        let height = (at(place.1 + size.1) - top).max(1.0) as u32;
+        let sized = resize(image, width, height, ResizeFilter::Triangle);
+        let rgb: Vec<u8> = sized.iter().flat_map(|&gray| [gray; 3]).collect();
+        backend
+            .blit_bitmap((left as i32, top as i32), (width, height), &rgb)
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 /// The PNG file, `scale` pixels per logical pixel.
@@ -83,7 +130,10 @@ pub(super) fn png(drawing: &Drawing, scale: u32) -> Result<Vec<u8>, FigureError>
     let failed = |message: String| FigureError::Backend { backend: "PNG", message };
     {
         let mut backend = BitMapBackend::with_buffer(&mut pixels, size);
-        paint(drawing, &mut backend, f64::from(scale * factor), BITMAP_TEXT)
+        let scale = f64::from(scale * factor);
+        paint_page(drawing, &mut backend, scale)
+            .and_then(|()| blit_pictures(&drawing.pictures, &mut backend, scale))
+            .and_then(|()| paint(drawing, &mut backend, scale, BITMAP_TEXT))
             .and_then(|()| backend.present().map_err(|error| error.to_string()))
             .map_err(failed)?;
     }
@@ -137,6 +187,13 @@ fn average(above: &[u8], below: &[u8], out: &mut Vec<u8>) {
     }
 }
 
+/// Paints the page, in the colour of paper. The message of a failure is the backend's.
+fn paint_page<B: DrawingBackend>(drawing: &Drawing, backend: &mut B, scale: f64) -> Result<(), String> {
+    let page = [drawing.width, drawing.height].map(|side| (f64::from(side) * scale).round() as i32);
+    let paper = ShapeStyle { color: PAPER.to_rgba(), filled: true, stroke_width: 0 };
+    backend.draw_rect((0, 0), (page[0], page[1]), &paper, true).map_err(|error| error.to_string())
+}
+
 /// Paints every mark. The message of a failure is the backend's.
 fn paint<B: DrawingBackend>(
     drawing: &Drawing,
@@ -146,8 +203,6 @@ fn paint<B: DrawingBackend>(
 ) -> Result<(), String> {
     let at = |x: f64, y: f64| ((x * scale).round() as i32, (y * scale).round() as i32);
     let fill = |colour: Colour| ShapeStyle { color: colour.to_rgba(), filled: true, stroke_width: 0 };
-    let page = at(f64::from(drawing.width), f64::from(drawing.height));
-    backend.draw_rect((0, 0), page, &fill(PAPER), true).map_err(|error| error.to_string())?;
     for mark in &drawing.marks {
         match mark {
             Mark::Rect { x, y, width, height, colour } => {
@@ -235,6 +290,29 @@ mod tests {
         assert_eq!(picture.get_pixel(21, 21).0, [33, 113, 181]);
         assert_eq!(picture.get_pixel(18, 21).0, [255, 255, 255]);
         assert_eq!(picture.get_pixel(98, 58).0, [33, 113, 181]);
+    }
+
+    /// A photograph of four gray values, larger and smaller than it is: in the PNG at its place, in the SVG as a file.
+    #[test]
+    fn photographs_lie_between_the_page_and_the_marks() {
+        let image = image::GrayImage::from_raw(2, 2, vec![0, 80, 160, 240]).unwrap();
+        let mut drawing = Drawing::new(40.0, 30.0);
+        drawing.pictures.push(Picture { place: (10.0, 5.0), size: (16.0, 16.0), image: image.clone() });
+        drawing.pictures.push(Picture { place: (30.0, 5.0), size: (0.5, 0.5), image });
+        drawing.rect(14.0, 9.0, 2.0, 2.0, VALIDATION);
+        let picture = decode(&png(&drawing, 2).unwrap());
+        let gray = |x, y| picture.get_pixel(x, y).0[0];
+        assert_eq!([gray(21, 11), gray(50, 11), gray(21, 40), gray(50, 40)], [0, 80, 160, 240]);
+        assert_eq!(picture.get_pixel(29, 19).0, [33, 113, 181], "the mark is above");
+        assert_eq!((gray(19, 11), gray(52, 11)), (255, 255), "the page is around");
+        assert_eq!(gray(60, 10), 120, "four pixels on one are their mean");
+
+        let svg = svg(&drawing).unwrap();
+        let first = svg.find("<image x=\"80\" y=\"40\" width=\"128\" height=\"128\"").unwrap();
+        assert!(svg.find("<rect").unwrap() < first && first < svg.rfind("<rect").unwrap(), "{svg}");
+        let (_, data) = svg.split_once("data:image/png;base64,").unwrap();
+        let file = BASE64_STANDARD.decode(data.split_once('"').unwrap().0).unwrap();
+        assert_eq!(image::load_from_memory(&file).unwrap().into_luma8().into_raw(), [0, 80, 160, 240]);
     }
 
     #[test]

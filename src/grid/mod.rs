@@ -268,9 +268,9 @@ fn content_id(experiment: &Experiment, family: Family, parameters: &Parameters, 
     let swept = |name: &String| name == FAMILY_AXIS && !experiment.is_command();
     let parameters = parameters.iter().filter(|(name, _)| !swept(name)).collect();
     let content = Content { family, command: &experiment.command, parameters, seed };
-    let mut hasher = blake3::Hasher::new();
-    serde_json::to_writer(&mut hasher, &content).expect("plain data is JSON, and a hasher takes every byte");
-    hasher.finalize().to_hex()[..16].to_owned()
+    // In one piece: a hasher that is fed token by token takes three times as long.
+    let text = serde_json::to_vec(&content).expect("plain data is JSON");
+    blake3::hash(&text).to_hex()[..16].to_owned()
 }
 
 #[cfg(test)]

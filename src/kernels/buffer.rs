@@ -24,6 +24,8 @@ pub(super) struct Buffer<T> {
 impl<T: Copy + Default> Buffer<T> {
     /// `n` zeros.
     pub(super) fn zeros(n: usize) -> Self {
+        #[cfg(test)]
+        tests::count(n * size_of::<T>());
         // Fresh from the system, where it comes from there: untouched memory is not there yet.
         let memory = vec![T::default(); n + LINE / size_of::<T>()];
         advise(&memory);
@@ -69,8 +71,25 @@ fn advise<T>(buffer: &[T]) {
 fn advise<T>(_buffer: &[T]) {}
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    thread_local! {
+        static BYTES: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count(bytes: usize) {
+        BYTES.set(BYTES.get() + bytes);
+    }
+
+    /// What `make` makes, and the bytes of the buffers that it made on this thread.
+    pub(in crate::kernels) fn counted<T>(make: impl FnOnce() -> T) -> (T, u64) {
+        let before = BYTES.get();
+        let made = make();
+        (made, (BYTES.get() - before) as u64)
+    }
 
     #[test]
     fn buffers_are_zero_and_begin_with_a_cache_line() {

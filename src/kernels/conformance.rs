@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use serde::Deserialize;
 
-use super::{Execution, Network, Part, Shape, loss, simd::tests::available};
+use super::{Execution, Network, Part, Precision, Shape, loss, simd::tests::available};
 use crate::corpus::npy;
 
 #[derive(Deserialize)]
@@ -78,13 +78,18 @@ fn every_loss_prediction_and_weight_is_that_of_keras() {
             layer_size: case.layer_size,
             outputs: if case.classes == 2 { 1 } else { case.classes },
         };
-        let execution = Execution { batch_size: fixture.batch_size, threads: 2, instructions };
+        let execution = Execution {
+            batch_size: fixture.batch_size,
+            threads: 2,
+            instructions,
+            precision: Precision::Fp32,
+        };
         let mut network = Network::new(shape, execution).unwrap();
         let names: Vec<String> = network.parameters().map(|info| info.name.clone()).collect();
         let initial = tensors(&format!("{}.initial.safetensors", case.name));
         assert_eq!(initial.len(), names.len(), "{name}");
         for (place, parameter) in names.iter().enumerate() {
-            network.set(place, Part::Value, |at| initial[parameter][at]);
+            network.set(place, Part::Value, &initial[parameter]);
         }
 
         let mut losses = case.batch_losses.iter();

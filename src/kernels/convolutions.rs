@@ -8,10 +8,12 @@ use std::ops::Range;
 use super::{
     adam::{self, Weights},
     buffer::Buffer,
-    first,
-    later::{self, Lists},
-    simd::{InstructionSet, Kernel, Simd, dispatch, padded},
+    first, later,
+    multiplicand::{Full, Half, Multiplicand, Precision},
+    simd::{HalfKernel, Halves, InstructionSet, Kernel, Simd, dispatch, dispatch_halves, padded},
+    stopwatch::{Lap, Stage, Stopwatch},
     threads::{ranges, share},
+    weights_gradient::{Lists, weights_gradient},
     winograd::{self, Direction, Scratch},
 };
 
@@ -44,11 +46,12 @@ struct Output {
 #[derive(Debug)]
 struct Workspace {
     /// Pixels in 0..=1.
-    image: Vec<f32>,
+    image: Buffer<f32>,
     /// Gradients of the outputs of all blocks but the last, for one image.
     gradients: Vec<Buffer<f32>>,
     scratch: Scratch,
     lists: Lists,
+    watch: Stopwatch,
 }
 
 /// Gradients of the parameters, summed over a group of images.
@@ -65,11 +68,17 @@ const GROUPS: usize = 16;
 /// Bytes that all groups' sums may take.
 const SUMS_BYTES: usize = 64 << 20;
 
+/// Groups of a batch, where the later blocks have so many weights.
+pub(super) fn groups(batch: usize, weights: usize) -> usize {
+    (SUMS_BYTES / size_of::<f32>() / weights.max(1)).clamp(1, GROUPS).min(batch)
+}
+
 /// One or more blocks.
 #[derive(Debug)]
 pub(super) struct Convolutions {
     side: usize,
     channels: usize,
+    precision: Precision,
     /// `[10, C]`: taps and bias.
     pub(super) first: Weights,
     pub(super) later: Vec<Later>,
@@ -84,7 +93,14 @@ pub(super) struct Convolutions {
 
 impl Convolutions {
     /// `blocks` blocks of `channels` channels (real ones) on images of `side` pixels, with parameters zero.
-    pub(super) fn new(side: usize, blocks: usize, channels: usize, batch: usize, threads: usize) -> Self {
+    pub(super) fn new(
+        side: usize,
+        blocks: usize,
+        channels: usize,
+        batch: usize,
+        threads: usize,
+        precision: Precision,
+    ) -> Self {
         let channels = padded(channels);
         let mut sides = vec![first::pooled(side)];
         let mut later = Vec::new();
@@ -92,7 +108,7 @@ impl Convolutions {
             let shape =
                 later::Shape { side: *sides.last().unwrap_or(&0), inputs: channels, outputs: channels };
             sides.push(shape.pooled());
-            let transformed = || Buffer::zeros(winograd::transformed_len(channels, channels));
+            let transformed = || Buffer::zeros(winograd::transformed_len(channels, channels, precision));
             later.push(Later {
                 shape,
                 weights: Weights::new(shape.weights_len()),
@@ -112,16 +128,15 @@ impl Convolutions {
             .collect();
         let workspaces = (0..threads.min(batch))
             .map(|_| Workspace {
-                image: vec![0.0; side * side],
+                image: Buffer::zeros(side * side),
                 gradients: outputs[..blocks - 1].iter().map(|output| Buffer::zeros(output.len)).collect(),
-                scratch: Scratch::new(if blocks > 1 { channels } else { 0 }),
-                lists: Lists::new(channels),
+                scratch: Scratch::new(if blocks > 1 { channels } else { 0 }, precision),
+                lists: Lists::new(channels, precision),
+                watch: Stopwatch::new(blocks),
             })
             .collect();
         let weights: usize = later.iter().map(|layer| layer.shape.weights_len()).sum();
-        let groups = (SUMS_BYTES / size_of::<f32>() / weights.max(1)).clamp(1, GROUPS);
-        let sums = ranges(batch, groups, 1)
-            .into_iter()
+        let sums = (0..groups(batch, weights))
             .map(|_| Sums {
                 first: Buffer::zeros(first::weights_len(channels)),
                 later: later
@@ -133,6 +148,7 @@ impl Convolutions {
         Self {
             side,
             channels,
+            precision,
             first: Weights::new(first::weights_len(channels)),
             later,
             outputs,
@@ -162,6 +178,16 @@ impl Convolutions {
         self.outputs.last_mut().map_or(&mut [], |output| &mut output.values)
     }
 
+    /// Starts or ends the measurement of times.
+    pub(super) fn measure(&mut self, on: bool) {
+        self.workspaces.iter_mut().for_each(|workspace| workspace.watch.set(on));
+    }
+
+    /// What was measured.
+    pub(super) fn add_laps(&self, laps: &mut Vec<Lap>) {
+        self.workspaces.iter().for_each(|workspace| workspace.watch.add_to(0, laps));
+    }
+
     /// Says that somebody wrote into the weights.
     pub(super) fn weights_changed(&mut self) {
         self.fresh = false;
@@ -169,9 +195,14 @@ impl Convolutions {
 
     /// Features of `n` images, from their bytes `[n][side * side]`.
     pub(super) fn forward(&mut self, set: InstructionSet, bytes: &[u8], n: usize) {
+        let precision = self.precision;
         if !self.fresh {
-            let layers: Vec<&mut Later> = self.later.iter_mut().collect();
-            share(layers, &mut self.workspaces, |layer, _| dispatch(set, Transform(layer)));
+            let layers: Vec<(usize, &mut Later)> = (1..).zip(&mut self.later).collect();
+            share(layers, &mut self.workspaces, |(at, layer), workspace| {
+                workspace.watch.start();
+                enter(set, precision, Transform(layer));
+                workspace.watch.lap(at, Stage::Transform);
+            });
             self.fresh = true;
         }
         let images = bytes.chunks_exact(self.side * self.side).take(n);
@@ -185,28 +216,37 @@ impl Convolutions {
         }
         let (side, channels, first, later) = (self.side, self.channels, &self.first.w, &self.later);
         share(parts, &mut self.workspaces, |(bytes, outputs), workspace| {
-            dispatch(set, Forward { side, channels, first, later, bytes, outputs, workspace });
+            enter(set, precision, Forward { side, channels, first, later, bytes, outputs, workspace });
         });
     }
 
     /// Updates all parameters, from the gradient of the features of `n` images in place of the features.
     pub(super) fn backward(&mut self, set: InstructionSet, bytes: &[u8], n: usize, rate: f32) {
+        let precision = self.precision;
         let groups = ranges(n, self.sums.len(), 1);
         let (side, channels, later, outputs) = (self.side, self.channels, &self.later, &self.outputs);
         let parts = groups.iter().cloned().zip(&mut self.sums).collect();
         share(parts, &mut self.workspaces, |(images, sums): (Range<usize>, &mut Sums), workspace| {
-            dispatch(set, Backward { side, channels, later, outputs, bytes, images, workspace, sums });
+            enter(
+                set,
+                precision,
+                Backward { side, channels, later, outputs, bytes, images, workspace, sums },
+            );
         });
 
+        let watch = &mut self.workspaces[0].watch;
+        watch.start();
         let used = &self.sums[..groups.len()];
         let parts: Vec<&[f32]> = used.iter().map(|sums| &sums.first[..]).collect();
         adam::step(set, &mut self.first, &parts, rate);
+        watch.lap(0, Stage::Adam);
         for (at, layer) in self.later.iter_mut().enumerate() {
             let part = |which: usize| -> Vec<&[f32]> {
                 used.iter().map(|sums| &sums.later[at][which][..]).collect()
             };
             adam::step(set, &mut layer.weights, &part(0), rate);
             adam::step(set, &mut layer.bias, &part(1), rate);
+            watch.lap(at + 1, Stage::Adam);
         }
         self.fresh = false;
     }
@@ -222,15 +262,47 @@ pub(super) fn scale(bytes: &[u8], pixels: &mut [f32]) {
     }
 }
 
-struct Transform<'a>(&'a mut Later);
+/// Work on multiplicands of either precision.
+trait Rounded {
+    /// Does it. Implementations are `#[inline(always)]`.
+    fn run<S: Simd, M: Multiplicand<S>>(self, s: S);
+}
 
-impl Kernel for Transform<'_> {
+struct InFull<K>(K);
+
+impl<K: Rounded> Kernel for InFull<K> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
+        self.0.run::<S, Full>(s);
+    }
+}
+
+struct InHalf<K>(K);
+
+impl<K: Rounded> HalfKernel for InHalf<K> {
+    #[inline(always)]
+    fn run_halves<S: Halves>(self, s: S) {
+        self.0.run::<S, Half>(s);
+    }
+}
+
+/// Runs work with the instructions and the precision asked for.
+fn enter(set: InstructionSet, precision: Precision, work: impl Rounded) {
+    match precision {
+        Precision::Fp32 => dispatch(set, InFull(work)),
+        Precision::Bf16 => dispatch_halves(set, InHalf(work)),
+    }
+}
+
+struct Transform<'a>(&'a mut Later);
+
+impl Rounded for Transform<'_> {
+    #[inline(always)]
+    fn run<S: Simd, M: Multiplicand<S>>(self, s: S) {
         let Later { shape, weights, forward, backward, .. } = self.0;
         let (inputs, outputs) = (shape.inputs, shape.outputs);
-        winograd::transform_weights(s, &weights.w, inputs, outputs, Direction::Forward, forward);
-        winograd::transform_weights(s, &weights.w, inputs, outputs, Direction::Backward, backward);
+        winograd::transform_weights::<S, M>(s, &weights.w, inputs, outputs, Direction::Forward, forward);
+        winograd::transform_weights::<S, M>(s, &weights.w, inputs, outputs, Direction::Backward, backward);
     }
 }
 
@@ -246,20 +318,23 @@ struct Forward<'a> {
     workspace: &'a mut Workspace,
 }
 
-impl Kernel for Forward<'_> {
+impl Rounded for Forward<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd, M: Multiplicand<S>>(self, s: S) {
         let Self { side, channels, first, later, bytes, outputs, workspace } = self;
-        let Workspace { image, scratch, .. } = workspace;
+        let Workspace { image, scratch, watch, .. } = workspace;
+        watch.start();
         scale(bytes, image);
         let first = &first[..first::weights_len(channels)];
         let mut outputs = outputs.into_iter();
         let (values, winners) = outputs.next().expect("there is a first block");
         first::forward(s, image, side, first, channels, values, winners);
+        watch.lap(0, Stage::First);
         let mut input: &[f32] = values;
-        for (layer, (values, winners)) in later.iter().zip(outputs) {
+        for ((at, layer), (values, winners)) in (1..).zip(later).zip(outputs) {
             let Later { shape, forward, bias, .. } = layer;
-            later::forward(s, *shape, input, forward, &bias.w, scratch, values, winners);
+            let watch = (&mut *watch, at);
+            later::forward::<S, M>(s, *shape, input, forward, &bias.w, scratch, values, winners, watch);
             input = values;
         }
     }
@@ -276,11 +351,12 @@ struct Backward<'a> {
     sums: &'a mut Sums,
 }
 
-impl Kernel for Backward<'_> {
+impl Rounded for Backward<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, s: S) {
+    fn run<S: Simd, M: Multiplicand<S>>(self, s: S) {
         let Self { side, channels, later, outputs, bytes, images, workspace, sums } = self;
-        let Workspace { image: pixels, gradients, scratch, lists } = workspace;
+        let Workspace { image: pixels, gradients, scratch, lists, watch } = workspace;
+        watch.start();
         let Sums { first, later: sums } = sums;
         first.fill(0.0);
         for sums in sums.iter_mut().flatten() {
@@ -296,13 +372,24 @@ impl Kernel for Backward<'_> {
                 let gradient = above.first().map_or_else(|| values(at + 1), |gradient| &gradient[..]);
                 let [weights, bias] = &mut sums[at];
                 let (input, winners) = (values(at), winners(at + 1));
-                later::weights_gradient(s, layer.shape, input, gradient, winners, lists, weights, bias);
-                let to = &mut below[at];
-                later::input_gradient(s, layer.shape, gradient, winners, &layer.backward, scratch, to);
+                let of = (&mut *watch, at + 1);
+                weights_gradient::<S, M>(s, layer.shape, input, gradient, winners, lists, weights, bias, of);
+                let (to, of) = (&mut below[at], (&mut *watch, at + 1));
+                later::input_gradient::<S, M>(
+                    s,
+                    layer.shape,
+                    gradient,
+                    winners,
+                    &layer.backward,
+                    scratch,
+                    to,
+                    of,
+                );
             }
             scale(&bytes[image * side * side..][..side * side], pixels);
             let gradient = gradients.first().map_or_else(|| values(0), |gradient| &gradient[..]);
             first::backward(s, pixels, side, channels, gradient, winners(0), first);
+            watch.lap(0, Stage::FirstBackward);
         }
     }
 }

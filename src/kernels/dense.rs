@@ -8,6 +8,7 @@ use super::{
     adam::{self, Weights},
     buffer::Buffer,
     simd::{InstructionSet, Kernel, LANES, Simd, dispatch, padded},
+    stopwatch::{Lap, Stage, Stopwatch},
     thin::{self, WeightColumns},
     threads::{ranges, share, split},
     wide::{self, Columns},
@@ -18,7 +19,17 @@ const THIN: usize = 8;
 /// Layers of fewer weights are not worth a second thread.
 const SMALL: usize = 1 << 15;
 /// Parts that a forward pass is cut into: each has sums of its own.
-const PARTS: usize = 16;
+pub(super) const PARTS: usize = 16;
+
+/// Whether a layer (hidden ones have a ReLU) is [`thin`].
+pub(super) const fn is_thin(outputs: usize, relu: bool) -> bool {
+    outputs < THIN && !relu
+}
+
+/// Outputs as they lie in memory: the next layer reads whole vectors.
+pub(super) const fn width(outputs: usize, relu: bool) -> usize {
+    if is_thin(outputs, relu) { outputs } else { padded(outputs) }
+}
 
 /// The layer.
 #[derive(Debug)]
@@ -40,16 +51,14 @@ pub(super) struct Dense {
     /// `[width][N]`: the outputs' gradient, transposed.
     transposed: Buffer<f32>,
     /// One for each thread.
-    workers: Vec<()>,
+    workers: Vec<Stopwatch>,
 }
 
 impl Dense {
     /// A layer of zeros; hidden layers have a ReLU.
     pub(super) fn new(inputs: usize, outputs: usize, relu: bool, batch: usize, threads: usize) -> Self {
-        // The next layer reads whole vectors.
-        let thin = outputs < THIN && !relu;
-        let width = if thin { outputs } else { padded(outputs) };
-        let workers = vec![(); if inputs * width < SMALL { 1 } else { threads }];
+        let (width, thin) = (width(outputs, relu), is_thin(outputs, relu));
+        let workers = vec![Stopwatch::new(1); if inputs * width < SMALL { 1 } else { threads }];
         Self {
             inputs,
             width,
@@ -74,6 +83,16 @@ impl Dense {
         self.width
     }
 
+    /// Starts or ends the measurement of times.
+    pub(super) fn measure(&mut self, on: bool) {
+        self.workers.iter_mut().for_each(|watch| watch.set(on));
+    }
+
+    /// What was measured; the network counts this layer as `layer`.
+    pub(super) fn add_laps(&self, layer: usize, laps: &mut Vec<Lap>) {
+        self.workers.iter().for_each(|watch| watch.add_to(layer, laps));
+    }
+
     /// The outputs of `n` images with the features `x`, `[n][F]`.
     pub(super) fn forward(&mut self, set: InstructionSet, x: &[f32], n: usize) {
         let (inputs, width, thin) = (self.inputs, self.width, self.thin);
@@ -83,10 +102,13 @@ impl Dense {
         used.fill(0.0);
         let weights = &self.weights.w;
         let parts = ranges.iter().zip(used.chunks_exact_mut(sums)).collect();
-        share(parts, &mut self.workers, |(range, sums): (&Range<usize>, &mut [f32]), ()| {
+        share(parts, &mut self.workers, |(range, sums): (&Range<usize>, &mut [f32]), watch| {
+            watch.start();
             let (from, features) = (range.start, range.len());
             dispatch(set, Forward { x, stride: inputs, from, features, weights, width, thin, sums });
+            watch.lap(0, Stage::Dense);
         });
+        self.workers[0].start();
         for (image, output) in self.output[..sums].chunks_exact_mut(width).enumerate() {
             for (at, output) in output.iter_mut().enumerate() {
                 let mut sum = self.bias.w[at];
@@ -97,6 +119,7 @@ impl Dense {
                 *output = if self.relu && sum < 0.0 { 0.0 } else { sum };
             }
         }
+        self.workers[0].lap(0, Stage::Dense);
     }
 
     /// The gradient of the outputs, in their place, made into that of the features, in theirs (where wanted), and the
@@ -113,6 +136,7 @@ impl Dense {
         let gradient = &self.output[..n * width];
         assert!(x.len() >= n * inputs);
         let columns = padded(n);
+        self.workers[0].start();
         if !thin {
             for output in 0..width {
                 for image in 0..columns {
@@ -121,6 +145,7 @@ impl Dense {
                 }
             }
         }
+        self.workers[0].lap(0, Stage::DenseBackward);
         let transposed = if thin { &[] } else { &self.transposed[..width * columns] };
         let ranges = ranges(inputs, 4 * PARTS, 4 * LANES);
         let x = Columns { start: x.as_mut_ptr(), stride: inputs };
@@ -143,7 +168,11 @@ impl Dense {
                     ThinBackward { x: shift(x), weights: WeightColumns(bases.map(shift)), operands }
                 })
                 .collect();
-            share(parts, &mut self.workers, |part, ()| dispatch(set, part));
+            share(parts, &mut self.workers, |part, watch| {
+                watch.start();
+                dispatch(set, part);
+                watch.lap(0, Stage::DenseBackward);
+            });
         } else {
             let [w, m, v] = self.weights.all().map(|part| split(part, &ranges, width));
             let parts = ranges
@@ -158,8 +187,13 @@ impl Dense {
                     WideBackward { x: Columns { start, ..x }, operands }
                 })
                 .collect();
-            share(parts, &mut self.workers, |part, ()| dispatch(set, part));
+            share(parts, &mut self.workers, |part, watch| {
+                watch.start();
+                dispatch(set, part);
+                watch.lap(0, Stage::DenseBackward);
+            });
         }
+        self.workers[0].start();
         let mut bias = vec![0.0f32; self.bias.w.len()];
         for image in gradient.chunks_exact(width) {
             for (sum, value) in bias.iter_mut().zip(image) {
@@ -167,6 +201,7 @@ impl Dense {
             }
         }
         adam::step(set, &mut self.bias, &[&bias], rate);
+        self.workers[0].lap(0, Stage::DenseBackward);
     }
 }
 

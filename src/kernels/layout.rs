@@ -3,6 +3,8 @@
 //! Features are channel, row, column there and row, column, channel here, with channels and outputs rounded up to whole
 //! vectors; what is added by that is zero and stays zero, since its inputs or its gradients are zero.
 
+use std::ops::Range;
+
 /// The layout of one parameter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Layout {
@@ -60,54 +62,74 @@ pub(super) enum Layout {
 impl Layout {
     /// Numbers of the parameter.
     pub(super) const fn len(&self) -> usize {
+        self.rows() * self.row_len()
+    }
+
+    /// Length of the first dimension in PyTorch: a row of numbers for each output.
+    pub(super) const fn rows(&self) -> usize {
         match *self {
-            Self::First { outputs, .. } => 9 * outputs,
-            Self::Later { inputs, outputs, .. } => 9 * inputs * outputs,
+            Self::First { outputs, .. }
+            | Self::Later { outputs, .. }
+            | Self::Wide { outputs, .. }
+            | Self::Thin { outputs, .. } => outputs,
             Self::Vector { n, .. } => n,
-            Self::Wide { positions, channels, outputs, .. }
-            | Self::Thin { positions, channels, outputs, .. } => positions * channels * outputs,
         }
     }
 
-    /// Calls `pair(place in PyTorch, place here)` for each number.
-    pub(super) fn each(&self, mut pair: impl FnMut(usize, usize)) {
+    /// Numbers of a row.
+    pub(super) const fn row_len(&self) -> usize {
         match *self {
-            Self::First { outputs, width } => {
-                for output in 0..outputs {
+            Self::First { .. } => 9,
+            Self::Later { inputs, .. } => 9 * inputs,
+            Self::Vector { .. } => 1,
+            Self::Wide { positions, channels, .. } | Self::Thin { positions, channels, .. } => {
+                positions * channels
+            }
+        }
+    }
+
+    /// Calls `pair(place in PyTorch, place here)` for each number of some rows; places in PyTorch count from the first of
+    /// these.
+    pub(super) fn each(&self, rows: Range<usize>, mut pair: impl FnMut(usize, usize)) {
+        let begin = rows.start;
+        match *self {
+            Self::First { width, .. } => {
+                for output in rows {
                     for tap in 0..9 {
-                        pair(output * 9 + tap, tap * width + output);
+                        pair((output - begin) * 9 + tap, tap * width + output);
                     }
                 }
             }
-            Self::Later { inputs, outputs, width } => {
-                for output in 0..outputs {
+            Self::Later { inputs, width, .. } => {
+                for output in rows {
                     for input in 0..inputs {
                         for tap in 0..9 {
-                            pair((output * inputs + input) * 9 + tap, (output * 9 + tap) * width + input);
+                            let there = ((output - begin) * inputs + input) * 9 + tap;
+                            pair(there, (output * 9 + tap) * width + input);
                         }
                     }
                 }
             }
-            Self::Vector { from, n } => (0..n).for_each(|at| pair(at, from + at)),
-            Self::Wide { positions, channels, width, outputs, stride } => {
+            Self::Vector { from, .. } => rows.for_each(|at| pair(at - begin, from + at)),
+            Self::Wide { positions, channels, width, stride, .. } => {
                 // Sixteen positions are a cache line there; here they are rows that stay in the cache for all outputs.
                 for first in (0..positions).step_by(16) {
                     for channel in 0..channels {
-                        for output in 0..outputs {
+                        for output in rows.clone() {
                             for position in first..(first + 16).min(positions) {
-                                let there = (output * channels + channel) * positions + position;
+                                let there = ((output - begin) * channels + channel) * positions + position;
                                 pair(there, (position * width + channel) * stride + output);
                             }
                         }
                     }
                 }
             }
-            Self::Thin { positions, channels, width, outputs, stride } => {
-                for output in 0..outputs {
+            Self::Thin { positions, channels, width, stride, .. } => {
+                for output in rows {
                     for first in (0..positions).step_by(16) {
                         for channel in 0..channels {
                             for position in first..(first + 16).min(positions) {
-                                let there = (output * channels + channel) * positions + position;
+                                let there = ((output - begin) * channels + channel) * positions + position;
                                 pair(there, output * stride + position * width + channel);
                             }
                         }
@@ -134,8 +156,13 @@ mod tests {
             Layout::Thin { positions: 35, channels: 3, width: 16, outputs: 2, stride: 35 * 16 },
         ] {
             let (mut there, mut here) = (BTreeSet::new(), BTreeSet::new());
-            layout.each(|a, b| {
-                assert!(there.insert(a) && here.insert(b), "{layout:?}");
+            // In two goes, which must be the halves of the whole.
+            let half = layout.rows() / 2;
+            layout.each(0..half, |a, b| {
+                assert!(a < half * layout.row_len() && there.insert(a) && here.insert(b), "{layout:?}");
+            });
+            layout.each(half..layout.rows(), |a, b| {
+                assert!(there.insert(half * layout.row_len() + a) && here.insert(b), "{layout:?}");
             });
             assert_eq!(there, (0..layout.len()).collect(), "{layout:?}");
         }

@@ -16,15 +16,21 @@
 mod adam;
 mod buffer;
 mod convolutions;
+mod cost;
 mod dense;
 mod first;
+mod footprint;
 mod later;
 mod layout;
+mod limits;
 pub mod loss;
+mod multiplicand;
 mod network;
 mod simd;
+mod stopwatch;
 mod thin;
 mod threads;
+mod weights_gradient;
 mod wide;
 mod winograd;
 
@@ -32,6 +38,13 @@ mod winograd;
 mod conformance;
 #[cfg(test)]
 mod reference;
+#[cfg(test)]
+mod rounded;
 
+pub use cost::{Cost, cost};
+pub use footprint::memory_bytes;
+pub use limits::{Limits, limits};
+pub use multiplicand::Precision;
 pub use network::{Execution, Network, ParameterInfo, Part, Shape, TooSmall};
-pub use simd::InstructionSet;
+pub use simd::{InstructionSet, has_bf16};
+pub use stopwatch::{Lap, Stage};

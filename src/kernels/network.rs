@@ -1,12 +1,16 @@
 //! The network of the grid CNN family on these kernels: forward pass, backward pass with Adam, weights in and out.
 
+use std::ops::Range;
+
 use super::{
     adam::{self, Weights},
     buffer::Buffer,
     convolutions::{Convolutions, scale},
     dense::Dense,
     layout::Layout,
+    multiplicand::Precision,
     simd::{InstructionSet, padded},
+    stopwatch::Lap,
 };
 
 /// What a network looks like.
@@ -33,6 +37,8 @@ pub struct Execution {
     pub threads: usize,
     /// Instructions to use; where the processor lacks them, portable code.
     pub instructions: InstructionSet,
+    /// How the convolutions round.
+    pub precision: Precision,
 }
 
 /// A weight or a bias as PyTorch's `state_dict` has it.
@@ -70,7 +76,7 @@ pub struct Network {
     features_len: usize,
     dense: Vec<Dense>,
     /// `[n][outputs]`.
-    logits: Vec<f32>,
+    logits: Buffer<f32>,
     parameters: Vec<(ParameterInfo, Layout)>,
     step: u32,
 }
@@ -82,7 +88,7 @@ impl Network {
     /// [`TooSmall`] where the image does not reach through the convolutions.
     pub fn new(shape: Shape, execution: Execution) -> Result<Self, TooSmall> {
         let Shape { image_size, conv_layers, dense_layers, layer_size, outputs } = shape;
-        let Execution { batch_size, threads, .. } = execution;
+        let Execution { batch_size, threads, precision, .. } = execution;
         let mut side = image_size;
         for block in 1..=conv_layers {
             side = side.saturating_sub(2) / 2;
@@ -91,7 +97,7 @@ impl Network {
             }
         }
         let convolutions = (conv_layers > 0)
-            .then(|| Convolutions::new(image_size, conv_layers, layer_size, batch_size, threads));
+            .then(|| Convolutions::new(image_size, conv_layers, layer_size, batch_size, threads, precision));
         let features_len =
             convolutions.as_ref().map_or(padded(image_size * image_size), Convolutions::features_len);
         let mut dense = Vec::new();
@@ -113,7 +119,7 @@ impl Network {
             pixels: Buffer::zeros(pixels),
             features_len,
             dense,
-            logits: vec![0.0; batch_size * outputs],
+            logits: Buffer::zeros(batch_size * outputs),
             parameters: Vec::new(),
             step: 0,
         };
@@ -223,37 +229,79 @@ impl Network {
         }
     }
 
-    /// Sets a parameter (by its place in [`Self::parameters`]) or its moments: `value` gives the number at each place of
-    /// PyTorch's layout.
-    pub fn set(&mut self, parameter: usize, part: Part, value: impl Fn(usize) -> f32) {
+    /// Rows of a parameter (by its place in [`Self::parameters`]): the first of PyTorch's dimensions.
+    #[must_use]
+    pub fn rows(&self, parameter: usize) -> usize {
+        self.parameters[parameter].1.rows()
+    }
+
+    /// Sets some rows of a parameter or of its moments, from PyTorch's layout. Sixteen rows at a time are written fastest.
+    ///
+    /// # Panics
+    /// Where there are not as many values as those rows have.
+    pub fn set_rows(&mut self, parameter: usize, part: Part, rows: Range<usize>, values: &[f32]) {
         let layout = self.parameters[parameter].1;
+        assert!(rows.end <= layout.rows() && values.len() == rows.len() * layout.row_len());
         let Weights { w, m, v } = self.weights_mut(parameter);
         let stored = match part {
             Part::Value => w,
             Part::FirstMoment => m,
             Part::SecondMoment => v,
         };
-        layout.each(|from, to| stored[to] = value(from));
+        layout.each(rows, |from, to| stored[to] = values[from]);
     }
 
-    /// Gives each number of a parameter (by its place in [`Self::parameters`]) or of its moments to `take`, with its place
-    /// in PyTorch's layout; in no order.
-    pub fn each(&self, parameter: usize, part: Part, mut take: impl FnMut(usize, f32)) {
+    /// Some rows of a parameter or of its moments, in PyTorch's layout.
+    ///
+    /// # Panics
+    /// Where there is not as much room as those rows need.
+    pub fn get_rows(&self, parameter: usize, part: Part, rows: Range<usize>, values: &mut [f32]) {
+        let layout = self.parameters[parameter].1;
+        assert!(rows.end <= layout.rows() && values.len() == rows.len() * layout.row_len());
         let Weights { w, m, v } = self.weights(parameter);
         let stored = match part {
             Part::Value => w,
             Part::FirstMoment => m,
             Part::SecondMoment => v,
         };
-        self.parameters[parameter].1.each(|to, from| take(to, stored[from]));
+        layout.each(rows, |to, from| values[to] = stored[from]);
+    }
+
+    /// Sets a parameter (by its place in [`Self::parameters`]) or its moments, from PyTorch's layout.
+    ///
+    /// # Panics
+    /// Where it has another number of values.
+    pub fn set(&mut self, parameter: usize, part: Part, values: &[f32]) {
+        self.set_rows(parameter, part, 0..self.rows(parameter), values);
     }
 
     /// A parameter (by its place in [`Self::parameters`]) or its moments, in PyTorch's layout.
     #[must_use]
     pub fn get(&self, parameter: usize, part: Part) -> Vec<f32> {
         let mut values = vec![0.0; self.parameters[parameter].1.len()];
-        self.each(parameter, part, |at, value| values[at] = value);
+        self.get_rows(parameter, part, 0..self.rows(parameter), &mut values);
         values
+    }
+
+    /// Starts (or ends) the measurement of what each stage of each layer takes.
+    pub fn measure(&mut self, on: bool) {
+        self.dense.iter_mut().for_each(|layer| layer.measure(on));
+        if let Some(convolutions) = &mut self.convolutions {
+            convolutions.measure(on);
+        }
+    }
+
+    /// What was measured since [`Self::measure`]: one for each stage of each layer that has it.
+    #[must_use]
+    pub fn laps(&self) -> Vec<Lap> {
+        let mut laps = Vec::new();
+        if let Some(convolutions) = &self.convolutions {
+            convolutions.add_laps(&mut laps);
+        }
+        for (layer, dense) in (self.shape.conv_layers..).zip(&self.dense) {
+            dense.add_laps(layer, &mut laps);
+        }
+        laps
     }
 
     /// Logits `[n][outputs]` of `n` images, each `[image_size * image_size]`, 0 black to 255 white.

@@ -3,7 +3,7 @@
 
 use proptest::{prelude::*, test_runner::RngSeed};
 
-use super::{Execution, InstructionSet, Network, Part, Shape, adam, simd::tests::available};
+use super::{Execution, InstructionSet, Network, Part, Precision, Shape, adam, simd::tests::available};
 
 /// Numbers in -1..1 from a seed, always the same.
 struct Numbers(u64);
@@ -217,7 +217,7 @@ fn check(
     levels: u32,
 ) -> Option<[f64; 2]> {
     let mut numbers = Numbers(seed);
-    let execution = Execution { batch_size: batch, threads, instructions: set };
+    let execution = Execution { batch_size: batch, threads, instructions: set, precision: Precision::Fp32 };
     let mut network = Network::new(shape, execution).unwrap();
     let infos: Vec<_> = network.parameters().cloned().collect();
     let mut reference = Reference {
@@ -232,7 +232,7 @@ fn check(
         let len = info.shape.iter().product();
         let fan = info.shape.iter().skip(1).product::<usize>().max(4) as f64;
         let values: Vec<f32> = (0..len).map(|_| (numbers.next() * (3.0 / fan).sqrt()) as f32).collect();
-        network.set(at, Part::Value, |at| values[at]);
+        network.set(at, Part::Value, &values);
         assert_eq!(network.get(at, Part::Value), values, "{} comes back as it went in", info.name);
         reference.parameters.push(values.iter().map(|v| f64::from(*v)).collect());
         reference.gradients.push(vec![0.0; len]);
@@ -339,14 +339,14 @@ fn ties_change_no_gradient() {
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
-    let run = |threads| {
-        let execution = Execution { batch_size: 7, threads, instructions: InstructionSet::best() };
+    let run = |precision, threads| {
+        let execution = Execution { batch_size: 7, threads, instructions: InstructionSet::best(), precision };
         let mut network = Network::new(shape(40, 2, 18, 1, 1), execution).unwrap();
         let mut numbers = Numbers(5);
         for at in 0..network.parameters().count() {
             let len = network.get(at, Part::Value).len();
             let values: Vec<f32> = (0..len).map(|_| numbers.next() as f32 / 10.0).collect();
-            network.set(at, Part::Value, |at| values[at]);
+            network.set(at, Part::Value, &values);
         }
         let image: Vec<Vec<u8>> =
             (0..7).map(|_| (0..1600).map(|_| ((numbers.next() + 1.0) * 127.0) as u8).collect()).collect();
@@ -357,15 +357,22 @@ fn any_number_of_threads_gives_the_same_bits() {
         }
         network.forward(&slices).iter().map(|logit| logit.to_bits()).collect::<Vec<_>>()
     };
-    let one = run(1);
-    for threads in [1, 2, 3, 20] {
-        assert_eq!(run(threads), one, "{threads} threads");
+    for precision in [Precision::Fp32, Precision::Bf16] {
+        let one = run(precision, 1);
+        for threads in [1, 2, 3, 20] {
+            assert_eq!(run(precision, threads), one, "{threads} threads, {precision:?}");
+        }
     }
 }
 
 #[test]
 fn what_no_image_gives_is_refused_or_empty() {
-    let execution = Execution { batch_size: 2, threads: 1, instructions: InstructionSet::best() };
+    let execution = Execution {
+        batch_size: 2,
+        threads: 1,
+        instructions: InstructionSet::best(),
+        precision: Precision::Fp32,
+    };
     let error = Network::new(shape(9, 3, 4, 0, 1), execution).unwrap_err();
     assert_eq!(error.to_string(), "an image of 9 x 9 pixels leaves nothing for convolution 2");
     let mut network = Network::new(shape(9, 1, 4, 0, 1), execution).unwrap();

@@ -9,19 +9,24 @@
 //! tiles likewise. So forward passes and gradients of inputs, which are convolutions too, share it.
 //!
 //! Layouts: transformed weights `[36][panel][in][width]`, where a panel is two vectors of output channels (the last may
-//! be one), so that a product reads them in order; transformed inputs `[36][tile][in]` and products `[36][tile][width]`,
+//! be one), so that a product reads them in order (in bf16 `[36][panel][in / 2][width][2]`); transformed inputs `[36][tile][in]` and products `[36][tile][width]`,
 //! with the 36 a little apart so that they do not fall on the same cache lines.
 
 #![expect(unsafe_code, reason = "loads and stores through pointers; slices are checked first")]
 
-use super::buffer::{Aligned, Buffer};
-use super::simd::{LANES, Simd, each};
+use super::{
+    buffer::{Aligned, Buffer},
+    multiplicand::{Multiplicand, Precision},
+    simd::{LANES, Simd, each},
+};
 
 /// Places of a transformed tile.
 const PLACES: usize = 36;
 /// Tiles that are transformed and multiplied together: as many as keep both sides of the product in the second-level
 /// cache with 128 channels. A multiple of the rows of [`product`].
 const CHUNK: usize = 48;
+/// Bytes of a cache line.
+const LINE: usize = 64;
 /// Output channels of a panel.
 const PANEL: usize = 2 * LANES;
 
@@ -35,9 +40,9 @@ pub(super) struct Scratch {
     products: Buffer<f32>,
 }
 
-/// Floats between two places of the transformed inputs.
-const fn input_stride(channels: usize) -> usize {
-    CHUNK * channels + LANES
+/// Numbers of `bytes` bytes between two places of the transformed inputs.
+const fn input_stride(channels: usize, bytes: usize) -> usize {
+    CHUNK * channels + LINE / bytes
 }
 
 /// Floats between two places of the products.
@@ -45,17 +50,26 @@ const PRODUCT_STRIDE: usize = CHUNK * PANEL + LANES;
 
 impl Scratch {
     /// For up to `channels` input channels.
-    pub(super) fn new(channels: usize) -> Self {
+    pub(super) fn new(channels: usize, precision: Precision) -> Self {
+        let bytes = precision.bytes();
         Self {
-            inputs: Buffer::zeros(PLACES * input_stride(channels)),
+            inputs: Buffer::zeros(PLACES * input_stride(channels, bytes) * bytes / size_of::<f32>()),
             products: Buffer::zeros(PLACES * PRODUCT_STRIDE),
         }
     }
 }
 
-/// Length of transformed weights.
-pub(super) const fn transformed_len(inputs: usize, outputs: usize) -> usize {
-    PLACES * inputs * outputs
+impl Scratch {
+    /// Bytes that all of it takes.
+    pub(super) const fn bytes(channels: usize, precision: Precision) -> usize {
+        let bytes = precision.bytes();
+        PLACES * (input_stride(channels, bytes) * bytes + PRODUCT_STRIDE * size_of::<f32>())
+    }
+}
+
+/// Room for transformed weights, in floats.
+pub(super) const fn transformed_len(inputs: usize, outputs: usize, precision: Precision) -> usize {
+    PLACES * inputs * outputs * precision.bytes() / size_of::<f32>()
 }
 
 /// Which way the weights are used.
@@ -137,9 +151,31 @@ fn both_sides<V: Copy, const N: usize, const M: usize>(
     )
 }
 
+/// `G g G'` of the kernel with these taps.
+#[inline(always)]
+fn transform_kernel<S: Simd>(s: S, tap: impl Fn(usize) -> S::V, direction: Direction) -> Tile<S::V, 6> {
+    let kernel: Tile<S::V, 3> = each(
+        #[inline(always)]
+        |r| {
+            each(
+                #[inline(always)]
+                |c| match direction {
+                    Direction::Forward => tap(3 * r + c),
+                    Direction::Backward => tap(8 - (3 * r + c)),
+                },
+            )
+        },
+    );
+    both_sides(
+        &kernel,
+        #[inline(always)]
+        |v| weights_1d(s, v),
+    )
+}
+
 /// Transforms weights `[out][9][in]`.
 #[inline(always)]
-pub(super) fn transform_weights<S: Simd>(
+pub(super) fn transform_weights<S: Simd, M: Multiplicand<S>>(
     s: S,
     weights: &[f32],
     inputs: usize,
@@ -147,7 +183,10 @@ pub(super) fn transform_weights<S: Simd>(
     direction: Direction,
     transformed: &mut [f32],
 ) {
-    assert!(weights.len() >= 9 * inputs * outputs && transformed.len() == PLACES * inputs * outputs);
+    assert!(
+        weights.len() >= 9 * inputs * outputs
+            && size_of_val(transformed) == PLACES * inputs * outputs * size_of::<M::T>()
+    );
     assert!(inputs.is_multiple_of(LANES) && outputs.is_multiple_of(LANES));
     let row = 9 * inputs;
     // SAFETY: a block of 16 x 16 channels lies inside both lengths asserted.
@@ -171,32 +210,22 @@ pub(super) fn transform_weights<S: Simd>(
                     Direction::Forward => (inputs, in_block, outputs, out_block),
                     Direction::Backward => (outputs, out_block, inputs, in_block),
                 };
-                for line in 0..LANES {
-                    let kernel: Tile<S::V, 3> = each(
+                let panel = width_block / PANEL * PANEL;
+                let panel_width = (width - panel).min(PANEL);
+                for line in (0..LANES).step_by(M::STEP) {
+                    let places: [Tile<S::V, 6>; 2] = each(
                         #[inline(always)]
-                        |r| {
-                            each(
-                                #[inline(always)]
-                                |c| {
-                                    let tap = match direction {
-                                        Direction::Forward => 3 * r + c,
-                                        Direction::Backward => 8 - (3 * r + c),
-                                    };
-                                    s.load(taps.0[tap][line].as_ptr())
-                                },
-                            )
+                        |of| {
+                            let line = &|tap: usize| s.load(taps.0[tap][(line + of).min(LANES - 1)].as_ptr());
+                            transform_kernel(s, line, direction)
                         },
                     );
-                    let places = both_sides(
-                        &kernel,
-                        #[inline(always)]
-                        |v| weights_1d(s, v),
-                    );
-                    let panel = width_block / PANEL * PANEL;
-                    let panel_width = (width - panel).min(PANEL);
-                    let at = panel * depth + (depth_block + line) * panel_width + width_block - panel;
-                    for (place, value) in places.as_flattened().iter().enumerate() {
-                        s.store(transformed.as_mut_ptr().add(place * depth * width + at), *value);
+                    let at =
+                        panel * depth + (depth_block + line) * panel_width + (width_block - panel) * M::STEP;
+                    for place in 0..PLACES {
+                        let lines = places.map(|places| places[place / 6][place % 6]);
+                        let to = transformed.as_mut_ptr().cast::<M::T>();
+                        M::store_lines(s, to.add(place * depth * width + at), lines);
                     }
                 }
             }
@@ -209,26 +238,26 @@ pub(super) fn transform_weights<S: Simd>(
 /// # Safety
 /// All of that is readable; `R` rows of `C` vectors, `PANEL` floats apart, are writable.
 #[inline(always)]
-unsafe fn product<S: Simd, const R: usize, const C: usize>(
+unsafe fn product<S: Simd, M: Multiplicand<S>, const R: usize, const C: usize>(
     s: S,
-    a: *const f32,
+    a: *const M::T,
     a_stride: usize,
     depth: usize,
-    panel: *const f32,
+    panel: *const M::T,
     to: *mut f32,
 ) {
     // SAFETY: the caller's promise.
     unsafe {
         let mut sums = [[s.splat(0.0); C]; R];
-        for i in 0..depth {
-            let columns: [S::V; C] = each(
+        for i in 0..depth / M::STEP {
+            let columns: [M::F; C] = each(
                 #[inline(always)]
-                |c| s.load(panel.add((i * C + c) * LANES)),
+                |c| M::load(s, panel.add((i * C + c) * LANES * M::STEP)),
             );
             for (r, sums) in sums.iter_mut().enumerate() {
-                let factor = s.splat(*a.add(r * a_stride + i));
+                let factor = M::splat(s, a.add(r * a_stride + i * M::STEP));
                 for (sum, column) in sums.iter_mut().zip(&columns) {
-                    *sum = s.fma(factor, *column, *sum);
+                    *sum = M::multiply(s, factor, *column, *sum);
                 }
             }
         }
@@ -240,23 +269,37 @@ unsafe fn product<S: Simd, const R: usize, const C: usize>(
     }
 }
 
+/// What a convolution has just done with some tiles.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Work {
+    /// Gathered and transformed inputs.
+    Gather,
+    /// Multiplied.
+    Products,
+    /// Transformed products back and handed them out.
+    Emit,
+}
+
 /// Convolves `tiles` tiles: `gather(tile, channel)` gives sixteen channels of an input tile, and `emit(tile, channel,
-/// outputs)` takes sixteen channels of the output tile.
+/// outputs)` takes sixteen channels of the output tile. `lap` hears of each piece of work.
 #[inline(always)]
-pub(super) fn convolve<S: Simd>(
+#[expect(clippy::too_many_arguments, reason = "a kernel's operands")]
+pub(super) fn convolve<S: Simd, M: Multiplicand<S>>(
     s: S,
     tiles: usize,
     (inputs, outputs): (usize, usize),
     transformed: &[f32],
     scratch: &mut Scratch,
+    mut lap: impl FnMut(Work),
     gather: impl Fn(usize, usize) -> Tile<S::V, 6>,
     mut emit: impl FnMut(usize, usize, Tile<S::V, 4>),
 ) {
-    let stride = input_stride(inputs);
-    assert!(transformed.len() == PLACES * inputs * outputs);
+    let stride = input_stride(inputs, size_of::<M::T>());
+    assert!(size_of_val(transformed) == PLACES * inputs * outputs * size_of::<M::T>());
     assert!(inputs.is_multiple_of(LANES) && outputs.is_multiple_of(LANES));
-    assert!(scratch.inputs.len() >= PLACES * stride && scratch.products.len() >= PLACES * PRODUCT_STRIDE);
-    let (from, to) = (scratch.inputs.as_mut_ptr(), scratch.products.as_mut_ptr());
+    assert!(size_of_val(&scratch.inputs[..]) >= PLACES * stride * size_of::<M::T>());
+    assert!(scratch.products.len() >= PLACES * PRODUCT_STRIDE);
+    let (from, to) = (scratch.inputs.as_mut_ptr().cast::<M::T>(), scratch.products.as_mut_ptr());
     for first in (0..tiles).step_by(CHUNK) {
         let n = CHUNK.min(tiles - first);
         for tile in 0..n {
@@ -268,10 +311,11 @@ pub(super) fn convolve<S: Simd>(
                 );
                 for (place, value) in places.as_flattened().iter().enumerate() {
                     // SAFETY: place < 36, tile < CHUNK and channel + 16 <= inputs, inside the length asserted.
-                    unsafe { s.store(from.add(place * stride + tile * inputs + channel), *value) };
+                    unsafe { M::store(s, from.add(place * stride + tile * inputs + channel), *value) };
                 }
             }
         }
+        lap(Work::Gather);
         for panel in (0..outputs).step_by(PANEL) {
             let width = (outputs - panel).min(PANEL);
             for place in 0..PLACES {
@@ -279,22 +323,23 @@ pub(super) fn convolve<S: Simd>(
                 // and its product is not looked at. Panels lie one behind the other in `transformed`.
                 unsafe {
                     let (a, b) = (
-                        from.add(place * stride) as *const f32,
-                        transformed.as_ptr().add(place * inputs * outputs + panel * inputs),
+                        from.add(place * stride) as *const M::T,
+                        transformed.as_ptr().cast::<M::T>().add(place * inputs * outputs + panel * inputs),
                     );
                     let to = to.add(place * PRODUCT_STRIDE);
                     let rows = if S::WIDE { 12 } else { 2 };
                     for row in (0..n).step_by(rows) {
                         let (a, to) = (a.add(row * inputs), to.add(row * PANEL));
                         match (S::WIDE, width == PANEL) {
-                            (true, true) => product::<S, 12, 2>(s, a, inputs, inputs, b, to),
-                            (true, false) => product::<S, 12, 1>(s, a, inputs, inputs, b, to),
-                            (false, true) => product::<S, 2, 2>(s, a, inputs, inputs, b, to),
-                            (false, false) => product::<S, 2, 1>(s, a, inputs, inputs, b, to),
+                            (true, true) => product::<S, M, 12, 2>(s, a, inputs, inputs, b, to),
+                            (true, false) => product::<S, M, 12, 1>(s, a, inputs, inputs, b, to),
+                            (false, true) => product::<S, M, 2, 2>(s, a, inputs, inputs, b, to),
+                            (false, false) => product::<S, M, 2, 1>(s, a, inputs, inputs, b, to),
                         }
                     }
                 }
             }
+            lap(Work::Products);
             for tile in 0..n {
                 for channel in (0..width).step_by(LANES) {
                     let places: Tile<S::V, 6> = each(
@@ -318,6 +363,7 @@ pub(super) fn convolve<S: Simd>(
                     emit(first + tile, panel + channel, outputs);
                 }
             }
+            lap(Work::Emit);
         }
     }
 }

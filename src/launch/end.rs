@@ -12,7 +12,7 @@ use super::{
     reason::{error_line, own, readable, shortened},
 };
 use crate::{
-    run::{Failure, FailureKind, Outcome, RunState},
+    run::{Failure, FailureKind, Outcome, RunState, Used},
     schedule::Ended,
 };
 
@@ -25,8 +25,8 @@ pub struct AttemptEnd {
     pub attempt: u32,
     /// How.
     pub ending: Ending,
-    /// Peak resident memory, bytes: the trainer's word, or the kernel's where that can be told from Gridboard's own.
-    pub peak_memory: Option<u64>,
+    /// What it has used of the machine.
+    pub used: Used,
     /// Whether the trainer left an `outcome.json` of this attempt. Where not, the sweep writes one.
     pub has_outcome: bool,
 }
@@ -72,8 +72,8 @@ impl AttemptEnd {
             Ending::Failed(failure) => Some(failure.clone()),
             Ending::Interrupted => return None,
         };
-        let (attempt, state, peak_memory) = (self.attempt, self.state(), self.peak_memory);
-        Some(Outcome { attempt, state, failure, finished, peak_memory })
+        let Used { peak_memory, phases, .. } = self.used;
+        Some(Outcome { attempt: self.attempt, state: self.state(), failure, finished, peak_memory, phases })
     }
 }
 
@@ -189,7 +189,7 @@ mod tests {
     }
 
     fn outcome(state: RunState, failure: Option<Failure>) -> Option<Outcome> {
-        Some(Outcome { attempt: 1, state, failure, finished: 0.0, peak_memory: None })
+        Some(Outcome { attempt: 1, state, failure, finished: 0.0, peak_memory: None, phases: None })
     }
 
     fn ending(status: Option<ExitStatus>, outcome: Option<Outcome>, stopped: bool, log: &str) -> Ending {
@@ -339,8 +339,8 @@ mod tests {
 
     #[test]
     fn an_end_has_its_state_and_its_outcome() {
-        let end =
-            |ending| AttemptEnd { run: 1, attempt: 2, ending, peak_memory: Some(5), has_outcome: false };
+        let used = Used { peak_memory: Some(5), ..Used::default() };
+        let end = |ending| AttemptEnd { run: 1, attempt: 2, ending, used, has_outcome: false };
         let failure = Failure { kind: FailureKind::Exit, reason: "no".into(), log_tail: String::new() };
         let completed = end(Ending::Completed);
         assert_eq!((completed.state(), completed.ended()), (RunState::Completed, Ended::Completed));
@@ -353,6 +353,7 @@ mod tests {
             failure: Some(failure),
             finished: 7.0,
             peak_memory: Some(5),
+            phases: None,
         };
         assert_eq!(failed.outcome(7.0), Some(expected));
         let interrupted = end(Ending::Interrupted);

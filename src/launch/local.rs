@@ -27,7 +27,7 @@ use super::{
 };
 use crate::{
     device::kernel::{self, OomCounter},
-    run::{Failure, FailureKind},
+    run::{Failure, FailureKind, Used},
 };
 
 /// Why an attempt could not be started or signalled.
@@ -199,7 +199,7 @@ impl LocalLauncher {
         // Before the leader is reaped, see the folder's head. What cannot be killed is not ours.
         let _ = killpg(live.pid, Signal::SIGKILL);
         let reaped = reap::reap(live.pid).ok();
-        let (status, peak) = (reaped.map(|(status, _)| status), reaped.map(|(_, peak)| peak));
+        let status = reaped.map(|reaped| reaped.status);
         // One of an earlier attempt says nothing of this one.
         let outcome = read_outcome(&live.run_dir)
             .map(|outcome| outcome.filter(|outcome| outcome.attempt == live.attempt));
@@ -207,8 +207,14 @@ impl LocalLauncher {
         let has_outcome = own_word.is_some();
         let peak_memory = own_word.and_then(|outcome| outcome.peak_memory).or_else(|| {
             let own = kernel::peak_memory(std::process::id())?;
+            let peak = reaped.map(|reaped| reaped.peak_memory);
             peak.filter(|peak| *peak > own.saturating_add(PEAK_MARGIN))
         });
+        let used = Used {
+            peak_memory,
+            core_seconds: reaped.map(|reaped| reaped.core_seconds),
+            phases: own_word.and_then(|outcome| outcome.phases),
+        };
         let killed = status.and_then(|status| std::os::unix::process::ExitStatusExt::signal(&status))
             == Some(Signal::SIGKILL as i32);
         let evidence = Evidence {
@@ -222,7 +228,7 @@ impl LocalLauncher {
             },
         };
         let ending = evidence.ending();
-        Some(AttemptEnd { run, attempt: live.attempt, ending, peak_memory, has_outcome })
+        Some(AttemptEnd { run, attempt: live.attempt, ending, used, has_outcome })
     }
 
     /// Whether the kernel has killed a process for memory that explains no other end yet; then it explains this one.

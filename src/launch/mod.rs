@@ -17,6 +17,7 @@
 //! runs on. Linux could signal it (`PR_SET_PDEATHSIG`), but only from code between fork and exec, which is unsafe and
 //! gives up the quick `posix_spawn`; that price is not paid for every run to cover the case that Gridboard is killed.
 
+mod calibrate;
 mod end;
 mod local;
 mod log;
@@ -29,10 +30,13 @@ mod worker;
 #[cfg(test)]
 mod tests;
 
+pub use calibrate::{CalibrateError, throughput};
 pub use end::{AttemptEnd, Ending};
 pub use local::{LaunchError, LocalLauncher};
 pub use log::LOG_FILE;
 pub use outcome::{OUTCOME_FILE, OutcomeError, read_outcome, write_outcome};
+#[cfg(test)]
+pub(crate) use plan::tests::run_file as test_run_file;
 pub use plan::{LaunchPlan, PlanError, Stdin};
 pub use worker::{FindWorkerError, find_worker};
 

@@ -83,6 +83,7 @@ mod tests {
             failure: Some(failure),
             finished: 1_700_000_000.25,
             peak_memory: Some(1 << 30),
+            phases: None,
         };
         write_outcome(folder.path(), &outcome).unwrap();
         assert_eq!(read_outcome(folder.path()).unwrap(), Some(outcome));
@@ -105,6 +106,7 @@ mod tests {
             failure: None,
             finished: 0.0,
             peak_memory: None,
+            phases: None,
         };
         let error = write_outcome(&missing, &outcome).expect_err("no folder").to_string();
         assert!(

@@ -12,6 +12,8 @@
 //!   `GRIDBOARD_DEVICE` (`cpu` or a UUID), `GRIDBOARD_THREADS`;
 //! - for a command, `GRIDBOARD_PARAM_<NAME>` for every parameter: upper case, everything but letters and digits as `_`;
 //! - the device as the only one that CUDA shows: `CUDA_VISIBLE_DEVICES` is its UUID, and empty on the processor;
+//! - for a built-in trainer on CUDA, by `train.precision`, whether f32 may be multiplied as TF32: `NVIDIA_TF32_OVERRIDE` is
+//!   0, or `TORCH_ALLOW_TF32_CUBLAS_OVERRIDE` is 1;
 //! - the number of threads for the libraries that ask the environment: `OMP_NUM_THREADS` and its like.
 
 use std::{
@@ -22,7 +24,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{run::RunFile, schedule::Slot, spec::command::substitute};
+use crate::{
+    run::RunFile,
+    schedule::Slot,
+    spec::{Family, Precision, Value, command::substitute},
+};
 
 /// Everything that an attempt is started with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +88,14 @@ pub enum PlanError {
 const THREAD_VARIABLES: [&str; 4] =
     ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"];
 
+/// The parameter that says how a built-in trainer rounds on CUDA.
+const PRECISION: &str = "precision";
+/// NVIDIA's libraries multiply f32 as f32, whatever libtorch asks for: by default it lets cuDNN take TF32
+/// (docs.nvidia.com/cuda/cublas, "Floating Point Computation Modes").
+const FORBID_TF32: (&str, &str) = ("NVIDIA_TF32_OVERRIDE", "0");
+/// libtorch lets cuBLAS take TF32 too, as it lets cuDNN by default (`at::Context`, `float32_matmul_precision`).
+const ALLOW_TF32: (&str, &str) = ("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "1");
+
 impl LaunchPlan {
     /// A built-in trainer: `gridboard-worker train RUN_DIR`.
     ///
@@ -98,6 +112,29 @@ impl LaunchPlan {
             stdin: Stdin::Lifeline,
             run_dir,
         })
+    }
+
+    /// A built-in network that is asked, not trained: `gridboard-worker predict RUN_DIR`, with its run's threads, on its
+    /// run's device or on `device`.
+    ///
+    /// # Errors
+    /// As [`Self::worker`].
+    pub fn predictor(
+        worker: &Path,
+        run_dir: &Path,
+        file: &RunFile,
+        device: Option<&str>,
+    ) -> Result<Self, PlanError> {
+        let mut file = file.clone();
+        if let Some(device) = device {
+            device.clone_into(&mut file.device);
+        }
+        let mut plan = Self::worker(0, worker, run_dir, &file)?;
+        plan.args =
+            vec!["predict".into(), plan.run_dir.clone().into(), "--device".into(), file.device.into()];
+        // Another sweep takes whatever has its run's directory in the environment for an attempt that was left over.
+        plan.env.retain(|(name, _)| name != "GRIDBOARD_RUN_DIR");
+        Ok(plan)
     }
 
     /// A `command` trainer. Its arguments may name, in braces, every parameter, and `seed`, `run` and `run_dir` where no
@@ -158,7 +195,7 @@ fn absolute(run_dir: &Path) -> Result<PathBuf, PlanError> {
 }
 
 /// What every attempt gets.
-fn environment(run_dir: &Path, file: &RunFile) -> Vec<(String, OsString)> {
+pub(super) fn environment(run_dir: &Path, file: &RunFile) -> Vec<(String, OsString)> {
     let threads = file.threads.to_string();
     let mut env: Vec<(String, OsString)> = Vec::with_capacity(16 + file.parameters.len());
     let mut set = |name: &str, value: &str| env.push((name.to_owned(), value.into()));
@@ -173,6 +210,13 @@ fn environment(run_dir: &Path, file: &RunFile) -> Vec<(String, OsString)> {
     } else {
         set("CUDA_VISIBLE_DEVICES", &file.device);
         set("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
+        if file.family != Family::Command {
+            let (variable, value) = match file.parameters.get(PRECISION) {
+                Some(Value::Text(precision)) if precision != Precision::Fp32.as_str() => ALLOW_TF32,
+                _ => FORBID_TF32,
+            };
+            set(variable, value);
+        }
     }
     for variable in THREAD_VARIABLES {
         set(variable, &threads);
@@ -200,12 +244,12 @@ fn parameter_variables(file: &RunFile) -> Result<Vec<(String, OsString)>, PlanEr
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
-    use crate::spec::{Family, Parameters, Value};
+    use crate::spec::Parameters;
 
     /// A run of the experiment `tab3` on the processor.
-    pub(in crate::launch) fn run_file(parameters: &[(&str, Value)]) -> RunFile {
+    pub(crate) fn run_file(parameters: &[(&str, Value)]) -> RunFile {
         let parameters: Parameters =
             parameters.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
         RunFile {
@@ -223,6 +267,7 @@ pub(super) mod tests {
             version: String::new(),
             host: String::new(),
             started: 0.0,
+            provenance: None,
         }
     }
 
@@ -291,6 +336,23 @@ pub(super) mod tests {
         assert_eq!(variable(&plan, "CUDA_VISIBLE_DEVICES"), Some("GPU-1a"));
         assert_eq!(variable(&plan, "CUDA_DEVICE_ORDER"), Some("PCI_BUS_ID"));
         assert_eq!(variable(&plan, "GRIDBOARD_PARAM_LR"), None);
+    }
+
+    #[test]
+    fn tf32_is_what_the_precision_says() {
+        let plan = |device: &str, precision: Option<&str>| {
+            let parameters: Vec<(&str, Value)> =
+                precision.map(|word| ("precision", Value::Text(word.into()))).into_iter().collect();
+            let family = Family::GridCnn;
+            let file = RunFile { device: device.into(), family, ..run_file(&parameters) };
+            let plan = LaunchPlan::worker(0, Path::new("w"), Path::new("x"), &file).expect("a plan");
+            [FORBID_TF32.0, ALLOW_TF32.0].map(|name| variable(&plan, name).map(str::to_owned))
+        };
+        let (zero, one) = (Some("0".to_owned()), Some("1".to_owned()));
+        assert_eq!(plan("GPU-1a", None), [zero.clone(), None]);
+        assert_eq!(plan("GPU-1a", Some("fp32")), [zero, None]);
+        assert_eq!(plan("GPU-1a", Some("tf32")), [None, one]);
+        assert_eq!(plan("cpu", Some("tf32")), [None, None]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Taking an ended child's status and its peak memory from the kernel.
+//! Taking an ended child's status, its peak memory and its processor time from the kernel.
 
 use std::{io, mem::MaybeUninit, os::unix::process::ExitStatusExt as _, process::ExitStatus};
 
@@ -15,8 +15,19 @@ pub(super) fn has_ended(pid: Pid) -> bool {
     !matches!(waitid(Id::Pid(pid), flags), Ok(WaitStatus::StillAlive) | Err(Errno::EINTR))
 }
 
-/// The status and the peak resident memory, in bytes, of a child that has ended.
-pub(super) fn reap(pid: Pid) -> io::Result<(ExitStatus, u64)> {
+/// What the kernel says of a child that has ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reaped {
+    /// How.
+    pub(super) status: ExitStatus,
+    /// Peak resident memory, bytes.
+    pub(super) peak_memory: u64,
+    /// User and system time, of the children that it has waited for too, seconds.
+    pub(super) core_seconds: f64,
+}
+
+/// Takes the status of a child that has ended.
+pub(super) fn reap(pid: Pid) -> io::Result<Reaped> {
     let mut status = 0;
     let mut usage = MaybeUninit::<libc::rusage>::uninit();
     loop {
@@ -35,6 +46,9 @@ pub(super) fn reap(pid: Pid) -> io::Result<(ExitStatus, u64)> {
     #[expect(unsafe_code, reason = "the other half of the call above")]
     let usage = unsafe { usage.assume_init() };
     // Kibibytes on Linux.
-    let peak = u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1024);
-    Ok((ExitStatus::from_raw(status), peak))
+    let peak_memory = u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1024);
+    #[expect(clippy::cast_precision_loss, reason = "a time of years would lose microseconds")]
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 * 1e-6;
+    let core_seconds = seconds(usage.ru_utime) + seconds(usage.ru_stime);
+    Ok(Reaped { status: ExitStatus::from_raw(status), peak_memory, core_seconds })
 }

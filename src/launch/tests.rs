@@ -9,7 +9,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{plan::tests::run_file, *};
-use crate::run::{FailureKind, Outcome, RunFile, RunState};
+use crate::run::{FailureKind, Outcome, Phases, RunFile, RunState, Spent};
 
 /// Longer than any of this takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -304,6 +304,8 @@ fn a_run_without_a_directory_has_no_log() {
 #[test]
 fn the_trainers_outcome_is_taken_over_if_it_is_of_this_attempt() {
     with_env(async |env| {
+        let spent = |seconds| Spent { seconds, core_seconds: 2.0 * seconds };
+        let phases = Phases { training: spent(4.0), validation: spent(0.5) };
         let failure_of = |attempt| Outcome {
             attempt,
             state: RunState::Failed,
@@ -314,11 +316,13 @@ fn the_trainers_outcome_is_taken_over_if_it_is_of_this_attempt() {
             }),
             finished: 1.0,
             peak_memory: Some(12345),
+            phases: Some(phases),
         };
         fs::create_dir_all(env.run_dir(0)).unwrap();
         write_outcome(&env.run_dir(0), &failure_of(2)).unwrap();
         let end = env.end("echo epoch 3; exit 1").await;
-        assert_eq!((end.has_outcome, end.peak_memory), (true, Some(12345)));
+        assert_eq!((end.has_outcome, end.used.peak_memory), (true, Some(12345)));
+        assert_eq!(end.used.phases, Some(phases));
         let expected = (FailureKind::Diverged, "loss is NaN".to_owned(), "epoch 3".to_owned());
         assert_eq!(failure(end), expected);
 
@@ -357,13 +361,26 @@ fn peak_memory_is_known_of_what_is_larger_than_gridboard() {
     with_env(async |env| {
         let bytes = 400 << 20;
         let end = env.end(&format!("dd if=/dev/zero of=/dev/null bs={bytes} count=1 2>/dev/null")).await;
-        let peak = end.peak_memory.expect("a known peak");
+        let peak = end.used.peak_memory.expect("a known peak");
         assert!((bytes..bytes + (64 << 20)).contains(&peak), "{peak}");
-        assert_eq!(env.end("exit 0").await.peak_memory, None);
+        assert_eq!(env.end("exit 0").await.used.peak_memory, None);
         let pid = env.start(0, "exec sleep 1000");
         assert!(peak_memory(pid).is_some_and(|bytes| bytes > 0));
         env.launcher.stop(0, true).expect("a signal");
         env.next().await;
         assert_eq!(peak_memory(pid), None);
+    });
+}
+
+#[test]
+fn the_processor_time_of_an_attempt_and_its_children_is_known() {
+    with_env(async |env| {
+        // The shell waits for the other one, which counts on one core.
+        let end = env.end("sh -c 'i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done'; exit 0").await;
+        let busy = end.used.core_seconds.expect("the kernel counts");
+        assert!((0.005..60.0).contains(&busy), "{busy}");
+        let idle = env.end("sleep 0.2").await.used.core_seconds.expect("the kernel counts");
+        assert!(idle < 0.15, "{idle}");
+        assert_eq!(env.end("exit 0").await.used.phases, None);
     });
 }

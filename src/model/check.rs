@@ -62,7 +62,9 @@ impl fmt::Display for ImpossibleRuns {
 /// # Errors
 /// Lists every run whose image is too small for its convolutions, with the layer.
 pub fn check(experiment: &Experiment) -> Result<(), ImpossibleRuns> {
-    let Some(dataset) = experiment.dataset.as_ref().filter(|_| !experiment.is_command()) else { return Ok(()) };
+    let Some(dataset) = experiment.dataset.as_ref().filter(|_| !experiment.is_command()) else {
+        return Ok(());
+    };
     let n_classes = u32::try_from(dataset.classes.len()).unwrap_or(u32::MAX);
     let reason = |family: Family, parameters: &Parameters| match Architecture::of(family, parameters) {
         Ok(model) => model?.layers(dataset.image_size, n_classes).err().map(|error| error.to_string()),

@@ -5,6 +5,7 @@
 mod builder;
 mod check;
 mod layers;
+mod memory;
 mod resnet;
 mod summary;
 mod vgg;
@@ -13,6 +14,7 @@ use crate::spec::{Family, ParameterError, Parameters, parameter::View};
 
 pub use check::{ImpossibleRun, ImpossibleRuns, check};
 pub use layers::{Activation, Layer, LayerKind, ModelError, layers, outputs};
+pub use memory::{FUSED_PROCESS_BYTES, memory_on_processor};
 pub use resnet::{Block, EXPANSION, Resnet, STAGE_WIDTHS, STEM_WIDTH};
 pub use summary::{PROCESS_BYTES, Summary, summary};
 pub use vgg::{CLASSIFIER_WIDTH, POOLED_SIDE, Vgg, VggStep};

@@ -142,7 +142,8 @@ mod tests {
     #[test]
     fn names_and_shapes_are_those_of_torchvision() {
         let layers = Resnet::Resnet50.layers(64, 2);
-        let find = |name: &str| layers.iter().find(|layer| layer.name == name).expect(name).output_shape.clone();
+        let find =
+            |name: &str| layers.iter().find(|layer| layer.name == name).expect(name).output_shape.clone();
         assert_eq!(find("conv1"), [64, 32, 32]);
         assert_eq!(find("maxpool"), [64, 16, 16]);
         assert_eq!(find("layer2.0.conv1"), [128, 16, 16]);
@@ -153,6 +154,9 @@ mod tests {
         let basic = Resnet::Resnet18.layers(64, 3);
         assert!(basic.iter().all(|layer| layer.name != "layer1.0.downsample.0"));
         assert!(basic.iter().any(|layer| layer.name == "layer4.0.downsample.0"));
-        assert_eq!(basic.last().map(|layer| (layer.output_shape.clone(), layer.activation)), Some((vec![3], Activation::Softmax)));
+        assert_eq!(
+            basic.last().map(|layer| (layer.output_shape.clone(), layer.activation)),
+            Some((vec![3], Activation::Softmax))
+        );
     }
 }

@@ -86,7 +86,8 @@ impl Activations {
     fn of(layers: &[Layer], input: u64) -> Self {
         let mut sizes = Self { kept: input, indices: 0, largest: 0 };
         for layer in layers {
-            let outputs = layer.output_shape.iter().fold(1_u64, |product, side| product.saturating_mul(*side));
+            let outputs =
+                layer.output_shape.iter().fold(1_u64, |product, side| product.saturating_mul(*side));
             sizes.largest = sizes.largest.max(outputs);
             match layer.kind {
                 // A view of what is there, or computed in place.

@@ -93,7 +93,9 @@ mod tests {
     /// (`VGG16_Weights.IMAGENET1K_V1.meta`, `num_params` and `_ops`).
     #[test]
     fn counts_are_those_that_torchvision_publishes() {
-        for (vgg, parameters, billions) in [(Vgg::Vgg16, 138_357_544, 15.47), (Vgg::Vgg19, 143_667_240, 19.632)] {
+        for (vgg, parameters, billions) in
+            [(Vgg::Vgg16, 138_357_544, 15.47), (Vgg::Vgg19, 143_667_240, 19.632)]
+        {
             let layers = vgg.layers(224, 1000).expect("large enough");
             assert_eq!(layers.iter().map(|layer| layer.parameters).sum::<u64>(), parameters, "{vgg:?}");
             let flops = layers.iter().map(|layer| layer.flops).sum::<u64>();
@@ -104,7 +106,8 @@ mod tests {
     #[test]
     fn names_and_shapes_are_those_of_torchvision() {
         let layers = Vgg::Vgg16.layers(64, 2).expect("large enough");
-        let find = |name: &str| layers.iter().find(|layer| layer.name == name).expect(name).output_shape.clone();
+        let find =
+            |name: &str| layers.iter().find(|layer| layer.name == name).expect(name).output_shape.clone();
         assert_eq!(find("features.0"), [64, 64, 64]);
         assert_eq!(find("features.28"), [512, 4, 4]);
         assert_eq!(find("features.30"), [512, 2, 2]);
@@ -117,7 +120,8 @@ mod tests {
 
     #[test]
     fn an_image_that_the_poolings_make_nothing_of_is_refused() {
-        let error = |side| Architecture::Vgg(Vgg::Vgg16).layers(side, 2).map(|_| ()).map_err(|e| e.to_string());
+        let error =
+            |side| Architecture::Vgg(Vgg::Vgg16).layers(side, 2).map(|_| ()).map_err(|e| e.to_string());
         assert_eq!(error(32), Ok(()));
         assert_eq!(error(31), Err("`features.30` needs at least 2x2, gets 1x1".to_owned()));
     }

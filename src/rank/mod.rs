@@ -4,15 +4,22 @@
 //! SQL views, so that there is one ranking. Tables and figures are left to `report`.
 
 mod order;
+mod point;
+mod standing;
 
 use serde::Serialize;
 
 use crate::{
+    metrics::ConfusionMatrix,
+    predictions::Hits,
     run::{FailureKind, RunState},
-    spec::{RankRule, Value},
+    spec::{Goal, RankRule, Value},
+    stats::{Interval, wilson},
 };
 
 pub use order::{Candidate, Ranking, rank, unfinished};
+pub use point::{GridPoint, Means};
+pub use standing::Standing;
 
 /// Runs of one experiment in the order of its rule, the unranked ones last.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -25,6 +32,8 @@ pub struct Leaderboard {
     pub classes: Vec<String>,
     /// The rule.
     pub rule: RankRule,
+    /// The seeds of every grid point.
+    pub seeds: Vec<u64>,
     /// Ranked rows first, by rank; then the others, by their place in the grid.
     pub rows: Vec<Row>,
     /// What is not in `rows`.
@@ -38,8 +47,6 @@ pub struct Omitted {
     pub ranked: usize,
     /// Runs that do not rank.
     pub unranked: usize,
-    /// Whether the experiment has several seeds, which the rows that are there need not show.
-    pub several_seeds: bool,
 }
 
 /// One run on the leaderboard. Metrics are the values at the last epoch (the highest step of their tag), as the f32 of
@@ -73,8 +80,80 @@ pub struct Row {
     pub then: Option<f64>,
     /// The step that the first metric was taken at.
     pub step: Option<i64>,
+    /// The first metric at its best step, which may be an earlier one. Choosing it looks at the images that report, so it
+    /// never ranks.
+    pub best: Option<Best>,
+    /// What the run's predictions count, where it has any.
+    pub tally: Option<Tally>,
+    /// Which images those predictions have right; `None` where the database keeps none.
+    #[serde(skip)]
+    pub hits: Option<Hits>,
+    /// Whether its predictions tell the run from the best one.
+    pub standing: Standing,
     /// Why the run does not rank: what it failed of, that it has not ended, or its missing, NaN or infinite metric.
     pub reason: Option<String>,
+}
+
+/// A metric at the step where it was best.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Best {
+    /// The epoch, from 0; the first of several that are equally good.
+    pub step: i64,
+    /// The value there.
+    pub value: f64,
+}
+
+impl Best {
+    /// Whether an earlier epoch was better than the last one of the run, and not just as good.
+    #[must_use]
+    pub fn beats_last(&self, row: &Row) -> bool {
+        row.by.is_none_or(|last| last != self.value)
+    }
+
+    /// The best of the points (step, value) of a curve, in any order; `None` where none is finite.
+    #[must_use]
+    pub fn of(goal: Goal, points: impl IntoIterator<Item = (i64, f64)>) -> Option<Self> {
+        let better = |a: f64, b: f64| match goal {
+            Goal::Maximize => a > b,
+            Goal::Minimize => a < b,
+        };
+        let finite = points.into_iter().filter(|(_, value)| value.is_finite());
+        finite.fold(None, |best: Option<Self>, (step, value)| match best {
+            Some(best) if better(best.value, value) || (best.value == value && best.step <= step) => {
+                Some(best)
+            }
+            _ => Some(Self { step, value }),
+        })
+    }
+}
+
+/// What a run's predictions of the validation images count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Tally {
+    /// Images.
+    pub images: u64,
+    /// Images whose class was predicted.
+    pub correct: u64,
+}
+
+impl From<&ConfusionMatrix> for Tally {
+    fn from(matrix: &ConfusionMatrix) -> Self {
+        Self { images: matrix.total(), correct: matrix.correct() }
+    }
+}
+
+impl Tally {
+    /// The 95 % Wilson interval of the accuracy; `None` without images.
+    #[must_use]
+    pub fn interval(self) -> Option<Interval> {
+        wilson(self.correct.min(self.images), self.images)
+    }
+
+    /// Part of the images whose class was predicted; `None` without images.
+    #[must_use]
+    pub fn accuracy(self) -> Option<f64> {
+        (self.images > 0).then(|| self.correct as f64 / self.images as f64)
+    }
 }
 
 /// A run before it is ranked: its row, and what a failed one failed of.
@@ -87,13 +166,14 @@ pub struct Entry {
 }
 
 impl Leaderboard {
-    /// Ranks the runs of one experiment. The entries may come in any order.
+    /// Ranks the runs of one experiment, and tests each against the best. The entries may come in any order.
     #[must_use]
     pub fn new(
         experiment: String,
         axes: Vec<String>,
         classes: Vec<String>,
         rule: RankRule,
+        seeds: Vec<u64>,
         entries: Vec<Entry>,
     ) -> Self {
         let candidates: Vec<Candidate<'_>> = entries
@@ -118,6 +198,24 @@ impl Leaderboard {
             rows[place].reason = Some(reason);
         }
         rows.sort_by_key(|row| (row.rank.unwrap_or(u32::MAX), row.index));
-        Self { experiment, axes, classes, rule, rows, omitted: Omitted::default() }
+        standing::settle(&mut rows);
+        Self { experiment, axes, classes, rule, seeds, rows, omitted: Omitted::default() }
+    }
+
+    /// A part of a leaderboard whose ranks are known already: the best rows, from rank 1 on without a gap, then some that
+    /// do not rank. Tests each against the best.
+    #[must_use]
+    pub fn head(mut self, omitted: Omitted) -> Self {
+        standing::settle(&mut self.rows);
+        Self { omitted, ..self }
+    }
+
+    /// Whether every grid point is trained with several seeds, so that the mean over them ranks.
+    #[must_use]
+    pub fn several_seeds(&self) -> bool {
+        self.seeds.len() > 1
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,22 +1,28 @@
-//! Writes the files of a report: tables, figures, and the confusion matrix of every run.
+//! Writes the files of a report: `report.html`, its tables and figures one by one, and the confusion matrix of every run.
 //!
 //! Called at the end of a sweep and by `gridboard report`. Everything is made from the input alone, so the same input
-//! gives the same bytes; each file is written beside its place and renamed, so a reader never sees half of one.
+//! gives the same bytes; each file is written beside its place and renamed, so a reader never sees half of one. What the
+//! report says is `page`'s.
 
 use std::{
-    collections::HashMap,
     fs, io,
     path::{Component, Path, PathBuf},
 };
 
 use super::{
-    leaderboard::{full_table, leaderboard_table},
+    about::About,
+    curves::ScoredRun,
+    document::{Block, Document, DrawError},
+    grid_points::grid_point_table,
+    html,
+    leaderboard::full_table,
+    page,
     table::{Format, Table},
 };
 use crate::{
-    figure::{self, Bar, Figure, FigureError, Panel, Quantity, Series, SheetEntry},
+    figure::{self, Figure, FigureError},
     metrics::ConfusionMatrix,
-    rank::{Leaderboard, Row},
+    rank::Leaderboard,
 };
 
 /// What a report is made of.
@@ -28,8 +34,12 @@ pub struct ReportInput {
     pub confusion: Vec<(String, ConfusionMatrix)>,
     /// The curves, of every run that has them.
     pub curves: Vec<RunCurves>,
-    /// Tab. 1 of the paper: what was loaded; absent without a dataset.
-    pub corpus: Option<Table>,
+    /// Spec, images, and facts of the runs.
+    pub about: About,
+    /// The predictions of the best runs that have any, best first.
+    pub predictions: Vec<ScoredRun>,
+    /// Fig. 11 of the paper: validation images with the best run's answers, where predictions and corpus are there.
+    pub xrays: Option<Figure>,
 }
 
 /// The four curves of a run: (epoch from 0, value), by epoch.
@@ -74,17 +84,17 @@ pub enum ReportError {
     },
 }
 
-/// Confusion matrices beyond these are left out of the sheet: six rows fill a page.
-const MOST_MATRICES: usize = 30;
-/// Bars beyond these are left out of the chart: it would be taller than a page.
-const MOST_BARS: usize = 60;
-/// Curves beyond these are left out: their grey lines would only make the file large.
-const MOST_CURVES: usize = 500;
+/// The report itself.
+pub const PAGE: &str = "report.html";
 /// The formats of a table's files.
 const TABLE_FILES: [(Format, &str); 4] =
     [(Format::Markdown, "md"), (Format::Csv, "csv"), (Format::Json, "json"), (Format::Latex, "tex")];
-/// The figures of the report's folder.
-const FIGURES: [&str; 4] = ["top_ten_confusion", "accuracy_bars", "accuracy_curves", "loss_curves"];
+
+impl ReportError {
+    fn drawing(dir: &Path, error: DrawError) -> Self {
+        Self::Figure { path: dir.join(error.stem), source: error.source }
+    }
+}
 
 /// Writes the report into `dir` (`runs/<experiment>/report`) and each run's confusion matrix into its folder beside
 /// `dir`. Figures that have nothing to show are not written, and removed where an earlier report left them.
@@ -93,28 +103,45 @@ const FIGURES: [&str; 4] = ["top_ten_confusion", "accuracy_bars", "accuracy_curv
 /// # Errors
 /// See [`ReportError`].
 pub fn write(dir: &Path, input: &ReportInput) -> Result<Vec<PathBuf>, ReportError> {
+    let document = page::experiment(input).map_err(|error| ReportError::drawing(dir, error))?;
     let mut writer = Writer { written: Vec::new() };
     let leaderboard = &input.leaderboard;
-    writer.table(&dir.join("top_ten"), &leaderboard_table(leaderboard, Some(leaderboard.rule.top)))?;
+    writer.document(dir, &document)?;
+    if leaderboard.several_seeds() {
+        let points = grid_point_table(leaderboard, None).render(Format::Csv, None);
+        writer.file(&dir.join("grid_points.csv"), points.as_bytes())?;
+    }
     let all = full_table(leaderboard).render(Format::Csv, None);
     writer.file(&dir.join("leaderboard.csv"), all.as_bytes())?;
-    if let Some(corpus) = &input.corpus {
-        writer.table(&dir.join("corpus"), corpus)?;
-    }
-
-    let experiment = leaderboard.experiment.as_str();
-    let [sheet, bars, accuracy, loss] = FIGURES.map(|name| dir.join(name));
-    writer.figure(&sheet, confusion_sheet(input, experiment))?;
-    writer.figure(&bars, accuracy_bars(leaderboard, experiment))?;
-    let curves = ranked_curves(input);
-    writer.figure(&accuracy, draw_curves(&curves, leaderboard, Quantity::Accuracy))?;
-    writer.figure(&loss, draw_curves(&curves, leaderboard, Quantity::Loss))?;
+    writer.remove_others(dir, page::FIGURES.map(str::to_owned))?;
 
     let experiment_dir = dir.parent().unwrap_or(dir);
     for (run, matrix) in &input.confusion {
         let place = experiment_dir.join(folder_name(run)?).join("confusion_matrix");
         writer.figure(&place, figure::confusion_matrix(matrix, &leaderboard.classes, run))?;
     }
+    Ok(writer.written)
+}
+
+/// Writes the report of a suite into `dir` (`runs/<suite>.report`): the same document over all its experiments but those
+/// that are `missing`, which were not run yet.
+/// Returns the files written, in the order of writing.
+///
+/// # Errors
+/// See [`ReportError`].
+pub fn write_suite(
+    dir: &Path,
+    name: &str,
+    inputs: &[ReportInput],
+    missing: &[String],
+) -> Result<Vec<PathBuf>, ReportError> {
+    let inputs: Vec<&ReportInput> = inputs.iter().collect();
+    let document = page::suite(name, &inputs, missing).map_err(|error| ReportError::drawing(dir, error))?;
+    let mut writer = Writer { written: Vec::new() };
+    writer.document(dir, &document)?;
+    let names = inputs.iter().map(|input| input.leaderboard.experiment.as_str());
+    let figures = names.flat_map(|name| page::FIGURES.map(|stem| format!("{name}-{stem}")));
+    writer.remove_others(dir, figures)?;
     Ok(writer.written)
 }
 
@@ -127,114 +154,40 @@ fn folder_name(run: &str) -> Result<&str, ReportError> {
     }
 }
 
-/// The ranked rows, best first.
-fn ranked(leaderboard: &Leaderboard) -> Vec<&Row> {
-    let mut rows: Vec<&Row> = leaderboard.rows.iter().filter(|row| row.rank.is_some()).collect();
-    rows.sort_by_key(|row| row.rank);
-    rows
-}
-
-fn confusion_sheet(input: &ReportInput, experiment: &str) -> Result<Figure, FigureError> {
-    let matrices: HashMap<&str, &ConfusionMatrix> =
-        input.confusion.iter().map(|(run, matrix)| (run.as_str(), matrix)).collect();
-    let entries: Vec<SheetEntry> = ranked(&input.leaderboard)
-        .into_iter()
-        .filter_map(|row| {
-            let rank = row.rank.filter(|rank| *rank <= input.leaderboard.rule.top)?;
-            let matrix = *matrices.get(row.run.as_str())?;
-            Some(SheetEntry { rank, run: row.run.clone(), matrix: matrix.clone() })
-        })
-        .take(MOST_MATRICES)
-        .collect();
-    let title = format!("{experiment}: confusion matrices of the best {} runs", entries.len());
-    let title =
-        if entries.len() == 1 { format!("{experiment}: confusion matrix of the best run") } else { title };
-    figure::confusion_sheet(&title, &entries, &input.leaderboard.classes)
-}
-
-/// Bars in grid order with the axis' values below, where one axis alone was swept (as in Fig. 8); else by rank with the
-/// runs' names.
-fn accuracy_bars(leaderboard: &Leaderboard, experiment: &str) -> Result<Figure, FigureError> {
-    let mut rows = ranked(leaderboard);
-    rows.retain(|row| row.train_accuracy.is_some() || row.validation_accuracy.is_some());
-    let all = rows.len();
-    rows.truncate(MOST_BARS);
-    let one_axis = leaderboard.axes.len() == 1 && {
-        let seeds: std::collections::HashSet<u64> = rows.iter().map(|row| row.seed).collect();
-        seeds.len() <= 1
-    };
-    let category = if one_axis { leaderboard.axes[0].as_str() } else { "Run" };
-    if one_axis {
-        rows.sort_by_key(|row| row.index);
-    }
-    let bars: Vec<Bar> = rows
-        .into_iter()
-        .map(|row| {
-            let value = row.axes.first().and_then(Option::as_ref).filter(|_| one_axis);
-            Bar {
-                label: value.map_or_else(|| row.run.clone(), ToString::to_string),
-                train: row.train_accuracy,
-                validation: row.validation_accuracy,
-            }
-        })
-        .collect();
-    let part = if all > MOST_BARS { format!(", best {MOST_BARS} of {all} runs") } else { String::new() };
-    figure::accuracy_bars(&format!("{experiment}: accuracy at the last epoch{part}"), category, &bars)
-}
-
-/// The curves of the ranked runs, best first.
-fn ranked_curves(input: &ReportInput) -> Vec<&RunCurves> {
-    let curves: HashMap<&str, &RunCurves> =
-        input.curves.iter().map(|curves| (curves.run.as_str(), curves)).collect();
-    ranked(&input.leaderboard).iter().filter_map(|row| curves.get(row.run.as_str()).copied()).collect()
-}
-
-fn draw_curves(
-    curves: &[&RunCurves],
-    leaderboard: &Leaderboard,
-    quantity: Quantity,
-) -> Result<Figure, FigureError> {
-    let drawn = &curves[..curves.len().min(MOST_CURVES)];
-    let panel = |title: &str, points: fn(&RunCurves) -> &[(i64, f64)]| Panel {
-        title: title.to_owned(),
-        series: drawn
-            .iter()
-            .map(|run| Series {
-                name: run.run.clone(),
-                points: points(run).iter().map(|&(epoch, value)| (epoch as f64, value)).collect(),
-            })
-            .collect(),
-    };
-    let (word, panels) = match quantity {
-        Quantity::Accuracy => (
-            "accuracy",
-            [
-                panel("Training", |run| &run.train_accuracy),
-                panel("Validation", |run| &run.validation_accuracy),
-            ],
-        ),
-        Quantity::Loss => (
-            "loss",
-            [panel("Training", |run| &run.train_loss), panel("Validation", |run| &run.validation_loss)],
-        ),
-    };
-    let part = if curves.len() > drawn.len() {
-        format!(", best {} of {} runs", drawn.len(), curves.len())
-    } else {
-        String::new()
-    };
-    figure::curves(&format!("{}: {word} by epoch{part}", leaderboard.experiment), quantity, &panels)
-}
-
 /// Writes files and remembers them.
 struct Writer {
     written: Vec<PathBuf>,
 }
 
 impl Writer {
+    /// The page, and every table and figure of it in files of its own.
+    fn document(&mut self, dir: &Path, document: &Document) -> Result<(), ReportError> {
+        self.file(&dir.join(PAGE), html::page(document).as_bytes())?;
+        for block in document.sections.iter().flat_map(|section| &section.blocks) {
+            match block {
+                Block::Table { stem, table } => self.table(&dir.join(stem), table)?,
+                Block::Figure { stem, figure, .. } => {
+                    self.file(&dir.join(format!("{stem}.svg")), figure.svg.as_bytes())?;
+                    self.file(&dir.join(format!("{stem}.png")), &figure.png)?;
+                }
+                Block::Prose(_) | Block::Warning(_) | Block::Listing { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the figures among these that were not written now.
+    fn remove_others(&self, dir: &Path, stems: impl IntoIterator<Item = String>) -> Result<(), ReportError> {
+        let files = stems.into_iter().flat_map(|stem| [format!("{stem}.svg"), format!("{stem}.png")]);
+        files.map(|file| dir.join(file)).filter(|path| !self.written.contains(path)).try_for_each(remove)
+    }
+
     fn table(&mut self, stem: &Path, table: &Table) -> Result<(), ReportError> {
         for (format, extension) in TABLE_FILES {
-            self.file(&stem.with_extension(extension), table.render(format, None).as_bytes())?;
+            // Not `with_extension`: a stem may hold a point.
+            let mut path = stem.as_os_str().to_owned();
+            path.push(format!(".{extension}"));
+            self.file(Path::new(&path), table.render(format, None).as_bytes())?;
         }
         Ok(())
     }
@@ -287,4 +240,4 @@ fn remove(path: PathBuf) -> Result<(), ReportError> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

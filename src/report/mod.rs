@@ -1,14 +1,32 @@
 //! Reports: tables from one row model, and the files of `runs/<experiment>/report/`.
 //!
 //! Called by the commands that print tables and by the end of a sweep. Everything is made from values that the store
-//! and `rank` hand over; only `files` touches the disk, and no part of it knows SQL.
+//! and `rank` hand over; only `files` touches the disk, and no part of it knows SQL. `page` decides what a report says,
+//! `document` holds it, `html` makes one file of it, `paper` knows what the paper states.
 
+mod about;
+mod columns;
+mod comparison;
+pub mod curves;
+mod document;
 pub mod files;
+mod grid_points;
+mod html;
+mod layers;
 pub mod leaderboard;
+mod page;
+pub mod paper;
 pub mod table;
+mod terminal;
 mod text;
 
+pub use about::{About, RunFacts};
+pub use comparison::Sides;
+pub use curves::ScoredRun;
 pub use files::{ReportError, ReportInput, RunCurves};
+pub use grid_points::{grid_point_table, top_table};
+pub use layers::{layers_table, totals};
 pub use leaderboard::{full_table, leaderboard_table, unranked_table};
-pub use table::{Align, Cell, Column, Format, Table};
+pub use page::loading_table;
+pub use table::{Align, Cell, Column, Format, Readers, Table};
 pub use text::csv_field;

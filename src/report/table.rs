@@ -3,14 +3,12 @@
 //! Every listing of the program and every table of a report is a [`Table`]; what differs is the [`Format`]. Machine
 //! formats (CSV, JSON) keep column names and full precision, formats for people use headings and round.
 
-use std::fmt::Write as _;
+use std::{borrow::Cow, fmt::Write as _};
 
-use comfy_table::{
-    Cell as Shown, CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table as Terminal,
-    TableStyle,
+use super::{
+    columns, terminal,
+    text::{csv_cell, csv_field, json_cell, latex, markdown, shown},
 };
-
-use super::text::{break_words, csv_cell, csv_field, json_cell, latex, markdown, one_line, shown};
 
 /// A table: columns, rows of as many cells, a title above and notes below.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,6 +34,22 @@ pub struct Column {
     pub align: Align,
     /// Digits behind the point of floats, for people; without, as many as the value needs.
     pub decimals: Option<usize>,
+    /// Who reads it.
+    pub readers: Readers,
+    /// A terminal that is too narrow leaves the columns of the highest number out first; 0 always stays.
+    pub expendable: u8,
+}
+
+/// Who a column is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Readers {
+    /// Everybody.
+    #[default]
+    All,
+    /// People: terminal, Markdown, LaTeX.
+    People,
+    /// Machines: CSV and JSON.
+    Machines,
 }
 
 /// Where cells stand in their column.
@@ -84,7 +98,14 @@ impl Column {
     /// A left-aligned column.
     #[must_use]
     pub fn text(name: impl Into<String>) -> Self {
-        Self { name: name.into(), heading: None, align: Align::Left, decimals: None }
+        Self {
+            name: name.into(),
+            heading: None,
+            align: Align::Left,
+            decimals: None,
+            readers: Readers::All,
+            expendable: 0,
+        }
     }
 
     /// A right-aligned column.
@@ -105,7 +126,20 @@ impl Column {
         Self { heading: Some(heading.into()), ..self }
     }
 
-    fn shown_name(&self) -> &str {
+    /// The same column for some readers only.
+    #[must_use]
+    pub fn only(self, readers: Readers) -> Self {
+        Self { readers, ..self }
+    }
+
+    /// The same column, left out where a terminal has no room: the highest number first.
+    #[must_use]
+    pub fn expendable(self, order: u8) -> Self {
+        Self { expendable: order, ..self }
+    }
+
+    /// What people read above the column.
+    pub(super) fn shown_name(&self) -> &str {
         self.heading.as_deref().unwrap_or(&self.name)
     }
 }
@@ -160,16 +194,27 @@ impl Table {
     #[must_use]
     pub fn render(&self, format: Format, width: Option<usize>) -> String {
         match format {
-            Format::Table => self.to_terminal(width),
-            Format::Csv => self.to_csv(),
-            Format::Json => self.to_json(),
-            Format::Markdown => self.to_markdown(),
-            Format::Latex => self.to_latex(),
+            Format::Table => terminal::render(&columns::fitting(&self.for_people(), width), width),
+            Format::Csv => self.for_machines().to_csv(),
+            Format::Json => self.for_machines().to_json(),
+            Format::Markdown => self.for_people().to_markdown(),
+            Format::Latex => self.for_people().to_latex(),
         }
     }
 
+    /// The table without the columns that only machines read.
+    #[must_use]
+    pub fn for_people(&self) -> Cow<'_, Self> {
+        columns::keeping(self, |column| column.readers != Readers::Machines)
+    }
+
+    /// The table without the columns that only people read.
+    fn for_machines(&self) -> Cow<'_, Self> {
+        columns::keeping(self, |column| column.readers != Readers::People)
+    }
+
     /// The cells of a row, one per column.
-    fn cells<'a>(&'a self, row: &'a [Cell]) -> impl Iterator<Item = (&'a Column, &'a Cell)> {
+    pub(super) fn cells<'a>(&'a self, row: &'a [Cell]) -> impl Iterator<Item = (&'a Column, &'a Cell)> {
         self.columns
             .iter()
             .enumerate()
@@ -177,73 +222,23 @@ impl Table {
     }
 
     /// All cells as people read them.
-    fn shown_rows(&self, escape: impl Fn(&str) -> String) -> Vec<Vec<String>> {
+    pub(super) fn shown_rows(&self, escape: impl Fn(&str) -> String) -> Vec<Vec<String>> {
         let shown = |(column, cell): (&Column, &Cell)| escape(&shown(cell, column.decimals));
         self.rows.iter().map(|row| self.cells(row).map(shown).collect()).collect()
     }
 
-    fn to_terminal(&self, width: Option<usize>) -> String {
-        let rows = self.shown_rows(one_line);
-        // Headings are broken at spaces down to the width of their column's cells.
-        let headings: Vec<String> = (0..self.columns.len())
-            .map(|index| {
-                let body = rows.iter().map(|row| row[index].chars().count()).max().unwrap_or(0);
-                break_words(&one_line(self.columns[index].shown_name()), body)
-            })
-            .collect();
-        let natural: usize = (0..self.columns.len())
-            .map(|index| {
-                let cells = rows.iter().map(|row| row[index].as_str()).chain(headings[index].lines());
-                cells.map(|text| text.chars().count()).max().unwrap_or(0) + 2
-            })
-            .sum();
-        let tight = width.is_some_and(|width| natural > width);
-
-        let mut table = Terminal::new();
-        table.force_no_tty().load_style(LIGHT);
-        match width.and_then(|width| u16::try_from(width).ok()) {
-            Some(width) if width > 0 => {
-                table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width)
-            }
-            _ => table.set_content_arrangement(ContentArrangement::Disabled),
-        };
-        let cell = |column: &Column, text: &str| {
-            Shown::new(text).set_alignment(match column.align {
-                Align::Left => CellAlignment::Left,
-                Align::Right => CellAlignment::Right,
-            })
-        };
-        let row = |texts: &[String]| -> Vec<Shown> {
-            self.columns.iter().zip(texts).map(|(column, text)| cell(column, text)).collect()
-        };
-        table.set_header(row(&headings));
-        for texts in &rows {
-            table.add_row(row(texts));
-        }
-        for (shown, column) in table.column_iter_mut().zip(&self.columns) {
-            shown.set_padding(if tight { (0, 1) } else { (1, 1) });
-            if column.align == Align::Right {
-                // A number is never broken; text gives way.
-                shown.set_constraint(ColumnConstraint::ContentWidth);
-            }
-        }
-
-        let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-        let rule = "─".repeat(lines.iter().map(|line| line.chars().count()).max().unwrap_or(0));
-        let prose = |text: &String| break_words(&one_line(text), width.unwrap_or(usize::MAX));
-        let parts = self.title.iter().map(prose).chain([rule.clone()]).chain(lines).chain([rule]);
-        parts.chain(self.notes.iter().map(prose)).map(|line| line + "\n").collect()
-    }
-
     fn to_csv(&self) -> String {
         let mut text = String::new();
-        let mut record = |fields: Vec<String>| {
-            text.push_str(&fields.join(","));
+        let mut record = |fields: &mut dyn Iterator<Item = String>| {
+            for (place, field) in fields.enumerate() {
+                text.push_str(if place == 0 { "" } else { "," });
+                text.push_str(&field);
+            }
             text.push('\n');
         };
-        record(self.columns.iter().map(|column| csv_field(&column.name)).collect());
+        record(&mut self.columns.iter().map(|column| csv_field(&column.name)));
         for row in &self.rows {
-            record(self.cells(row).map(|(_, cell)| csv_cell(cell)).collect());
+            record(&mut self.cells(row).map(|(_, cell)| csv_cell(cell)));
         }
         text
     }
@@ -307,10 +302,6 @@ impl Table {
         text
     }
 }
-
-/// A line between header and body and none between columns; the lines above and below are drawn by hand, as
-/// comfy-table gives borders without junctions another width than rows.
-const LIGHT: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 
 #[cfg(test)]
 mod tests;

@@ -34,7 +34,15 @@ fn shown_float(number: f64, decimals: Option<usize>) -> String {
 
 /// The text on one line, control characters replaced.
 pub(super) fn one_line(text: &str) -> String {
+    if is_plain(text) {
+        return text.to_owned();
+    }
     harmless(text).replace("\r\n", " ").replace(['\n', '\r', '\t'], " ")
+}
+
+/// Whether a text is printable ASCII: nothing in it does harm or breaks a line. Nearly every cell is.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
 }
 
 /// The text with control characters other than line breaks and tabs replaced by U+FFFD, so that no cell can send an
@@ -78,7 +86,7 @@ pub(super) fn csv_cell(cell: &Cell) -> String {
 /// A text as a CSV field, quoted where RFC 4180 asks for it.
 #[must_use]
 pub fn csv_field(text: &str) -> String {
-    let text = harmless(text);
+    let text = if is_plain(text) { text.to_owned() } else { harmless(text) };
     if text.contains(['"', ',', '\n', '\r']) || text.starts_with(' ') || text.ends_with(' ') {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {

@@ -11,6 +11,8 @@ pub struct Job {
     pub memory: u64,
     /// Number of the first attempt, from 1: one more than the run has made before this sweep.
     pub attempt: u32,
+    /// Whether its results are the same with any number of threads, so that it may have more of them than its slot.
+    pub elastic: bool,
 }
 
 /// Something that happened.
@@ -60,6 +62,8 @@ pub enum Effect {
         attempt: u32,
         /// Index of the slot.
         slot: u32,
+        /// Threads that it may use: its slot's, or more where nobody else uses them.
+        threads: u32,
     },
     /// Stop a live run; it stays live until its end is reported.
     Stop {

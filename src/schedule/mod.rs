@@ -18,6 +18,9 @@
 //!   on that device when it was owed have ended, and meanwhile its device is not kept idle. One run is owed a device at
 //!   a time.
 //! - **Work conserving.** After a step, no free slot coexists with a waiting run that is admissible under these rules.
+//! - **Threads.** A run has the threads of its slot. Where slots stay free (nothing waits, or memory keeps the others out),
+//!   or their last runs are about to end, the runs that start then share those threads too, if their results do not
+//!   depend on the number of threads.
 //! - **Cancel.** After the first cancel nothing starts and every live run is asked to stop; each further one kills.
 //! - **Failure.** A run whose attempt failed is tried again while it has made fewer attempts in this sweep than the
 //!   limit; the sweep's end is announced exactly once, last.
@@ -25,15 +28,18 @@
 mod cost;
 mod eta;
 mod messages;
+mod placement;
 mod pool;
 mod queue;
 mod scheduler;
 mod slot;
+mod threads;
 
 #[cfg(test)]
 mod tests;
 
 pub use cost::CostModel;
 pub use messages::{Counts, Effect, Ended, Input, Job, LiveRun, SetupError};
+pub use placement::{Division, best, divisions};
 pub use scheduler::Scheduler;
 pub use slot::{DeviceKind, Slot};

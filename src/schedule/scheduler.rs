@@ -46,6 +46,7 @@ pub(super) struct Live {
     pub(super) claim: Claim,
     pub(super) started: f64,
     pub(super) progress: Option<Progress>,
+    threads: u32,
 }
 
 /// The last progress report of a live attempt.
@@ -208,6 +209,34 @@ impl Scheduler {
         &self.tasks[position].job
     }
 
+    /// Threads of a live run; 0 where it is not live.
+    pub(super) fn threads_of(&self, run: u64) -> u32 {
+        self.live_run(run).map_or(0, |(_, live)| live.threads)
+    }
+
+    pub(super) fn set_threads(&mut self, run: u64, threads: u32) {
+        if let Some(position) = self.positions.get(&run)
+            && let Some(live) = self.live.get_mut(position)
+        {
+            live.threads = threads;
+        }
+    }
+
+    /// Whether a run waits.
+    pub(super) fn has_waiting(&self) -> bool {
+        !self.queue.is_empty()
+    }
+
+    /// Whether a device has a slot that no run is on.
+    pub(super) fn has_free_slot(&self, device: u32) -> bool {
+        self.pool.has_free_slot(device as usize)
+    }
+
+    /// Whether a run may have more threads than its slot.
+    pub(super) fn is_elastic(&self, run: u64) -> bool {
+        self.positions.get(&run).is_some_and(|position| self.tasks[*position].job.elastic)
+    }
+
     fn progress(&mut self, now: f64, run: u64, fraction: f64) {
         let Some(position) = self.positions.get(&run) else { return };
         if let Some(live) = self.live.get_mut(position)
@@ -226,8 +255,10 @@ impl Scheduler {
         match how {
             Ended::Completed => {
                 self.completed += 1;
-                let kind = self.slots[live.claim.slot as usize].kind();
-                self.model.learn(kind, task.job.cost, now - live.started);
+                let slot = &self.slots[live.claim.slot as usize];
+                // What it would have taken with the threads of its slot.
+                let speed = f64::from(live.threads) / f64::from(slot.threads.max(1));
+                self.model.learn(slot.kind(), task.job.cost, (now - live.started) * speed);
             }
             Ended::Failed | Ended::NotStarted => {
                 if self.phase == Phase::Running && task.attempts < self.max_attempts {
@@ -262,6 +293,7 @@ impl Scheduler {
     /// Starts what may start on the devices in `open`: one run a device and round, so that the longest runs are
     /// spread over the devices.
     fn fill(&mut self, now: f64, mut open: Vec<usize>, effects: &mut Vec<Effect>) {
+        let first = effects.len();
         while !open.is_empty() {
             let mut again = Vec::new();
             for device in open {
@@ -276,6 +308,7 @@ impl Scheduler {
             }
             open = again;
         }
+        self.share_threads(now, &mut effects[first..]);
     }
 
     /// Starts the run at `position` on a device with a free slot. Answers with the device that it was owed, if any.
@@ -290,8 +323,9 @@ impl Scheduler {
         let task = &mut self.tasks[position];
         task.attempts += 1;
         let (claim, released) = self.pool.claim(device, position, task.job.memory);
-        effects.push(Effect::Start { run: task.job.run, attempt: task.attempt(), slot: claim.slot });
-        self.live.insert(position, Live { claim, started: now, progress: None });
+        let threads = self.slots[claim.slot as usize].threads;
+        effects.push(Effect::Start { run: task.job.run, attempt: task.attempt(), slot: claim.slot, threads });
+        self.live.insert(position, Live { claim, started: now, progress: None, threads });
         released
     }
 

@@ -94,7 +94,7 @@ impl Experiment {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::parameter::{Default, family_axis, parameters, Kind};
+    use crate::spec::parameter::{Default, Kind, family_axis, parameters};
 
     #[test]
     fn words_are_the_same_in_the_spec_in_json_and_on_the_axis() {

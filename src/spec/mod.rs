@@ -18,6 +18,7 @@ mod problem;
 mod read;
 mod scalar;
 mod schema;
+mod suite;
 mod train;
 mod value;
 mod yaml;
@@ -38,7 +39,8 @@ pub use parameter::{FAMILY_AXIS, ParameterError};
 pub use problem::{Place, Problem, SpecError};
 pub use read::MAX_RUNS;
 pub use schema::schema;
-pub use train::{Freeze, Kernels, Train};
+pub use suite::{Spec, Suite, load_any, suite_schema};
+pub use train::{Freeze, Kernels, Precision, Train};
 pub use value::{Parameters, Value};
 
 /// Reads and validates the spec in the file `path`.
@@ -46,6 +48,11 @@ pub use value::{Parameters, Value};
 /// # Errors
 /// [`SpecError::Read`] where the file cannot be read, else [`SpecError::Problems`] with everything that is wrong.
 pub fn load(path: &Path, overrides: &Overrides) -> Result<Experiment, SpecError> {
+    parse(&read_text(path)?, path, overrides)
+}
+
+/// The text of a spec's file.
+fn read_text(path: &Path) -> Result<String, SpecError> {
     let read = || {
         let mut bytes = Vec::new();
         // One byte more than is allowed shows a file that is too large without reading all of it.
@@ -53,10 +60,10 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Experiment, SpecError>
         Ok(bytes)
     };
     let bytes = read().map_err(|source| SpecError::Read { path: path.to_owned(), source })?;
-    let text = match String::from_utf8(bytes) {
-        Ok(text) => text,
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text),
         Err(error) if error.as_bytes().len() > yaml::MAX_BYTES => {
-            String::from_utf8_lossy(error.as_bytes()).into_owned()
+            Ok(String::from_utf8_lossy(error.as_bytes()).into_owned())
         }
         Err(error) => {
             let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
@@ -65,10 +72,9 @@ pub fn load(path: &Path, overrides: &Overrides) -> Result<Experiment, SpecError>
             let column = good.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
             let place = Place::File { line, column };
             let problems = vec![Problem { place, message: "the spec is not UTF-8 text".to_owned() }];
-            return Err(SpecError::Problems { path: path.to_owned(), problems });
+            Err(SpecError::Problems { path: path.to_owned(), problems })
         }
-    };
-    parse(&text, path, overrides)
+    }
 }
 
 /// Validates the spec `text`. `file` is where it comes from: named in the error, and what its paths are relative to.

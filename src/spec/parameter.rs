@@ -90,7 +90,7 @@ pub enum ParameterError {
 const MILLION: i64 = 1_000_000;
 
 /// The paper's family; defaults are those of Keras, which the paper left as they are.
-static GRID_CNN: [Parameter; 9] = [
+static GRID_CNN: [Parameter; 10] = [
     Parameter {
         name: "conv_layers",
         section: Section::Model,
@@ -118,16 +118,18 @@ static GRID_CNN: [Parameter; 9] = [
     SHUFFLE,
     INITIAL_WEIGHTS,
     KERNELS,
+    PRECISION_ROW,
 ];
 
 /// VGG and ResNet, whose shape is in their name.
-static BASELINES: [Parameter; 8] = [
+static BASELINES: [Parameter; 9] = [
     EPOCHS,
     BATCH_SIZE,
     LEARNING_RATE,
     SHUFFLE,
     INITIAL_WEIGHTS,
     KERNELS,
+    PRECISION_ROW,
     Parameter {
         name: "freeze",
         section: Section::Train,
@@ -193,6 +195,17 @@ const KERNELS: Parameter = Parameter {
     default: Default::Absent,
     doc: "What computes: `fused`, our own kernels for grid_cnn on processors; `plain`, libtorch; `auto`, which is the \
           default, takes `fused` where there is one and `plain` elsewhere.",
+};
+
+const PRECISION_ROW: Parameter = Parameter {
+    name: "precision",
+    section: Section::Train,
+    kind: Kind::Choice(&["fp32", "bf16", "tf32"]),
+    // Absent and not `fp32`: runs keep their ids.
+    default: Default::Absent,
+    doc: "How multiplicands are rounded; weights, moments and sums are 32 bits in any case. `fp32`, which is the \
+          default: not at all; `bf16`: to 8 bits, on CUDA and on processors with AVX-512 BF16; `tf32`: to 11 bits, \
+          on CUDA.",
 };
 
 /// The family as an axis. No row of any family: it says which rows there are.

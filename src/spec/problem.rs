@@ -64,6 +64,12 @@ pub enum SpecError {
         /// At least one.
         problems: Vec<Problem>,
     },
+    /// Several members of a suite cannot be run.
+    #[error("{}", super::suite::report(.0))]
+    Members(
+        /// At least two.
+        Vec<SpecError>,
+    ),
 }
 
 /// More problems than this are counted, not listed: the rest are mostly echoes of one slip.

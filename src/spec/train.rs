@@ -22,6 +22,8 @@ pub struct Train {
     pub initial_weights: Option<PathBuf>,
     /// What computes.
     pub kernels: Kernels,
+    /// How multiplicands are rounded.
+    pub precision: Precision,
     /// What keeps its initial weights.
     pub freeze: Freeze,
     /// Step size of Adam for everything but the head, over 0; `None` is [`Self::learning_rate`].
@@ -50,6 +52,30 @@ pub enum Kernels {
     Plain,
 }
 
+/// How the multiplicands of a run are rounded; weights, moments and sums are f32 in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Not at all.
+    #[default]
+    Fp32,
+    /// To bf16, 8 bits of mantissa.
+    Bf16,
+    /// To TensorFloat-32, 11 bits of mantissa: CUDA only.
+    Tf32,
+}
+
+impl Precision {
+    /// As the spec says it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Fp32 => "fp32",
+            Self::Bf16 => "bf16",
+            Self::Tf32 => "tf32",
+        }
+    }
+}
+
 impl Train {
     /// Reads the parameters of a run.
     ///
@@ -75,6 +101,12 @@ impl Train {
                 _ => Freeze::None,
             },
             backbone_learning_rate: view.optional_float("backbone_learning_rate")?,
+            precision: match view.word("precision")?.as_deref() {
+                Some("bf16") => Precision::Bf16,
+                Some("tf32") => Precision::Tf32,
+                // The table allows no other word.
+                _ => Precision::Fp32,
+            },
         })
     }
 }
@@ -96,6 +128,7 @@ mod tests {
             kernels: Kernels::Auto,
             freeze: Freeze::None,
             backbone_learning_rate: None,
+            precision: Precision::Fp32,
         };
         assert_eq!(Train::from_parameters(&parameters), Ok(expected.clone()));
         parameters.insert("shuffle".to_owned(), Value::Bool(false));
@@ -110,7 +143,11 @@ mod tests {
         expected.freeze = Freeze::Backbone;
         parameters.insert("backbone_learning_rate".to_owned(), Value::Float(1e-5));
         expected.backbone_learning_rate = Some(1e-5);
-        assert_eq!(Train::from_parameters(&parameters), Ok(expected));
+        for precision in [Precision::Fp32, Precision::Bf16, Precision::Tf32] {
+            parameters.insert("precision".to_owned(), Value::Text(precision.as_str().to_owned()));
+            expected.precision = precision;
+            assert_eq!(Train::from_parameters(&parameters), Ok(expected.clone()));
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 
 use sqlx::{FromRow, SqliteConnection};
 
-use crate::run::{Failure, RunState};
+use crate::run::{Failure, Phases, RunState, Spent, Used};
 
 use super::{
     Commit, ExperimentKey, RunKey, Store,
@@ -26,6 +26,8 @@ pub struct NewAttempt<'a> {
     pub slot: &'a str,
     /// Id of the device: `cpu` or a UUID.
     pub device: &'a str,
+    /// Threads that it may use.
+    pub threads: u32,
     /// The machine's name.
     pub host: &'a str,
     /// Seconds since 1970.
@@ -96,8 +98,10 @@ pub struct AttemptRecord {
     pub finished: Option<f64>,
     /// Why, where it failed.
     pub failure: Option<Failure>,
-    /// Peak resident memory, bytes.
-    pub peak_memory: Option<u64>,
+    /// Threads that it might use; not known of attempts of version 0.1.0.
+    pub threads: Option<u32>,
+    /// What it has used of the machine.
+    pub used: Used,
 }
 
 /// An attempt that a dead orchestrator left behind.
@@ -128,7 +132,35 @@ struct AttemptRow {
     failure: Option<String>,
     reason: Option<String>,
     log_tail: Option<String>,
+    threads: Option<i64>,
+    #[sqlx(flatten)]
+    used: UsedRow,
+}
+
+/// The columns of [`Used`].
+#[derive(FromRow)]
+pub(super) struct UsedRow {
     peak_memory: Option<i64>,
+    core_seconds: Option<f64>,
+    training_seconds: Option<f64>,
+    training_core_seconds: Option<f64>,
+    validation_seconds: Option<f64>,
+    validation_core_seconds: Option<f64>,
+}
+
+impl UsedRow {
+    pub(super) fn used(self) -> Result<Used, StoreError> {
+        let spent = |seconds: Option<f64>, core_seconds: Option<f64>| {
+            Some(Spent { seconds: seconds?, core_seconds: core_seconds? })
+        };
+        let training = spent(self.training_seconds, self.training_core_seconds);
+        let validation = spent(self.validation_seconds, self.validation_core_seconds);
+        Ok(Used {
+            peak_memory: self.peak_memory.map(|bytes| narrow("peak memory", bytes)).transpose()?,
+            core_seconds: self.core_seconds,
+            phases: training.zip(validation).map(|(training, validation)| Phases { training, validation }),
+        })
+    }
 }
 
 impl AttemptRow {
@@ -149,7 +181,8 @@ impl AttemptRow {
             started: self.started,
             finished: self.finished,
             failure,
-            peak_memory: self.peak_memory.map(|bytes| narrow("peak memory", bytes)).transpose()?,
+            threads: self.threads.map(|threads| narrow("number of threads", threads)).transpose()?,
+            used: self.used.used()?,
         })
     }
 }
@@ -182,13 +215,15 @@ impl Store {
             "DELETE FROM _latest WHERE run_id = ?1",
             "DELETE FROM _class_metric WHERE run_id = ?1",
             "DELETE FROM _confusion WHERE run_id = ?1",
+            "DELETE FROM _validation WHERE run_id = ?1",
+            "DELETE FROM _statistic WHERE run_id = ?1",
             "DELETE FROM _ranking WHERE run_id = ?1",
         ] {
             sqlx::query(sql).bind(run).execute(&mut *transaction).await.map_err(sqlite(action))?;
         }
         sqlx::query(
-            "INSERT INTO _attempt (run_id, attempt, state, pid, slot, device, host, started)
-             VALUES (?1, ?2, 'running', ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO _attempt (run_id, attempt, state, pid, slot, device, host, started, threads)
+             VALUES (?1, ?2, 'running', ?3, ?4, ?5, ?6, ?7, ?8)",
         )
         .bind(run)
         .bind(new.attempt)
@@ -197,6 +232,7 @@ impl Store {
         .bind(new.device)
         .bind(new.host)
         .bind(new.time)
+        .bind(new.threads)
         .execute(&mut *transaction)
         .await
         .map_err(sqlite(action))?;
@@ -204,7 +240,7 @@ impl Store {
     }
 
     /// Ends the living attempt of a run. The run is then `completed`, `failed` with a failure, or `pending` after an
-    /// interrupt. `now` is in seconds since 1970, `peak_memory` in bytes. Synced to the disk.
+    /// interrupt. `now` is in seconds since 1970. Synced to the disk.
     ///
     /// # Errors
     /// [`StoreError::ContradictoryEnd`] if state and failure do not fit, [`StoreError::NotRunning`] if this is not the
@@ -216,7 +252,7 @@ impl Store {
         state: RunState,
         failure: Option<&Failure>,
         now: f64,
-        peak_memory: Option<u64>,
+        used: Used,
     ) -> Result<(), StoreError> {
         let action = "note the end of an attempt";
         let end = match (state, failure) {
@@ -241,7 +277,9 @@ impl Store {
             return Err(StoreError::NotRunning { run: name, attempt, state, attempts });
         }
         sqlx::query(
-            "UPDATE _attempt SET state = ?3, finished = ?4, failure = ?5, reason = ?6, log_tail = ?7, peak_memory = ?8
+            "UPDATE _attempt SET state = ?3, finished = ?4, failure = ?5, reason = ?6, log_tail = ?7, peak_memory = ?8,
+                 core_seconds = ?9, training_seconds = ?10, training_core_seconds = ?11,
+                 validation_seconds = ?12, validation_core_seconds = ?13
              WHERE run_id = ?1 AND attempt = ?2",
         )
         .bind(run)
@@ -252,7 +290,12 @@ impl Store {
         .bind(failure.map(|failure| failure.reason.as_str()))
         .bind(failure.map(|failure| failure.log_tail.as_str()))
         // A peak beyond 2^63 bytes is not worth an error at the end of a run.
-        .bind(peak_memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)))
+        .bind(used.peak_memory.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)))
+        .bind(used.core_seconds)
+        .bind(used.phases.map(|phases| phases.training.seconds))
+        .bind(used.phases.map(|phases| phases.training.core_seconds))
+        .bind(used.phases.map(|phases| phases.validation.seconds))
+        .bind(used.phases.map(|phases| phases.validation.core_seconds))
         .execute(&mut *transaction)
         .await
         .map_err(sqlite(action))?;
@@ -303,7 +346,8 @@ impl Store {
     /// If the database cannot be read.
     pub async fn attempts(&mut self, run: RunKey) -> Result<Vec<AttemptRecord>, StoreError> {
         let rows: Vec<AttemptRow> = sqlx::query_as(
-            "SELECT attempt, state, pid, slot, device, host, started, finished, failure, reason, log_tail, peak_memory
+            "SELECT attempt, state, pid, slot, device, host, started, finished, failure, reason, log_tail, threads, peak_memory,
+                    core_seconds, training_seconds, training_core_seconds, validation_seconds, validation_core_seconds
              FROM _attempt WHERE run_id = ?1 ORDER BY attempt",
         )
         .bind(run)

@@ -1,16 +1,22 @@
 //! Confusion matrices and the class metrics that follow from them.
 
-use crate::metrics::{ClassMetrics, ConfusionMatrix};
+use crate::{
+    metrics::{ClassMetrics, ConfusionMatrix},
+    predictions::Hits,
+};
 
 use super::{
     Commit, RunKey, Store,
     error::{StoreError, sqlite},
-    narrow, whole,
+    narrow,
+    statistics::put_validation,
+    whole,
 };
 
 impl Store {
-    /// Replaces the confusion matrix of a run, and its precision, recall and F1 per class. As in scikit-learn, a ratio
-    /// without a denominator is 0.
+    /// Replaces the confusion matrix of a run, its precision, recall and F1 per class, the interval of its accuracy, and
+    /// which images it has right, where the predictions themselves are known. As in scikit-learn, a ratio without a
+    /// denominator is 0.
     ///
     /// # Errors
     /// [`StoreError::ClassCount`] if the names are not those of the matrix, or if the database cannot be written.
@@ -19,6 +25,7 @@ impl Store {
         run: RunKey,
         matrix: &ConfusionMatrix,
         classes: &[String],
+        hits: Option<&Hits>,
     ) -> Result<(), StoreError> {
         let action = "keep the confusion matrix of a run";
         if matrix.classes() != classes.len() {
@@ -58,6 +65,7 @@ impl Store {
                 .map_err(sqlite(action))?;
             }
         }
+        put_validation(&mut transaction, run, matrix.into(), hits).await?;
         transaction.commit().await.map_err(sqlite(action))
     }
 

@@ -204,7 +204,9 @@ impl StoreError {
             }
             Self::NotADatabase { .. } => Some("name another directory with `--runs-dir DIR`"),
             Self::NewerSchema { .. } => Some("use the Gridboard that wrote it, or a newer one"),
-            Self::OlderSchema { .. } => Some("`gridboard run SPEC` brings it up to date"),
+            Self::OlderSchema { .. } => {
+                Some("any command brings it up to date where the runs directory may be written")
+            }
             Self::NameCollision { .. } | Self::ReservedName { .. } => {
                 Some("choose another `experiment:` name in the spec")
             }

@@ -12,6 +12,7 @@ use super::{
     error::{StoreError, sqlite},
     from_json,
     leaderboard::rank_in,
+    statistics::forget,
     to_json, views,
 };
 
@@ -171,7 +172,8 @@ impl Store {
             .await
             .map_err(sqlite("change an experiment"))?;
         make_view(&mut transaction, id, &name, &given, &spec.rank).await?;
-        // In the same change, so that ranks by another rule are never seen.
+        // In the same change, so that ranks and best epochs by another rule are never seen.
+        forget(&mut transaction, experiment).await?;
         rank_in(&mut transaction, experiment, &spec.rank).await?;
         transaction.commit().await.map_err(sqlite("change an experiment"))
     }

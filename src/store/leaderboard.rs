@@ -6,14 +6,15 @@ use std::collections::HashMap;
 use sqlx::{AssertSqlSafe, Connection, FromRow, SqliteConnection};
 
 use crate::{
-    rank::{Candidate, Entry, Leaderboard, Omitted, Row, rank, unfinished},
+    rank::{Candidate, Entry, Leaderboard, Omitted, Row, Standing, rank, unfinished},
     run::FailureKind,
     spec::{Metric, RankRule, Value},
 };
 
 use super::{
-    Commit, ExperimentKey, ExperimentRecord, Store,
+    Commit, ExperimentKey, ExperimentRecord, RunKey, Store,
     error::{StoreError, sqlite},
+    evidence::{Evidence, Of},
     from_json, narrow,
     views::STANDARD,
     word,
@@ -69,11 +70,12 @@ impl Store {
         .fetch_all(&mut *connection)
         .await
         .map_err(sqlite(ACTION))?;
+        let mut evidence = Evidence::read(connection, Of::Experiment(experiment), &rule.by).await?;
         let mut entries = Vec::with_capacity(runs.len());
         for run in runs {
             let value = |latest: &Latest| latest.get(&run.id).map(|&(value, _)| value);
             let axes: Vec<Option<Value>> = from_json("the grid point of a run", &run.axis_values)?;
-            let row = Row {
+            let mut row = Row {
                 rank: None,
                 index: narrow("position", run.position)?,
                 axes,
@@ -86,12 +88,18 @@ impl Store {
                 by: value(&by),
                 then: value(&then),
                 step: by.get(&run.id).map(|&(_, step)| step),
+                best: None,
+                tally: None,
+                hits: None,
+                standing: Standing::Unranked,
                 reason: None,
                 run: run.name,
             };
+            evidence.give(run.id, &mut row);
             entries.push(Entry { row, failure: failure(run.failure.as_deref(), run.reason)? });
         }
-        Ok(Leaderboard::new(record.name, record.axes, record.classes, rule, entries))
+        let ExperimentRecord { name, axes, classes, spec, .. } = record;
+        Ok(Leaderboard::new(name, axes, classes, rule, spec.seeds, entries))
     }
 
     /// The head of an experiment's leaderboard by the ranks that were last kept: the `ranked` best runs and the first
@@ -129,10 +137,35 @@ impl Store {
         let omitted = Omitted {
             ranked: left_out(counts.ranked, of_ranked),
             unranked: left_out(counts.runs - counts.ranked, rows.len() - of_ranked),
-            several_seeds: record.spec.seeds.len() > 1,
         };
         let ExperimentRecord { name, axes, classes, spec, .. } = record;
-        Ok(Leaderboard { experiment: name, axes, classes, rule: spec.rank, rows, omitted })
+        let (rule, seeds) = (spec.rank, spec.seeds);
+        let whole =
+            Leaderboard { experiment: name, axes, classes, rule, seeds, rows, omitted: Omitted::default() };
+        Ok(whole.head(omitted))
+    }
+
+    /// The row of one run, with its standing against the run that is rank 1 by the ranks that were last kept; `None` for a
+    /// run of another experiment.
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchExperiment`], or if the database cannot be read.
+    pub async fn leaderboard_row(
+        &mut self,
+        experiment: ExperimentKey,
+        run: RunKey,
+    ) -> Result<Option<Row>, StoreError> {
+        let record = self.experiment_by_key(experiment).await?;
+        let mut snapshot = self.connection.begin().await.map_err(sqlite(ACTION))?;
+        let first = head(&mut snapshot, &record, "k.rank = 1", "k.rank", 1).await?;
+        let own = head(&mut snapshot, &record, &format!("r.id = {}", run.0), "r.id", 1).await?;
+        let Some(own) = own.into_iter().next() else { return Ok(None) };
+        let name = own.run.clone();
+        let rows = if own.rank == Some(1) { vec![own] } else { first.into_iter().chain([own]).collect() };
+        let ExperimentRecord { name: experiment, axes, classes, spec, .. } = record;
+        let (rule, seeds) = (spec.rank, spec.seeds);
+        let board = Leaderboard { experiment, axes, classes, rule, seeds, rows, omitted: Omitted::default() };
+        Ok(board.head(Omitted::default()).rows.into_iter().find(|row| row.run == name))
     }
 
     /// Ranks the runs of an experiment and keeps ranks and reasons for the views. To be called after each end of an
@@ -225,11 +258,11 @@ struct HeadRow {
 async fn head(
     connection: &mut SqliteConnection,
     record: &ExperimentRecord,
-    filter: &'static str,
+    filter: &str,
     order: &'static str,
     most: u32,
 ) -> Result<Vec<Row>, StoreError> {
-    // Safe: constants.
+    // Safe: constants and numbers.
     let sql = AssertSqlSafe(format!(
         "SELECT r.id, r.name, r.position, r.axis_values, r.seed, r.state, k.rank, k.reason
          FROM _run r LEFT JOIN _ranking k ON k.run_id = r.id
@@ -256,7 +289,7 @@ async fn head(
         let [train_accuracy, train_loss, validation_accuracy, validation_loss] =
             STANDARD.map(|(_, tag)| value(tag));
         let state = word(&run.state)?;
-        rows.push(Row {
+        let mut row = Row {
             rank: run.rank.map(|rank| narrow("rank", rank)).transpose()?,
             index: narrow("position", run.position)?,
             axes: from_json("the grid point of a run", &run.axis_values)?,
@@ -268,10 +301,16 @@ async fn head(
             by: value(&rule.by.tag),
             then: rule.then.as_ref().and_then(|then| value(&then.tag)),
             step: point(&rule.by.tag).map(|&(.., step)| step),
+            best: None,
+            tally: None,
+            hits: None,
+            standing: Standing::Unranked,
             reason: run.rank.is_none().then(|| run.reason.unwrap_or_else(|| unfinished(state).to_owned())),
             state,
             run: run.name,
-        });
+        };
+        Evidence::read(connection, Of::Run(run.id), &rule.by).await?.give(run.id, &mut row);
+        rows.push(row);
     }
     Ok(rows)
 }

@@ -8,12 +8,13 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, FromRow, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
 use crate::{
-    run::{Failure, RunSpec, RunState},
+    run::{Failure, RunSpec, RunState, Used},
     spec::{FAMILY_AXIS, Family, Value},
 };
 
 use super::{
     Commit, ExperimentKey, Store,
+    attempts::UsedRow,
     error::{StoreError, sqlite},
     from_json, narrow, to_json, whole, word,
 };
@@ -48,8 +49,8 @@ pub struct RunRecord {
     pub host: Option<String>,
     /// Why the last attempt failed, where it did.
     pub failure: Option<Failure>,
-    /// Peak resident memory of the last attempt, bytes.
-    pub peak_memory: Option<u64>,
+    /// What the last attempt has used of the machine.
+    pub used: Used,
     /// File of the validation set's predictions, relative to the runs directory.
     pub predictions: Option<String>,
 }
@@ -66,7 +67,8 @@ impl RunRecord {
 const SELECT: &str =
     "SELECT r.id, e.name AS experiment, e.axes, e.spec ->> 'family' AS family, r.position, r.name, r.content_id, r.axis_values,
        r.parameters, r.seed, r.state, r.attempts, r.predictions,
-       a.started, a.finished, a.slot, a.device, a.host, a.failure, a.reason, a.log_tail, a.peak_memory
+       a.started, a.finished, a.slot, a.device, a.host, a.failure, a.reason, a.log_tail, a.peak_memory,
+       a.core_seconds, a.training_seconds, a.training_core_seconds, a.validation_seconds, a.validation_core_seconds
 FROM _run r
 JOIN _experiment e ON e.id = r.experiment_id
 LEFT JOIN _attempt a ON a.run_id = r.id AND a.attempt = r.attempts";
@@ -94,7 +96,8 @@ struct RunRow {
     failure: Option<String>,
     reason: Option<String>,
     log_tail: Option<String>,
-    peak_memory: Option<i64>,
+    #[sqlx(flatten)]
+    used: UsedRow,
 }
 
 impl RunRow {
@@ -129,7 +132,7 @@ impl RunRow {
             device: self.device,
             host: self.host,
             failure,
-            peak_memory: self.peak_memory.map(|bytes| narrow("peak memory", bytes)).transpose()?,
+            used: self.used.used()?,
             predictions: self.predictions,
         })
     }

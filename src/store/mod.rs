@@ -17,30 +17,37 @@
 //! | view | a row is | columns |
 //! |---|---|---|
 //! | `experiments` | an experiment | experiment, created, runs, pending, running, completed, failed, fingerprint, spec |
-//! | `runs` | a run, with its last attempt | experiment, run, state, seed, attempts, started, finished, seconds, device, slot, host, failure, reason, peak_memory, directory, predictions, parameters, id, position |
-//! | `attempts` | an attempt | experiment, run, attempt, state, started, finished, seconds, device, slot, host, pid, failure, reason, log_tail, peak_memory |
+//! | `runs` | a run, with its last attempt | experiment, run, state, seed, attempts, started, finished, seconds, device, slot, host, failure, reason, peak_memory, threads, core_seconds, training_seconds, training_core_seconds, validation_seconds, validation_core_seconds, directory, predictions, parameters, id, position |
+//! | `attempts` | an attempt | experiment, run, attempt, state, started, finished, seconds, device, slot, host, pid, failure, reason, log_tail, peak_memory, threads, core_seconds, training_seconds, training_core_seconds, validation_seconds, validation_core_seconds |
 //! | `history` | a point of a curve | experiment, run, tag, step, value, wall_time |
-//! | `leaderboard` | a run, ranked or not | experiment, rank, run, state, seed, train_accuracy, train_loss, validation_accuracy, validation_loss, reason |
+//! | `leaderboard` | a run, ranked or not | experiment, rank, run, state, seed, train_accuracy, train_loss, validation_accuracy, validation_accuracy_low, validation_accuracy_high, validation_loss, validation_images, best_epoch, best_value, mcnemar_p, against_best, reason |
+//! | `grid_points` | a grid point over its seeds | experiment, rank, grid_point, seeds, seeds_wanted, train_accuracy_mean, train_accuracy_deviation, train_loss_mean, train_loss_deviation, validation_accuracy_mean, validation_accuracy_deviation, validation_loss_mean, validation_loss_deviation, by_mean, by_deviation, best_mean, best_deviation, mcnemar_p, axis_values |
 //! | `class_metrics` | a class in a run | experiment, run, class_index, class, support, precision, recall, f1 |
 //! | `confusion` | a pair of classes in a run | experiment, run, true_class, predicted_class, images |
-//! | *the experiment's name* | a ranked run | rank, run, *a column per axis*, seed, state, train_accuracy, train_loss, validation_accuracy, validation_loss, *the rule's metrics if they are others* |
+//! | *the experiment's name* | a ranked run | rank, run, *a column per axis*, seed, state, train_accuracy, train_loss, validation_accuracy, validation_loss, *the rule's metrics if they are others*, validation_accuracy_low, validation_accuracy_high, best_epoch, best_value, mcnemar_p |
 //!
-//! Times are seconds since 1970, memory is in bytes, `directory` and `predictions` are relative to the runs directory,
+//! Times are seconds since 1970, memory is in bytes, `core_seconds` are user and system time, `directory` and `predictions` are relative to the runs directory,
 //! `parameters` and `spec` are JSON. Values are the f32 of the event file widened to f64 (of a zero, SQLite drops the sign). A value is NULL in `history`
 //! where the point is NaN; in the leaderboards it is NULL where the metric is NaN or was never written, and `reason`
 //! tells which. The view of an experiment leaves unranked runs out, because SQLite sorts NULL first: `select * from tab3
-//! order by rank limit 10` is the top ten. An axis that shares its name with another column gets the suffix `_axis`.
+//! order by rank limit 10` is the top ten. `validation_accuracy_low` and `_high` are the 95 % Wilson interval of the
+//! accuracy of the run's predictions of `validation_images` images. `best_epoch`, `best_value` (the rule's first metric where
+//! it was best), `mcnemar_p` (the exact test against rank 1), `against_best` and the view `grid_points` are kept when a sweep
+//! ends and when a report is made: NULL, or no row, before and once they are out of date. A deviation is that of the
+//! sample; `seeds` are those that rank, of `seeds_wanted`. An axis that shares its name with another column gets the suffix `_axis`.
 //! Names with a `-` are written in double quotes: `select * from "tab3-small"`.
 
 mod attempts;
 mod classes;
 mod error;
+mod evidence;
 mod experiments;
 mod leaderboard;
 mod ledger;
 mod query;
 mod scalars;
 mod schema;
+mod statistics;
 #[cfg(test)]
 mod testing;
 mod views;
@@ -62,6 +69,7 @@ pub use experiments::{ExperimentKey, ExperimentRecord};
 pub use ledger::{RunKey, RunRecord};
 pub use query::{QueryResult, SqlValue};
 pub use scalars::{Curve, Point};
+pub use statistics::Untaken;
 pub use views::axis_columns;
 
 use error::sqlite;
@@ -128,21 +136,28 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens the runs database for reading only, also while a sweep writes to it. Every write through it is refused.
+    /// Opens the runs database for reading only, also while a sweep writes to it. Every write through it is refused. One of
+    /// an older schema is migrated first.
     ///
     /// # Errors
-    /// [`StoreError::NoDatabase`] if nothing was run yet; else as [`Store::open`].
+    /// [`StoreError::NoDatabase`] if nothing was run yet, [`StoreError::OlderSchema`] where an older one cannot be written;
+    /// else as [`Store::open`].
     pub async fn open_existing(runs_dir: &Path) -> Result<Self, StoreError> {
         let path = runs_dir.join(FILE_NAME);
         if !path.is_file() {
             return Err(StoreError::NoDatabase { directory: runs_dir.to_owned() });
         }
-        let options = options(&path).read_only(true).pragma("query_only", "ON");
-        let connection = match checked(&options, &path).await {
-            // SQLITE_READONLY, SQLITE_CANTOPEN: the directory belongs to somebody else, and SQLite cannot put its lock file
-            // there. Where no log waits beside the database, nobody has it open, and it can be read without locks.
-            Err(error) if (error.is_sqlite(8) || error.is_sqlite(14)) && !has_log(&path) => {
-                checked(&options.immutable(true), &path).await?
+        let connection = match reader(&path).await {
+            Err(StoreError::OlderSchema { path, found, known }) => {
+                // Who may write it brings it up to date here, so that an upgrade of the program is no obstacle to looking at
+                // old results; for anybody else it stays an error.
+                let migrated = Self::open(runs_dir).await.map_err(|_| StoreError::OlderSchema {
+                    path: path.clone(),
+                    found,
+                    known,
+                })?;
+                migrated.close().await?;
+                reader(&path).await?
             }
             connection => connection?,
         };
@@ -223,6 +238,19 @@ fn options(path: &Path) -> SqliteConnectOptions {
 async fn connect(options: &SqliteConnectOptions, path: &Path) -> Result<SqliteConnection, StoreError> {
     // The first look into the file may come with the settings of the connection already.
     options.connect().await.map_err(sqlite("open the runs database")).map_err(|error| error.at(path))
+}
+
+/// A connection for reading only.
+async fn reader(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let options = options(path).read_only(true).pragma("query_only", "ON");
+    match checked(&options, path).await {
+        // SQLITE_READONLY, SQLITE_CANTOPEN: the directory belongs to somebody else, and SQLite cannot put its lock file
+        // there. Where no log waits beside the database, nobody has it open, and it can be read without locks.
+        Err(error) if (error.is_sqlite(8) || error.is_sqlite(14)) && !has_log(path) => {
+            checked(&options.immutable(true), path).await
+        }
+        connection => connection,
+    }
 }
 
 /// A connection to a database of ours, for reading.

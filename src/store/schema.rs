@@ -7,17 +7,24 @@ use std::path::Path;
 
 use sqlx::{AssertSqlSafe, Connection, SqliteConnection, raw_sql};
 
-use super::error::{StoreError, sqlite};
+use super::{
+    error::{StoreError, sqlite},
+    statistics::count_confusions,
+};
 
 /// The migrations in order; the version of a schema is how many of them it has.
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_ledger.sql")];
+pub(super) const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_ledger.sql"),
+    include_str!("migrations/0002_core_seconds.sql"),
+    include_str!("migrations/0003_statistics.sql"),
+];
 
 /// The version that this program reads and writes.
 #[expect(clippy::cast_possible_truncation, reason = "a handful of migrations")]
-const VERSION: u32 = MIGRATIONS.len() as u32;
+pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
 
 /// "GRID" in ASCII, at offset 68 of the file: <https://www.sqlite.org/fileformat.html#application_id>.
-const APPLICATION_ID: i32 = 0x4752_4944;
+pub(super) const APPLICATION_ID: i32 = 0x4752_4944;
 
 /// What was found in a file.
 enum Found {
@@ -52,6 +59,8 @@ pub(super) async fn migrate(connection: &mut SqliteConnection, path: &Path) -> R
         for migration in &MIGRATIONS[version as usize..] {
             raw_sql(*migration).execute(&mut *transaction).await.map_err(sqlite(action))?;
         }
+        // What SQL cannot work out in every SQLite.
+        count_confusions(&mut transaction).await?;
         let stamp = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}");
         raw_sql(AssertSqlSafe(stamp)).execute(&mut *transaction).await.map_err(sqlite(action))?;
     }

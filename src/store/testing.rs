@@ -6,7 +6,7 @@ use tempfile::TempDir;
 
 use crate::{
     event::{Scalar, tags},
-    run::{Failure, FailureKind, RunSpec, RunState},
+    run::{Failure, FailureKind, Phases, RunSpec, RunState, Spent, Used},
     spec::{
         Axis, Dataset, Experiment, Family, Grid, Metric, OnError, Parameters, RankRule, Schedule, Source,
         Value,
@@ -14,6 +14,13 @@ use crate::{
 };
 
 use super::{ExperimentKey, NewAttempt, QueryResult, RunKey, SqlValue, Store, StoreError};
+
+/// What an attempt of this peak memory has used.
+pub(super) fn peak(bytes: u64) -> Used {
+    let spent = |seconds| Spent { seconds, core_seconds: 2.0 * seconds };
+    let phases = Phases { training: spent(40.0), validation: spent(5.5) };
+    Used { peak_memory: Some(bytes), core_seconds: Some(99.25), phases: Some(phases) }
+}
 
 /// A store in a directory that goes with it.
 pub(super) struct Bench {
@@ -56,7 +63,7 @@ impl Bench {
             point(tags::VALIDATION_LOSS, 1, loss),
         ];
         self.store.append_scalars(run, &points).await.unwrap();
-        self.store.finish_attempt(run, 1, RunState::Completed, None, 1060.5, Some(1 << 20)).await.unwrap();
+        self.store.finish_attempt(run, 1, RunState::Completed, None, 1060.5, peak(1 << 20)).await.unwrap();
     }
 
     /// A whole attempt that fails.
@@ -64,7 +71,7 @@ impl Bench {
         self.start(run, attempt).await.unwrap();
         let failure = failure();
         self.store
-            .finish_attempt(run, attempt, RunState::Failed, Some(&failure), 1061.0, None)
+            .finish_attempt(run, attempt, RunState::Failed, Some(&failure), 1061.0, Used::default())
             .await
             .unwrap();
     }
@@ -83,7 +90,7 @@ impl Bench {
 }
 
 pub(super) fn new_attempt(attempt: u32) -> NewAttempt<'static> {
-    NewAttempt { attempt, pid: 4711, slot: "cpu/0", device: "cpu", host: "box", time: 1001.0 }
+    NewAttempt { attempt, pid: 4711, slot: "cpu/0", device: "cpu", threads: 2, host: "box", time: 1001.0 }
 }
 
 pub(super) fn failure() -> Failure {

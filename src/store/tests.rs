@@ -3,4 +3,5 @@
 mod files;
 mod ledger;
 mod results;
+mod statistics;
 mod views;

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Names that an experiment must not have: the views that every runs database has, and words kept for later ones.
-const RESERVED: [&str; 14] = [
+const RESERVED: [&str; 15] = [
     "artifacts",
     "attempts",
     "class_metrics",
@@ -16,6 +16,7 @@ const RESERVED: [&str; 14] = [
     "devices",
     "events",
     "experiments",
+    "grid_points",
     "history",
     "leaderboard",
     "metrics",
@@ -37,6 +38,15 @@ pub(super) const STANDARD: [(&str, &str); 4] = [
     ("validation_loss", tags::VALIDATION_LOSS),
 ];
 
+/// Behind the metrics, from the tables `v` and `q`. The test is shown only as long as it is one against the best run.
+const STATISTICS: [(&str, &str); 5] = [
+    ("validation_accuracy_low", "v.low"),
+    ("validation_accuracy_high", "v.high"),
+    ("best_epoch", "q.best_epoch"),
+    ("best_value", "q.best_value"),
+    ("mcnemar_p", "CASE WHEN (SELECT f.rank FROM _ranking f WHERE f.run_id = q.first_id) = 1 THEN q.p END"),
+];
+
 /// Whether an experiment of this name would hide a view that belongs to every runs database, or SQLite's own tables.
 pub(super) fn is_reserved(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
@@ -47,7 +57,8 @@ pub(super) fn is_reserved(name: &str) -> bool {
 /// another column. SQLite takes no notice of case.
 #[must_use]
 pub fn axis_columns(axes: &[String]) -> Vec<String> {
-    let fixed = BEFORE.into_iter().chain(AFTER).chain(STANDARD.map(|(column, _)| column));
+    let statistics = STATISTICS.map(|(column, _)| column);
+    let fixed = BEFORE.into_iter().chain(AFTER).chain(STANDARD.map(|(column, _)| column)).chain(statistics);
     let mut taken: Vec<String> = fixed.map(str::to_owned).collect();
     let mut columns = Vec::with_capacity(axes.len());
     for axis in axes {
@@ -80,12 +91,15 @@ pub(super) fn experiment_view(experiment: i64, name: &str, axes: &[String], rule
             columns.push(latest(tag, tag));
         }
     }
+    columns.extend(STATISTICS.map(|(column, sql)| format!("{sql} AS {column}")));
     let view = identifier(name);
     format!(
         "DROP VIEW IF EXISTS {view};
 CREATE VIEW {view} AS
 SELECT {}
 FROM _run r JOIN _ranking k ON k.run_id = r.id
+LEFT JOIN _validation v ON v.run_id = r.id
+LEFT JOIN _statistic q ON q.run_id = r.id
 WHERE r.experiment_id = {experiment} AND k.rank IS NOT NULL
 ORDER BY k.rank",
         columns.join(",\n       ")

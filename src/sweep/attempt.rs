@@ -12,7 +12,7 @@ use crate::{
     follow::{Poll, RunFollower},
     launch::{self, AttemptEnd, Ending, LaunchPlan, LocalLauncher},
     predictions,
-    run::{Failure, FailureKind, Outcome, RunFile, RunSpec},
+    run::{Failure, FailureKind, Outcome, RunFile, RunSpec, Used},
     schedule::Slot,
     spec::Family,
     store::{NewAttempt, RunKey},
@@ -81,6 +81,7 @@ pub(super) async fn start(
         pid: *pid.as_ref().unwrap_or(&0),
         slot: &slot.label,
         device: &slot.device,
+        threads: slot.threads,
         host: host(),
         time: started,
     };
@@ -96,7 +97,7 @@ pub(super) async fn start(
                 run: run.index,
                 attempt: number,
                 ending: Ending::Failed(failure.clone()),
-                peak_memory: None,
+                used: Used::default(),
                 has_outcome: false,
             };
             record_end(ready, run, &dir, started, &end).await?;
@@ -152,7 +153,7 @@ async fn record_end(
         write_outcome(dir, &outcome)?;
     }
     let key = key(ready, run.index);
-    ready.store.finish_attempt(key, end.attempt, end.state(), failure, now, end.peak_memory).await?;
+    ready.store.finish_attempt(key, end.attempt, end.state(), failure, now, end.used).await?;
     Ok(())
 }
 
@@ -164,7 +165,13 @@ fn write_outcome(dir: &Path, outcome: &Outcome) -> Result<(), SweepError> {
     })
 }
 
-fn run_file(ready: &Preparation, run: &RunSpec, number: u32, slot: &Slot, started: f64) -> RunFile {
+pub(super) fn run_file(
+    ready: &Preparation,
+    run: &RunSpec,
+    number: u32,
+    slot: &Slot,
+    started: f64,
+) -> RunFile {
     let commit = env!("GRIDBOARD_COMMIT");
     let version = env!("CARGO_PKG_VERSION");
     RunFile {
@@ -182,6 +189,7 @@ fn run_file(ready: &Preparation, run: &RunSpec, number: u32, slot: &Slot, starte
         version: if commit.is_empty() { version.to_owned() } else { format!("{version} ({commit})") },
         host: host().to_owned(),
         started,
+        provenance: Some(Box::new(ready.facts.of(&ready.experiment, run, &slot.device))),
     }
 }
 

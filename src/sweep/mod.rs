@@ -3,21 +3,28 @@
 //! Called by `gridboard run`. The decisions are the scheduler's (`schedule`), the processes the launcher's (`launch`),
 //! the numbers come from the event files (`follow`); this module only carries things from one to the other.
 
+mod account;
 mod attempt;
 mod error;
+mod facts;
 mod hparams;
 mod orphans;
+mod placement;
 mod planned;
 mod prepare;
 mod progress;
+mod provenance;
 mod results;
 mod run_loop;
 mod status;
 
+pub use account::{ACCOUNT_FILE, Account, Sum, Watch, own_core_seconds};
 pub use error::SweepError;
+pub use placement::{Measured, measured_placement};
 pub use prepare::{Corpus, Owed, Preparation, check_unchanged, is_being_run, prepare, prepare_corpus};
 pub use progress::{Line, Progress};
-pub use results::{Finished, loading_table, report};
+pub use provenance::Facts;
+pub use results::{Finished, report, report_suite, suite_dir};
 pub use run_loop::{End, sweep};
 pub use status::{Live, Planned, Status};
 

@@ -5,7 +5,8 @@ use crate::{
     corpus::LoadingTable,
     model::{self, Architecture},
     run::RunSpec,
-    spec::{Dataset, Experiment, Train},
+    schedule::{DeviceKind, Slot},
+    spec::{Dataset, Experiment, Family, Kernels, Train},
 };
 
 /// A training step is a forward pass and about twice that backward: 3 forward passes an image.
@@ -22,11 +23,16 @@ pub(super) struct Plans {
     image: Option<(u32, u32)>,
     /// Training and validation images.
     images: Option<(u64, u64)>,
+    /// Threads of a run, where every slot is of the processor.
+    threads: Option<u32>,
 }
 
 impl Plans {
-    pub(super) fn new(experiment: &Experiment, loading: Option<&LoadingTable>) -> Self {
+    pub(super) fn new(experiment: &Experiment, loading: Option<&LoadingTable>, slots: &[Slot]) -> Self {
+        let processor = slots.iter().all(|slot| slot.kind() == DeviceKind::Cpu);
+        let threads = slots.iter().map(|slot| slot.threads).max();
         Self {
+            threads: threads.filter(|_| processor),
             image: experiment.dataset.as_ref().map(|dataset| (dataset.image_size, class_count(dataset))),
             images: loading.map(|loading| (loading.train, loading.validation)),
         }
@@ -47,7 +53,20 @@ impl Plans {
             return (0.0, 0);
         };
         let images = TRAINING_PASSES * train as f64 + validation as f64;
-        (summary.flops_per_image as f64 * images * f64::from(settings.epochs), summary.memory_bytes)
+        // A device of the other kind needs what libtorch needs.
+        let on_processor = self
+            .threads
+            .and_then(|threads| model::memory_on_processor(&network, size, classes, &settings, threads).ok());
+        let memory = on_processor.unwrap_or(summary.memory_bytes);
+        (summary.flops_per_image as f64 * images * f64::from(settings.epochs), memory)
+    }
+
+    /// Whether the results are the same bits with any number of threads: those of our own kernels are; libtorch's and a
+    /// command's may not be. On CUDA threads are of no use.
+    pub(super) fn is_elastic(&self, run: &RunSpec) -> bool {
+        run.family == Family::GridCnn
+            && self.threads.is_some()
+            && Train::from_parameters(&run.parameters).is_ok_and(|train| train.kernels != Kernels::Plain)
     }
 
     /// Epochs, steps and batch size, as far as the parameters say.

@@ -8,7 +8,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use super::{SweepError, experiment_dir, hparams, orphans, wall_now, write_atomically};
+use super::{Facts, SweepError, experiment_dir, hparams, orphans, wall_now, write_atomically};
 use crate::{
     corpus::{self, CorpusError, LoadingTable, Part, Prepared, SplitRule},
     grid,
@@ -50,6 +50,8 @@ pub struct Preparation {
     pub dataset: Option<RunDataset>,
     /// Tab. 1.
     pub loading: Option<LoadingTable>,
+    /// What the results may depend on beside the parameters.
+    pub facts: Facts,
     /// Held while the sweep lasts: the operating system frees it however the process ends.
     _lock: File,
 }
@@ -205,6 +207,7 @@ pub async fn prepare(
         killed,
         dataset,
         loading: corpus.map(|corpus| corpus.loading),
+        facts: Facts::gather(Path::new(".")).await,
         _lock: lock,
     })
 }

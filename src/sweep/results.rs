@@ -8,17 +8,21 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{SweepError, experiment_dir, prepare::LOADING};
+use super::{SweepError, experiment_dir, facts, prepare::LOADING};
 use crate::{
     corpus::LoadingTable,
     error::with_causes,
     event::tags,
     metrics::ConfusionMatrix,
-    predictions,
+    predictions::{self, Hits},
     rank::Leaderboard,
-    report::{self, Cell, Column, ReportInput, RunCurves, Table},
-    store::{ExperimentRecord, RunKey, Store},
+    report::{self, About, ReportInput, RunCurves},
+    spec::{Experiment, Suite},
+    store::{ExperimentRecord, RunKey, RunRecord, Store, Untaken},
 };
+
+/// Facts of so many runs are collected, the best first: each takes a query and a file.
+const MOST_FACTS: usize = 500;
 
 /// What a report holds and where it is.
 pub struct Finished {
@@ -26,39 +30,136 @@ pub struct Finished {
     pub leaderboard: Leaderboard,
     /// The files that were written.
     pub paths: Vec<PathBuf>,
+    /// Predictions that could not be read, so that intervals, tests or curves lack them.
+    pub warnings: Vec<String>,
 }
 
-/// Ranks an experiment and writes its report.
+/// Ranks an experiment, keeps its statistics in the database and writes its report.
 ///
 /// # Errors
-/// Where the database cannot be read or a file cannot be written.
+/// Where the database cannot be read or written, or a file cannot be written.
 pub async fn report(
     store: &mut Store,
     runs_dir: &Path,
     record: &ExperimentRecord,
 ) -> Result<Finished, SweepError> {
+    let (input, warnings) = collect(store, runs_dir, record).await?;
+    let dir = experiment_dir(runs_dir, &record.name).join("report");
+    let paths = report::files::write(&dir, &input)?;
+    Ok(Finished { leaderboard: input.leaderboard, paths, warnings })
+}
+
+/// Writes the report of a suite over those of its experiments that were run. Returns the files written, `report.html` first,
+/// and what could not be read.
+///
+/// # Errors
+/// As [`report`].
+pub async fn report_suite(
+    store: &mut Store,
+    runs_dir: &Path,
+    suite: &Suite,
+) -> Result<(Vec<PathBuf>, Vec<String>), SweepError> {
+    let (mut inputs, mut missing, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
+    for Experiment { name, .. } in &suite.experiments {
+        let Some(record) = store.experiment(name).await? else {
+            missing.push(name.clone());
+            continue;
+        };
+        let (input, problems) = collect(store, runs_dir, &record).await?;
+        inputs.push(input);
+        warnings.extend(problems);
+    }
+    let dir = suite_dir(runs_dir, &suite.name);
+    let paths = report::files::write_suite(&dir, &suite.name, &inputs, &missing)?;
+    Ok((paths, warnings))
+}
+
+/// The folder of a suite's report: the point keeps it apart from every experiment, whose names have none.
+#[must_use]
+pub fn suite_dir(runs_dir: &Path, suite: &str) -> PathBuf {
+    runs_dir.join(format!("{suite}.report"))
+}
+
+/// Everything that a report is made of, and what could not be read.
+async fn collect(
+    store: &mut Store,
+    runs_dir: &Path,
+    record: &ExperimentRecord,
+) -> Result<(ReportInput, Vec<String>), SweepError> {
+    let mut warnings = take_older_predictions(store, runs_dir, record).await?;
     let mut leaderboard = store.leaderboard(record.key).await?;
+    store.keep_statistics(record.key, &leaderboard).await?;
     let mut confusion: Vec<(String, ConfusionMatrix)> = Vec::new();
     let mut curves = Vec::new();
-    let keys: HashMap<u64, RunKey> =
-        store.runs(Some(record.key)).await?.into_iter().map(|run| (run.spec.index, run.key)).collect();
-    for row in leaderboard.rows.iter().filter(|row| row.rank.is_some()) {
-        let Some(&key) = keys.get(&row.index) else { continue };
-        if let Some(matrix) = store.confusion(key).await? {
-            confusion.push((row.run.clone(), matrix));
-        }
-        curves.push(run_curves(store, key, &row.run).await?);
-    }
+    let mut best_predictions = Vec::new();
+    let runs: HashMap<u64, RunRecord> =
+        store.runs(Some(record.key)).await?.into_iter().map(|run| (run.spec.index, run)).collect();
     let dir = experiment_dir(runs_dir, &record.name);
-    let corpus = loading(&dir)?.as_ref().map(loading_table);
+    let mut facts = Vec::new();
+    for row in &leaderboard.rows {
+        let Some(run) = runs.get(&row.index) else { continue };
+        if let Some(rank) = row.rank {
+            if let Some(file) = run.predictions.as_ref().filter(|_| rank <= MOST_CURVES) {
+                match predictions::read(&runs_dir.join(file)) {
+                    Ok(list) => best_predictions.push((row.run.clone(), list)),
+                    Err(error) => warnings.push(with_causes(&error)),
+                }
+            }
+            if let Some(matrix) = store.confusion(run.key).await? {
+                confusion.push((row.run.clone(), matrix));
+            }
+            curves.push(run_curves(store, run.key, &row.run).await?);
+        }
+        if facts.len() < MOST_FACTS {
+            facts.push(facts::of_run(store, &record.spec, &dir, run).await?);
+        }
+    }
+    facts.sort_by_key(|facts| facts.index);
+    let best = leaderboard.rows.iter().find(|row| row.rank == Some(1)).and_then(|row| runs.get(&row.index));
+    let about = About {
+        spec: record.spec.clone(),
+        loading: loading(&dir)?,
+        fingerprint: record.fingerprint.clone(),
+        runs: facts,
+        layers: best.map(|run| facts::layers(&record.spec, run)).unwrap_or_default(),
+    };
+    let xrays = match best.map(|run| facts::xrays(runs_dir, &dir, run)) {
+        Some(Err(problem)) => {
+            warnings.push(problem);
+            None
+        }
+        Some(Ok(figure)) => figure,
+        None => None,
+    };
     if leaderboard.classes.is_empty() {
         let k = confusion.iter().map(|(_, matrix)| matrix.classes()).max().unwrap_or(0);
         leaderboard.classes = (0..k).map(|class| class.to_string()).collect();
         confusion.retain(|(_, matrix)| matrix.classes() == k);
     }
-    let input = ReportInput { leaderboard, confusion, curves, corpus };
-    let paths = report::files::write(&dir.join("report"), &input)?;
-    Ok(Finished { leaderboard: input.leaderboard, paths })
+    let input = ReportInput { leaderboard, confusion, curves, about, predictions: best_predictions, xrays };
+    Ok((input, warnings))
+}
+
+/// The best runs whose ROC and PR curves are drawn: ten colours can be told apart.
+const MOST_CURVES: u32 = 10;
+
+/// Takes the predictions that an older Gridboard counted without keeping which images they have right. What cannot be read
+/// comes back as a warning: the run then has no tests.
+async fn take_older_predictions(
+    store: &mut Store,
+    runs_dir: &Path,
+    record: &ExperimentRecord,
+) -> Result<Vec<String>, SweepError> {
+    let mut warnings = Vec::new();
+    for Untaken { run, name, predictions } in store.untaken_predictions(record.key).await? {
+        let dir = experiment_dir(runs_dir, &record.name).join(&name);
+        match take_predictions(store, run, &dir, &predictions, &record.classes).await {
+            Ok(()) => {}
+            Err(TakeError::File(problem)) => warnings.push(problem),
+            Err(TakeError::Store(error)) => return Err(error.into()),
+        }
+    }
+    Ok(warnings)
 }
 
 /// Tab. 1 as the preparation kept it; none for an experiment without images.
@@ -69,19 +170,6 @@ fn loading(dir: &Path) -> Result<Option<LoadingTable>, SweepError> {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| fail(error.into())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(fail(error)),
-    }
-}
-
-/// Tab. 1 of the paper for these images.
-#[must_use]
-pub fn loading_table(loading: &LoadingTable) -> Table {
-    let rows =
-        loading.rows().into_iter().map(|(name, value)| vec![Cell::from(name), Cell::from(value)]).collect();
-    Table {
-        title: Some("Loading (Tab. 1)".to_owned()),
-        columns: vec![Column::text("item"), Column::text("value")],
-        rows,
-        notes: Vec::new(),
     }
 }
 
@@ -141,7 +229,7 @@ pub(super) async fn take_predictions(
         return Err(TakeError::File(reason));
     }
     let matrix = predictions::confusion(&rows, classes.len());
-    store.put_confusion(run, &matrix, classes).await?;
+    store.put_confusion(run, &matrix, classes, Some(&Hits::of(&rows))).await?;
     store.set_predictions(run, Some(relative)).await?;
     Ok(())
 }

@@ -15,9 +15,9 @@ use tokio::{
 };
 
 use super::{
-    Preparation, Progress, Status, SweepError,
+    Preparation, Progress, Status, Sum, SweepError,
     attempt::{self, Live, Started},
-    index,
+    index, own_core_seconds,
     planned::Plans,
     progress::Line,
     wall_now,
@@ -27,7 +27,7 @@ use crate::{
     event::Event,
     launch::{self, AttemptEnd, Ending, LocalLauncher},
     run::{Failure, RunState},
-    schedule::{Effect, Ended, Input, Job, Scheduler},
+    schedule::{Effect, Ended, Input, Job, Scheduler, Slot},
 };
 
 /// How often the event files of live runs are read.
@@ -56,8 +56,12 @@ pub struct End {
     pub trained: u64,
     /// Duration of this sweep.
     pub seconds: f64,
-    /// Part of the slots' time that attempts were alive, 0 to 1; `None` where nothing was trained.
-    pub utilisation: Option<f64>,
+    /// Slots.
+    pub slots: u32,
+    /// What the attempts of this sweep have used.
+    pub used: Sum,
+    /// Gridboard's own processor time of this sweep, seconds.
+    pub own_core_seconds: f64,
     /// Whether a signal ended it.
     pub interrupted: bool,
 }
@@ -78,7 +82,7 @@ struct Loop<'a> {
     read: Option<Instant>,
     /// When the time that is left was last worked out, and what came out.
     eta: Option<(Instant, Duration)>,
-    busy: f64,
+    used: Sum,
     trained: u64,
     over: bool,
     /// When live runs are killed, after a first signal.
@@ -96,20 +100,21 @@ pub async fn sweep(
 ) -> Result<End, SweepError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(SweepError::Signals)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(SweepError::Signals)?;
-    let plans = Plans::new(&ready.experiment, ready.loading.as_ref());
+    let plans = Plans::new(&ready.experiment, ready.loading.as_ref(), &placement.slots);
     let jobs: Vec<Job> = ready
         .owed
         .iter()
         .map(|owed| {
-            let (cost, memory) = plans.cost_and_memory(&ready.runs[index(owed.run)]);
-            Job { run: owed.run, cost, memory, attempt: owed.attempt }
+            let run = &ready.runs[index(owed.run)];
+            let (cost, memory) = plans.cost_and_memory(run);
+            Job { run: owed.run, cost, memory, attempt: owed.attempt, elastic: plans.is_elastic(run) }
         })
         .collect();
     // Looked for before anything starts: without it every run would fail alike.
     let needs_worker = !ready.experiment.is_command() && !jobs.is_empty();
     let worker = if needs_worker { launch::find_worker()? } else { PathBuf::new() };
-    let slots = placement.slots.len();
-    let begun = Instant::now();
+    let slots = u32::try_from(placement.slots.len()).unwrap_or(u32::MAX);
+    let (begun, own) = (Instant::now(), own_core_seconds());
     let mut this = Loop {
         status: Status::new(ready.runs.len() as u64, ready.completed),
         scheduler: Scheduler::new(placement.slots, &placement.capacities, jobs, 1)?,
@@ -123,7 +128,7 @@ pub async fn sweep(
         ranked: begun,
         read: None,
         eta: None,
-        busy: 0.0,
+        used: Sum::default(),
         trained: 0,
         over: false,
         deadline: None,
@@ -150,8 +155,6 @@ pub async fn sweep(
     this.progress.finish();
 
     let seconds = begun.elapsed().as_secs_f64();
-    #[expect(clippy::cast_precision_loss, reason = "a machine has few slots")]
-    let slot_seconds = seconds * slots as f64;
     let (completed, failed) = (this.status.completed, this.status.failed);
     Ok(End {
         completed,
@@ -159,7 +162,9 @@ pub async fn sweep(
         pending: this.status.total - completed - failed,
         trained: this.trained,
         seconds,
-        utilisation: (this.busy > 0.0 && slot_seconds > 0.0).then(|| (this.busy / slot_seconds).min(1.0)),
+        slots,
+        used: this.used,
+        own_core_seconds: own_core_seconds() - own,
         interrupted,
     })
 }
@@ -177,7 +182,8 @@ impl Loop<'_> {
             let now = self.now();
             for effect in self.scheduler.step(now, input) {
                 match effect {
-                    Effect::Start { run, attempt, slot } => {
+                    Effect::Start { run, attempt, slot, threads } => {
+                        let slot = Slot { threads, ..self.scheduler.slots()[slot as usize].clone() };
                         if !self.start(run, attempt, slot).await? {
                             inputs.push(Input::Ended { run, how: Ended::NotStarted });
                         }
@@ -195,8 +201,7 @@ impl Loop<'_> {
     }
 
     /// Starts an attempt; false where its process could not be started, which is then the run's failure.
-    async fn start(&mut self, run: u64, number: u32, slot: u32) -> Result<bool, SweepError> {
-        let slot = self.scheduler.slots()[slot as usize].clone();
+    async fn start(&mut self, run: u64, number: u32, slot: Slot) -> Result<bool, SweepError> {
         let spec = self.ready.runs[index(run)].clone();
         let started =
             attempt::start(self.ready, &mut self.launcher, &self.worker, &spec, number, &slot).await?;
@@ -264,7 +269,7 @@ impl Loop<'_> {
         self.read_run(run).await?;
         let Some(live) = self.live.remove(&run) else { return Ok(()) };
         let seconds = live.seconds();
-        self.busy += seconds;
+        self.used.add(seconds, &end.used);
         let spec = self.ready.runs[index(run)].clone();
         let end = attempt::finish(self.ready, &spec, &live, end).await?;
         let failure = match &end.ending {

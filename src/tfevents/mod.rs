@@ -9,6 +9,7 @@
 
 pub mod hparams;
 pub mod message;
+mod pr_curve;
 mod reader;
 mod record;
 mod scalars;

@@ -20,7 +20,7 @@ use super::{
         DT_STRING, Data, Event, FILE_VERSION, Image, SessionLog, Summary, SummaryMetadata, SummaryValue,
         TensorProto, What,
     },
-    record,
+    pr_curve, record,
 };
 
 /// Gathered bytes are written when there are this many.
@@ -164,6 +164,22 @@ impl<W: Write> EventWriter<W> {
         let string_val = vec![markdown.as_bytes().to_vec()];
         let tensor = TensorProto { dtype: DT_STRING, string_val, ..Default::default() };
         let metadata = SummaryMetadata::plugin("text", Vec::new());
+        self.value(tag, step, wall_time, Data::Tensor(tensor), Some(metadata))
+    }
+
+    /// Writes one precision-recall curve: true positives, false positives, true negatives and false negatives at evenly
+    /// spaced thresholds from 0 to 1, as `stats::pr_counts` has them.
+    ///
+    /// # Errors
+    /// As [`EventWriter::scalar`].
+    pub fn pr_curve(
+        &mut self,
+        tag: &str,
+        step: i64,
+        wall_time: f64,
+        counts: &[[u64; 4]],
+    ) -> Result<(), WriteError> {
+        let (tensor, metadata) = pr_curve::of_counts(counts);
         self.value(tag, step, wall_time, Data::Tensor(tensor), Some(metadata))
     }
 

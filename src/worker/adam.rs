@@ -48,7 +48,8 @@ impl Adam {
     /// Where shapes differ, or memory is short.
     pub(crate) fn step(&mut self, parameters: &[&Tensor], gradients: Vec<Tensor>) -> Result<(), TchError> {
         if self.moments.is_empty() {
-            self.moments = parameters.iter().map(|parameter| Moments::at_rest(parameter)).collect::<Result<_, _>>()?;
+            self.moments =
+                parameters.iter().map(|parameter| Moments::at_rest(parameter)).collect::<Result<_, _>>()?;
         }
         self.step = self.step.saturating_add(1);
         let states = self.moments.iter_mut().zip(&self.learning_rates);
@@ -65,7 +66,8 @@ impl Adam {
 
 impl Moments {
     fn at_rest(parameter: &Tensor) -> Result<Self, TchError> {
-        let zeros = || Tensor::f_zeros(parameter.size(), (parameter.kind(), parameter.device()));
+        // In the parameter's memory format too.
+        let zeros = || parameter.f_detach()?.f_zeros_like();
         Ok(Self { first: zeros()?, second: zeros()? })
     }
 }

@@ -8,7 +8,7 @@ use gridboard::{
     corpus::npy,
     event::tags,
     model::GridCnn,
-    spec::{Freeze, Kernels, Train},
+    spec::{Freeze, Kernels, Precision, Train},
 };
 use serde::Deserialize;
 use tch::Device;
@@ -100,6 +100,7 @@ fn every_loss_metric_prediction_and_weight_is_that_of_keras() {
             shuffle: false,
             initial_weights: None,
             kernels,
+            precision: Precision::Fp32,
             freeze: Freeze::None,
             backbone_learning_rate: None,
         };

@@ -40,6 +40,11 @@ pub(crate) fn report() -> Value {
     })
 }
 
+/// The version of the libtorch that this process has loaded, where it can be told.
+pub(crate) fn libtorch() -> Option<String> {
+    version_beside(&library()?)
+}
+
 /// The library that this process has mapped.
 fn library() -> Option<PathBuf> {
     let maps = fs::read_to_string("/proc/self/maps").ok()?;

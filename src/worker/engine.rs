@@ -4,13 +4,16 @@
 //! Both have the same initial weights, take the same batches and agree to within rounding (the tests of the loop and the
 //! comparison with Keras run on both); only libtorch knows CUDA.
 
-use std::borrow::Cow;
+use std::{
+    io::{self, Write},
+    ops::Range,
+};
 
 use gridboard::{
     kernels::{self, Execution, InstructionSet, Part, Shape},
     model::{Architecture, GridCnn},
     run::RunFile,
-    spec::{Kernels, Train},
+    spec::{Kernels, Precision, Train},
 };
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
@@ -19,7 +22,8 @@ use crate::{
     baseline::{Baseline, Mode, Role},
     data::Images,
     error::TrainError,
-    loss,
+    init::GlorotUniform,
+    loss, machine,
     network::{self, Network},
 };
 
@@ -155,18 +159,36 @@ impl Engine {
     ///
     /// # Errors
     /// [`TrainError::Model`] where the image is too small; [`TrainError::NoFusedKernels`] where fused kernels are asked for
-    /// on CUDA or for a baseline; [`TrainError::Torch`] where memory is short.
+    /// on CUDA or for a baseline; [`TrainError::NoBf16`] and [`TrainError::NoTf32`] where the device lacks the precision;
+    /// [`TrainError::Torch`] where memory is short.
     pub(crate) fn new(plan: &Plan<'_>) -> Result<Self, TrainError> {
         let Plan { model, image_size, classes, seed, device, train, .. } = *plan;
+        if train.precision == Precision::Tf32 && !device.is_cuda() {
+            return Err(TrainError::NoTf32);
+        }
         let network = match (model, train.kernels, device) {
             (Architecture::GridCnn(model), Kernels::Auto | Kernels::Fused, Device::Cpu) => {
                 return Ok(Self::Fused(Box::new(Fused::new(plan, model)?)));
             }
             (_, Kernels::Fused, _) => return Err(TrainError::NoFusedKernels),
             (Architecture::GridCnn(model), Kernels::Auto | Kernels::Plain, _) => {
-                Tensors::GridCnn(Network::new(model, image_size, classes, seed, device)?)
+                let mut network = Network::new(model, image_size, classes, seed, device)?;
+                if device.is_cuda() {
+                    machine::tune_cudnn();
+                    network = network.channels_last()?;
+                }
+                if train.precision == Precision::Bf16 {
+                    network = network.in_bf16();
+                }
+                Tensors::GridCnn(network)
             }
             (Architecture::Vgg(_) | Architecture::Resnet(_), Kernels::Auto | Kernels::Plain, _) => {
+                if train.precision == Precision::Bf16 {
+                    return Err(TrainError::NoBf16Baseline);
+                }
+                if device.is_cuda() {
+                    machine::tune_cudnn();
+                }
                 let mut baseline = Baseline::new(model, image_size, classes, train.freeze, device)?;
                 baseline.initialise(seed)?;
                 Tensors::Baseline(Box::new(baseline))
@@ -220,26 +242,52 @@ impl Engine {
                 let values = Tensor::f_from_data_size(bytes, &tensor.size(), tensor.kind())?;
                 no_grad(|| tensor.shallow_clone().f_copy_(&values))?;
             }
-            Self::Fused(fused) => fused.network.set(place, Part::Value, |at| {
-                let number = &bytes[at * size_of::<f32>()..][..size_of::<f32>()];
-                f32::from_le_bytes([number[0], number[1], number[2], number[3]])
-            }),
+            Self::Fused(fused) => {
+                for (rows, bytes) in row_groups(&fused.network, place, bytes) {
+                    let values: Vec<f32> =
+                        bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes).collect();
+                    fused.network.set_rows(place, Part::Value, rows, &values);
+                }
+            }
         }
         Ok(())
     }
 
-    /// A tensor, by its place in [`Self::state`], on its way into a file.
+    /// Writes a tensor, by its place in [`Self::state`], as little-endian numbers in PyTorch's layout. Some rows at a time:
+    /// the largest of the paper's have 800 MB.
     ///
     /// # Errors
-    /// Where memory is short.
-    pub(crate) fn stored(&self, place: usize) -> Result<Stored<'_>, TchError> {
-        Ok(match self {
+    /// Where `to` cannot be written.
+    pub(crate) fn write(&self, place: usize, to: &mut dyn Write) -> io::Result<()> {
+        match self {
             Self::Plain(plain) => {
                 let tensor = plain.network.tensor(place);
-                Stored::Tensor(tensor.f_detach()?.f_to_device(Device::Cpu)?.f_contiguous()?)
+                if tensor.kind() == Kind::Int64 {
+                    let count = i64::try_from(tensor).map_err(io::Error::other)?;
+                    return to.write_all(&count.to_le_bytes());
+                }
+                let flat =
+                    tensor.f_detach().and_then(|tensor| tensor.f_flatten(0, -1)).map_err(io::Error::other)?;
+                for start in (0..flat.size()[0]).step_by(WRITTEN_NUMBERS) {
+                    let n = (flat.size()[0] - start).min(WRITTEN_NUMBERS as i64);
+                    let values = flat.f_narrow(0, start, n).and_then(Vec::<f32>::try_from);
+                    write_values(&values.map_err(io::Error::other)?, to)?;
+                }
             }
-            Self::Fused(fused) => Stored::Kernels(&fused.network, place),
-        })
+            Self::Fused(fused) => {
+                let network = &fused.network;
+                let n_rows = network.rows(place);
+                let n: usize = network.parameters().nth(place).map_or(0, |info| info.shape.iter().product());
+                let mut values = Vec::new();
+                for start in (0..n_rows).step_by(ROWS) {
+                    let rows = start..(start + ROWS).min(n_rows);
+                    values.resize(n / n_rows * rows.len(), 0.0);
+                    network.get_rows(place, Part::Value, rows, &mut values);
+                    write_values(&values, to)?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Step size of Adam; of the head, where the backbone has another.
@@ -365,15 +413,22 @@ impl Fused {
             outputs: if classes == 2 { 1 } else { classes as usize },
         };
         let batch_size = train.batch_size as usize;
+        let precision = match train.precision {
+            Precision::Bf16 if !kernels::has_bf16() => return Err(TrainError::NoBf16),
+            Precision::Bf16 => kernels::Precision::Bf16,
+            Precision::Fp32 | Precision::Tf32 => kernels::Precision::Fp32,
+        };
         let instructions = InstructionSet::best();
-        let execution = Execution { batch_size, threads: threads.max(1) as usize, instructions };
+        let execution = Execution { batch_size, threads: threads.max(1) as usize, instructions, precision };
         let mut network =
             kernels::Network::new(shape, execution).expect("layers were counted: each has an output");
         for (place, (name, shape)) in shapes.iter().enumerate() {
             let ours = network.parameters().nth(place).map(|info| info.name.as_str());
             debug_assert_eq!(ours, Some(name.as_str()));
-            let values = network::initial(shape, seed, place);
-            network.set(place, Part::Value, |at| values[at]);
+            // Biases begin with zero, as everything does.
+            if shape.len() > 1 {
+                set_initial(&mut network, place, shape, seed);
+            }
         }
         let gradient = vec![0.0; batch_size * shape.outputs];
         Ok(Self { network: Box::new(network), batch_size, learning_rate: train.learning_rate, gradient })
@@ -408,38 +463,48 @@ impl Fused {
     }
 }
 
-/// A tensor on its way into a file; its bytes are only made when they are written.
-#[derive(Debug)]
-pub(crate) enum Stored<'a> {
-    /// f32 or i64, on the host, contiguous.
-    Tensor(Tensor),
-    /// A parameter of the network, by its place.
-    Kernels(&'a kernels::Network, usize),
+/// Rows of a parameter that are written into the kernels' layout together: a cache line there.
+const ROWS: usize = 16;
+/// Numbers of a tensor that are on their way into a file together.
+const WRITTEN_NUMBERS: usize = 1 << 20;
+
+/// Sets a weight to its initial values, some rows at a time.
+fn set_initial(network: &mut kernels::Network, place: usize, shape: &[i64], seed: u64) {
+    let mut random = GlorotUniform::new(shape, seed, network::stream(place));
+    let (n_rows, row_len) = (network.rows(place), shape[1..].iter().product::<i64>() as usize);
+    let mut values = Vec::new();
+    for start in (0..n_rows).step_by(ROWS) {
+        let rows = start..(start + ROWS).min(n_rows);
+        values.resize(row_len * rows.len(), 0.0);
+        random.fill(&mut values);
+        network.set_rows(place, Part::Value, rows, &values);
+    }
 }
 
-impl Stored<'_> {
-    /// Little-endian numbers in PyTorch's layout, `n` of them.
-    pub(crate) fn bytes(&self, n: usize) -> Cow<'_, [u8]> {
-        let mut bytes = vec![0; n * size_of::<f32>()];
-        match self {
-            Self::Tensor(tensor) if tensor.kind() == Kind::Int64 => {
-                return tensor.int64_value(&[]).to_le_bytes().to_vec().into();
-            }
-            Self::Tensor(tensor) => {
-                let mut values = vec![0.0f32; n];
-                tensor
-                    .f_copy_data(&mut values, n)
-                    .expect("a contiguous f32 tensor on the host is copied to a buffer of its size");
-                for (bytes, value) in bytes.chunks_exact_mut(size_of::<f32>()).zip(values) {
-                    bytes.copy_from_slice(&value.to_le_bytes());
-                }
-            }
-            Self::Kernels(network, place) => network.each(*place, Part::Value, |at, value| {
-                bytes[at * size_of::<f32>()..][..size_of::<f32>()].copy_from_slice(&value.to_le_bytes());
-            }),
+/// Cuts the little-endian f32 of a parameter into groups of rows.
+fn row_groups<'a>(
+    network: &kernels::Network,
+    place: usize,
+    bytes: &'a [u8],
+) -> impl Iterator<Item = (Range<usize>, &'a [u8])> + use<'a> {
+    let n_rows = network.rows(place);
+    let row = bytes.len() / n_rows;
+    (0..n_rows).step_by(ROWS).map(move |start| {
+        let rows = start..(start + ROWS).min(n_rows);
+        (rows.clone(), &bytes[rows.start * row..rows.end * row])
+    })
+}
+
+/// Little-endian f32.
+fn write_values(values: &[f32], to: &mut dyn Write) -> io::Result<()> {
+    let mut bytes = [0; 4096];
+    for values in values.chunks(bytes.len() / size_of::<f32>()) {
+        for (four, value) in bytes.as_chunks_mut().0.iter_mut().zip(values) {
+            *four = value.to_le_bytes();
         }
-        bytes.into()
+        to.write_all(&bytes[..size_of_val(values)])?;
     }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -447,6 +512,20 @@ pub(crate) mod tests {
     use gridboard::spec::{Freeze, Value};
 
     use super::*;
+
+    fn train() -> Train {
+        Train {
+            epochs: 1,
+            batch_size: 16,
+            learning_rate: 0.01,
+            shuffle: true,
+            initial_weights: None,
+            kernels: Kernels::Auto,
+            precision: Precision::Fp32,
+            freeze: Freeze::None,
+            backbone_learning_rate: None,
+        }
+    }
 
     /// A new engine for tests, on the processor.
     pub(crate) fn engine(
@@ -456,31 +535,23 @@ pub(crate) mod tests {
         seed: u64,
         kernels: Kernels,
     ) -> Engine {
-        let train = Train {
-            epochs: 1,
-            batch_size: 16,
-            learning_rate: 0.01,
-            shuffle: true,
-            initial_weights: None,
-            kernels,
-            freeze: Freeze::None,
-            backbone_learning_rate: None,
-        };
+        let train = Train { kernels, ..train() };
         let device = Device::Cpu;
-        let plan = Plan { model: &model.into(), image_size, classes, seed, device, threads: 2, train: &train };
+        let plan =
+            Plan { model: &model.into(), image_size, classes, seed, device, threads: 2, train: &train };
         Engine::new(&plan).unwrap()
     }
 
     /// All parameters, one behind the other.
     pub(crate) fn values(engine: &Engine) -> Vec<f32> {
         let mut values = Vec::new();
-        for (place, Info { shape, is_count, .. }) in engine.state().iter().enumerate() {
-            if *is_count {
+        for (place, info) in engine.state().iter().enumerate() {
+            if info.is_count {
                 continue;
             }
-            let stored = engine.stored(place).unwrap();
-            let bytes = stored.bytes(shape.iter().product());
-            values.extend(bytes.chunks_exact(4).map(|four| f32::from_le_bytes(four.try_into().unwrap())));
+            let mut bytes = Vec::new();
+            engine.write(place, &mut bytes).unwrap();
+            values.extend(bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes));
         }
         values
     }
@@ -550,8 +621,42 @@ pub(crate) mod tests {
         .unwrap();
         let model = GridCnn { conv_layers: 1, dense_layers: 0, layer_size: 4 };
         let device = Device::Cuda(0);
-        let plan =
-            Plan { model: &model.into(), image_size: 9, classes: 2, seed: 0, device, threads: 1, train: &train };
+        let plan = Plan {
+            model: &model.into(),
+            image_size: 9,
+            classes: 2,
+            seed: 0,
+            device,
+            threads: 1,
+            train: &train,
+        };
         assert!(matches!(Engine::new(&plan), Err(TrainError::NoFusedKernels)));
+    }
+
+    #[test]
+    fn a_precision_that_the_device_lacks_is_refused() {
+        let model = GridCnn { conv_layers: 1, dense_layers: 0, layer_size: 4 };
+        let made = |kernels, precision| {
+            let train = Train { kernels, precision, ..train() };
+            let device = Device::Cpu;
+            Engine::new(&Plan {
+                model: &model.into(),
+                image_size: 9,
+                classes: 2,
+                seed: 0,
+                device,
+                threads: 1,
+                train: &train,
+            })
+        };
+        for kernels in [Kernels::Auto, Kernels::Plain] {
+            assert!(matches!(made(kernels, Precision::Tf32), Err(TrainError::NoTf32)), "{kernels:?}");
+        }
+        // libtorch rounds on any processor; our kernels only where that is fast.
+        assert!(matches!(made(Kernels::Plain, Precision::Bf16), Ok(Engine::Plain(_))));
+        match made(Kernels::Auto, Precision::Bf16) {
+            Ok(Engine::Fused(_)) => assert!(kernels::has_bf16()),
+            other => assert!(matches!(other, Err(TrainError::NoBf16)) && !kernels::has_bf16()),
+        }
     }
 }

@@ -56,7 +56,9 @@ pub(crate) enum TrainError {
     #[error("device `{0}` is not visible to libtorch")]
     Device(String),
     /// `train.kernels: fused` on a device or for a network that they are not made for.
-    #[error("`train.kernels: fused` runs grid CNNs on the processor only; `auto` or `plain` runs the others and CUDA")]
+    #[error(
+        "`train.kernels: fused` runs grid CNNs on the processor only; `auto` or `plain` runs the others and CUDA"
+    )]
     NoFusedKernels,
     /// `run.json` says too little to build a network.
     #[error("run.json: {0}")]
@@ -70,6 +72,18 @@ pub(crate) enum TrainError {
         /// The layer.
         layer: String,
     },
+    /// `train.precision: bf16` where nothing multiplies bf16.
+    #[error(
+        "`train.precision: bf16` needs a processor with AVX-512 BF16, which this one has not; `fp32` runs everywhere, and \
+         `train.kernels: plain` rounds to bf16 without being faster for it"
+    )]
+    NoBf16,
+    /// `train.precision: bf16` for a network that is not made for it.
+    #[error("`train.precision: bf16` is for grid CNNs; VGG and ResNet have `fp32`, and `tf32` on CUDA")]
+    NoBf16Baseline,
+    /// `train.precision: tf32` on a processor.
+    #[error("`train.precision: tf32` is a precision of CUDA devices; a processor has `fp32` and `bf16`")]
+    NoTf32,
     /// A parameter of the run is not what the trainer needs.
     #[error(transparent)]
     Parameter(#[from] ParameterError),
@@ -91,6 +105,9 @@ pub(crate) enum TrainError {
     /// `predictions.csv` cannot be written.
     #[error(transparent)]
     Predictions(#[from] PredictionsError),
+    /// The images of a prediction do not come as they should, or nobody takes the answers.
+    #[error("{0}")]
+    Stream(String),
     /// An operation of libtorch failed.
     #[error("libtorch: {}", first_line(.0))]
     Torch(TchError),

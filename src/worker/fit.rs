@@ -6,7 +6,12 @@
 
 use std::time::{Duration, Instant};
 
-use gridboard::{event::tags, figure::confusion_matrix_png, spec::Train};
+use gridboard::{
+    event::tags,
+    figure::confusion_matrix_png,
+    spec::Train,
+    stats::{one_vs_rest, pr_counts},
+};
 
 use crate::{
     data::Images,
@@ -14,7 +19,8 @@ use crate::{
     error::TrainError,
     evaluate::{Evaluation, evaluate},
     init,
-    record::Recorder,
+    machine::Stopwatch,
+    record::{Phase, Recorder},
     stop::Stop,
 };
 
@@ -58,7 +64,7 @@ pub(crate) fn fit(
         if train.shuffle {
             init::shuffle(&mut order, seed, epoch);
         }
-        let started = Instant::now();
+        let stopwatch = Stopwatch::start();
         let mut running = Running::new(epoch, step);
         for rows in order.chunks(train.batch_size as usize) {
             stop.check()?;
@@ -73,15 +79,21 @@ pub(crate) fn fit(
             }
         }
         running.catch_up(recorder)?;
-        let seconds = started.elapsed().as_secs_f64();
+        let spent = stopwatch.spent();
+        recorder.spent(Phase::Training, spent);
 
         let at = i64::from(epoch);
         recorder.scalar(tags::TRAIN_LOSS, at, (running.loss / running.images) as f32)?;
         recorder.scalar(tags::TRAIN_ACCURACY, at, (running.correct / running.images) as f32)?;
         recorder.scalar(tags::LEARNING_RATE, at, engine.learning_rate() as f32)?;
-        recorder.scalar(tags::IMAGES_PER_SECOND, at, (running.images / seconds) as f32)?;
+        recorder.scalar(tags::IMAGES_PER_SECOND, at, (running.images / spent.seconds) as f32)?;
+        let stopwatch = Stopwatch::start();
         let result = evaluate(engine, sides.images, sides.validation, sides.classes.len(), stop)?;
+        recorder.spent(Phase::Validation, stopwatch.spent());
         record_validation(&result, sides, at, recorder)?;
+        if epoch + 1 == train.epochs {
+            record_pr_curves(&result, sides.classes, at, recorder)?;
+        }
         recorder.flush()?;
         last_flush = Instant::now();
         if !result.loss.is_finite() {
@@ -163,11 +175,30 @@ fn record_validation(
     Ok(())
 }
 
+/// Thresholds of a precision-recall curve, as many as TensorBoard's own summaries have.
+const THRESHOLDS: usize = 201;
+
+/// Writes the precision-recall curve of the positive (last) class for two classes, else of each against the rest.
+fn record_pr_curves(
+    result: &Evaluation,
+    classes: &[String],
+    epoch: i64,
+    recorder: &mut dyn Recorder,
+) -> Result<(), TrainError> {
+    let first = if classes.len() == 2 { 1 } else { 0 };
+    for (class, name) in classes.iter().enumerate().skip(first) {
+        let (scores, positive) = one_vs_rest(&result.probabilities, &result.truths, classes.len(), class);
+        let counts = pr_counts(&scores, &positive, THRESHOLDS);
+        recorder.pr_curve(&format!("{}/{name}", tags::PR_CURVE), epoch, &counts)?;
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use gridboard::{
         model::GridCnn,
-        spec::{Freeze, Kernels},
+        spec::{Freeze, Kernels, Precision},
     };
     use tch::Device;
 
@@ -243,6 +274,7 @@ mod tests {
             shuffle: true,
             initial_weights: None,
             kernels,
+            precision: Precision::Fp32,
             freeze: Freeze::None,
             backbone_learning_rate: None,
         }
@@ -268,7 +300,23 @@ mod tests {
                 assert_eq!(last(tag), 1.0, "{tag}");
             }
             assert_eq!(memory.images.len(), 12);
+            let phases: Vec<Phase> = memory.spent.iter().map(|(phase, _)| *phase).collect();
+            assert_eq!(phases, [Phase::Training, Phase::Validation].repeat(12));
+            assert!(memory.spent.iter().all(|(_, time)| time.seconds > 0.0 && time.core_seconds >= 0.0));
+            assert!(memory.spent.iter().any(|(_, time)| time.core_seconds > 0.0));
             assert_eq!(memory.images[11].0, tags::CONFUSION_MATRIX);
+            // Of the positive class, or of all three, at the last epoch alone; every image passes threshold 0.
+            let curves: Vec<_> = memory.pr_curves.iter().map(|curve| (curve.0.as_str(), curve.1)).collect();
+            let names =
+                ["validation/pr_curve/class 0", "validation/pr_curve/class 1", "validation/pr_curve/class 2"];
+            let wanted: &[&str] = if classes == 2 { &names[1..2] } else { &names };
+            assert_eq!(curves, wanted.iter().map(|name| (*name, 11)).collect::<Vec<_>>());
+            for (_, _, counts) in &memory.pr_curves {
+                assert_eq!(
+                    (counts.len(), counts[0][0] + counts[0][1], counts[0][2..].iter().sum()),
+                    (201, 21, 0)
+                );
+            }
             assert!(memory.flushes.contains(&memory.scalars.len()), "the end of an epoch is visible");
         }
     }

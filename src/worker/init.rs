@@ -23,13 +23,32 @@ fn stream(seed: u64, stream: u64) -> ChaCha8Rng {
 }
 
 /// Keras' `GlorotUniform`: uniform in ±sqrt(6 / (fan_in + fan_out)), where the fans count the receptive field
-/// (`keras/src/initializers/random_initializers.py`, `compute_fans`). `shape` is PyTorch's, `[out, in, …]`; `layer`
-/// counts the layers with weights from 0.
+/// (`keras/src/initializers/random_initializers.py`, `compute_fans`). Gives the numbers in the tensor's order, as many at a
+/// time as are wanted: the largest of the paper's have 800 MB.
+pub(crate) struct GlorotUniform {
+    limit: f32,
+    random: ChaCha8Rng,
+}
+
+impl GlorotUniform {
+    /// The numbers of one tensor. `shape` is PyTorch's, `[out, in, …]`; `layer` counts the layers with weights from 0.
+    pub(crate) fn new(shape: &[i64], seed: u64, layer: u64) -> Self {
+        Self { limit: glorot_limit(shape), random: stream(seed, layer) }
+    }
+
+    /// The next of them.
+    pub(crate) fn fill(&mut self, values: &mut [f32]) {
+        for value in values {
+            *value = signed_unit(&mut self.random) * self.limit;
+        }
+    }
+}
+
+/// All numbers of a tensor.
 pub(crate) fn glorot_uniform(shape: &[i64], seed: u64, layer: u64) -> Vec<f32> {
-    let limit = glorot_limit(shape);
-    let mut random = stream(seed, layer);
-    let numbers = shape.iter().product::<i64>();
-    (0..numbers).map(|_| signed_unit(&mut random) * limit).collect()
+    let mut values = vec![0.0; shape.iter().product::<i64>() as usize];
+    GlorotUniform::new(shape, seed, layer).fill(&mut values);
+    values
 }
 
 /// `n` numbers of the normal distribution around 0 (Box and Muller's transform, in f64).
@@ -130,9 +149,8 @@ mod tests {
             [(normal(n, 0.5, 3, 4), 0.25, 3.0), (uniform(n, 0.5, 3, 5), 0.25 / 3.0, 1.8)]
         {
             assert_eq!(values.len(), n);
-            let moment = |power: i32| {
-                values.iter().map(|value| f64::from(*value).powi(power)).sum::<f64>() / n as f64
-            };
+            let moment =
+                |power: i32| values.iter().map(|value| f64::from(*value).powi(power)).sum::<f64>() / n as f64;
             // Five standard errors of the mean, of the variance, and one part in twenty for the tails.
             assert!(moment(1).abs() < 5.0 * (variance / n as f64).sqrt());
             assert!((moment(2) / variance - 1.0).abs() < 5.0 * (2.0 / n as f64).sqrt());
@@ -165,6 +183,10 @@ mod tests {
     #[test]
     fn a_seed_means_the_same_numbers_for_ever() {
         assert_eq!(glorot_uniform(&[1, 3], 42, 0), GOLDEN_WEIGHTS);
+        let (mut some, mut parts) = ([0.0; 3], GlorotUniform::new(&[1, 3], 42, 0));
+        parts.fill(&mut some[..2]);
+        parts.fill(&mut some[2..]);
+        assert_eq!(some, GOLDEN_WEIGHTS, "in parts as at once");
         let mut rows: Vec<usize> = (0..8).collect();
         shuffle(&mut rows, 42, 3);
         assert_eq!(rows, GOLDEN_ORDER);

@@ -1,7 +1,12 @@
 //! The process' terms with the machine: allocator, threads, device, memory.
 
-use std::fs;
+use std::{fs, time::Instant};
 
+use gridboard::run::Spent;
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeValLike as _,
+};
 use tch::{Cuda, Device};
 
 use crate::error::TrainError;
@@ -31,6 +36,12 @@ pub(crate) fn set_threads(threads: u32) {
     tch::set_num_interop_threads(1);
 }
 
+/// Lets cuDNN time its algorithms for each shape and take the fastest. Which one that is may change from run to run, and
+/// with it the last digits.
+pub(crate) fn tune_cudnn() {
+    Cuda::cudnn_set_benchmark(true);
+}
+
 /// The device of `run.json`: `cpu`, or the only CUDA device that the environment lets this process see.
 ///
 /// # Errors
@@ -42,6 +53,37 @@ pub(crate) fn device(id: &str) -> Result<Device, TrainError> {
         Ok(Device::Cuda(0))
     } else {
         Err(TrainError::Device(id.to_owned()))
+    }
+}
+
+/// User and system time of all threads of this process, seconds.
+fn core_seconds() -> f64 {
+    // Asking for one's own usage cannot fail.
+    getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| {
+        [usage.user_time(), usage.system_time()]
+            .into_iter()
+            .map(|time| time.num_microseconds() as f64 * 1e-6)
+            .sum()
+    })
+}
+
+/// Measures a stretch of work by the clock and by the processor.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stopwatch {
+    begun: Instant,
+    core_seconds: f64,
+}
+
+impl Stopwatch {
+    /// From now on.
+    pub(crate) fn start() -> Self {
+        Self { begun: Instant::now(), core_seconds: core_seconds() }
+    }
+
+    /// Until now.
+    pub(crate) fn spent(self) -> Spent {
+        let core_seconds = core_seconds() - self.core_seconds;
+        Spent { seconds: self.begun.elapsed().as_secs_f64(), core_seconds }
     }
 }
 

@@ -1,5 +1,5 @@
 //! `gridboard-worker`: the process of one attempt. Run directory in; event files, predictions, weights and
-//! `outcome.json` out.
+//! `outcome.json` out. And the process of `gridboard predict`, which asks a trained network: [`predict`].
 //!
 //! Started by the launcher, once an attempt; the only home of tch. In reading order: [`train`] is the way of one attempt
 //! from `run.json` to the last file, [`fit`] the training loop, then what the loop is made of.
@@ -9,6 +9,7 @@
 
 mod adam;
 mod baseline;
+mod calibrate;
 mod data;
 mod doctor;
 mod engine;
@@ -20,6 +21,7 @@ mod loss;
 mod machine;
 mod network;
 mod outcome;
+mod predict;
 mod record;
 mod stop;
 mod train;
@@ -51,6 +53,22 @@ enum Verb {
         /// The run's directory
         run_dir: PathBuf,
     },
+    /// Answer with classes and probabilities for `.npy` arrays of prepared images on stdin, a line of JSON for each
+    Predict {
+        /// The run's directory, with its checkpoint
+        run_dir: PathBuf,
+        /// Where to compute, `cpu` or the UUID of the only visible CUDA device, instead of where the run was trained
+        #[arg(long)]
+        device: Option<String>,
+    },
+    /// Measure how fast the network of RUN_DIR/run.json trains beside others; the orchestrator starts several at once
+    Calibrate {
+        /// Directory of a `run.json`
+        run_dir: PathBuf,
+        /// How long to measure
+        #[arg(long, default_value_t = 2.0)]
+        seconds: f64,
+    },
     /// Print what libtorch and the devices are, as JSON
     Doctor,
 }
@@ -65,6 +83,8 @@ fn version() -> &'static str {
 fn main() -> ExitCode {
     match Arguments::parse().verb {
         Verb::Train { run_dir } => ExitCode::from(outcome::attempt(&run_dir)),
+        Verb::Predict { run_dir, device } => ExitCode::from(predict::predict(&run_dir, device.as_deref())),
+        Verb::Calibrate { run_dir, seconds } => ExitCode::from(calibrate::calibrate(&run_dir, seconds)),
         Verb::Doctor => match writeln!(io::stdout(), "{:#}", doctor::report()) {
             Ok(()) => ExitCode::SUCCESS,
             // Nobody is left to tell.

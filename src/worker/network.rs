@@ -20,7 +20,7 @@
 //! whose `state_dict` has these names and shapes. Features are flattened channel, height, width.
 
 use gridboard::model::{GridCnn, LayerKind, ModelError, layers};
-use tch::{Device, Tensor};
+use tch::{Device, Kind, TchError, Tensor};
 
 use crate::{error::TrainError, init};
 
@@ -41,6 +41,10 @@ pub(crate) struct Network {
     n_convs: usize,
     classes: usize,
     device: Device,
+    /// Whether images and convolution weights lie channels last.
+    channels_last: bool,
+    /// What layers multiply: f32 or bf16.
+    multiplied: Kind,
 }
 
 /// Names and shapes of the parameters: weight, then bias, of each layer that has them.
@@ -89,8 +93,13 @@ pub(crate) fn initial(shape: &[i64], seed: u64, place: usize) -> Vec<f32> {
     if shape.len() == 1 {
         vec![0.0; shape[0] as usize]
     } else {
-        init::glorot_uniform(shape, seed, place as u64 / 2)
+        init::glorot_uniform(shape, seed, stream(place))
     }
+}
+
+/// The random stream of the parameter at `place` among [`shapes`]: that of its layer.
+pub(crate) fn stream(place: usize) -> u64 {
+    place as u64 / 2
 }
 
 impl Network {
@@ -114,7 +123,35 @@ impl Network {
                 Ok(Parameter { name, tensor: tensor.f_set_requires_grad(true)? })
             })
             .collect::<Result<_, TrainError>>()?;
-        Ok(Self { parameters, n_convs: model.conv_layers as usize, classes: classes as usize, device })
+        Ok(Self {
+            parameters,
+            n_convs: model.conv_layers as usize,
+            classes: classes as usize,
+            device,
+            channels_last: false,
+            multiplied: Kind::Float,
+        })
+    }
+
+    /// The network with convolution weights that lie channels last, `[out, 3, 3, in]` in memory, and a forward pass that
+    /// lays out images likewise: what tensor cores read without a transposition. Values and shapes are the same.
+    ///
+    /// # Errors
+    /// Where memory is short.
+    pub(crate) fn channels_last(mut self) -> Result<Self, TchError> {
+        for Parameter { tensor, .. } in self.parameters.iter_mut().filter(|p| p.tensor.dim() == 4) {
+            *tensor = channels_last(&tensor.f_detach()?)?.f_set_requires_grad(true)?;
+        }
+        self.channels_last = true;
+        Ok(self)
+    }
+
+    /// The network with a forward pass whose layers multiply bf16, as PyTorch's autocast has them: activations and the
+    /// weights that a layer sees are rounded, the weights themselves and their gradients stay f32. tch has no autocast to
+    /// bf16.
+    pub(crate) fn in_bf16(mut self) -> Self {
+        self.multiplied = Kind::BFloat16;
+        self
     }
 
     /// Weight and bias of each layer in turn.
@@ -137,21 +174,42 @@ impl Network {
     /// # Errors
     /// Where memory is short, or the images have another size than the network.
     pub(crate) fn forward(&self, images: &Tensor) -> Result<Tensor, TrainError> {
+        // Where they are f32 already these are the tensors themselves.
+        let rounded = |tensor: &Tensor| tensor.f_to_kind(self.multiplied);
         let mut layers = self.parameters.chunks_exact(2).map(|pair| (&pair[0].tensor, &pair[1].tensor));
-        let mut x = images.shallow_clone();
-        for (weight, bias) in layers.by_ref().take(self.n_convs) {
-            x = x.f_conv2d(weight, Some(bias), [1, 1], [0, 0], [1, 1], 1)?;
+        let mut layer = move || {
+            let (weight, bias) = layers.next().expect("there are as many layers as were made");
+            Ok::<_, TchError>((rounded(weight)?, rounded(bias)?))
+        };
+        let mut x = rounded(images)?;
+        if self.channels_last {
+            x = channels_last(&x)?;
+        }
+        for _ in 0..self.n_convs {
+            let (weight, bias) = layer()?;
+            x = x.f_conv2d(&weight, Some(&bias), [1, 1], [0, 0], [1, 1], 1)?;
             x = x.f_max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false)?.f_relu_()?;
         }
         x = x.f_flatten(1, -1)?;
         let n_dense = self.parameters.len() / 2 - self.n_convs - 1;
-        for (weight, bias) in layers.by_ref().take(n_dense) {
-            x = x.f_linear(weight, Some(bias))?.f_relu_()?;
+        for _ in 0..n_dense {
+            let (weight, bias) = layer()?;
+            x = x.f_linear(&weight, Some(&bias))?.f_relu_()?;
         }
-        let (weight, bias) = layers.next().expect("the output layer is the last");
-        let logits = x.f_linear(weight, Some(bias))?;
+        let (weight, bias) = layer()?;
+        // The loss is computed in f32.
+        let logits = x.f_linear(&weight, Some(&bias))?.f_to_kind(Kind::Float)?;
         Ok(if self.classes == 2 { logits.f_squeeze_dim(1)? } else { logits })
     }
+}
+
+/// The tensor `[n, c, h, w]` as `[n, h, w, c]` in memory. Strides are written out: with one channel both orders are one, and
+/// libtorch would keep the strides of the wrong one.
+fn channels_last(tensor: &Tensor) -> Result<Tensor, TchError> {
+    let size = tensor.size();
+    let [_, c, h, w] = size[..] else { return Ok(tensor.shallow_clone()) };
+    let rows = tensor.f_permute([0, 2, 3, 1])?.f_contiguous()?;
+    rows.f_as_strided(&size, [h * w * c, 1, w * c, c], None::<i64>)
 }
 
 #[cfg(test)]
@@ -160,7 +218,7 @@ mod tests {
         model::summary,
         spec::{Parameters, Train, Value},
     };
-    use tch::{Kind, no_grad};
+    use tch::no_grad;
 
     use super::*;
 
@@ -196,7 +254,11 @@ mod tests {
             for (denses, expected) in (0..).zip(parameters) {
                 let model = model(convs, size, denses);
                 assert_eq!(count(&shapes(&model, 224, 2).unwrap()), expected, "{model:?}");
-                assert_eq!(summary(&model.into(), 224, 2, &train()).unwrap().parameters, expected, "{model:?}");
+                assert_eq!(
+                    summary(&model.into(), 224, 2, &train()).unwrap().parameters,
+                    expected,
+                    "{model:?}"
+                );
             }
         }
     }
@@ -237,6 +299,56 @@ mod tests {
     fn too_small_an_image_names_the_layer() {
         let error = Network::new(&model(3, 4, 0), 16, 2, 0, Device::Cpu).unwrap_err();
         assert!(error.one_line().contains("conv2d_3"), "{error}");
+    }
+
+    fn logits_and_gradients(network: &Network, images: &Tensor) -> (Tensor, Vec<Tensor>) {
+        let tensors: Vec<&Tensor> = network.parameters().iter().map(|p| &p.tensor).collect();
+        let logits = network.forward(images).unwrap();
+        let sum = logits.square().sum(Kind::Float);
+        (logits, Tensor::f_run_backward(&[sum], &tensors, false, false).unwrap())
+    }
+
+    #[test]
+    fn channels_last_is_another_layout_and_nothing_else() {
+        let made = || Network::new(&model(2, 6, 1), 21, 3, 3, Device::Cpu).unwrap();
+        tch::manual_seed(1);
+        let images = Tensor::rand([5, 1, 21, 21], (Kind::Float, Device::Cpu));
+        let (plain, last) = (made(), made().channels_last().unwrap());
+        let strides = |at: usize| last.parameters()[at].tensor.stride();
+        assert_eq!((strides(0), strides(2)), (vec![9, 1, 3, 1], vec![54, 1, 18, 6]));
+        assert_eq!(channels_last(&images).unwrap().stride(), [441, 1, 21, 1]);
+        for (plain, last) in plain.parameters().iter().zip(last.parameters()) {
+            assert!(last.tensor.is_leaf() && last.tensor.requires_grad(), "{}", last.name);
+            assert_eq!(plain.tensor.size(), last.tensor.size());
+            assert!(plain.tensor.equal(&last.tensor), "{}", last.name);
+        }
+        let ((plain, plain_gradients), (last, last_gradients)) =
+            (logits_and_gradients(&plain, &images), logits_and_gradients(&last, &images));
+        assert!(plain.allclose(&last, 1e-5, 1e-6, false));
+        for (plain, last) in plain_gradients.iter().zip(&last_gradients) {
+            assert!(plain.allclose(last, 1e-4, 1e-6, false));
+        }
+    }
+
+    #[test]
+    fn in_bf16_only_what_is_multiplied_is_rounded() {
+        let made = || Network::new(&model(2, 6, 1), 21, 3, 3, Device::Cpu).unwrap();
+        tch::manual_seed(1);
+        let images = Tensor::rand([5, 1, 21, 21], (Kind::Float, Device::Cpu));
+        let (full, full_gradients) = logits_and_gradients(&made(), &images);
+        let network = made().in_bf16();
+        let (half, half_gradients) = logits_and_gradients(&network, &images);
+        assert_eq!(half.kind(), Kind::Float);
+        // 8 bits of mantissa: near, and not the same.
+        let far = |a: &Tensor, b: &Tensor| f64::try_from((a - b).norm() / b.norm()).unwrap();
+        let difference = far(&half, &full);
+        assert!(difference > 1e-5 && difference < 0.05, "{difference}");
+        for (half, full) in half_gradients.iter().zip(&full_gradients) {
+            assert_eq!(half.kind(), Kind::Float);
+            // Where two of four are nearly equal, rounding chooses which of them the gradient goes through.
+            assert!(far(half, full) < 0.3, "{}", far(half, full));
+        }
+        assert!(network.parameters().iter().all(|p| p.tensor.kind() == Kind::Float));
     }
 
     /// Pooling before the ReLU against the order that the paper writes down, in value and in every gradient.

@@ -9,7 +9,7 @@ use std::{
     path::Path,
 };
 
-use gridboard::run::{Failure, Outcome, RunFile, RunState};
+use gridboard::run::{Failure, Outcome, Phases, RunFile, RunState};
 
 use crate::{error::TrainError, machine, record, stop::Stop, train};
 
@@ -31,7 +31,8 @@ pub(crate) fn attempt(run_dir: &Path) -> u8 {
         Err(error) => return say(&error.one_line()),
     };
     machine::set_threads(run.threads);
-    let result = guarded(|| train::train(run_dir, &run, &stop));
+    let mut phases = Phases::default();
+    let result = guarded(|| train::train(run_dir, &run, &stop, &mut phases));
     let code = match &result {
         Ok(()) => 0,
         Err(TrainError::Stopped(reason)) => {
@@ -40,7 +41,11 @@ pub(crate) fn attempt(run_dir: &Path) -> u8 {
         }
         Err(error) => say(&error.one_line()),
     };
-    let outcome = outcome(&run, result.err(), record::now(), machine::peak_memory());
+    let outcome = Outcome {
+        peak_memory: machine::peak_memory(),
+        phases: Some(phases),
+        ..outcome(&run, result.err(), record::now())
+    };
     match write(run_dir, &outcome) {
         Ok(()) => code,
         Err(error) => say(&error.one_line()),
@@ -78,13 +83,13 @@ fn message(payload: &(dyn Any + Send)) -> &str {
 }
 
 /// What is written, `finished` in seconds since 1970. The tail of the log is the launcher's to add: it holds the log.
-fn outcome(run: &RunFile, error: Option<TrainError>, finished: f64, peak_memory: Option<u64>) -> Outcome {
+fn outcome(run: &RunFile, error: Option<TrainError>, finished: f64) -> Outcome {
     let failure = error.and_then(|error| {
         let kind = error.kind()?;
         Some(Failure { kind, reason: error.one_line(), log_tail: String::new() })
     });
     let state = if failure.is_some() { RunState::Failed } else { RunState::Completed };
-    Outcome { attempt: run.attempt, state, failure, finished, peak_memory }
+    Outcome { attempt: run.attempt, state, failure, finished, peak_memory: None, phases: None }
 }
 
 /// Writes `outcome.json`: beside it first, onto the disk, then renamed. Who sees it may trust every file before it.
@@ -126,7 +131,8 @@ mod tests {
         let run = run_file(None, &[]);
         for error in [None, Some(TrainError::Diverged { loss: f32::INFINITY, epoch: 1, batch: 3 })] {
             let failed = error.is_some();
-            let outcome = outcome(&run, error, 12.5, Some(1 << 30));
+            let phases = Some(Phases::default());
+            let outcome = Outcome { peak_memory: Some(1 << 30), phases, ..outcome(&run, error, 12.5) };
             write(folder.path(), &outcome).unwrap();
             let text = fs::read_to_string(folder.path().join("outcome.json")).unwrap();
             assert_eq!(serde_json::from_str::<Outcome>(&text).unwrap(), outcome);
@@ -134,7 +140,7 @@ mod tests {
             assert_eq!(text.contains("the loss became inf in epoch 1, batch 3"), failed);
         }
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        let error = write(&folder.path().join("absent"), &outcome(&run, None, 0.0, None)).unwrap_err();
+        let error = write(&folder.path().join("absent"), &outcome(&run, None, 0.0)).unwrap_err();
         assert!(error.one_line().contains("absent/outcome.json`: "), "{error}");
     }
 }

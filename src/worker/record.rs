@@ -5,7 +5,10 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use gridboard::tfevents::{EventWriter, WriteError};
+use gridboard::{
+    run::{Phases, Spent},
+    tfevents::{EventWriter, WriteError},
+};
 
 /// A taker of curves and images. Tags are full: sub-run, slash, tag (`train/epoch_loss`).
 pub(crate) trait Recorder {
@@ -21,6 +24,15 @@ pub(crate) trait Recorder {
     /// As [`Recorder::scalar`].
     fn image(&mut self, tag: &str, step: i64, png: &[u8], width: u32, height: u32) -> Result<(), WriteError>;
 
+    /// One precision-recall curve: the counts of `stats::pr_counts`.
+    ///
+    /// # Errors
+    /// As [`Recorder::scalar`].
+    fn pr_curve(&mut self, tag: &str, step: i64, counts: &[[u64; 4]]) -> Result<(), WriteError>;
+
+    /// Takes note of time that a phase took.
+    fn spent(&mut self, phase: Phase, time: Spent);
+
     /// Makes all of it visible to readers.
     ///
     /// # Errors
@@ -28,8 +40,19 @@ pub(crate) trait Recorder {
     fn flush(&mut self) -> Result<(), WriteError>;
 }
 
-/// One event file for each of the two sub-runs.
+/// What the loop spends its time on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Training steps.
+    Training,
+    /// The network on the validation images.
+    Validation,
+}
+
+/// One event file for each of the two sub-runs, and a sum of the time.
 pub(crate) struct EventFiles {
+    /// The time so far.
+    pub(crate) phases: Phases,
     train: EventWriter,
     validation: EventWriter,
 }
@@ -47,7 +70,8 @@ impl EventFiles {
             writer.flush()?;
             Ok(writer)
         };
-        Ok(Self { train: create("train")?, validation: create("validation")? })
+        let phases = Phases::default();
+        Ok(Self { phases, train: create("train")?, validation: create("validation")? })
     }
 
     fn writer<'tag>(&mut self, tag: &'tag str) -> (&mut EventWriter, &'tag str) {
@@ -68,6 +92,20 @@ impl Recorder for EventFiles {
     fn image(&mut self, tag: &str, step: i64, png: &[u8], width: u32, height: u32) -> Result<(), WriteError> {
         let (writer, tag) = self.writer(tag);
         writer.image(tag, step, now(), png, width, height)
+    }
+
+    fn pr_curve(&mut self, tag: &str, step: i64, counts: &[[u64; 4]]) -> Result<(), WriteError> {
+        let (writer, tag) = self.writer(tag);
+        writer.pr_curve(tag, step, now(), counts)
+    }
+
+    fn spent(&mut self, phase: Phase, time: Spent) {
+        let sum = match phase {
+            Phase::Training => &mut self.phases.training,
+            Phase::Validation => &mut self.phases.validation,
+        };
+        sum.seconds += time.seconds;
+        sum.core_seconds += time.core_seconds;
     }
 
     fn flush(&mut self) -> Result<(), WriteError> {
@@ -92,6 +130,10 @@ pub(crate) mod tests {
         pub(crate) scalars: Vec<(String, i64, f32)>,
         /// Tag, step, width, height.
         pub(crate) images: Vec<(String, i64, u32, u32)>,
+        /// Tag, step, counts.
+        pub(crate) pr_curves: Vec<(String, i64, Vec<[u64; 4]>)>,
+        /// Phases in the order in which they ended, and their time.
+        pub(crate) spent: Vec<(Phase, Spent)>,
         /// Number of scalars at each flush.
         pub(crate) flushes: Vec<usize>,
     }
@@ -121,6 +163,15 @@ pub(crate) mod tests {
         ) -> Result<(), WriteError> {
             self.images.push((tag.to_owned(), step, width, height));
             Ok(())
+        }
+
+        fn pr_curve(&mut self, tag: &str, step: i64, counts: &[[u64; 4]]) -> Result<(), WriteError> {
+            self.pr_curves.push((tag.to_owned(), step, counts.to_vec()));
+            Ok(())
+        }
+
+        fn spent(&mut self, phase: Phase, time: Spent) {
+            self.spent.push((phase, time));
         }
 
         fn flush(&mut self) -> Result<(), WriteError> {

@@ -1,16 +1,21 @@
 //! The way of one attempt, in order: `run.json`, corpus, network, training, predictions, weights.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+};
 
 use gridboard::{
     predictions::{self, Prediction},
-    run::RunFile,
+    run::{Phases, RunFile},
     spec::{Family, Train},
 };
 use serde_json::json;
 
 use crate::{
     data::{Corpus, Images},
+    doctor,
     engine::Engine,
     error::TrainError,
     evaluate::Evaluation,
@@ -36,11 +41,33 @@ pub(crate) fn read_run_file(run_dir: &Path) -> Result<RunFile, TrainError> {
     Ok(run)
 }
 
-/// Trains the run and writes everything but `outcome.json` into its directory.
+/// Adds to `run.json` what only the trainer knows of the run's provenance: the libtorch that it has loaded.
+///
+/// # Errors
+/// [`TrainError::Write`].
+pub(crate) fn note_libtorch(run_dir: &Path, run: &RunFile) -> Result<(), TrainError> {
+    let Some(provenance) = &run.provenance else { return Ok(()) };
+    let mut provenance = provenance.clone();
+    provenance.libtorch = doctor::libtorch();
+    let run = RunFile { provenance: Some(provenance), ..run.clone() };
+    let (path, part) = (run_dir.join("run.json"), run_dir.join("run.json.part"));
+    let json = serde_json::to_vec_pretty(&run).expect("it was read from JSON");
+    fs::write(&part, json)
+        .and_then(|()| fs::rename(&part, &path))
+        .map_err(|source| TrainError::Write { path, source })
+}
+
+/// Trains the run and writes everything but `outcome.json` into its directory; adds the time that it takes to `phases`.
 ///
 /// # Errors
 /// [`TrainError`]; what was written until then stays.
-pub(crate) fn train(run_dir: &Path, run: &RunFile, stop: &Stop) -> Result<(), TrainError> {
+pub(crate) fn train(
+    run_dir: &Path,
+    run: &RunFile,
+    stop: &Stop,
+    phases: &mut Phases,
+) -> Result<(), TrainError> {
+    note_libtorch(run_dir, run)?;
     let settings = Train::from_parameters(&run.parameters)?;
     let dataset = run.dataset.as_ref().ok_or_else(|| TrainError::RunFile {
         path: run_dir.join("run.json"),
@@ -54,8 +81,11 @@ pub(crate) fn train(run_dir: &Path, run: &RunFile, stop: &Stop) -> Result<(), Tr
     let side = dataset.image_size;
     let images = Images::new(corpus.mapped.images(), corpus.mapped.labels(), side as usize, device)?;
     let mut engine = Engine::from_run(run, device)?;
-    if let Some(path) = &settings.initial_weights {
-        weights::load(path, &mut engine)?;
+    if let Some(path) = &settings.initial_weights
+        && let Some(left_out) = weights::transfer(path, &mut engine)?
+    {
+        // A log that cannot be written leaves nobody to tell.
+        let _ = writeln!(io::stderr(), "gridboard-worker: {left_out}");
     }
     let mut events = EventFiles::create(run_dir)?;
     let sides = Sides {
@@ -65,7 +95,10 @@ pub(crate) fn train(run_dir: &Path, run: &RunFile, stop: &Stop) -> Result<(), Tr
         classes: &dataset.classes,
         run: &run.run,
     };
-    let last = fit(&mut engine, &sides, &settings, run.seed, &mut events, stop)?;
+    let fitted = fit(&mut engine, &sides, &settings, run.seed, &mut events, stop);
+    // A run that diverged has spent its time too.
+    *phases = events.phases;
+    let last = fitted?;
 
     let predictions = rows(&last, &corpus, dataset.classes.len());
     predictions::write(&run_dir.join("predictions.csv"), &predictions, dataset.classes.len())?;
@@ -130,6 +163,7 @@ pub(crate) mod tests {
             version: "0".to_owned(),
             host: "here".to_owned(),
             started: 1.0,
+            provenance: None,
         }
     }
 
@@ -144,7 +178,7 @@ pub(crate) mod tests {
         let run = toy(folder.path(), &[]);
         fs::write(folder.path().join("run.json"), serde_json::to_string(&run).unwrap()).unwrap();
         let run = read_run_file(folder.path()).unwrap();
-        train(folder.path(), &run, &Stop::default()).unwrap();
+        train(folder.path(), &run, &Stop::default(), &mut Phases::default()).unwrap();
         for sub_run in ["train", "validation"] {
             let files: Vec<_> = fs::read_dir(folder.path().join(sub_run)).unwrap().collect();
             assert_eq!(files.len(), 1, "{sub_run}");
@@ -160,7 +194,7 @@ pub(crate) mod tests {
             folder.path(),
             &[("initial_weights", again), ("learning_rate", Value::Float(1e-12)), ("epochs", Value::Int(1))],
         );
-        train(folder.path(), &next, &Stop::default()).unwrap();
+        train(folder.path(), &next, &Stop::default(), &mut Phases::default()).unwrap();
         let same = predictions::read(&folder.path().join("predictions.csv")).unwrap();
         for (first, second) in predictions.iter().zip(&same) {
             assert!((first.probabilities[1] - second.probabilities[1]).abs() < 1e-6);
@@ -177,7 +211,9 @@ pub(crate) mod tests {
         let foreign = read_run_file(folder.path()).unwrap_err().one_line();
         assert!(foreign.ends_with("a `command` run is not trained here"), "{foreign}");
 
-        let message = |run: &RunFile| train(folder.path(), run, &Stop::default()).unwrap_err().one_line();
+        let message = |run: &RunFile| {
+            train(folder.path(), run, &Stop::default(), &mut Phases::default()).unwrap_err().one_line()
+        };
         assert!(message(&run_file(None, &[])).ends_with("`dataset` is missing"));
         let absent = Value::Text("/absent.safetensors".to_owned());
         let absent = message(&toy(folder.path(), &[("initial_weights", absent)]));

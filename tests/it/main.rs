@@ -2,9 +2,13 @@
 
 mod architecture;
 mod command_trainer;
+mod comparing;
 mod database;
 mod devices;
 mod interrupt;
+#[cfg(feature = "torch")]
+mod predict;
+mod reporting;
 mod spec_and_plan;
 mod support;
 mod tensorboard;

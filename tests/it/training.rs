@@ -1,7 +1,8 @@
 //! The built-in trainer, from the spec to TensorBoard.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
+use gridboard::run::RunFile;
 use serde_json::{Value, json};
 
 use crate::{support::Project, tensorboard::TensorBoard};
@@ -104,6 +105,22 @@ fn the_grid_is_trained_ranked_and_shown_alike_everywhere() {
         &[("run", "1-conv-2-nodes-0-dense/validation"), ("tag", "confusion_matrix"), ("sample", "0")],
     );
     assert_eq!(images.as_array().expect("images").len(), 2, "one an epoch: {images}");
+
+    // Without class names in the spec the classes are the phantom's own; one curve, of the positive class.
+    let tags = board.get_json("/data/plugin/pr_curves/tags", &[]);
+    let tags = tags["1-conv-2-nodes-0-dense/validation"].as_object().expect("tags of PR curves");
+    assert_eq!(tags.len(), 1, "{tags:?}");
+    let tag = tags.keys().next().expect("a tag");
+    assert!(tag.starts_with("pr_curve/"), "{tag}");
+    let run = "1-conv-2-nodes-0-dense/validation";
+    let curves = board.get_json("/data/plugin/pr_curves/pr_curves", &[("tag", tag), ("run", run)]);
+    let curves = curves[run].as_array().expect("curves");
+    assert_eq!((curves.len(), &curves[0]["step"]), (1, &json!(1)), "at the last epoch alone");
+    // Threshold 0 calls every image positive.
+    let predictions = project.read("runs/mini/1-conv-2-nodes-0-dense/predictions.csv");
+    let positives = predictions.lines().skip(1).filter(|line| line.split(',').nth(1) == Some("1")).count();
+    assert_eq!(curves[0]["true_positives"][0], positives);
+    assert_eq!(curves[0]["recall"][0], 1.0);
 }
 
 #[test]
@@ -173,4 +190,105 @@ fn a_weight_file_that_does_not_fit_fails_its_run_with_names_and_shapes() {
     let reason = &project.sql("select reason from runs where experiment = 'other'")[0]["reason"];
     let reason = reason.as_str().expect("a reason");
     assert!(reason.contains("[2, 1, 3, 3]") && reason.contains("[4, 1, 3, 3]"), "{reason}");
+}
+
+/// More epochs need no more memory than few, whatever computes; and our own kernels end where libtorch's operations end.
+#[test]
+fn memory_does_not_grow_with_the_epochs_and_both_kernels_end_alike() {
+    let project = Project::with_spec(
+        "
+experiment: steady
+dataset:
+  phantom: {images: [40, 40], difficulty: 0.3}
+  image_size: 32
+model: {family: grid_cnn, conv_layers: 2, layer_size: 8, dense_layers: 1}
+train: {batch_size: 8}
+grid: {epochs: [2, 12], kernels: [fused, plain]}
+schedule: {devices: 'cpu:2'}
+",
+    );
+    project.run(&["run", "spec.yaml"]).expect(0);
+    let of = |table: &str, column: &str, epochs: u32, kernels: &str| {
+        let run = format!("%-epochs-{epochs}-kernels-{kernels}");
+        let rows = project.sql(&format!("select {column} from {table} where run like '{run}'"));
+        assert_eq!(rows.len(), 1, "{run}: {rows:?}");
+        rows[0][column].as_f64().expect("a number")
+    };
+    for kernels in ["fused", "plain"] {
+        let (few, many) = (of("runs", "peak_memory", 2, kernels), of("runs", "peak_memory", 12, kernels));
+        // Less than the activations of one batch for each of the ten epochs, and the allocator's moods.
+        assert!(many < few + 6e6, "{kernels}: {few} bytes after 2 epochs, {many} after 12");
+    }
+    let end = |column: &str| ["fused", "plain"].map(|kernels| of("steady", column, 12, kernels));
+    let [fused, plain] = end("validation_loss");
+    assert!((fused - plain).abs() < 0.05 * plain, "losses {fused} and {plain}");
+    let [fused, plain] = end("validation_accuracy");
+    // Of sixteen images, one may be on the fence.
+    assert!((fused - plain).abs() < 0.07, "accuracies {fused} and {plain}");
+}
+
+/// What the placement is chosen by: two workers that measure at the same time, and end with their orchestrator.
+#[test]
+fn workers_measure_a_run_side_by_side() {
+    let project = Project::with_spec(GRID);
+    let one = "grid={conv_layers: [1], dense_layers: [0], layer_size: [2]}";
+    project.run(&["run", "spec.yaml", "--set", one]).expect(0);
+    let text = project.read("runs/mini/1-conv-2-nodes-0-dense/run.json");
+    let file: RunFile = serde_json::from_str(&text).expect("a run file");
+    let worker = Path::new(env!("CARGO_BIN_EXE_gridboard-worker"));
+    let rate = gridboard::launch::throughput(worker, &file, 2, 0.05).expect("two measurements");
+    assert!(rate > 1.0, "{rate} images a second");
+    // Nothing but the directory of a run.json is read, and nothing is written.
+    let strange = RunFile { parameters: file.axes.clone(), ..file };
+    let error = gridboard::launch::throughput(worker, &strange, 1, 0.05).expect_err("no epochs");
+    assert!(error.to_string().contains("answered ``"), "{error}");
+}
+
+#[test]
+fn a_sweep_accounts_for_the_time_of_the_cores() {
+    let project = Project::with_spec(GRID);
+    let grid = "grid={conv_layers: [1, 2], dense_layers: [1], layer_size: [8]}";
+    let ran = project.run(&["run", "spec.yaml", "--set", grid]).expect(0);
+    assert!(ran.stdout.contains("% training steps, "), "{}", ran.stdout);
+    let account: Value = serde_json::from_str(&project.read("runs/mini/sweep.json")).expect("JSON");
+    let number =
+        |path: &str| account.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path}"));
+    assert_eq!(number("/attempts"), 2.0);
+    let (training, trainers) = (number("/core_seconds/training"), number("/core_seconds/trainers"));
+    assert!(0.0 < training && training < trainers, "{account}");
+    assert!(number("/seconds/runs") < number("/seconds/command"), "{account}");
+    let rows = project
+        .sql("select sum(core_seconds) as all_of_it, sum(training_core_seconds) as training from attempts");
+    assert!((rows[0]["all_of_it"].as_f64().expect("a sum") - trainers).abs() < 1e-9);
+    assert!((rows[0]["training"].as_f64().expect("a sum") - training).abs() < 1e-9);
+
+    // A sweep that finds nothing to do leaves the account of the one that did.
+    project.run(&["run", "spec.yaml", "--set", grid]).expect(0);
+    assert_eq!(account, serde_json::from_str::<Value>(&project.read("runs/mini/sweep.json")).expect("JSON"));
+}
+
+/// Threads are a matter of speed alone: a run has as many as the schedule finds free.
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let project = Project::with_spec(GRID);
+    let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+    let run = "2-conv-8-nodes-1-dense";
+    let mut curves = Vec::new();
+    // Alone on two slots, the run has the threads of both; beside another one, those of its own.
+    for (name, sizes, expected) in
+        [("alone", "[8]", cores.max(2) / 2 * 2), ("beside", "[8, 4]", cores.max(2) / 2)]
+    {
+        let grid = format!("grid={{conv_layers: [2], dense_layers: [1], layer_size: {sizes}}}");
+        let experiment = format!("experiment={name}");
+        project
+            .run(&["run", "spec.yaml", "--devices", "cpu:2", "--set", &experiment, "--set", &grid])
+            .expect(0);
+        let filter = format!("where experiment = '{name}' and run = '{run}'");
+        let used = project.sql(&format!("select threads from runs {filter}"));
+        assert_eq!(used[0]["threads"].as_u64(), Some(expected), "{name}");
+        curves.push(project.sql(&format!(
+            "select tag, step, value from history {filter} and tag like '%loss%' order by tag, step"
+        )));
+    }
+    assert!(curves[0].len() > 8 && curves[0] == curves[1]);
 }

@@ -4,11 +4,11 @@
 
 use std::arch::x86_64::*;
 
-use super::{Kernel, LANES, NONE, Simd};
+use super::{HalfKernel, Halves, Kernel, LANES, NONE, Simd};
 
-/// Proof that the processor has AVX-512 F, BW, DQ and VL.
+/// Proof that the processor has AVX-512 F, BW, DQ and VL, and BF16 where that is asked for.
 #[derive(Clone, Copy)]
-pub(super) struct Avx512(());
+pub(super) struct Avx512<const BF16: bool>(());
 
 /// Runs a kernel compiled with AVX-512.
 ///
@@ -16,12 +16,22 @@ pub(super) struct Avx512(());
 /// The processor has what [`super::InstructionSet::Avx512`] names.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")]
 pub(super) unsafe fn enter(kernel: impl Kernel) {
-    kernel.run(Avx512(()));
+    kernel.run(Avx512::<false>(()));
 }
 
-// SAFETY, here and in every method below: a value of `Avx512` exists only inside `enter`; where pointers are read or
+/// Runs a kernel compiled with AVX-512 and its multiplication of bf16.
+///
+/// # Safety
+/// The processor has what [`super::InstructionSet::Avx512`] names, and BF16.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")]
+pub(super) unsafe fn enter_halves(kernel: impl HalfKernel) {
+    kernel.run_halves(Avx512::<true>(()));
+}
+
+// SAFETY, here and in every method below: a value of `Avx512` exists only inside `enter` or
+// `enter_halves`; where pointers are read or
 // written, the caller promises what the trait asks.
-impl Simd for Avx512 {
+impl<const BF16: bool> Simd for Avx512<BF16> {
     type V = __m512;
     type I = __m512i;
     const WIDE: bool = true;
@@ -208,4 +218,61 @@ impl Simd for Avx512 {
     fn prefetch(self, address: *const f32) {
         unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
     }
+}
+
+impl Halves for Avx512<true> {
+    type P = __m512bh;
+
+    #[inline(always)]
+    unsafe fn store_halves(self, to: *mut u16, value: __m512) {
+        unsafe { to.cast::<__m256bh>().write_unaligned(_mm512_cvtneps_pbh(value)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store_pairs(self, to: *mut u16, first: __m512, second: __m512) {
+        unsafe {
+            let [first, second] = [first, second].map(|v| rounded(v));
+            let pairs = _mm512_or_si512(first, _mm512_slli_epi32::<16>(second));
+            _mm512_storeu_si512(to.cast(), pairs);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_pixel(self, to: *mut u16, first: __m512, second: __m512) {
+        unsafe {
+            // The second operand's numbers come first; then fours of both in turn, as `unpacklo` and `unpackhi` take them.
+            let both: __m512i = std::mem::transmute(_mm512_cvtne2ps_pbh(second, first));
+            let order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
+            _mm512_storeu_si512(to.cast(), _mm512_permutexvar_epi64(order, both));
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_pairs(self, from: *const u16) -> __m512bh {
+        unsafe { std::mem::transmute(_mm512_loadu_si512(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn splat_pair(self, from: *const u16) -> __m512bh {
+        unsafe { std::mem::transmute(_mm512_set1_epi32(from.cast::<i32>().read_unaligned())) }
+    }
+
+    #[inline(always)]
+    fn zip(self, a: __m512bh, b: __m512bh) -> [__m512bh; 2] {
+        unsafe {
+            let [a, b] = [a, b].map(|pairs| std::mem::transmute::<__m512bh, __m512i>(pairs));
+            [_mm512_unpacklo_epi16(a, b), _mm512_unpackhi_epi16(a, b)].map(|pairs| std::mem::transmute(pairs))
+        }
+    }
+
+    #[inline(always)]
+    fn dot(self, a: __m512bh, b: __m512bh, sum: __m512) -> __m512 {
+        unsafe { _mm512_dpbf16_ps(sum, a, b) }
+    }
+}
+
+/// Sixteen bf16 in the lower halves of the lanes.
+#[inline(always)]
+unsafe fn rounded(value: __m512) -> __m512i {
+    unsafe { _mm512_cvtepu16_epi32(std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(value))) }
 }

@@ -10,7 +10,13 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod halves;
 mod portable;
+
+pub use halves::has_bf16;
+pub(super) use halves::{HalfKernel, Halves, dispatch_halves};
+#[cfg(test)]
+pub(super) use halves::{round, widen};
 
 /// Floats in a vector.
 pub(super) const LANES: usize = 16;

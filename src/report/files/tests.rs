@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::report::{
-    leaderboard::tests::leaderboard,
-    table::{Cell, Column},
-    text::tests::parse_csv,
+use crate::{
+    corpus::{ClassRow, LoadingTable},
+    predictions::Prediction,
+    report::{RunFacts, leaderboard::tests::leaderboard, text::tests::parse_csv},
 };
 
-fn input(ranked: u32) -> ReportInput {
+pub(in crate::report) fn input(ranked: u32) -> ReportInput {
     let leaderboard = leaderboard(ranked);
     let rows = leaderboard.rows.iter().filter(|row| row.rank.is_some());
     let confusion = rows
@@ -30,12 +30,63 @@ fn input(ranked: u32) -> ReportInput {
             validation_loss: points(0.7),
         })
         .collect();
-    let corpus = Table {
-        columns: vec![Column::text("class"), Column::number("images")],
-        rows: vec![vec![Cell::from("normal"), Cell::Int(1575)], vec![Cell::from("covid"), Cell::Int(559)]],
-        ..Table::default()
+    let predictions = leaderboard.rows.iter().filter(|row| row.rank.is_some()).take(10);
+    let predictions = predictions.map(|row| (row.run.clone(), scored(40, row.index))).collect();
+    ReportInput { leaderboard, confusion, curves, about: about(), predictions, xrays: None }
+}
+
+/// Tab. 3 of the paper on its own corpus, its runs trained.
+pub(in crate::report) fn about() -> About {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments/tab3.yaml");
+    let spec = crate::spec::load(&path, &crate::spec::Overrides::default()).expect("a shipped spec");
+    let class = |name: &str, index, images, validation| ClassRow {
+        name: name.to_owned(),
+        index,
+        images,
+        train: images - validation,
+        validation,
     };
-    ReportInput { leaderboard, confusion, curves, corpus: Some(corpus) }
+    let loading = LoadingTable {
+        classes: vec![class("normal", 0, 1575, 472), class("covid", 1, 559, 168)],
+        shape: [2134, 224, 224],
+        train: 1494,
+        validation: 640,
+        skipped: 0,
+    };
+    let run = |index: u64| RunFacts {
+        index,
+        family: "grid_cnn".to_owned(),
+        parameters: Some(12_617_089),
+        started: Some(1000.0 + index as f64),
+        finished: Some(1060.5 + index as f64),
+        seconds: Some(60.5),
+        version: Some("0.1.0 (abc)".to_owned()),
+        threads: Some(2),
+        ..RunFacts::default()
+    };
+    let network = crate::model::GridCnn { conv_layers: 1, dense_layers: 0, layer_size: 32 };
+    let layers = crate::model::layers(&network, 224, 2).expect("large enough");
+    About {
+        spec,
+        loading: Some(loading),
+        fingerprint: Some("f00".to_owned()),
+        runs: (0..27).map(run).collect(),
+        layers,
+    }
+}
+
+/// What a run with some noise says of so many images of two classes.
+fn scored(images: u64, noise: u64) -> Vec<Prediction> {
+    let prediction = |image: u64| {
+        let score = (0.5 * (image % 2) as f32 + ((image * 37 + noise * 11) % 50) as f32 / 100.0).min(1.0);
+        Prediction {
+            image: format!("image-{image}"),
+            label: (image % 2) as usize,
+            predicted: usize::from(score > 0.5),
+            probabilities: vec![1.0 - score, score],
+        }
+    };
+    (0..images).map(prediction).collect()
 }
 
 /// Every file below a folder, by its path there.
@@ -72,19 +123,50 @@ fn the_files_of_a_report() {
         report/accuracy_bars.svg
         report/accuracy_curves.png
         report/accuracy_curves.svg
+        report/by_conv_layers.csv
+        report/by_conv_layers.json
+        report/by_conv_layers.md
+        report/by_conv_layers.tex
         report/corpus.csv
         report/corpus.json
         report/corpus.md
         report/corpus.tex
+        report/corpus_counts.png
+        report/corpus_counts.svg
+        report/glance.csv
+        report/glance.json
+        report/glance.md
+        report/glance.tex
+        report/layers.csv
+        report/layers.json
+        report/layers.md
+        report/layers.tex
         report/leaderboard.csv
         report/loss_curves.png
         report/loss_curves.svg
+        report/pr_curves.png
+        report/pr_curves.svg
+        report/report.html
+        report/reproduction.csv
+        report/reproduction.json
+        report/reproduction.md
+        report/reproduction.tex
+        report/roc_curves.png
+        report/roc_curves.svg
+        report/runs.csv
+        report/runs.json
+        report/runs.md
+        report/runs.tex
         report/top_ten.csv
         report/top_ten.json
         report/top_ten.md
         report/top_ten.tex
         report/top_ten_confusion.png
         report/top_ten_confusion.svg
+        report/unranked.csv
+        report/unranked.json
+        report/unranked.md
+        report/unranked.tex
         "##);
     let mut names: Vec<String> = written
         .iter()
@@ -137,10 +219,16 @@ fn without_ranked_runs_there_are_empty_tables_and_no_figures_of_an_earlier_repor
     let dir = root.path().join("report");
     write(&dir, &input(1)).unwrap();
     assert!(dir.join("accuracy_bars.png").exists());
-    let nothing = ReportInput { confusion: Vec::new(), curves: Vec::new(), corpus: None, ..input(0) };
+    let nothing = ReportInput {
+        confusion: Vec::new(),
+        curves: Vec::new(),
+        predictions: Vec::new(),
+        about: About { loading: None, runs: Vec::new(), layers: Vec::new(), ..about() },
+        ..input(0)
+    };
     let written = write(&dir, &nothing).unwrap();
-    assert_eq!(written.len(), 5);
-    for name in FIGURES {
+    assert!(written.iter().all(|path| path.extension().is_some_and(|extension| extension != "png")));
+    for name in page::FIGURES {
         assert!(
             !dir.join(name).with_extension("png").exists() && !dir.join(name).with_extension("svg").exists()
         );
@@ -159,23 +247,12 @@ fn hundreds_of_runs_at_the_top_still_fit_on_their_pages() {
     }
     let runs = input.leaderboard.rows.iter().map(|row| row.run.clone());
     input.confusion = runs.map(|run| (run, ConfusionMatrix::new(2))).collect();
-    let sheet = confusion_sheet(&input, "many").unwrap();
-    assert!(sheet.svg.contains("#30 run-29") && !sheet.svg.contains("#31 run-30"));
-    let bars = accuracy_bars(&input.leaderboard, "many").unwrap();
-    assert!(bars.svg.contains("best 60 of 300 runs"));
-}
-
-#[test]
-fn one_swept_axis_is_the_category_in_grid_order() {
-    let mut leaderboard = leaderboard(3);
-    leaderboard.axes.truncate(1);
-    for (row, (index, value)) in leaderboard.rows.iter_mut().zip([(2, 64), (0, 16), (1, 32)]) {
-        row.index = index;
-        row.axes = vec![Some(crate::spec::Value::Int(value))];
-    }
-    let svg = accuracy_bars(&leaderboard, "fig8").unwrap().svg;
-    let place = |text: &str| svg.find(&format!(">\n{text}\n<")).unwrap_or_else(|| panic!("{text} in {svg}"));
-    assert!(place("16") < place("32") && place("32") < place("64") && place("64") < place("dense_layers"));
+    let root = tempfile::tempdir().unwrap();
+    write(&root.path().join("report"), &input).unwrap();
+    let svg = |name: &str| fs::read_to_string(root.path().join("report").join(name)).unwrap();
+    let sheet = svg("top_ten_confusion.svg");
+    assert!(sheet.contains("#30 run-29") && !sheet.contains("#31 run-30"));
+    assert!(svg("accuracy_bars.svg").contains("best 60 of 300 runs"));
 }
 
 #[test]
@@ -195,7 +272,7 @@ fn a_folder_that_cannot_be_made_is_named() {
     let file = root.path().join("file");
     fs::write(&file, "").unwrap();
     let error = write(&file.join("report"), &input(1)).unwrap_err();
-    assert_eq!(error.to_string(), format!("cannot write `{}`", file.join("report/top_ten.md").display()));
+    assert_eq!(error.to_string(), format!("cannot write `{}`", file.join("report/report.html").display()));
     assert!(std::error::Error::source(&error).is_some());
 }
 
@@ -207,4 +284,22 @@ fn files_are_as_readable_as_the_umask_allows() {
     fs::write(root.path().join("plain"), b"x").unwrap();
     let mode = |name: &str| fs::metadata(root.path().join(name)).unwrap().permissions().mode();
     assert_eq!(mode("ours"), mode("plain"));
+}
+
+#[test]
+fn several_seeds_make_the_grid_points_the_top_ten_and_keep_the_runs_beside_them() {
+    let root = tempfile::tempdir().unwrap();
+    let mut input = input(9);
+    input.leaderboard.seeds = vec![0, 1, 2];
+    for row in &mut input.leaderboard.rows {
+        row.seed = row.index % 3;
+        row.run = format!("point-{}-seed-{}", row.index / 3, row.seed);
+    }
+    (input.confusion, input.curves) = (Vec::new(), Vec::new());
+    write(&root.path().join("report"), &input).unwrap();
+    let read =
+        |name: &str| parse_csv(&fs::read_to_string(root.path().join("report").join(name)).unwrap()).unwrap();
+    assert_eq!(read("top_ten.csv")[1][..2], ["1", "point-0"]);
+    assert_eq!(read("top_ten_runs.csv")[1][..2], ["1", "point-0-seed-0"]);
+    assert_eq!(read("grid_points.csv").len(), 4, "the point of unranked runs has no mean");
 }

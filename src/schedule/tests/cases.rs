@@ -189,7 +189,7 @@ fn news_of_runs_that_are_not_live_changes_nothing() {
 #[test]
 fn set_ups_that_do_not_fit_are_refused() {
     let slot = Slot { index: 0, label: "cpu/0".into(), device: "cpu".into(), device_index: 0, threads: 1 };
-    let job = Job { run: 4, cost: 1.0, memory: 1, attempt: 1 };
+    let job = Job { run: 4, cost: 1.0, memory: 1, attempt: 1, elastic: false };
     let error = |slots: &[Slot], capacities: &[u64], jobs: &[Job]| {
         Scheduler::new(slots.to_vec(), capacities, jobs.to_vec(), 1).err()
     };
@@ -221,4 +221,62 @@ fn the_remaining_time_is_unknown_until_something_is_learned() {
     }
     assert_eq!(env.scheduler().remaining_seconds(env.now), Some(0.0));
     assert_eq!(env.scheduler().cost_model().seconds(DeviceKind::Cpu, 1.0), None);
+}
+
+#[test]
+fn the_last_run_gets_the_threads_of_slots_that_stay_free() {
+    let jobs = [(9.0, 0), (8.0, 0), (7.0, 0)];
+    let mut env = SchedEnv::new().device(0, 4).elastic().runs(&jobs).begin();
+    assert_eq!(env.threads, BTreeMap::from([(0, 2), (1, 1), (2, 1)]));
+    let mut env2 = SchedEnv::new().device(0, 2).elastic().runs(&jobs).begin();
+    assert_eq!(env2.threads, BTreeMap::from([(0, 1), (1, 1)]));
+    // One that has hardly begun keeps its thread.
+    env2.now += 1.0;
+    env2.feed(Input::Progress { run: 1, fraction: 0.1 });
+    env2.finish(0);
+    assert_eq!(env2.threads[&2], 1);
+    env.now += 1.0;
+    env.finish(0);
+    assert_eq!(env.started_runs(), [0, 1, 2]);
+}
+
+#[test]
+fn a_run_that_ends_soon_leaves_its_threads_to_the_last_one() {
+    let mut env = SchedEnv::new().device(0, 2).elastic().runs(&[(9.0, 0), (8.0, 0), (7.0, 0)]).begin();
+    env.now += 100.0;
+    env.feed(Input::Progress { run: 1, fraction: 0.99 });
+    env.finish(0);
+    assert_eq!(env.threads[&2], 2);
+    // Learned as what it would have taken with one thread.
+    env.now += 10.0;
+    env.finish(1);
+    env.now += 40.0;
+    env.finish(2);
+    let learned = env.scheduler().cost_model().seconds(DeviceKind::Cuda, 8.0).expect("three runs");
+    assert!((learned - 103.0).abs() < 5.0, "{learned}");
+}
+
+#[test]
+fn what_waits_takes_the_place_of_what_ends() {
+    let jobs = [(9.0, 0), (8.0, 0), (7.0, 0), (6.0, 0)];
+    let mut env = SchedEnv::new().device(0, 2).elastic().runs(&jobs).begin();
+    env.now += 100.0;
+    env.feed(Input::Progress { run: 1, fraction: 0.99 });
+    env.finish(0);
+    assert_eq!((env.threads[&2], env.live_runs()), (1, vec![1, 2]));
+}
+
+#[test]
+fn a_run_that_memory_leaves_alone_gets_all_threads() {
+    let mut env = SchedEnv::new().device(10, 2).elastic().runs(&[(9.0, 7), (8.0, 7)]).begin();
+    assert_eq!(env.threads, BTreeMap::from([(0, 2)]));
+    env.now += 1.0;
+    env.finish(0);
+    assert_eq!(env.threads[&1], 2);
+}
+
+#[test]
+fn a_run_whose_results_depend_on_threads_has_those_of_its_slot() {
+    let env = SchedEnv::new().device(0, 4).run(1.0, 0).begin();
+    assert_eq!(env.threads, BTreeMap::from([(0, 1)]));
 }

@@ -15,6 +15,8 @@ struct SchedEnv {
     slots: Vec<Slot>,
     jobs: Vec<Job>,
     max_attempts: u32,
+    elastic: bool,
+    threads: BTreeMap<u64, u32>,
     scheduler: Option<Scheduler>,
     now: f64,
     live: BTreeMap<u64, u32>,
@@ -30,6 +32,8 @@ impl SchedEnv {
             slots: Vec::new(),
             jobs: Vec::new(),
             max_attempts: 1,
+            elastic: false,
+            threads: BTreeMap::new(),
             scheduler: None,
             now: 100.0,
             live: BTreeMap::new(),
@@ -60,12 +64,18 @@ impl SchedEnv {
     /// Adds the next run.
     fn run(mut self, cost: f64, memory: u64) -> Self {
         let run = self.jobs.len() as u64;
-        self.jobs.push(Job { run, cost, memory, attempt: 1 });
+        self.jobs.push(Job { run, cost, memory, attempt: 1, elastic: self.elastic });
         self
     }
 
     fn runs(self, jobs: &[(f64, u64)]) -> Self {
         jobs.iter().fold(self, |env, (cost, memory)| env.run(*cost, *memory))
+    }
+
+    /// Lets the runs that are added from here on have more threads than their slot.
+    fn elastic(mut self) -> Self {
+        self.elastic = true;
+        self
     }
 
     fn attempts(mut self, max: u32) -> Self {
@@ -95,7 +105,9 @@ impl SchedEnv {
         for effect in &effects {
             assert!(self.finished.is_none(), "{effect:?} after the end was announced");
             match *effect {
-                Effect::Start { run, attempt, slot } => {
+                Effect::Start { run, attempt, slot, threads } => {
+                    self.threads.insert(run, threads);
+                    assert!(threads == 1 || self.elastic, "run {run} has {threads} threads");
                     assert!(!self.cancelled, "run {run} starts after a cancel");
                     assert!(self.live.insert(run, slot).is_none(), "run {run} is live twice");
                     self.starts.push((run, attempt, slot));

@@ -50,12 +50,7 @@ fn word(value: &Value) -> Option<&str> {
 }
 
 /// The family is fixed where some grid needs it, and only there.
-fn check_family(
-    top: &Section<'_>,
-    trainer: &Trainer,
-    grids: &[Vec<RawAxis<'_>>],
-    problems: &mut Problems,
-) {
+fn check_family(top: &Section<'_>, trainer: &Trainer, grids: &[Vec<RawAxis<'_>>], problems: &mut Problems) {
     let axis = |grid: &Vec<RawAxis<'_>>| grid.iter().position(|axis| axis.name == FAMILY_AXIS);
     match (&trainer.said, grids.iter().position(|grid| axis(grid).is_none())) {
         (Some((_, place)), None) => {
@@ -173,6 +168,16 @@ fn check_together(trainer: &Trainer, grid: &[RawAxis<'_>], families: &[Family], 
         let message = format!(
             "`kernels`: there are no fused kernels for {}, only for `grid_cnn`; `auto` and `plain` compute them with \
              libtorch",
+            listed(&others)
+        );
+        problems.add(place, message);
+    }
+    if let Some((values, place)) = find("precision")
+        && has(&values, "bf16")
+        && !others.is_empty()
+    {
+        let message = format!(
+            "`precision`: bf16 is for `grid_cnn`, not for {}, which have `fp32`, and `tf32` on CUDA",
             listed(&others)
         );
         problems.add(place, message);

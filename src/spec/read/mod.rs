@@ -8,11 +8,13 @@ mod families;
 mod grid;
 mod parameters;
 mod section;
+mod suite;
 
 use std::path::Path;
 
 pub use grid::MAX_RUNS;
 use section::{Section, int, must_be, text};
+pub(super) use suite::suite;
 
 use super::{
     Experiment, Family, Goal, Metric, RankRule, Schedule,
@@ -36,7 +38,7 @@ pub(super) const MAX_RUNS_PER_DEVICE: u32 = 1024;
 pub(super) fn experiment(root: &Node, spec_file: &Path, problems: &mut Problems) -> Option<Experiment> {
     let top = Section::open(root, "", &root.place, problems)?;
     top.only(&KEYS, problems);
-    let name = name(&top, problems);
+    let name = text_name(&top, "experiment", "the name of the experiment", problems);
     let trainer = parameters::trainer(&top, spec_file, problems);
     let built_in = trainer.families.first().copied().filter(|_| trainer.is_sure && !trainer.is_command());
     let dataset = match top.given("dataset") {
@@ -65,13 +67,14 @@ pub(super) fn experiment(root: &Node, spec_file: &Path, problems: &mut Problems)
     })
 }
 
-fn name(top: &Section<'_>, problems: &mut Problems) -> Option<String> {
-    let Some(entry) = top.given("experiment") else {
-        top.missing("experiment", "the name of the experiment", problems);
+/// The name at `key`, fit for a directory and a view; `what` says what it is.
+fn text_name(top: &Section<'_>, key: &str, what: &str, problems: &mut Problems) -> Option<String> {
+    let Some(entry) = top.given(key) else {
+        top.missing(key, what, problems);
         return None;
     };
     let Some(name) = text(&entry.value) else {
-        must_be("`experiment`", "text", &entry.value, problems);
+        must_be(&format!("`{key}`"), "text", &entry.value, problems);
         return None;
     };
     match names::check_experiment_name(name) {

@@ -122,11 +122,7 @@ pub(super) fn trainer(top: &Section<'_>, spec_file: &Path, problems: &mut Proble
 }
 
 /// The family by its word, or by the word that it was probably meant to be, which is reported.
-fn said_family(
-    model: &Section<'_>,
-    may_be_absent: bool,
-    problems: &mut Problems,
-) -> Option<(Family, Place)> {
+fn said_family(model: &Section<'_>, may_be_absent: bool, problems: &mut Problems) -> Option<(Family, Place)> {
     let Some(entry) = model.entry(FAMILY_AXIS) else {
         if !may_be_absent {
             let built_in = Family::BUILT_IN.map(|family| format!("`{family}`")).join(", ");

@@ -85,8 +85,10 @@ fn parameters_that_a_family_does_not_have_are_mistakes() {
             "model: {family: grid_cnn, conv_layers: 1, layer_size: 8, dense_layers: 0}\n\
              train: {epochs: 1, freeze: none}\n"
         ),
-        ["line 4, column 20: unknown key `train.freeze`; known: epochs, batch_size, learning_rate, shuffle, \
-          initial_weights, kernels"]
+        [
+            "line 4, column 20: unknown key `train.freeze`; known: epochs, batch_size, learning_rate, shuffle, \
+          initial_weights, kernels, precision"
+        ]
     );
     assert_eq!(
         found("model: {conv_layers: 3, layer_size: 64, dense_layers: 1}\ntrain: {epochs: 1}\ngrid: {family: [grid_cnn, vgg16]}\n"),
@@ -102,13 +104,19 @@ fn parameters_that_a_family_does_not_have_are_mistakes() {
     );
     assert_eq!(
         found("train: {epochs: 1}\ngrid: {family: [vgg16, resnet18], layer_size: [8]}\n"),
-        ["line 4, column 34: axis `layer_size` is not a parameter of `vgg16`, `resnet18`; known: epochs, batch_size, \
-          learning_rate, shuffle, initial_weights, kernels, freeze, backbone_learning_rate"]
+        [
+            "line 4, column 34: axis `layer_size` is not a parameter of `vgg16`, `resnet18`; known: epochs, batch_size, \
+          learning_rate, shuffle, initial_weights, kernels, precision, freeze, backbone_learning_rate"
+        ]
     );
     assert_eq!(
-        found("train: {epochs: 1}\ngrid:\n  - {family: [vgg16], layer_size: [8]}\n  - {family: [grid_cnn], conv_layers: [1], dense_layers: [1], layer_size: [8]}\n"),
-        ["line 5, column 23: axis `layer_size` is not a parameter of `vgg16`; put it into a grid that sweeps only \
-          `grid_cnn`"]
+        found(
+            "train: {epochs: 1}\ngrid:\n  - {family: [vgg16], layer_size: [8]}\n  - {family: [grid_cnn], conv_layers: [1], dense_layers: [1], layer_size: [8]}\n"
+        ),
+        [
+            "line 5, column 23: axis `layer_size` is not a parameter of `vgg16`; put it into a grid that sweeps only \
+          `grid_cnn`"
+        ]
     );
 }
 
@@ -126,8 +134,10 @@ fn parameters_that_a_family_lacks_are_mistakes() {
     );
     assert_eq!(
         found("train: {epochs: 1}\ngrid: [{family: [vgg16]}, {batch_size: [8]}]\n"),
-        ["line 1, column 1: `model.family` is missing; fix it, or sweep it as an axis of `grid` (grid 1 has no such \
-          axis)"]
+        [
+            "line 1, column 1: `model.family` is missing; fix it, or sweep it as an axis of `grid` (grid 1 has no such \
+          axis)"
+        ]
     );
 }
 
@@ -139,7 +149,9 @@ fn a_family_axis_is_read_like_any_other() {
         [
             format!("line 4, column 24: each value of axis `family` must be one of {families}, not `resnet`"),
             "line 4, column 32: axis `family` repeats the value `vgg16`".to_owned(),
-            format!("line 4, column 39: each value of axis `family` must be one of {families}, not `command`"),
+            format!(
+                "line 4, column 39: each value of axis `family` must be one of {families}, not `command`"
+            ),
         ]
     );
     assert_eq!(
@@ -157,8 +169,16 @@ fn values_that_do_not_go_together_are_mistakes() {
     let with = |train: &str| found(&format!("model: {{family: vgg16}}\ntrain: {{epochs: 1, {train}}}\n"));
     assert_eq!(
         with("kernels: fused"),
-        ["line 4, column 20: `kernels`: there are no fused kernels for `vgg16`, only for `grid_cnn`; `auto` and `plain` \
-          compute them with libtorch"]
+        [
+            "line 4, column 20: `kernels`: there are no fused kernels for `vgg16`, only for `grid_cnn`; `auto` and `plain` \
+          compute them with libtorch"
+        ]
+    );
+    assert_eq!(
+        with("precision: bf16"),
+        [
+            "line 4, column 20: `precision`: bf16 is for `grid_cnn`, not for `vgg16`, which have `fp32`, and `tf32` on CUDA"
+        ]
     );
     assert_eq!(
         with("freeze: backbone"),
@@ -167,7 +187,9 @@ fn values_that_do_not_go_together_are_mistakes() {
     );
     assert_eq!(
         with("freeze: backbone, initial_weights: w.pth, backbone_learning_rate: 1.0e-5"),
-        ["line 4, column 62: `backbone_learning_rate` has no effect: the backbone is frozen at line 4, column 20"]
+        [
+            "line 4, column 62: `backbone_learning_rate` has no effect: the backbone is frozen at line 4, column 20"
+        ]
     );
     let swept = "model: {family: vgg16}\ntrain: {epochs: 1, initial_weights: w.pth, backbone_learning_rate: 1.0e-5}\n\
                  grid: {kernels: [auto, plain], freeze: [none, backbone]}\n";

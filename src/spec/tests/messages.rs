@@ -74,7 +74,7 @@ fn what_must_be_there() {
 #[test]
 fn axes() {
     let known = "known: conv_layers, layer_size, dense_layers, epochs, batch_size, learning_rate, shuffle, \
-                 initial_weights, kernels";
+                 initial_weights, kernels, precision";
     check("grid: {batch_size: []}", "8: axis `batch_size` has no values");
     check("grid: {batch_size: }", "8: axis `batch_size` has no values");
     check("grid: {batch_size: 32}", "20: axis `batch_size` must be a list of values, not `32`");
@@ -126,14 +126,16 @@ fn parameters() {
         [
             "line 4, column 9: `train.layer_size` belongs under `model`: `model.layer_size`",
             "line 4, column 24: unknown key `train.epoch`; did you mean `epochs`? known: epochs, batch_size, \
-             learning_rate, shuffle, initial_weights, kernels",
+             learning_rate, shuffle, initial_weights, kernels, precision",
             "line 4, column 46: `train.batch_size` must be a whole number from 1 to 1000000, not `0`",
         ]
     );
     assert_eq!(
         problems(&WHOLE.replace("family: grid_cnn", "family: gridcnn")),
-        ["line 3, column 17: `model.family` must be `grid_cnn`, `vgg16`, `vgg19`, `resnet18`, `resnet50` or `command`, \
-             not `gridcnn`; did you mean `grid_cnn`?"]
+        [
+            "line 3, column 17: `model.family` must be `grid_cnn`, `vgg16`, `vgg19`, `resnet18`, `resnet50` or `command`, \
+             not `gridcnn`; did you mean `grid_cnn`?"
+        ]
     );
 }
 

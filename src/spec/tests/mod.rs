@@ -7,6 +7,7 @@ mod overriding;
 mod round_trip;
 mod schema;
 mod shipped;
+mod suite;
 mod together;
 
 use std::path::Path;

@@ -118,7 +118,9 @@ fn baselines() -> BoxedStrategy<Trainer> {
             let mut grids = vec![Grid { axes }];
             if let Some(beside) = beside {
                 let mut axes = vec![words(&[beside])];
-                axes.extend(["conv_layers", "layer_size", "dense_layers"].map(|name| axis(name, Value::Int(1))));
+                axes.extend(
+                    ["conv_layers", "layer_size", "dense_layers"].map(|name| axis(name, Value::Int(1))),
+                );
                 grids.push(Grid { axes });
             }
             (family, Vec::new(), fixed, grids)

@@ -23,9 +23,14 @@ fn to_json(node: &Node) -> Json {
 
 /// What the schema has against a spec.
 pub(super) fn faults(text: &str) -> Vec<String> {
+    faults_of(&schema(), text)
+}
+
+/// What a schema has against a text.
+pub(super) fn faults_of(schema: &Json, text: &str) -> Vec<String> {
     let spec = to_json(&yaml::parse(text).expect("YAML"));
     let mut faults = Vec::new();
-    check(&schema(), &spec, "", &mut faults);
+    check(schema, &spec, "", &mut faults);
     faults
 }
 

@@ -122,7 +122,37 @@ async fn a_newer_schema_is_refused() {
     raw_sql("PRAGMA user_version = 7").execute(&mut store.connection).await.unwrap();
     store.close().await.unwrap();
     let message = refusal(directory.path()).await;
-    assert!(message.ends_with("has schema version 7, this Gridboard reads up to 1"), "{message}");
+    let end = format!("has schema version 7, this Gridboard reads up to {}", schema::VERSION);
+    assert!(message.ends_with(&end), "{message}");
+}
+
+/// A database of version 0.1.0, with a run that it has completed.
+#[tokio::test]
+async fn an_older_schema_is_brought_up_to_date_and_keeps_its_runs() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(FILE_NAME);
+    let mut old = options(&path).create_if_missing(true).connect().await.unwrap();
+    let stamp = format!("PRAGMA application_id = {}; PRAGMA user_version = 1", schema::APPLICATION_ID);
+    let spec = serde_json::to_string(&small("tab3")).unwrap();
+    let rows = format!(
+        "INSERT INTO _experiment (name, spec, axes, created) VALUES ('tab3', '{spec}', '[\"a\"]', 1000.0);
+         INSERT INTO _run (experiment_id, position, name, content_id, axis_values, parameters, seed, state, attempts)
+         VALUES (1, 0, 'one', '0123', '[1]', '{{}}', 0, 'completed', 1);
+         INSERT INTO _attempt (run_id, attempt, state, pid, slot, device, host, started, finished, peak_memory)
+         VALUES (1, 1, 'completed', 7, 'cpu/0', 'cpu', 'box', 1001.0, 1002.5, 4096);"
+    );
+    for sql in [schema::MIGRATIONS[0].to_owned(), stamp, rows] {
+        raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut old).await.unwrap();
+    }
+    old.close().await.unwrap();
+
+    let mut store = Store::open(directory.path()).await.unwrap();
+    let run = store.runs(None).await.unwrap().remove(0);
+    assert_eq!((run.seconds(), run.used.peak_memory, run.used.core_seconds), (Some(1.5), Some(4096), None));
+    let attempt = store.attempts(run.key).await.unwrap().remove(0);
+    assert_eq!((attempt.threads, attempt.used.phases), (None, None));
+    let answer = store.query("select run, core_seconds from attempts").await.unwrap();
+    assert_eq!(answer.rows, [[SqlValue::Text("one".to_owned()), SqlValue::Null]]);
 }
 
 #[tokio::test]

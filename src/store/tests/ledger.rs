@@ -1,7 +1,7 @@
 //! The ledger's states, and what may follow what.
 
 use super::super::{testing::*, *};
-use crate::run::RunState;
+use crate::run::{RunState, Used};
 
 #[tokio::test]
 async fn a_grid_comes_back_as_it_went_in() {
@@ -71,7 +71,7 @@ async fn the_states_of_a_run_follow_one_another() {
     let run = keys[0];
     let ends = [RunState::Completed, RunState::Pending];
     for state in ends {
-        let error = bench.store.finish_attempt(run, 1, state, None, 2.0, None).await.unwrap_err();
+        let error = bench.store.finish_attempt(run, 1, state, None, 2.0, Used::default()).await.unwrap_err();
         assert!(matches!(error, StoreError::NotRunning { attempts: 0, .. }), "{error}");
     }
     bench.start(run, 1).await.unwrap();
@@ -83,22 +83,34 @@ async fn the_states_of_a_run_follow_one_another() {
     for (state, failure) in
         [(RunState::Running, None), (RunState::Failed, None), (RunState::Completed, Some(failure()))]
     {
-        let error = bench.store.finish_attempt(run, 1, state, failure.as_ref(), 2.0, None).await.unwrap_err();
+        let error = bench
+            .store
+            .finish_attempt(run, 1, state, failure.as_ref(), 2.0, Used::default())
+            .await
+            .unwrap_err();
         assert!(matches!(error, StoreError::ContradictoryEnd { .. }), "{error}");
     }
-    let error = bench.store.finish_attempt(run, 2, RunState::Completed, None, 2.0, None).await.unwrap_err();
+    let error = bench
+        .store
+        .finish_attempt(run, 2, RunState::Completed, None, 2.0, Used::default())
+        .await
+        .unwrap_err();
     assert!(matches!(error, StoreError::NotRunning { attempts: 1, .. }), "{error}");
-    bench.store.finish_attempt(run, 1, RunState::Pending, None, 1002.0, None).await.unwrap();
+    bench.store.finish_attempt(run, 1, RunState::Pending, None, 1002.0, Used::default()).await.unwrap();
     let error = bench.start(run, 1).await.unwrap_err();
     assert!(matches!(error, StoreError::NotStartable { .. }), "an attempt's number is used once: {error}");
     bench.fail(run, 2).await;
     bench.start(run, 3).await.unwrap();
-    bench.store.finish_attempt(run, 3, RunState::Completed, None, 1009.0, Some(5)).await.unwrap();
+    bench.store.finish_attempt(run, 3, RunState::Completed, None, 1009.0, peak(5)).await.unwrap();
     let error = bench.start(run, 4).await.unwrap_err();
     assert!(matches!(error, StoreError::NotStartable { .. }), "{error}");
 
     let record = bench.store.run(run).await.unwrap();
-    assert_eq!((record.state, record.attempts, record.peak_memory), (RunState::Completed, 3, Some(5)));
+    assert_eq!((record.state, record.attempts, record.used), (RunState::Completed, 3, peak(5)));
+    let attempts = bench.store.attempts(run).await.unwrap();
+    let used: Vec<Used> = attempts.iter().map(|attempt| attempt.used).collect();
+    assert_eq!(used, [Used::default(), Used::default(), peak(5)]);
+    assert!(attempts.iter().all(|attempt| attempt.threads == Some(2)));
     assert_eq!((record.seconds(), record.failure), (Some(8.0), None));
     let attempts = bench.store.attempts(run).await.unwrap();
     let states: Vec<AttemptState> = attempts.iter().map(|attempt| attempt.state).collect();
@@ -131,19 +143,24 @@ async fn a_new_attempt_wipes_the_results_of_the_one_before() {
     matrix.add(0, 1);
     bench.fail(run, 1).await;
     bench.store.append_scalars(run, &[point("a", 7, 1.0), point("b", 0, 1.0)]).await.unwrap();
-    bench.store.put_confusion(run, &matrix, &classes).await.unwrap();
+    bench.store.put_confusion(run, &matrix, &classes, None).await.unwrap();
     bench.store.set_predictions(run, Some("tab3/x/predictions.csv")).await.unwrap();
     bench.store.set_ranks(key).await.unwrap();
     // Another run's results stay.
     bench.complete(keys[1], 0.5, 0.5).await;
-    bench.store.put_confusion(keys[1], &matrix, &classes).await.unwrap();
+    bench.store.put_confusion(keys[1], &matrix, &classes, None).await.unwrap();
     bench.start(run, 2).await.unwrap();
     assert_eq!(bench.store.history(run, &[]).await.unwrap(), []);
     assert_eq!(bench.store.confusion(run).await.unwrap(), None);
     assert_eq!(bench.store.run(run).await.unwrap().predictions, None);
-    for (table, rows) in
-        [("_latest", 4), ("_scalar", 6), ("_class_metric", 2), ("_confusion", 4), ("_ranking", 0)]
-    {
+    for (table, rows) in [
+        ("_latest", 4),
+        ("_scalar", 6),
+        ("_class_metric", 2),
+        ("_confusion", 4),
+        ("_validation", 1),
+        ("_ranking", 0),
+    ] {
         assert_eq!(
             bench.lines(&format!("select count(*) from {table}")).await,
             [rows.to_string()],

@@ -6,7 +6,7 @@ use super::super::{testing::*, *};
 use crate::{
     event::tags,
     metrics::ConfusionMatrix,
-    run::RunState,
+    run::{RunState, Used},
     spec::{Grid, Metric, Value},
 };
 
@@ -113,8 +113,8 @@ async fn confusion_matrices_come_back_with_their_class_metrics() {
         }
     }
     assert_eq!(bench.store.confusion(keys[0]).await.unwrap(), None);
-    bench.store.put_confusion(keys[0], &ConfusionMatrix::new(3), &classes).await.unwrap();
-    bench.store.put_confusion(keys[0], &matrix, &classes).await.unwrap();
+    bench.store.put_confusion(keys[0], &ConfusionMatrix::new(3), &classes, None).await.unwrap();
+    bench.store.put_confusion(keys[0], &matrix, &classes, None).await.unwrap();
     assert_eq!(bench.store.confusion(keys[0]).await.unwrap(), Some(matrix.clone()));
     // Precision, recall and F1 as scikit-learn gives them; class c has no images and no predictions.
     assert_eq!(
@@ -127,7 +127,7 @@ async fn confusion_matrices_come_back_with_their_class_metrics() {
         bench.lines("select true_class, predicted_class, images from confusion where images > 1").await,
         ["a|a|3", "b|a|2", "b|b|2"]
     );
-    let error = bench.store.put_confusion(keys[0], &matrix, &classes[..2]).await.unwrap_err();
+    let error = bench.store.put_confusion(keys[0], &matrix, &classes[..2], None).await.unwrap_err();
     assert_eq!(error.to_string(), "a confusion matrix of 3 classes came with 2 class names");
 }
 
@@ -206,7 +206,7 @@ async fn the_head_is_that_of_the_whole_leaderboard() {
     let all = bench.store.leaderboard_head(key, 100, 100).await.unwrap();
     assert_eq!(all, whole);
     // A run that has ended since then is not left out.
-    bench.store.finish_attempt(keys[6], 1, RunState::Completed, None, 2.0, None).await.unwrap();
+    bench.store.finish_attempt(keys[6], 1, RunState::Completed, None, 2.0, Used::default()).await.unwrap();
     let whole = bench.store.leaderboard(key).await.unwrap();
     assert_eq!(bench.store.leaderboard_head(key, 2, 3).await.unwrap(), whole);
 }
@@ -271,7 +271,7 @@ async fn other_metrics_and_unions_have_their_columns() {
         #[expect(clippy::cast_precision_loss, reason = "a handful")]
         let value = place as f32;
         bench.store.append_scalars(run, &[point("eval/o'score", 4, value)]).await.unwrap();
-        bench.store.finish_attempt(run, 1, RunState::Completed, None, 2.0, None).await.unwrap();
+        bench.store.finish_attempt(run, 1, RunState::Completed, None, 2.0, Used::default()).await.unwrap();
     }
     bench.store.set_ranks(key).await.unwrap();
     let answer = bench.sql(r#"select * from "odd-1""#).await;
@@ -288,7 +288,12 @@ async fn other_metrics_and_unions_have_their_columns() {
             "train_loss",
             "validation_accuracy",
             "validation_loss",
-            "eval/o'score"
+            "eval/o'score",
+            "validation_accuracy_low",
+            "validation_accuracy_high",
+            "best_epoch",
+            "best_value",
+            "mcnemar_p"
         ]
     );
     assert_eq!(

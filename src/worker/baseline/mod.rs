@@ -27,8 +27,8 @@ use tch::{Device, Kind, TchError, Tensor};
 
 use crate::{error::TrainError, init};
 use resnet::ResnetLayers;
-pub(crate) use tensors::{Role, Stored};
 use tensors::{Linear, Tensors};
+pub(crate) use tensors::{Role, Stored};
 use vgg::VggLayers;
 
 /// A network of torchvision.

@@ -55,7 +55,8 @@ fn architecture(family: &str) -> Architecture {
 }
 
 fn hashed(name: &str, n: usize) -> Vec<u32> {
-    let seed = name.bytes().fold(0x811C_9DC5u32, |seed, byte| (seed ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+    let seed =
+        name.bytes().fold(0x811C_9DC5u32, |seed, byte| (seed ^ u32::from(byte)).wrapping_mul(0x0100_0193));
     (0..n as u32)
         .map(|at| {
             let mut h = at.wrapping_mul(2_654_435_761).wrapping_add(seed);
@@ -68,10 +69,8 @@ fn hashed(name: &str, n: usize) -> Vec<u32> {
 
 /// `n` numbers in -1..1.
 fn pattern(name: &str, n: usize) -> Tensor {
-    let once: Vec<f32> = hashed(name, n.min(PERIOD))
-        .into_iter()
-        .map(|h| (h >> 8) as f32 / (1 << 23) as f32 - 1.0)
-        .collect();
+    let once: Vec<f32> =
+        hashed(name, n.min(PERIOD)).into_iter().map(|h| (h >> 8) as f32 / (1 << 23) as f32 - 1.0).collect();
     let once = Tensor::from_slice(&once);
     let times = n.div_ceil(PERIOD).max(1) as i64;
     once.repeat([times]).narrow(0, 0, n as i64)
@@ -252,10 +251,7 @@ fn a_seed_is_a_network_and_another_seed_another() {
     assert_eq!(first, weights(5));
     let other = weights(6);
     let differ: Vec<bool> = first.iter().zip(&other).map(|(first, other)| first.1 != other.1).collect();
-    let drawn: Vec<bool> = first
-        .iter()
-        .map(|(name, tensor)| tensor.dim() > 1 || name == "fc.bias")
-        .collect();
+    let drawn: Vec<bool> = first.iter().map(|(name, tensor)| tensor.dim() > 1 || name == "fc.bias").collect();
     assert_eq!(differ, drawn);
     // `kaiming_normal_(mode="fan_out")` of 64 filters of 7x7, whatever the inputs.
     let deviation = first[0].1.std(false).double_value(&[]);

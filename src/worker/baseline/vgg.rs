@@ -23,11 +23,7 @@ enum Step {
 
 impl VggLayers {
     /// The layers, and the head.
-    pub(super) fn new(
-        model: Vgg,
-        outputs: i64,
-        tensors: &mut Tensors,
-    ) -> Result<(Self, Linear), TchError> {
+    pub(super) fn new(model: Vgg, outputs: i64, tensors: &mut Tensors) -> Result<(Self, Linear), TchError> {
         let mut inputs = COLOURS;
         let mut features = Vec::new();
         for (place, step) in model.features() {

@@ -264,3 +264,42 @@ fn a_live_run_is_shown_as_it_grows() {
     write_session(&run, &hparams(32), "", 1000.0, Some((Status::Success, 1001.0))).unwrap();
     wait_for_status(&mut board, "STATUS_SUCCESS");
 }
+
+/// The numbers at every threshold, as TensorBoard shows them beside those that went in.
+#[test]
+fn precision_recall_curves_are_shown_as_they_were_counted() {
+    let logdir = tempfile::tempdir().expect("a log directory");
+    let (scores, positive) =
+        ([0.125, 0.375, 0.625, 0.875, 0.5, 0.75], [false, true, false, true, true, true]);
+    let counts = gridboard::stats::pr_counts(&scores, &positive, 5);
+    let mut writer = EventWriter::create(&logdir.path().join("run/validation")).expect("an event file");
+    writer.pr_curve("pr_curve/covid", 3, 1000.5, &counts).expect("a curve");
+    writer.flush().expect("flush");
+
+    let mut board = TensorBoard::start(logdir.path());
+    let query = [("tag", "pr_curve/covid"), ("run", "run/validation")];
+    let served = board.wait_for("the curve", |board| {
+        let tags = board.get_json("/data/plugin/pr_curves/tags", &[]);
+        tags["run/validation"].get("pr_curve/covid")?;
+        Some(board.get_json("/data/plugin/pr_curves/pr_curves", &query)["run/validation"][0].clone())
+    });
+    assert_eq!(served["step"], 3);
+    // At threshold 1 nothing is called positive: TensorBoard leaves that column out.
+    let shown = 4;
+    for (row, name) in
+        ["true_positives", "false_positives", "true_negatives", "false_negatives"].iter().enumerate()
+    {
+        let wanted: Vec<u64> = counts[..shown].iter().map(|column| column[row]).collect();
+        assert_eq!(served[*name], json!(wanted), "{name}: {served}");
+    }
+    let near = |name: &str, wanted: [f64; 4]| {
+        let numbers = served[name].as_array().unwrap_or_else(|| panic!("{name} in {served}"));
+        assert_eq!(numbers.len(), shown, "{name}: {served}");
+        for (number, wanted) in numbers.iter().zip(wanted) {
+            assert!((number.as_f64().expect("a number") - wanted).abs() < 1e-6, "{name}: {served}");
+        }
+    };
+    near("precision", [4.0 / 6.0, 0.8, 0.75, 1.0]);
+    near("recall", [1.0, 1.0, 0.75, 0.5]);
+    near("thresholds", [0.0, 0.25, 0.5, 0.75]);
+}

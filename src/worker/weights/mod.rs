@@ -1,27 +1,38 @@
-//! Weights in and out of safetensors, under PyTorch's `state_dict` names and in its layouts (see `network`).
+//! Weights in and out of files, under PyTorch's `state_dict` names and in its layouts (see `network` and `baseline`).
 //!
-//! `train.initial_weights` comes in here and `checkpoint.safetensors` goes out; either is what
-//! `safetensors.torch.load_file` gives to and takes from a PyTorch module of the same shape.
+//! `train.initial_weights` and checkpoints come in through `load`, as safetensors or as what `torch.save` writes
+//! (`state_dict`, `pickle`, `numbers`). `checkpoint.safetensors` goes out here: what `safetensors.torch.load_file` gives to
+//! a PyTorch module of the same shape.
+
+mod load;
+mod numbers;
+mod pickle;
+mod state_dict;
 
 use std::{
-    borrow::Cow,
     collections::HashMap,
-    fs::{self, File, Permissions},
-    io,
-    os::unix::fs::PermissionsExt,
+    fs::{self, File},
+    io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
 
-use safetensors::{Dtype, SafeTensorError, SafeTensors, View, tensor::serialize_to_file};
-use tch::TchError;
+use safetensors::{
+    Dtype, SafeTensorError,
+    tensor::{Metadata, TensorInfo},
+};
 
 use crate::{
-    engine::{Engine, Info, Stored},
+    engine::{Engine, Info},
     error::TrainError,
 };
 
+pub(crate) use load::{load, transfer};
+use state_dict::StateDictError;
+
 /// Key of our entry among the metadata of a file.
 const METADATA_KEY: &str = "gridboard";
+/// Bytes that go into the file at once.
+const BUFFER: usize = 1 << 20;
 /// Mismatches that are listed before the rest is only counted.
 const LISTED: usize = 8;
 
@@ -36,13 +47,21 @@ pub(crate) enum WeightsError {
         /// Why.
         source: io::Error,
     },
-    /// The file is no safetensors file.
-    #[error("`{}` is not a safetensors file", path.display())]
+    /// The file is neither of safetensors nor of PyTorch.
+    #[error("`{}` is neither a safetensors file nor a PyTorch state_dict file", path.display())]
     Format {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         source: SafeTensorError,
+    },
+    /// The file is of PyTorch, but no state_dict.
+    #[error("`{}` is no state_dict", path.display())]
+    StateDict {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: StateDictError,
     },
     /// The file belongs to another network.
     #[error("the weights `{}` do not fit the network: {}", path.display(), list(mismatches))]
@@ -58,7 +77,7 @@ pub(crate) enum WeightsError {
         /// The file.
         path: PathBuf,
         /// Why.
-        source: SafeTensorError,
+        source: io::Error,
     },
 }
 
@@ -70,74 +89,63 @@ fn list(mismatches: &[String]) -> String {
     }
 }
 
-/// Puts the weights of a file into the network. Every tensor of the network must be there, f32 and of its shape, and no
-/// other.
-///
-/// # Errors
-/// [`WeightsError::Mismatch`] lists every tensor that is missing, foreign, or of another shape or type; the network is
-/// unchanged then. [`TrainError::Torch`] where memory is short.
-pub(crate) fn load(path: &Path, engine: &mut Engine) -> Result<(), TrainError> {
-    let bytes = fs::read(path).map_err(|source| WeightsError::Read { path: path.to_owned(), source })?;
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|source| WeightsError::Format { path: path.to_owned(), source })?;
-    let mut mismatches = Vec::new();
-    let state = engine.state();
-    for info @ Info { name, shape, .. } in &state {
-        match file.tensor(name) {
-            Err(_) => mismatches.push(format!("`{name}` is missing (expected {shape:?})")),
-            Ok(found) if found.shape() != shape => {
-                mismatches.push(format!("`{name}` is {:?}, expected {shape:?}", found.shape()));
-            }
-            Ok(found) if found.dtype() != dtype(info) => {
-                mismatches.push(format!("`{name}` holds {:?}, expected {:?}", found.dtype(), dtype(info)));
-            }
-            Ok(_) => {}
-        }
-    }
-    let mut foreign: Vec<_> = file
-        .iter()
-        .filter(|(name, _)| state.iter().all(|ours| ours.name != *name))
-        .map(|(name, tensor)| format!("`{name}` {:?} is no tensor of the network", tensor.shape()))
-        .collect();
-    foreign.sort();
-    mismatches.append(&mut foreign);
-    if !mismatches.is_empty() {
-        return Err(WeightsError::Mismatch { path: path.to_owned(), mismatches }.into());
-    }
-    for (place, Info { name, .. }) in state.iter().enumerate() {
-        let found = file.tensor(name).expect("every tensor was found above");
-        engine.set(place, found.data())?;
-    }
-    Ok(())
-}
-
 /// Writes the weights of the network, with `about` (one JSON text) under the key `gridboard` of the metadata.
+///
+/// A header as the safetensors crate makes it, and behind it the tensors in the order of their names, streamed: the crate's
+/// own writer wants each of them whole.
 ///
 /// # Errors
 /// [`WeightsError::Write`]; a file of that name is then what it was before.
 pub(crate) fn save(path: &Path, engine: &Engine, about: String) -> Result<(), TrainError> {
-    let state = engine.state();
-    let tensors = state
-        .iter()
-        .enumerate()
-        .map(|(place, info)| Ok((&info.name, Values { stored: engine.stored(place)?, info })))
-        .collect::<Result<Vec<_>, TchError>>()?;
-    let failed = |source| WeightsError::Write { path: path.to_owned(), source };
-    // One key: the order of several in the file would change from run to run.
-    let metadata = HashMap::from([(METADATA_KEY.to_owned(), about)]);
-    serialize_to_file(tensors, Some(metadata), path).map_err(failed)?;
-    open_to_others(path).map_err(|error| failed(SafeTensorError::IoError(error)))?;
-    Ok(())
+    write(path, engine, about).map_err(|source| WeightsError::Write { path: path.to_owned(), source }.into())
 }
 
-/// The safetensors crate writes through a temporary file that only its owner may read. Gives the file the mode that any
-/// new file of this process gets, which only making one tells.
-fn open_to_others(path: &Path) -> io::Result<()> {
-    let mut probe = path.as_os_str().to_owned();
-    probe.push(".part");
-    let mode = File::create(&probe)?.metadata()?.permissions().mode();
-    fs::remove_file(&probe)?;
-    fs::set_permissions(path, Permissions::from_mode(mode))
+fn write(path: &Path, engine: &Engine, about: String) -> io::Result<()> {
+    let state = engine.state();
+    // Larger numbers first and then by name, as the crate orders them: tensors of i64 begin at a multiple of 8 then.
+    let mut places: Vec<usize> = (0..state.len()).collect();
+    places.sort_by_key(|&place| (!state[place].is_count, &state[place].name));
+    let header = header(places.iter().map(|&place| &state[place]), about)?;
+    let mut part = path.as_os_str().to_owned();
+    part.push(".part");
+    let part = PathBuf::from(part);
+    let written = (|| {
+        let mut file = BufWriter::with_capacity(BUFFER, File::create(&part)?);
+        file.write_all(&(header.len() as u64).to_le_bytes())?;
+        file.write_all(header.as_bytes())?;
+        for place in places {
+            engine.write(place, &mut file)?;
+        }
+        file.into_inner()?;
+        fs::rename(&part, path)
+    })();
+    if written.is_err() {
+        // What went wrong is told; a rest of a file that nobody can use is not kept.
+        let _ = fs::remove_file(&part);
+    }
+    written
+}
+
+/// The JSON header of a file with these tensors, padded as the format asks: tensors begin at a multiple of 8.
+fn header<'a>(tensors: impl Iterator<Item = &'a Info>, about: String) -> io::Result<String> {
+    let mut end = 0;
+    let infos = tensors
+        .map(|info @ Info { name, shape, .. }| {
+            let start = end;
+            end += shape.iter().product::<usize>()
+                * if info.is_count { size_of::<i64>() } else { size_of::<f32>() };
+            (
+                name.clone(),
+                TensorInfo { dtype: dtype(info), shape: shape.clone(), data_offsets: (start, end) },
+            )
+        })
+        .collect();
+    // One key: the order of several in the file would change from run to run.
+    let metadata = HashMap::from([(METADATA_KEY.to_owned(), about)]);
+    let metadata = Metadata::new(Some(metadata), infos).map_err(io::Error::other)?;
+    let mut header = serde_json::to_string(&metadata)?;
+    header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
+    Ok(header)
 }
 
 /// What the tensor is stored as.
@@ -145,33 +153,10 @@ fn dtype(info: &Info) -> Dtype {
     if info.is_count { Dtype::I64 } else { Dtype::F32 }
 }
 
-/// A tensor with what it is, as the safetensors crate takes it.
-struct Values<'a> {
-    stored: Stored<'a>,
-    info: &'a Info,
-}
-
-impl View for Values<'_> {
-    fn dtype(&self) -> Dtype {
-        dtype(self.info)
-    }
-
-    fn shape(&self) -> &[usize] {
-        &self.info.shape
-    }
-
-    fn data(&self) -> Cow<'_, [u8]> {
-        self.stored.bytes(self.info.shape.iter().product())
-    }
-
-    fn data_len(&self) -> usize {
-        let size = if self.info.is_count { size_of::<i64>() } else { size_of::<f32>() };
-        self.info.shape.iter().product::<usize>() * size
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use gridboard::{model::GridCnn, spec::Kernels};
     use tch::{Kind, Tensor};
 
@@ -197,11 +182,24 @@ mod tests {
         let bytes = fs::read(&path).unwrap();
         save(&path, &other, "{}".to_owned()).unwrap();
         assert_eq!(fs::read(&path).unwrap(), bytes);
+        let read = SafeTensors::read_metadata(&bytes).unwrap();
+        assert_eq!((read.0 % 8, read.1.metadata().as_ref().unwrap()[METADATA_KEY].as_str()), (0, "{}"));
         let plain = folder.path().join("plain");
         File::create(&plain).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&path), mode(&plain));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2);
+    }
+
+    #[test]
+    fn a_checkpoint_that_cannot_be_written_leaves_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        // A folder in the place of the file.
+        let path = folder.path().join("checkpoint.safetensors");
+        fs::create_dir_all(path.join("full")).unwrap();
+        let error = save(&path, &network(4, 1, 1, Kernels::Fused), "{}".to_owned()).unwrap_err().one_line();
+        assert!(error.starts_with("failed to write the weights `"), "{error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 
     #[test]
@@ -227,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn half_precision_and_damage_are_named() {
+    fn other_numbers_and_damage_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");
         let mut wanted = network(2, 0, 1, Kernels::Auto);
@@ -237,17 +235,20 @@ mod tests {
                 .into_iter()
                 .map(|Info { name, shape, .. }| {
                     let shape: Vec<i64> = shape.into_iter().map(|side| side as i64).collect();
-                    (name, Tensor::zeros(shape, (Kind::Half, tch::Device::Cpu)))
+                    (name, Tensor::zeros(shape, (Kind::Int, tch::Device::Cpu)))
                 })
                 .collect::<Vec<_>>(),
             &path,
         )
         .unwrap();
         let message = load(&path, &mut wanted).unwrap_err().to_string();
-        assert!(message.contains("`output.bias` holds F16, expected F32"), "{message}");
-        fs::write(&path, b"PK\x03\x04 a zip file, as torch.save writes").unwrap();
+        assert!(message.contains("`output.bias` holds I32, expected F32"), "{message}");
+        fs::write(&path, b"PK\x03\x04 what torch.save writes begins so").unwrap();
         let message = load(&path, &mut wanted).unwrap_err().to_string();
-        assert!(message.ends_with("w.safetensors` is not a safetensors file"), "{message}");
+        assert!(message.ends_with("w.safetensors` is no state_dict"), "{message}");
+        fs::write(&path, b"weights").unwrap();
+        let message = load(&path, &mut wanted).unwrap_err().to_string();
+        assert!(message.ends_with("is neither a safetensors file nor a PyTorch state_dict file"), "{message}");
         let message = load(&folder.path().join("absent"), &mut wanted).unwrap_err().to_string();
         assert!(message.contains("absent`"), "{message}");
     }

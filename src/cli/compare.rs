@@ -1,0 +1,125 @@
+//! `gridboard compare`: two runs side by side.
+
+use std::path::{Path, PathBuf};
+
+use super::{CliError, exit, output, runtime, show};
+use crate::{
+    figure,
+    predictions::{self, Comparison, Prediction},
+    report::Sides,
+    run::RunState,
+    spec::Value,
+    store::{RunRecord, Store},
+};
+
+/// Compare two runs on the validation images that both predicted
+///
+/// Shows the parameters that differ, both accuracies with 95 % Wilson intervals, the exact McNemar test of their
+/// difference, and the difference of their confusion matrices.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A run: its name, `experiment/name`, or the start of its content id
+    first: String,
+    /// The run to compare it with
+    second: String,
+    /// List the images that the two answer differently
+    #[arg(long)]
+    images: bool,
+    /// Draw the difference of the confusion matrices: FILE.svg or FILE.png, or both without an extension
+    #[arg(long, value_name = "FILE")]
+    figure: Option<PathBuf>,
+    /// Output format; csv is not offered, since this is no list
+    #[arg(long, value_parser = ["table", "json"], default_value = "table")]
+    format: String,
+}
+
+pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
+    let files = args.figure.as_deref().map(figure_files).transpose()?;
+    let sides = runtime()?.block_on(sides(runs_dir, args))?;
+    if let Some(files) = files {
+        let [first, second] = &sides.names;
+        let figure = figure::difference_matrix(&sides.comparison, &sides.classes, first, second)
+            .map_err(CliError::Figure)?;
+        for path in files {
+            let bytes = if has_extension(&path, "png") { &figure.png[..] } else { figure.svg.as_bytes() };
+            std::fs::write(&path, bytes).map_err(|source| CliError::Write { path: path.clone(), source })?;
+            output::note(&format!("wrote {}", path.display()));
+        }
+    }
+    if args.format == "json" {
+        output::data(&format!("{:#}", sides.json(args.images)))?;
+    } else {
+        output::data(&sides.text(args.images, output::terminal_width()))?;
+    }
+    Ok(exit::DONE)
+}
+
+async fn sides(runs_dir: &Path, args: &Args) -> Result<Sides, CliError> {
+    let mut store = Store::open_existing(runs_dir).await?;
+    let runs = [
+        show::one(&mut store, runs_dir, &args.first).await?,
+        show::one(&mut store, runs_dir, &args.second).await?,
+    ];
+    let lists = [read(runs_dir, &runs[0])?, read(runs_dir, &runs[1])?];
+    let names = if runs[0].experiment == runs[1].experiment {
+        runs.each_ref().map(|run| run.spec.name.clone())
+    } else {
+        runs.each_ref().map(|run| format!("{}/{}", run.experiment, run.spec.name))
+    };
+    let comparison = Comparison::of(&lists[0], &lists[1]).map_err(|source| CliError::Incomparable {
+        message: format!("`{}` and `{}` cannot be compared: {source}", names[0], names[1]),
+        hint: Some("runs of one experiment are validated on the same images".to_owned()),
+    })?;
+    let mut classes =
+        store.experiment(&runs[0].experiment).await?.map(|record| record.classes).unwrap_or_default();
+    let k = comparison.first.classes();
+    if classes.len() != k {
+        // A command without a dataset names no classes: they are called by their index.
+        classes = (0..k).map(|class| class.to_string()).collect();
+    }
+    let parameters = runs.map(|run| {
+        let mut parameters = run.spec.parameters;
+        // Seeds are whole numbers up to 2^63 in the database.
+        let seed =
+            i64::try_from(run.spec.seed).map_or_else(|_| Value::Text(run.spec.seed.to_string()), Value::Int);
+        parameters.insert("seed".to_owned(), seed);
+        parameters
+    });
+    Ok(Sides { names, parameters, classes, comparison })
+}
+
+/// The predictions of a run.
+fn read(runs_dir: &Path, run: &RunRecord) -> Result<Vec<Prediction>, CliError> {
+    let Some(file) = &run.predictions else {
+        let hint = match run.state {
+            RunState::Completed => {
+                "a command has predictions where it writes a predictions.csv into $GRIDBOARD_RUN_DIR"
+                    .to_owned()
+            }
+            state => format!("it is {state}; predictions are stored when a run is completed"),
+        };
+        return Err(CliError::Incomparable {
+            message: format!("run `{}/{}` has no predictions", run.experiment, run.spec.name),
+            hint: Some(hint),
+        });
+    };
+    predictions::read(&runs_dir.join(file)).map_err(CliError::Predictions)
+}
+
+/// The files that the figure goes to.
+fn figure_files(path: &Path) -> Result<Vec<PathBuf>, CliError> {
+    if has_extension(path, "svg") || has_extension(path, "png") {
+        return Ok(vec![path.to_owned()]);
+    }
+    match path.extension() {
+        None => Ok(["svg", "png"].map(|extension| path.with_extension(extension)).to_vec()),
+        Some(_) => Err(CliError::Usage {
+            message: format!("`{}` is neither an SVG nor a PNG file", path.display()),
+            hint: Some("end the name of the figure in .svg or .png, or in neither for both".to_owned()),
+        }),
+    }
+}
+
+fn has_extension(path: &Path, wanted: &str) -> bool {
+    path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(wanted))
+}

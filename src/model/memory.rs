@@ -1,0 +1,89 @@
+//! Memory that a run needs on a processor, by what computes it.
+//!
+//! The scheduler admits runs by it: too little and a run is killed, too much and a device stands idle.
+
+use super::{Architecture, ModelError, summary};
+use crate::{
+    kernels::{self, Execution, InstructionSet, Shape},
+    spec::{Kernels, Precision, Train},
+};
+
+/// Resident memory of a worker before it trains with our own kernels: the parts of libtorch's libraries that it touches,
+/// the mapped corpus' pages, allocator and figures. Measured 130 to 170 MB.
+pub const FUSED_PROCESS_BYTES: u64 = 180_000_000;
+
+/// Estimated peak memory of the process that trains a network on a processor with so many threads, bytes. With our own
+/// kernels it is [`FUSED_PROCESS_BYTES`] and their buffers, which are known exactly; with libtorch
+/// [`Summary::memory_bytes`](super::Summary::memory_bytes), which is for CUDA too.
+///
+/// # Errors
+/// The network cannot be built, see [`super::layers`].
+pub fn memory_on_processor(
+    model: &Architecture,
+    image_size: u32,
+    n_classes: u32,
+    train: &Train,
+    threads: u32,
+) -> Result<u64, ModelError> {
+    let summary = summary(model, image_size, n_classes, train)?;
+    let model = match model {
+        Architecture::GridCnn(model) if train.kernels != Kernels::Plain => model,
+        _ => return Ok(summary.memory_bytes),
+    };
+    let shape = Shape {
+        image_size: image_size as usize,
+        conv_layers: model.conv_layers as usize,
+        dense_layers: model.dense_layers as usize,
+        layer_size: model.layer_size as usize,
+        outputs: super::outputs(n_classes) as usize,
+    };
+    let execution = Execution {
+        batch_size: train.batch_size as usize,
+        threads: threads.max(1) as usize,
+        instructions: InstructionSet::best(),
+        precision: match train.precision {
+            Precision::Bf16 => kernels::Precision::Bf16,
+            Precision::Fp32 | Precision::Tf32 => kernels::Precision::Fp32,
+        },
+    };
+    let buffers = kernels::memory_bytes(shape, execution).unwrap_or(u64::MAX);
+    Ok(FUSED_PROCESS_BYTES.saturating_add(buffers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::GridCnn, spec::Value};
+
+    fn train(parameters: &[(&str, Value)]) -> Train {
+        let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        let epochs = ("epochs".to_owned(), Value::Int(1));
+        Train::from_parameters(&parameters.chain([epochs]).collect()).unwrap()
+    }
+
+    /// Peaks of real workers of two threads (`scripts/bench.sh --only training`), MiB.
+    const MEASURED: [((u32, u32, u32), f64); 3] =
+        [((1, 128, 2), 2768.0), ((3, 32, 0), 207.7), ((2, 64, 1), 429.4)];
+
+    #[test]
+    fn estimates_are_near_what_was_measured() {
+        for ((conv_layers, layer_size, dense_layers), mib) in MEASURED {
+            let model = GridCnn { conv_layers, dense_layers, layer_size };
+            let estimate = memory_on_processor(&model.into(), 224, 2, &train(&[]), 2).unwrap() as f64;
+            let measured = mib * f64::from(1 << 20);
+            let ratio = estimate / measured;
+            assert!((0.95..1.25).contains(&ratio), "{model:?}: {estimate} estimated, {measured} measured");
+        }
+    }
+
+    #[test]
+    fn libtorch_needs_its_own() {
+        let model = GridCnn { conv_layers: 2, dense_layers: 1, layer_size: 64 };
+        let plain = train(&[("kernels", Value::Text("plain".to_owned()))]);
+        let memory = |train| memory_on_processor(&model.into(), 224, 2, train, 2).unwrap();
+        assert_eq!(memory(&plain), summary(&model.into(), 224, 2, &plain).unwrap().memory_bytes);
+        assert!(memory(&plain) > 2 * memory(&train(&[])));
+        let small = GridCnn { conv_layers: 3, ..model };
+        assert!(memory_on_processor(&small.into(), 9, 2, &train(&[]), 2).is_err());
+    }
+}

@@ -1,0 +1,17 @@
+//! A run's trained network on images: any files of the user's, or images of the prepared corpus.
+//!
+//! Called by `gridboard predict` and by the sweep, for its test images and the report's X-rays. In reading order:
+//! [`TrainedRun`] is what a run's directory holds of it, `sources` turns paths into image files, `stream` decodes them
+//! with the code that made the corpus and asks `gridboard-worker predict`, whose language is [`protocol`]. libtorch is
+//! never loaded here. `xrays` makes Fig. 11 of the answers.
+
+pub mod protocol;
+mod sources;
+mod stream;
+mod trained;
+mod xrays;
+
+pub use sources::{ImageFile, SourceError, image_files};
+pub use stream::{Answer, AskError, ask};
+pub use trained::{TrainedRun, TrainedRunError};
+pub use xrays::{Shown, XraysError, choose, validation_xrays, xrays};

@@ -1,0 +1,141 @@
+//! What a run's directory holds of its trained network: `run.json`, the checkpoint, and how its images were made.
+//!
+//! Called before anything is started, so that whatever is missing is said at once and in words.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    corpus::Preprocess,
+    run::{CHECKPOINT, RUN_FILE, RunDataset, RunFile},
+    spec::{self, Dataset, Family, Overrides, SpecError},
+};
+
+/// The resolved spec beside the runs of an experiment: for runs whose own file does not have it.
+const SPEC: &str = "experiment.yaml";
+
+/// A run whose network can be asked.
+#[derive(Clone, Debug)]
+pub struct TrainedRun {
+    /// The run's directory.
+    pub dir: PathBuf,
+    /// What its attempt was told.
+    pub file: RunFile,
+    /// The corpus that it was trained on.
+    pub dataset: RunDataset,
+}
+
+/// Why a run's network cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainedRunError {
+    /// There is no `run.json`.
+    #[error("run `{}` has no `run.json`", .0.display())]
+    NeverStarted(PathBuf),
+    /// A file cannot be read.
+    #[error("cannot read `{}`", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// `run.json` is none.
+    #[error("`{}`: {problem}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The trainer is a program of the user's.
+    #[error("run `{}` was trained by a command of yours, whose network only that command knows", .0.display())]
+    Command(PathBuf),
+    /// There are no weights.
+    #[error("run `{}` has no `{CHECKPOINT}`", .0.display())]
+    NoCheckpoint(PathBuf),
+    /// The spec beside the run cannot be used.
+    #[error(transparent)]
+    Spec(#[from] SpecError),
+}
+
+impl TrainedRunError {
+    /// What can be done.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NeverStarted(_) => Some("`gridboard runs` lists the runs and their states"),
+            Self::NoCheckpoint(_) => {
+                Some("weights are kept when a run completes: `gridboard show` says how it ended")
+            }
+            _ => None,
+        }
+    }
+}
+
+impl TrainedRun {
+    /// The trained run in a directory.
+    ///
+    /// # Errors
+    /// [`TrainedRunError`] names what is missing.
+    pub fn open(dir: &Path) -> Result<Self, TrainedRunError> {
+        let file = read_run_file(dir)?;
+        if file.family == Family::Command {
+            return Err(TrainedRunError::Command(dir.to_owned()));
+        }
+        let dataset = file.dataset.clone().ok_or_else(|| TrainedRunError::Format {
+            path: dir.join(RUN_FILE),
+            problem: "`dataset` is missing".to_owned(),
+        })?;
+        if !dir.join(CHECKPOINT).is_file() {
+            return Err(TrainedRunError::NoCheckpoint(dir.to_owned()));
+        }
+        Ok(Self { dir: dir.to_owned(), file, dataset })
+    }
+
+    /// What was done to every image of the corpus that the run was trained on.
+    ///
+    /// # Errors
+    /// Where the run's file is of an older version and the experiment's spec is gone, or is not that of the run's images.
+    pub fn preprocess(&self) -> Result<Preprocess, TrainedRunError> {
+        let (path, dataset) = match &self.file.provenance {
+            Some(provenance) => (self.dir.join(RUN_FILE), provenance.spec.dataset.clone()),
+            None => {
+                let path = self.dir.parent().unwrap_or(Path::new(".")).join(SPEC);
+                let dataset = spec::load(&path, &Overrides::default())?.dataset;
+                (path, dataset)
+            }
+        };
+        preprocess(dataset.as_ref(), self.dataset.image_size)
+            .map_err(|problem| TrainedRunError::Format { path, problem })
+    }
+}
+
+/// The steps of the spec's dataset, where it makes images of `side`.
+fn preprocess(dataset: Option<&Dataset>, side: u32) -> Result<Preprocess, String> {
+    let dataset = dataset.ok_or("there is no `dataset`, but the run has images")?;
+    if dataset.image_size != side {
+        let now = dataset.image_size;
+        return Err(format!(
+            "`dataset.image_size` is {now}, but the run was trained on images of {side} pixels"
+        ));
+    }
+    Preprocess::new(dataset).ok_or_else(|| "`dataset.blur` is no Gaussian kernel".to_owned())
+}
+
+/// Reads `run.json` in a run's directory.
+///
+/// # Errors
+/// [`TrainedRunError::NeverStarted`] where it is missing, else what is wrong with it.
+pub(crate) fn read_run_file(dir: &Path) -> Result<RunFile, TrainedRunError> {
+    let path = dir.join(RUN_FILE);
+    match fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map_err(|error| TrainedRunError::Format { path, problem: error.to_string() }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(TrainedRunError::NeverStarted(dir.to_owned()))
+        }
+        Err(source) => Err(TrainedRunError::Read { path, source }),
+    }
+}

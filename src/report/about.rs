@@ -1,0 +1,131 @@
+//! What a report knows of an experiment besides its leaderboard: its spec, its images, and the facts of its runs.
+//!
+//! Filled by the sweep from the database and the run directories, read by the pages.
+
+use std::collections::BTreeMap;
+
+use crate::{corpus::LoadingTable, model::Layer, rank::Row, spec::Experiment, spec::Value};
+
+/// An experiment without its results.
+#[derive(Clone, Debug, PartialEq)]
+pub struct About {
+    /// The spec it was last run with.
+    pub spec: Experiment,
+    /// What was loaded; none without images.
+    pub loading: Option<LoadingTable>,
+    /// Content id of the images and their split.
+    pub fingerprint: Option<String>,
+    /// Facts of the runs, by their place in the grid; of a very large experiment those of its best runs alone.
+    pub runs: Vec<RunFacts>,
+    /// The layers of the best run's network; empty where they are not known.
+    pub layers: Vec<Layer>,
+}
+
+/// What is known of one run.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RunFacts {
+    /// Place in the grid.
+    pub index: u64,
+    /// Its trainer, as `model.family` names it.
+    pub family: String,
+    /// Trainable numbers of its network, where known.
+    pub parameters: Option<u64>,
+    /// Of the forward pass of one image, where known.
+    pub flops_per_image: Option<u64>,
+    /// Start of its last attempt, seconds since 1970.
+    pub started: Option<f64>,
+    /// End of its last attempt, seconds since 1970.
+    pub finished: Option<f64>,
+    /// Duration of its last attempt.
+    pub seconds: Option<f64>,
+    /// Peak resident memory, bytes.
+    pub peak_memory: Option<u64>,
+    /// Version and commit of the program that trained it.
+    pub version: Option<String>,
+    /// Commit of the repository that it was started in, and whether files differed from it.
+    pub commit: Option<String>,
+    /// The compiler of the program.
+    pub compiler: Option<String>,
+    /// Version of libtorch.
+    pub libtorch: Option<String>,
+    /// The processor's model.
+    pub processor: Option<String>,
+    /// The instruction set that the kernels take.
+    pub instructions: Option<String>,
+    /// Id of the device.
+    pub device: Option<String>,
+    /// Threads that it could use.
+    pub threads: Option<u64>,
+    /// The machine's name.
+    pub host: Option<String>,
+    /// The last value of each of its curves, by tag.
+    pub last: BTreeMap<String, f64>,
+}
+
+impl RunFacts {
+    /// The last value of a curve.
+    #[must_use]
+    pub fn metric(&self, tag: &str) -> Option<f64> {
+        self.last.get(tag).copied().filter(|value| value.is_finite())
+    }
+}
+
+impl About {
+    /// The facts of the run at this place in the grid.
+    #[must_use]
+    pub fn facts(&self, index: u64) -> Option<&RunFacts> {
+        self.runs.binary_search_by_key(&index, |facts| facts.index).ok().map(|place| &self.runs[place])
+    }
+
+    /// Whether both trained on the same images and split.
+    #[must_use]
+    pub fn same_corpus(&self, other: &Self) -> bool {
+        self.fingerprint.is_some() && self.fingerprint == other.fingerprint
+    }
+
+    /// Images that validate.
+    #[must_use]
+    pub fn validation_images(&self) -> Option<u64> {
+        self.loading.as_ref().map(|loading| loading.validation).filter(|images| *images > 0)
+    }
+
+    /// Validation accuracy of the answer that always names the class with the most validation images.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts of images")]
+    pub fn constant_accuracy(&self) -> Option<f64> {
+        let images = self.validation_images()?;
+        let largest = self.loading.as_ref()?.classes.iter().map(|class| class.validation).max()?;
+        Some(largest as f64 / images as f64)
+    }
+
+    /// Standard error of a validation accuracy, that of a share of so many images: `sqrt(p (1 - p) / n)`.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts of images")]
+    pub fn standard_error(&self, accuracy: f64) -> Option<f64> {
+        Some((accuracy * (1.0 - accuracy) / self.validation_images()? as f64).sqrt())
+    }
+
+    /// Seconds from the first start to the last end of the runs' last attempts.
+    #[must_use]
+    pub fn elapsed(&self) -> Option<f64> {
+        let first = self.runs.iter().filter_map(|facts| facts.started).reduce(f64::min)?;
+        let last = self.runs.iter().filter_map(|facts| facts.finished).reduce(f64::max)?;
+        Some(last - first).filter(|seconds| *seconds >= 0.0)
+    }
+}
+
+impl super::ReportInput {
+    /// A whole number among a run's parameters, whether it was swept or fixed.
+    #[must_use]
+    pub fn whole_parameter(&self, row: &Row, name: &str) -> Option<i64> {
+        let axis = self.leaderboard.axes.iter().position(|axis| axis == name);
+        match axis.and_then(|axis| row.axes.get(axis)?.as_ref()) {
+            Some(Value::Int(value)) => Some(*value),
+            Some(_) => None,
+            None => match self.about.spec.fixed.get(name) {
+                Some(Value::Int(value)) => Some(*value),
+                _ => None,
+            },
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Which columns of a table its reader gets: those that are meant for them, and of those what a terminal has room for.
+//!
+//! Used by `table` before it renders.
+
+use std::borrow::Cow;
+
+use super::{
+    table::{Column, Table},
+    text::{break_words, one_line},
+};
+
+/// The table with the columns that `keep` lets pass.
+pub(super) fn keeping(table: &Table, keep: impl Fn(&Column) -> bool) -> Cow<'_, Table> {
+    let kept: Vec<usize> = (0..table.columns.len()).filter(|&place| keep(&table.columns[place])).collect();
+    if kept.len() == table.columns.len() {
+        return Cow::Borrowed(table);
+    }
+    let cells = |row: &Vec<_>| kept.iter().filter_map(|&place| row.get(place).cloned()).collect();
+    Cow::Owned(Table {
+        title: table.title.clone(),
+        columns: kept.iter().map(|&place| table.columns[place].clone()).collect(),
+        rows: table.rows.iter().map(cells).collect(),
+        notes: table.notes.clone(),
+    })
+}
+
+/// The table without the expendable columns that `width` has no room for, and with a note that names them.
+pub(super) fn fitting(table: &Table, width: Option<usize>) -> Cow<'_, Table> {
+    let Some(width) = width.filter(|_| table.columns.iter().any(|column| column.expendable > 0)) else {
+        return Cow::Borrowed(table);
+    };
+    let widths = tight_widths(table);
+    let mut natural: usize = widths.iter().sum();
+    let mut order: Vec<usize> =
+        (0..table.columns.len()).filter(|&place| table.columns[place].expendable > 0).collect();
+    // Of equal ones the last goes first.
+    order.sort_by_key(|&place| (table.columns[place].expendable, place));
+    let mut left_out = Vec::new();
+    while natural > width
+        && let Some(place) = order.pop()
+    {
+        natural -= widths[place];
+        left_out.push(place);
+    }
+    if left_out.is_empty() {
+        return Cow::Borrowed(table);
+    }
+    left_out.sort_unstable();
+    let names: Vec<&str> = left_out.iter().map(|&place| table.columns[place].name.as_str()).collect();
+    let note = format!("no room for {}: --format csv has every column", names.join(", "));
+    let mut fitting = keeping(table, |column| !names.contains(&column.name.as_str())).into_owned();
+    fitting.notes.push(note);
+    Cow::Owned(fitting)
+}
+
+/// Columns of a terminal that each column takes at least, with one space behind it.
+fn tight_widths(table: &Table) -> Vec<usize> {
+    let length = |text: &str| text.chars().count();
+    let rows = table.shown_rows(one_line);
+    (0..table.columns.len())
+        .map(|index| {
+            let body = rows.iter().map(|row| length(&row[index])).max().unwrap_or(0);
+            let heading = break_words(&one_line(table.columns[index].shown_name()), body);
+            // The library gives an empty column one all the same.
+            heading.lines().map(length).fold(body, usize::max).max(1) + 1
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::table::{Cell, Format, Readers};
+
+    fn table() -> Table {
+        Table {
+            title: None,
+            columns: vec![
+                Column::text("run"),
+                Column::number("first").expendable(1),
+                Column::number("second").expendable(2),
+                Column::text("sign").only(Readers::People),
+                Column::number("value").only(Readers::Machines),
+            ],
+            rows: vec![vec![
+                Cell::from("name-of-a-run"),
+                Cell::Int(1),
+                Cell::Int(2),
+                Cell::from("="),
+                Cell::Int(3),
+            ]],
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn readers_get_their_columns() {
+        assert_eq!(table().render(Format::Csv, None), "run,first,second,value\nname-of-a-run,1,2,3\n");
+        assert!(table().render(Format::Json, None).contains("\"value\": 3"));
+        let markdown = table().render(Format::Markdown, None);
+        assert_eq!(markdown.lines().next(), Some("| run | first | second | sign |"));
+        assert!(!table().render(Format::Latex, None).contains("value"));
+    }
+
+    #[test]
+    fn a_narrow_terminal_loses_the_expendable_columns_one_by_one() {
+        let names = |width: usize| {
+            let text = table().render(Format::Table, Some(width));
+            let rule = text.lines().next().unwrap().chars().count();
+            (text.lines().nth(1).unwrap().split_whitespace().collect::<Vec<_>>().join(" "), rule <= width)
+        };
+        assert_eq!(names(80), ("run first second sign".to_owned(), true));
+        assert_eq!(names(32), ("run first second sign".to_owned(), true));
+        assert_eq!(names(31), ("run first sign".to_owned(), true));
+        assert_eq!(names(24), ("run sign".to_owned(), true));
+        let text = table().render(Format::Table, Some(24));
+        assert!(text.replace('\n', " ").contains("no room for first, second: --format csv has every column"));
+        // Without a terminal nothing is left out.
+        assert!(table().render(Format::Table, None).contains("second"));
+    }
+}

@@ -1,0 +1,158 @@
+//! The table of an experiment with several seeds: a row per grid point, ranked by its mean.
+
+use super::{
+    leaderboard::{
+        DECIMALS, axis_cell, axis_columns, heading_of, leaderboard_table, plural, rule, rule_metrics,
+    },
+    table::{Cell, Column, Readers, Table},
+};
+use crate::{
+    rank::{GridPoint, Leaderboard},
+    stats::Summary,
+};
+
+/// How a summary is read from a grid point.
+type Read = Box<dyn Fn(&GridPoint) -> Option<Summary>>;
+
+/// What people read where no seed tells a point from the best one.
+const TIE: &str = "=";
+
+/// The table of the best, the first `head` or all: grid points where the experiment has several seeds, else runs. A
+/// leaderboard of several seeds must be whole.
+#[must_use]
+pub fn top_table(leaderboard: &Leaderboard, head: Option<u32>) -> Table {
+    if leaderboard.several_seeds() {
+        grid_point_table(leaderboard, head)
+    } else {
+        leaderboard_table(leaderboard, head)
+    }
+}
+
+/// The grid points of a whole leaderboard, the best `head` of them or all that rank: rank, grid point, axes, seeds, and mean
+/// and standard deviation of each metric over the seeds.
+#[must_use]
+pub fn grid_point_table(leaderboard: &Leaderboard, head: Option<u32>) -> Table {
+    let points = leaderboard.grid_points();
+    let ranked = points.iter().filter(|point| point.rank.is_some()).count();
+    let shown: Vec<&GridPoint> = points
+        .iter()
+        .filter(|point| point.rank.is_some_and(|rank| head.is_none_or(|head| rank <= head)))
+        .collect();
+    let title = if shown.len() < ranked {
+        format!("best {} of {} grid points", shown.len(), points.len())
+    } else {
+        plural(shown.len(), "grid point")
+    };
+    let title = format!(
+        "{}: {title}, mean over {}, {}",
+        leaderboard.experiment,
+        plural(leaderboard.seeds.len(), "seed"),
+        rule(leaderboard)
+    );
+    let mut table = Table { title: Some(title), ..rows(leaderboard, &shown) };
+    table.notes = notes(&shown);
+    if ranked < points.len() {
+        table
+            .notes
+            .push(format!("{} without a seed that ranks", plural(points.len() - ranked, "grid point")));
+    }
+    table
+}
+
+fn rows(leaderboard: &Leaderboard, points: &[&GridPoint]) -> Table {
+    let axes = axis_columns(leaderboard);
+    let metrics = metrics(leaderboard);
+    let mut columns = vec![Column::number("rank"), Column::text("grid_point").heading("grid point")];
+    // The name of a grid point tells its axes.
+    columns.extend(axes.iter().cloned().map(|column| column.expendable(4)));
+    columns.push(Column::text("seeds_of").heading("seeds").only(Readers::People));
+    columns.push(Column::number("seeds").only(Readers::Machines));
+    columns.push(Column::number("seeds_wanted").only(Readers::Machines));
+    for (name, heading, spread, _) in &metrics {
+        columns.push(Column::number(format!("{name}_mean")).heading(heading).decimals(DECIMALS));
+        let deviation = Column::number(format!("{name}_deviation")).heading("± sd").decimals(DECIMALS);
+        columns.push(if *spread { deviation } else { deviation.expendable(3) });
+        if name == "validation_accuracy" {
+            columns.push(Column::text("against_best_sign").heading("").only(Readers::People));
+        }
+    }
+    columns.push(Column::number("mcnemar_p").heading("p").decimals(3).expendable(5));
+    columns.push(Column::number("best_mean").heading("best epoch").decimals(DECIMALS).expendable(2));
+
+    let cells = |point: &&GridPoint| {
+        let mut cells = vec![
+            point.rank.map_or(Cell::Empty, |rank| Cell::from(u64::from(rank))),
+            Cell::from(point.name.as_str()),
+        ];
+        cells.extend((0..axes.len()).map(|index| axis_cell(&point.axes, index)));
+        let (there, wanted) = (point.seeds.len(), point.wanted);
+        let of = if point.is_incomplete() { format!("{there} of {wanted}") } else { there.to_string() };
+        cells.extend([Cell::from(of), Cell::from(there as u64), Cell::from(wanted as u64)]);
+        for (name, _, _, read) in &metrics {
+            let summary = read(point);
+            cells.push(Cell::from(summary.map(|summary| summary.mean)));
+            cells.push(Cell::from(summary.and_then(|summary| summary.deviation)));
+            if name == "validation_accuracy" {
+                cells.push(Cell::from(if point.ties() == Some(true) { TIE } else { "" }));
+            }
+        }
+        cells.extend([Cell::from(point.p), Cell::from(point.best.map(|summary| summary.mean))]);
+        cells
+    };
+    Table { title: None, rows: points.iter().map(cells).collect(), columns, notes: Vec::new() }
+}
+
+/// Name, heading, whether the deviation always stays, and how it is read.
+fn metrics(leaderboard: &Leaderboard) -> Vec<(String, String, bool, Read)> {
+    let mut metrics: Vec<(String, String, bool, Read)> = vec![
+        ("train_accuracy".into(), "train acc.".into(), false, Box::new(|point| point.means.train_accuracy)),
+        ("train_loss".into(), "train loss".into(), false, Box::new(|point| point.means.train_loss)),
+        (
+            "validation_accuracy".into(),
+            "val. acc.".into(),
+            true,
+            Box::new(|point| point.means.validation_accuracy),
+        ),
+        ("validation_loss".into(), "val. loss".into(), false, Box::new(|point| point.means.validation_loss)),
+    ];
+    for (tag, _) in rule_metrics(leaderboard) {
+        let by = leaderboard.rule.by.tag == tag;
+        let read = move |point: &GridPoint| if by { point.means.by } else { point.means.then };
+        metrics.push((tag.to_owned(), heading_of(tag), by, Box::new(read)));
+    }
+    metrics
+}
+
+fn notes(points: &[&GridPoint]) -> Vec<String> {
+    let mut notes = Vec::new();
+    if points.is_empty() {
+        return notes;
+    }
+    notes.push(
+        "sd: sample standard deviation over the seeds, not over images; gridboard top --runs".to_owned(),
+    );
+    let incomplete = points.iter().filter(|point| point.is_incomplete()).count();
+    if incomplete > 0 {
+        notes.push(format!(
+            "{} with fewer seeds than asked for: its mean is over those that rank",
+            plural(incomplete, "grid point")
+        ));
+    }
+    if points.iter().any(|point| point.ties() == Some(true)) {
+        notes.push(format!(
+            "{TIE} not distinguishable from rank 1 (exact McNemar seed by seed, Bonferroni, p >= .05)"
+        ));
+    }
+    let untested = points.iter().filter(|point| point.rank != Some(1) && point.p.is_none()).count();
+    if untested > 0 {
+        notes.push(format!(
+            "{} not tested against rank 1: no predictions of the same images and seed are stored",
+            plural(untested, "grid point")
+        ));
+    }
+    notes.push("the same images choose and report: the best points would do worse on new ones".to_owned());
+    notes
+}
+
+#[cfg(test)]
+mod tests;

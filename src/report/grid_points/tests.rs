@@ -1,0 +1,47 @@
+//! The table of grid points as people and machines get it.
+
+use super::*;
+use crate::report::{leaderboard::tests::leaderboard, table::Format};
+
+/// Nine grid points of the paper's grid with three seeds each; the last point lacks two of them.
+fn seeded() -> Leaderboard {
+    let mut board = leaderboard(25);
+    board.seeds = vec![0, 1, 2];
+    for row in &mut board.rows {
+        (row.seed, row.run) =
+            (row.index % 3, format!("3-conv-128-nodes-{}-dense-seed-{}", row.index / 3, row.index % 3));
+        row.axes = board.axes.iter().map(|_| Some(crate::spec::Value::Int(row.index as i64 / 3))).collect();
+    }
+    board
+}
+
+#[test]
+fn it_fits_eighty_columns_and_shows_what_is_incomplete() {
+    let text = grid_point_table(&seeded(), None).render(Format::Table, Some(80));
+    let widest = text.lines().skip(1).map(|line| line.chars().count()).max().unwrap();
+    assert!(widest <= 80, "{text}");
+    assert!(text.contains("3-conv-128-nodes-8-dense 1 of 3"), "{text}");
+    let whole = text.replace('\n', " ");
+    assert!(whole.contains("1 grid point with fewer seeds than asked for"), "{text}");
+    assert!(whole.contains("8 grid points not tested against rank 1"), "{text}");
+    assert!(
+        whole.starts_with("tab3: 9 grid points, mean over 3 seeds, ranked by validation/epoch_accuracy"),
+        "{text}"
+    );
+}
+
+#[test]
+fn machines_get_every_mean_and_deviation() {
+    let csv = grid_point_table(&seeded(), Some(1)).render(Format::Csv, None);
+    let mut lines = csv.lines();
+    let header = "rank,grid_point,dense_layers,conv_layers,layer_size,seeds,seeds_wanted,train_accuracy_mean,train_accuracy_deviation,\
+                  train_loss_mean,train_loss_deviation,validation_accuracy_mean,validation_accuracy_deviation,\
+                  validation_loss_mean,validation_loss_deviation,mcnemar_p,best_mean";
+    assert_eq!(lines.next(), Some(header));
+    let first: Vec<&str> = lines.next().unwrap().split(',').collect();
+    assert_eq!(first[..7], ["1", "3-conv-128-nodes-0-dense", "0", "0", "0", "3", "3"]);
+    // .966, .962 and .958.
+    let number = |place: usize| first[place].parse::<f64>().unwrap();
+    assert!((number(11) - 0.962).abs() < 1e-7 && (number(12) - 0.004).abs() < 1e-7, "{first:?}");
+    assert_eq!(lines.next(), None);
+}

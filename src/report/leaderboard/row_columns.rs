@@ -1,0 +1,208 @@
+//! The columns of a table of runs: what is shown of a row of the leaderboard, and to whom.
+//!
+//! Machines get plain numbers under names of their own; people get an interval in one column, a sign for a tie, and the
+//! best epoch only where it is not the last.
+
+use crate::{
+    event::tags,
+    rank::{Leaderboard, Row, Standing},
+    report::table::{Cell, Column, Readers},
+    spec::Metric,
+    stats::Interval,
+};
+
+/// Digits of metrics for people: with 640 validation images one image is .0016.
+pub(in crate::report) const DECIMALS: usize = 4;
+
+/// What people read where a run is not told from the best one, and where there was no test.
+pub(super) const TIE: &str = "=";
+pub(super) const UNTESTED: &str = "?";
+
+/// Names of the columns beside axes and metrics of the rule.
+const FIXED: [&str; 21] = [
+    "rank",
+    "run",
+    "grid_point",
+    "seed",
+    "seeds",
+    "state",
+    "reason",
+    "train_accuracy",
+    "train_loss",
+    "validation_accuracy",
+    "validation_accuracy_low",
+    "validation_accuracy_high",
+    "validation_loss",
+    "validation_images",
+    "best_epoch",
+    "best_value",
+    "mcnemar_p",
+    "against_best",
+    "validation_accuracy_interval",
+    "against_best_sign",
+    "best_at",
+];
+
+/// A column and what it shows of a row.
+pub(super) type RowColumn = (Column, Box<dyn Fn(&Row) -> Cell>);
+
+/// How a metric is read from a row.
+type Read = fn(&Row) -> Option<f64>;
+
+/// The columns of these rows of the leaderboard.
+pub(super) fn columns(leaderboard: &Leaderboard, rows: &[&Row]) -> Vec<RowColumn> {
+    let mut columns: Vec<RowColumn> = vec![
+        (
+            Column::number("rank"),
+            Box::new(|row| row.rank.map_or(Cell::Empty, |rank| Cell::from(u64::from(rank)))),
+        ),
+        (Column::text("run"), Box::new(|row| Cell::from(row.run.as_str()))),
+    ];
+    for (index, column) in axis_columns(leaderboard).into_iter().enumerate() {
+        let read = move |row: &Row| axis_cell(&row.axes, index);
+        // The name of a run tells its axes.
+        columns.push((column.expendable(4), Box::new(read)));
+    }
+    if leaderboard.several_seeds() {
+        // A seed over 2^63 is no i64, and no float holds it in full.
+        let seed =
+            |row: &Row| i64::try_from(row.seed).map_or_else(|_| Cell::Json(row.seed.into()), Cell::Int);
+        columns.push((Column::number("seed").expendable(3), Box::new(seed)));
+    }
+    columns.push(metric("train_accuracy", "train acc.", |row| row.train_accuracy));
+    columns.push(metric("train_loss", "train loss", |row| row.train_loss));
+    columns.push(metric("validation_accuracy", "val. acc.", |row| row.validation_accuracy));
+    columns.extend(certainty(rows));
+    columns.push(metric("validation_loss", "val. loss", |row| row.validation_loss));
+    for (tag, read) in rule_metrics(leaderboard) {
+        columns.push(metric(tag, &heading_of(tag), read));
+    }
+    columns.extend(best_epoch(rows));
+    columns
+}
+
+fn metric(name: &str, heading: &str, read: Read) -> RowColumn {
+    let column = Column::number(name).heading(heading).decimals(DECIMALS);
+    (column, Box::new(move |row| Cell::from(read(row))))
+}
+
+/// Interval, sign and p-value.
+fn certainty(rows: &[&Row]) -> Vec<RowColumn> {
+    let end = |read: fn(Interval) -> f64| {
+        move |row: &Row| Cell::from(row.tally.and_then(|tally| tally.interval()).map(read))
+    };
+    let machines = |name: &str| Column::number(name).only(Readers::Machines);
+    let mut columns: Vec<RowColumn> = vec![
+        (machines("validation_accuracy_low"), Box::new(end(|interval| interval.low))),
+        (machines("validation_accuracy_high"), Box::new(end(|interval| interval.high))),
+        (
+            machines("validation_images"),
+            Box::new(|row| row.tally.map_or(Cell::Empty, |tally| Cell::from(tally.images))),
+        ),
+    ];
+    let known = rows.iter().any(|row| row.tally.is_some());
+    if known {
+        let interval = |row: &Row| {
+            row.tally
+                .and_then(|tally| tally.interval())
+                .map_or(Cell::Empty, |interval| shown_interval(interval).into())
+        };
+        let people = |name: &str| Column::text(name).only(Readers::People);
+        columns.push((people("validation_accuracy_interval").heading("95 % interval"), Box::new(interval)));
+        columns.push((people("against_best_sign").heading(""), Box::new(|row| sign(row).into())));
+    }
+    let readers = if known { Readers::All } else { Readers::Machines };
+    let p = Column::number("mcnemar_p").heading("p").decimals(3).only(readers).expendable(5);
+    columns.push((p, Box::new(|row| Cell::from(row.standing.p()))));
+    let against = |row: &Row| row.standing.words().map_or(Cell::Empty, Cell::from);
+    columns.push((Column::text("against_best").only(Readers::Machines), Box::new(against)));
+    columns
+}
+
+/// Blank for the best run and for one that is told from it.
+fn sign(row: &Row) -> &'static str {
+    match (row.standing, row.standing.ties()) {
+        (_, Some(true)) => TIE,
+        (_, Some(false)) | (Standing::Best | Standing::Unranked, _) => "",
+        _ => UNTESTED,
+    }
+}
+
+/// Best epoch and the value there.
+fn best_epoch(rows: &[&Row]) -> Vec<RowColumn> {
+    let mut columns: Vec<RowColumn> = vec![
+        (
+            Column::number("best_epoch").only(Readers::Machines),
+            Box::new(|row| row.best.map_or(Cell::Empty, |best| Cell::Int(best.step))),
+        ),
+        (
+            Column::number("best_value").only(Readers::Machines),
+            Box::new(|row| Cell::from(row.best.map(|best| best.value))),
+        ),
+    ];
+    if rows.iter().any(|row| row.best.is_some()) {
+        let best = |row: &Row| match row.best {
+            None => Cell::Empty,
+            Some(best) if !best.beats_last(row) => Cell::from("last"),
+            Some(best) => Cell::from(format!("{}@{}", short(best.value, DECIMALS), best.step)),
+        };
+        let column = Column::number("best_at").heading("best @epoch").only(Readers::People).expendable(1);
+        columns.push((column, Box::new(best)));
+    }
+    columns
+}
+
+/// `.775-.837`, with an en dash.
+pub(in crate::report) fn shown_interval(Interval { low, high }: Interval) -> String {
+    format!("{}–{}", short(low, 3), short(high, 3))
+}
+
+/// A number without the zero before its point.
+fn short(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    match text.strip_prefix("0.") {
+        Some(digits) => format!(".{digits}"),
+        None => text,
+    }
+}
+
+/// The columns of the axes, which give way to every other column of the same name.
+pub(in crate::report) fn axis_columns(leaderboard: &Leaderboard) -> Vec<Column> {
+    let taken =
+        |axis: &str| FIXED.contains(&axis) || rule_metrics(leaderboard).iter().any(|(tag, _)| *tag == axis);
+    let column = |(index, axis): (usize, &String)| {
+        let values = leaderboard.rows.iter().filter_map(|row| row.axes.get(index)?.as_ref());
+        let numeric = values.clone().all(|value| value.as_f64().is_some());
+        let name = if taken(axis) { format!("{axis}_axis") } else { axis.clone() };
+        let column = if numeric { Column::number(name) } else { Column::text(name) };
+        column.heading(axis.replace('_', " "))
+    };
+    leaderboard.axes.iter().enumerate().map(column).collect()
+}
+
+/// The value of an axis.
+pub(in crate::report) fn axis_cell(axes: &[Option<crate::spec::Value>], index: usize) -> Cell {
+    axes.get(index).and_then(Option::as_ref).map_or(Cell::Empty, Cell::from)
+}
+
+/// The metrics of the rule that are not among the four standard ones, each once.
+pub(in crate::report) fn rule_metrics(leaderboard: &Leaderboard) -> Vec<(&str, Read)> {
+    const STANDARD: [&str; 4] =
+        [tags::TRAIN_ACCURACY, tags::TRAIN_LOSS, tags::VALIDATION_ACCURACY, tags::VALIDATION_LOSS];
+    let rule = &leaderboard.rule;
+    let both: [(Option<&Metric>, Read); 2] =
+        [(Some(&rule.by), |row| row.by), (rule.then.as_ref(), |row| row.then)];
+    let mut metrics: Vec<(&str, Read)> = Vec::new();
+    for (metric, read) in both {
+        let Some(Metric { tag, .. }) = metric else { continue };
+        if !STANDARD.contains(&tag.as_str()) && metrics.iter().all(|(known, _)| known != tag) {
+            metrics.push((tag, read));
+        }
+    }
+    metrics
+}
+
+/// A tag for people.
+pub(in crate::report) fn heading_of(tag: &str) -> String {
+    tag.replacen("validation/", "val. ", 1).replace(['/', '_'], " ")
+}

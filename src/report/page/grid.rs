@@ -1,0 +1,197 @@
+//! The optimisation sweep: Tab. 3 of the paper with what came out, and its curves, Fig. 9. Experiments of another shape
+//! have the same table and figures.
+
+use crate::{
+    figure::{self, Bar, Quantity},
+    rank::Row,
+    report::{
+        document::{DrawError, Section},
+        files::ReportInput,
+        leaderboard::full_table,
+        paper::{self, Part},
+        table::{Cell, Column, Table},
+    },
+};
+
+use super::{curves, mean, ranked, words};
+
+/// Bars beyond these are left out of the chart: it would be taller than a page.
+const MOST_BARS: usize = 60;
+/// Rows beyond these are left out of the table of all runs; the CSV file has them all.
+const MOST_ROWS: usize = 200;
+
+/// The section.
+pub(super) fn section(input: &ReportInput) -> Result<Section, DrawError> {
+    let of_paper = paper::part(&input.about.spec) == Some(Part::Optimisation);
+    let mut section = if of_paper {
+        Section::new("grid", "The optimisation sweep (Tab. 3, Fig. 9)")
+    } else {
+        Section::new("grid", "All runs")
+    };
+    if of_paper {
+        let points = grid_points(input);
+        let part = if points == paper::COMBINATIONS {
+            format!("all {points} combinations of Tab. 3")
+        } else {
+            format!("{points} of the {} combinations of Tab. 3", paper::COMBINATIONS)
+        };
+        let epochs = match input.about.spec.fixed.get("epochs") {
+            Some(epochs) => format!("{epochs} epochs"),
+            None => "as many epochs as the table says".to_owned(),
+        };
+        section.prose(format!(
+            "This experiment has {part}, trained for {epochs}. The paper trains each for five epochs; what each of \
+             them reached is {}, but for the best one's accuracy of {:.2}.",
+            paper::NOT_STATED,
+            paper::BEST_ACCURACY
+        ));
+    }
+    section.table("runs", all_runs(input, of_paper));
+    for axis in 0..input.leaderboard.axes.len() {
+        if let Some(table) = by_value(input, axis) {
+            section.table(format!("by_{}", input.leaderboard.axes[axis]), table);
+        }
+    }
+    for (quantity, stem, word) in
+        [(Quantity::Accuracy, "accuracy_curves", "accuracy"), (Quantity::Loss, "loss_curves", "loss")]
+    {
+        let caption = if of_paper {
+            format!("Fig. 9: {word} by epoch over the training and the validation images.")
+        } else {
+            format!(
+                "{}{} by epoch over the training and the validation images.",
+                word[..1].to_uppercase(),
+                &word[1..]
+            )
+        };
+        section.figure(stem, caption, curves::figure(input, quantity))?;
+    }
+    section.figure("accuracy_bars", "Accuracy of the runs at their last epoch.", accuracy_bars(input))?;
+    Ok(section)
+}
+
+/// Different grid points among the runs.
+fn grid_points(input: &ReportInput) -> usize {
+    let mut points: Vec<String> =
+        input.leaderboard.rows.iter().map(|row| format!("{:?}", row.axes)).collect();
+    points.sort();
+    points.dedup();
+    points.len()
+}
+
+/// Every run in the order of the grid.
+fn all_runs(input: &ReportInput, of_paper: bool) -> Table {
+    let board = &input.leaderboard;
+    let mut order: Vec<usize> = (0..board.rows.len()).collect();
+    order.sort_by_key(|&place| board.rows[place].index);
+    let mut table = full_table(board);
+    table.rows = order.iter().map(|&place| table.rows[place].clone()).collect();
+    let title = format!("{}: all runs, in the order of the grid", board.experiment);
+    table.title = Some(if of_paper { format!("{title} (Tab. 3)") } else { title });
+    if board.rows.iter().all(|row| row.reason.is_none()) {
+        remove_column(&mut table, "reason");
+        remove_column(&mut table, "state");
+    }
+    let parameters: Vec<Cell> = order
+        .iter()
+        .map(|&place| {
+            let parameters = input.about.facts(board.rows[place].index).and_then(|facts| facts.parameters);
+            parameters.map_or(Cell::Empty, Cell::from)
+        })
+        .collect();
+    if parameters.iter().any(|cell| *cell != Cell::Empty) {
+        table.columns.push(Column::number("parameters"));
+        for (row, cell) in table.rows.iter_mut().zip(parameters) {
+            row.push(cell);
+        }
+    }
+    if table.rows.len() > MOST_ROWS {
+        table
+            .notes
+            .push(format!("The first {MOST_ROWS} of {}; leaderboard.csv has them all.", table.rows.len()));
+        table.rows.truncate(MOST_ROWS);
+    }
+    table
+}
+
+fn remove_column(table: &mut Table, name: &str) {
+    let Some(at) = table.columns.iter().position(|column| column.name == name) else { return };
+    table.columns.remove(at);
+    for row in &mut table.rows {
+        row.remove(at);
+    }
+}
+
+/// The mean accuracies of the runs with each value of an axis; `None` where the axis does not divide them.
+fn by_value(input: &ReportInput, axis: usize) -> Option<Table> {
+    let rows = ranked(input);
+    let values = curves::axis_values(&rows, axis)?;
+    let others = input.leaderboard.axes.len() > 1;
+    if !others || values.len() < 2 || values.len() > 20 {
+        return None;
+    }
+    let name = words(&input.leaderboard.axes[axis]);
+    let column = |name: &str, heading: &str| Column::number(name).heading(heading).decimals(4);
+    let of = |value: &crate::spec::Value| -> Vec<&Row> {
+        rows.iter().copied().filter(|row| row.axes[axis].as_ref() == Some(value)).collect()
+    };
+    Some(Table {
+        title: Some(format!("{}: means by {name}", input.leaderboard.experiment)),
+        columns: vec![
+            Column::number(&input.leaderboard.axes[axis]).heading(&name),
+            Column::number("runs"),
+            column("train_accuracy", "train acc., mean"),
+            column("validation_accuracy", "val. acc., mean"),
+            column("best_validation_accuracy", "val. acc., best"),
+            column("validation_loss", "val. loss, mean"),
+        ],
+        rows: values
+            .iter()
+            .map(|value| {
+                let rows = of(value);
+                let best = rows.iter().filter_map(|row| row.validation_accuracy).reduce(f64::max);
+                vec![
+                    Cell::from(value),
+                    Cell::from(rows.len() as u64),
+                    Cell::from(mean(rows.iter().map(|row| row.train_accuracy))),
+                    Cell::from(mean(rows.iter().map(|row| row.validation_accuracy))),
+                    Cell::from(best),
+                    Cell::from(mean(rows.iter().map(|row| row.validation_loss))),
+                ]
+            })
+            .collect(),
+        notes: Vec::new(),
+    })
+}
+
+/// Bars in grid order with the axis' values below, where one axis alone was swept; else by rank with the runs' names.
+pub(in crate::report) fn accuracy_bars(input: &ReportInput) -> Result<figure::Figure, figure::FigureError> {
+    let leaderboard = &input.leaderboard;
+    let mut rows = ranked(input);
+    rows.retain(|row| row.train_accuracy.is_some() || row.validation_accuracy.is_some());
+    let all = rows.len();
+    rows.truncate(MOST_BARS);
+    let one_axis = leaderboard.axes.len() == 1 && {
+        let seeds: std::collections::HashSet<u64> = rows.iter().map(|row| row.seed).collect();
+        seeds.len() <= 1
+    };
+    let category = if one_axis { leaderboard.axes[0].as_str() } else { "Run" };
+    if one_axis {
+        rows.sort_by_key(|row| row.index);
+    }
+    let bars: Vec<Bar> = rows
+        .into_iter()
+        .map(|row| {
+            let value = row.axes.first().and_then(Option::as_ref).filter(|_| one_axis);
+            Bar {
+                label: value.map_or_else(|| row.run.clone(), ToString::to_string),
+                train: row.train_accuracy,
+                validation: row.validation_accuracy,
+                stated: None,
+            }
+        })
+        .collect();
+    let part = if all > MOST_BARS { format!(", best {MOST_BARS} of {all} runs") } else { String::new() };
+    let title = format!("{}: accuracy at the last epoch{part}", leaderboard.experiment);
+    figure::accuracy_bars(&title, category, &bars)
+}

@@ -1,0 +1,133 @@
+//! What a leaderboard needs beside the last values: what runs' predictions count, and their best epochs. Reads only.
+
+use std::collections::HashMap;
+
+use sqlx::{AssertSqlSafe, FromRow, SqliteConnection};
+
+use crate::{
+    predictions::Hits,
+    rank::{Best, Row, Tally},
+    spec::{Goal, Metric},
+};
+
+use super::{
+    ExperimentKey,
+    error::{StoreError, sqlite},
+    narrow,
+};
+
+const ACTION: &str = "read the statistics of the runs";
+
+/// Which runs.
+#[derive(Clone, Copy)]
+pub(super) enum Of {
+    /// Those of an experiment.
+    Experiment(ExperimentKey),
+    /// One.
+    Run(i64),
+}
+
+impl Of {
+    /// The condition on the table `r`, and what it binds.
+    fn filter(self) -> (&'static str, i64) {
+        match self {
+            Self::Experiment(ExperimentKey(id)) => ("r.experiment_id = ?1", id),
+            Self::Run(id) => ("r.id = ?1", id),
+        }
+    }
+}
+
+/// Evidence of some runs, by run.
+pub(super) struct Evidence {
+    counts: HashMap<i64, (Tally, Option<Hits>)>,
+    best: HashMap<i64, Best>,
+}
+
+#[derive(FromRow)]
+struct ValidationRow {
+    run_id: i64,
+    images: i64,
+    correct: i64,
+    image_set: Option<Vec<u8>>,
+    hits: Option<Vec<u8>>,
+}
+
+#[derive(FromRow)]
+struct BestRow {
+    run_id: i64,
+    step: i64,
+    value: f64,
+}
+
+impl Evidence {
+    /// The evidence of these runs; the best epoch is that of `metric`.
+    pub(super) async fn read(
+        connection: &mut SqliteConnection,
+        of: Of,
+        metric: &Metric,
+    ) -> Result<Self, StoreError> {
+        let (filter, id) = of.filter();
+        // Safe: constants.
+        let sql = AssertSqlSafe(format!(
+            "SELECT v.run_id, v.images, v.correct, v.image_set, v.hits
+             FROM _run r JOIN _validation v ON v.run_id = r.id WHERE {filter}"
+        ));
+        let rows: Vec<ValidationRow> =
+            sqlx::query_as(sql).bind(id).fetch_all(&mut *connection).await.map_err(sqlite(ACTION))?;
+        let mut counts = HashMap::with_capacity(rows.len());
+        for row in rows {
+            let images = narrow("number of images", row.images)?;
+            let tally = Tally { images, correct: narrow("number of images", row.correct)? };
+            let hits = match (row.image_set, row.hits) {
+                (Some(set), Some(bits)) => {
+                    let hits = Hits::from_parts(&set, images, bits).ok_or_else(|| {
+                        StoreError::Corrupt("the hits of a run that are no list of images".to_owned())
+                    })?;
+                    Some(hits)
+                }
+                _ => None,
+            };
+            counts.insert(row.run_id, (tally, hits));
+        }
+
+        let better = match metric.goal {
+            Goal::Maximize => "DESC",
+            Goal::Minimize => "ASC",
+        };
+        // A completed run's curve does not change, and a new rule drops what was kept: only what was not kept is searched
+        // for, each curve once, from the few rows of `r`. 9e999 is infinity; NaN is NULL.
+        let sql = AssertSqlSafe(format!(
+            "SELECT q.run_id, q.best_epoch AS step, q.best_value AS value
+             FROM _run r JOIN _statistic q ON q.run_id = r.id WHERE {filter} AND q.best_epoch IS NOT NULL"
+        ));
+        let kept: Vec<BestRow> =
+            sqlx::query_as(sql).bind(id).fetch_all(&mut *connection).await.map_err(sqlite(ACTION))?;
+        let sql = AssertSqlSafe(format!(
+            "SELECT r.id AS run_id, s.step, s.value
+             FROM _run r JOIN _scalar s ON s.run_id = r.id AND s.tag_id = (SELECT id FROM _tag WHERE name = ?2)
+               AND s.step = (SELECT b.step FROM _scalar b WHERE b.run_id = r.id
+                   AND b.tag_id = (SELECT id FROM _tag WHERE name = ?2) AND abs(b.value) < 9e999
+                   ORDER BY b.value {better}, b.step LIMIT 1)
+             WHERE {filter} AND r.state = 'completed'
+               AND NOT EXISTS (SELECT 1 FROM _statistic q WHERE q.run_id = r.id AND q.best_epoch IS NOT NULL)"
+        ));
+        let rows: Vec<BestRow> = sqlx::query_as(sql)
+            .bind(id)
+            .bind(&metric.tag)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(sqlite(ACTION))?;
+        let best = kept
+            .into_iter()
+            .chain(rows)
+            .map(|row| (row.run_id, Best { step: row.step, value: row.value }))
+            .collect();
+        Ok(Self { counts, best })
+    }
+
+    /// Puts what is known of a run into its row.
+    pub(super) fn give(&mut self, run: i64, row: &mut Row) {
+        let (tally, hits) = self.counts.remove(&run).unzip();
+        (row.tally, row.hits, row.best) = (tally, hits.flatten(), self.best.remove(&run));
+    }
+}

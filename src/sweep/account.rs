@@ -1,0 +1,296 @@
+//! Where the time of a sweep went: the cores' time against what the trainers used of it, and what of that was training.
+//!
+//! The loop adds up the attempts; the command writes `sweep.json` and says it in a line. Pure but for [`own_core_seconds`]
+//! and the file.
+
+use std::{path::Path, time::Instant};
+
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeValLike as _,
+};
+use serde::Serialize;
+
+use super::{End, Preparation, SweepError, host, wall_now, write_atomically};
+use crate::run::{Phases, Spent, Used};
+
+/// The file in the experiment's directory: of the last sweep that started an attempt.
+pub const ACCOUNT_FILE: &str = "sweep.json";
+
+/// User and system time of this process so far, seconds; its children's is not in it.
+#[must_use]
+pub fn own_core_seconds() -> f64 {
+    // Asking for one's own usage cannot fail.
+    getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| {
+        #[expect(clippy::cast_precision_loss, reason = "a time of years would lose microseconds")]
+        let seconds = |microseconds: i64| microseconds as f64 * 1e-6;
+        seconds(usage.user_time().num_microseconds()) + seconds(usage.system_time().num_microseconds())
+    })
+}
+
+/// What the attempts of a sweep have used, added up.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Sum {
+    /// Attempts.
+    pub attempts: u64,
+    /// Slots' time: how long attempts were alive, seconds.
+    pub slot_seconds: f64,
+    /// User and system time of the trainers, seconds.
+    pub core_seconds: f64,
+    /// Of the attempts whose trainers tell; `None` while none has.
+    pub phases: Option<Phases>,
+}
+
+impl Sum {
+    /// Adds an attempt that was alive for `seconds`.
+    pub fn add(&mut self, seconds: f64, used: &Used) {
+        self.attempts += 1;
+        self.slot_seconds += seconds;
+        self.core_seconds += used.core_seconds.unwrap_or(0.0);
+        if let Some(more) = used.phases {
+            let so_far = self.phases.unwrap_or_default();
+            let sum = |a: Spent, b: Spent| Spent {
+                seconds: a.seconds + b.seconds,
+                core_seconds: a.core_seconds + b.core_seconds,
+            };
+            self.phases = Some(Phases {
+                training: sum(so_far.training, more.training),
+                validation: sum(so_far.validation, more.validation),
+            });
+        }
+    }
+}
+
+/// Measures a command that sweeps, from its start.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch {
+    started: f64,
+    begun: Instant,
+}
+
+impl Watch {
+    /// From now on.
+    #[must_use]
+    pub fn start() -> Self {
+        Self { started: wall_now(), begun: Instant::now() }
+    }
+
+    /// The account of a sweep that has ended, its report written.
+    #[must_use]
+    pub fn account(&self, experiment: &str, cores: u32, end: &End) -> Account {
+        let total = self.begun.elapsed().as_secs_f64();
+        let Sum { attempts, slot_seconds, core_seconds, phases } = end.used;
+        let available = end.seconds * f64::from(cores);
+        let share = |part: f64, whole: f64| (attempts > 0 && whole > 0.0).then_some(part / whole);
+        Account {
+            experiment: experiment.to_owned(),
+            host: host().to_owned(),
+            started: self.started,
+            finished: wall_now(),
+            cores,
+            slots: end.slots,
+            attempts,
+            completed: end.completed,
+            failed: end.failed,
+            pending: end.pending,
+            seconds: Seconds { command: total, runs: end.seconds },
+            core_seconds: CoreSeconds {
+                available,
+                trainers: core_seconds,
+                training: phases.map(|phases| phases.training.core_seconds),
+                validation: phases.map(|phases| phases.validation.core_seconds),
+                orchestrator: end.own_core_seconds,
+                orchestrator_command: own_core_seconds(),
+            },
+            shares: Shares {
+                slots: share(slot_seconds, end.seconds * f64::from(end.slots)),
+                utilisation: share(core_seconds, available),
+                training: phases.and_then(|phases| share(phases.training.core_seconds, available)),
+                validation: phases.and_then(|phases| share(phases.validation.core_seconds, available)),
+                training_of_trainers: phases
+                    .and_then(|phases| share(phases.training.core_seconds, core_seconds)),
+                orchestrator: share(end.own_core_seconds, available),
+            },
+        }
+    }
+}
+
+/// `sweep.json`.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Account {
+    /// The experiment.
+    pub experiment: String,
+    /// The machine's name.
+    pub host: String,
+    /// Seconds since 1970.
+    pub started: f64,
+    /// Seconds since 1970.
+    pub finished: f64,
+    /// Cores that the sweep could use.
+    pub cores: u32,
+    /// Slots.
+    pub slots: u32,
+    /// Attempts of this sweep.
+    pub attempts: u64,
+    /// Completed runs of the experiment, earlier sweeps' included.
+    pub completed: u64,
+    /// Failed runs.
+    pub failed: u64,
+    /// Runs that are still owed.
+    pub pending: u64,
+    /// By the clock.
+    pub seconds: Seconds,
+    /// By the cores.
+    pub core_seconds: CoreSeconds,
+    /// Parts of a whole, 0 to 1; `null` where nothing was trained or the trainer does not tell.
+    pub shares: Shares,
+}
+
+/// Time by the clock, seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Seconds {
+    /// The whole command: preparation of the images, runs, ranking, report.
+    pub command: f64,
+    /// From the first start of a run to the last end.
+    pub runs: f64,
+}
+
+/// Time of the cores, seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct CoreSeconds {
+    /// Cores x the time of the runs: what the other figures but the last are parts of.
+    pub available: f64,
+    /// User and system time of all attempts.
+    pub trainers: f64,
+    /// Of it in training steps.
+    pub training: Option<f64>,
+    /// Of it in validation.
+    pub validation: Option<f64>,
+    /// Gridboard's own in the time of the runs: scheduling, following, storing.
+    pub orchestrator: f64,
+    /// Gridboard's own of the whole command.
+    pub orchestrator_command: f64,
+}
+
+/// Parts of a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Shares {
+    /// Part of the slots' time that attempts were alive.
+    pub slots: Option<f64>,
+    /// Part of the cores' time that trainers used.
+    pub utilisation: Option<f64>,
+    /// Part of the cores' time in training steps.
+    pub training: Option<f64>,
+    /// Part of the cores' time in validation.
+    pub validation: Option<f64>,
+    /// Part of the trainers' time in training steps.
+    pub training_of_trainers: Option<f64>,
+    /// Part of the cores' time that Gridboard itself used.
+    pub orchestrator: Option<f64>,
+}
+
+impl Account {
+    /// Writes `sweep.json`, unless nothing was started: then the one of the sweep that did stays.
+    ///
+    /// # Errors
+    /// Where the file cannot be written.
+    pub fn write(&self, ready: &Preparation) -> Result<(), SweepError> {
+        if self.attempts == 0 {
+            return Ok(());
+        }
+        self.write_in(&ready.dir)
+    }
+
+    fn write_in(&self, dir: &Path) -> Result<(), SweepError> {
+        let json = serde_json::to_vec_pretty(self).expect("an account of finite numbers is JSON");
+        write_atomically(&dir.join(ACCOUNT_FILE), &[json, b"\n".to_vec()].concat())
+    }
+
+    /// For people: `2 cores 97.1 % used by runs: 91.9 % training steps, 4.1 % validation, 1.1 % else; gridboard 0.1 %`.
+    #[must_use]
+    pub fn line(&self) -> Option<String> {
+        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        let Shares { utilisation, training, validation, orchestrator, .. } = self.shares;
+        let used = utilisation?;
+        let cores = if self.cores == 1 { "core" } else { "cores" };
+        let mut text = format!("{} {cores} {} used by runs", self.cores, percent(used));
+        if let (Some(training), Some(validation)) = (training, validation) {
+            let rest = (used - training - validation).max(0.0);
+            text += &format!(
+                ": {} training steps, {} validation, {} else",
+                percent(training),
+                percent(validation),
+                percent(rest)
+            );
+        }
+        Some(text + &format!("; gridboard {}", percent(orchestrator?)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn used(core_seconds: f64, training: f64, validation: f64) -> Used {
+        let spent = |core_seconds| Spent { seconds: core_seconds / 2.0, core_seconds };
+        let phases = Phases { training: spent(training), validation: spent(validation) };
+        Used { peak_memory: None, core_seconds: Some(core_seconds), phases: Some(phases) }
+    }
+
+    fn end(used: Sum) -> End {
+        End {
+            completed: 3,
+            failed: 0,
+            pending: 0,
+            trained: 2,
+            seconds: 10.0,
+            slots: 2,
+            used,
+            own_core_seconds: 0.02,
+            interrupted: false,
+        }
+    }
+
+    #[test]
+    fn attempts_add_up_to_shares_of_the_cores() {
+        let mut sum = Sum::default();
+        sum.add(8.0, &used(8.0, 7.0, 0.5));
+        sum.add(10.0, &used(11.0, 9.0, 0.5));
+        let account = Watch::start().account("e", 2, &end(sum));
+        assert_eq!(account.core_seconds.available, 20.0);
+        assert_eq!(account.shares.slots, Some(0.9));
+        assert_eq!(account.shares.utilisation, Some(0.95));
+        assert_eq!(account.shares.training, Some(0.8));
+        assert_eq!(account.shares.training_of_trainers, Some(16.0 / 19.0));
+        let line = "2 cores 95.0 % used by runs: 80.0 % training steps, 5.0 % validation, 10.0 % else; gridboard 0.1 %";
+        assert_eq!(account.line().as_deref(), Some(line));
+    }
+
+    #[test]
+    fn what_a_trainer_does_not_tell_is_unknown() {
+        let mut sum = Sum::default();
+        sum.add(10.0, &Used { core_seconds: Some(5.0), ..Used::default() });
+        let account = Watch::start().account("e", 1, &end(sum));
+        assert_eq!((account.shares.training, account.core_seconds.validation), (None, None));
+        assert_eq!(account.line().as_deref(), Some("1 core 50.0 % used by runs; gridboard 0.2 %"));
+        let folder = tempfile::tempdir().unwrap();
+        account.write_in(folder.path()).unwrap();
+        let text = std::fs::read_to_string(folder.path().join(ACCOUNT_FILE)).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!((&json["shares"]["training"], &json["cores"]), (&serde_json::Value::Null, &1.into()));
+    }
+
+    #[test]
+    fn a_sweep_without_attempts_has_no_shares() {
+        let account = Watch::start().account("e", 2, &end(Sum::default()));
+        assert_eq!((account.shares.utilisation, account.line()), (None, None));
+    }
+
+    #[test]
+    fn own_time_only_grows() {
+        let before = own_core_seconds();
+        let mut sum = 0_u64;
+        (0..3_000_000_u64).for_each(|i| sum = std::hint::black_box(sum.wrapping_add(i)));
+        assert!(own_core_seconds() > before);
+    }
+}

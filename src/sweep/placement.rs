@@ -1,0 +1,172 @@
+//! The placement of a sweep on the processor: measured before the first run, where that pays, and remembered.
+//!
+//! Called by `gridboard run` between the preparation and the sweep. Only where the user leaves the number of slots open,
+//! only for runs whose results are the same bits with any number of threads, and only for sweeps that are so long that
+//! the measurement is a small part of them. What is measured is what will run: the spec's own networks, images and batches.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{Preparation, SweepError, attempt::run_file, host, index, planned::Plans, write_atomically};
+use crate::{
+    device::{Placement, slots_on_cpu},
+    launch::{self, CalibrateError},
+    run::RunSpec,
+    schedule::{Division, best, divisions},
+};
+
+/// Each measurement lasts this long, seconds; the start of the workers comes on top.
+const SECONDS: f64 = 1.5;
+/// Each division and network is measured so often, in turn, so that a busy moment hits all alike.
+const ROUNDS: usize = 2;
+/// Networks that are measured: the longest runs are most of a sweep, the shortest differ most from them.
+const NETWORKS: usize = 3;
+/// FLOPs a second and core, for the question alone whether a sweep is long.
+const CORE_FLOPS: f64 = 30e9;
+/// A sweep is long if it would take this many times what the measurement takes.
+const WORTH: f64 = 30.0;
+
+/// What came out, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measured {
+    /// The chosen placement.
+    pub placement: Placement,
+    /// For people: what was measured, or that it was measured before.
+    pub note: String,
+}
+
+/// Chooses the placement by measurement. `None` where the one that was made, `placed`, stays: too little to do, runs that depend
+/// on their number of threads, or one core. `say` is told before something takes time.
+///
+/// # Errors
+/// Where the worker is not there.
+pub fn measured_placement(
+    ready: &Preparation,
+    placed: &Placement,
+    cores: u32,
+    cache: Option<&Path>,
+    say: impl Fn(&str),
+) -> Result<Option<Measured>, SweepError> {
+    let plans = Plans::new(&ready.experiment, ready.loading.as_ref(), &placed.slots);
+    let capacity = placed.capacities.first().copied().unwrap_or(0);
+    let owed: Vec<&RunSpec> = ready.owed.iter().map(|owed| &ready.runs[index(owed.run)]).collect();
+    if cores < 2 || owed.len() < 2 || !owed.iter().all(|run| plans.is_elastic(run)) {
+        return Ok(None);
+    }
+    let mut by_cost: Vec<(f64, u64, &RunSpec)> = owed
+        .iter()
+        .map(|run| {
+            let (cost, memory) = plans.cost_and_memory(run);
+            (cost, memory, *run)
+        })
+        .collect();
+    by_cost.sort_by(|a, b| b.0.total_cmp(&a.0));
+    let networks = sample(&by_cost);
+    let memory = networks.iter().map(|(_, memory, _)| *memory).max().unwrap_or(0);
+    let divisions = divisions(cores, owed.len() as u64, memory, capacity);
+    #[expect(clippy::cast_precision_loss, reason = "a handful")]
+    let takes = (divisions.len() * networks.len() * ROUNDS) as f64 * 2.0 * SECONDS;
+    let sweep = by_cost.iter().map(|(cost, ..)| cost).sum::<f64>() / (CORE_FLOPS * f64::from(cores));
+    if divisions.len() < 2 || sweep < WORTH * takes {
+        return Ok(None);
+    }
+
+    let worker = launch::find_worker()?;
+    let files: Vec<_> = networks.iter().map(|(.., run)| (*run).clone()).collect();
+    let known = cache.map(|cache| cache.join("placement").join(key(ready, &files, cores, &divisions)));
+    if let Some(division) = known.as_deref().and_then(recall).filter(|known| divisions.contains(known)) {
+        let note = format!("placement: {} (measured before)", in_words(division));
+        return Ok(Some(Measured { placement: slots_on_cpu(division, capacity), note }));
+    }
+    say(&format!("placement: measuring, about {takes:.0} s"));
+    let throughputs = match measure(ready, &worker, &files, &divisions) {
+        Ok(throughputs) => throughputs,
+        Err(error) => {
+            say(&format!("warning: {error}; the placement stays as it is"));
+            return Ok(None);
+        }
+    };
+    let division = divisions[best(&throughputs)];
+    if let Some(path) = &known {
+        write_atomically(path, &serde_json::to_vec(&division).expect("two numbers are JSON"))?;
+    }
+    let figures: Vec<String> = divisions
+        .iter()
+        .zip(&throughputs)
+        .map(|(division, figures)| {
+            let figures: Vec<String> = figures.iter().map(|figure| format!("{figure:.0}")).collect();
+            format!("{} {}", in_words(*division), figures.join(", "))
+        })
+        .collect();
+    let note = format!("placement: {}; images/s were {}", in_words(division), figures.join("; "));
+    Ok(Some(Measured { placement: slots_on_cpu(division, capacity), note }))
+}
+
+/// The longest run, the one in the middle of the order, and the shortest.
+fn sample<T: Copy>(by_cost: &[T]) -> Vec<T> {
+    let last = by_cost.len().saturating_sub(1);
+    let mut places: Vec<usize> = (0..NETWORKS).map(|nth| last * nth / (NETWORKS - 1)).collect();
+    places.dedup();
+    places.into_iter().filter_map(|place| by_cost.get(place).copied()).collect()
+}
+
+/// Images per second by division and network: of the rounds, the best, which others have disturbed least.
+fn measure(
+    ready: &Preparation,
+    worker: &Path,
+    networks: &[RunSpec],
+    divisions: &[Division],
+) -> Result<Vec<Vec<f64>>, CalibrateError> {
+    let mut figures = vec![vec![0.0_f64; networks.len()]; divisions.len()];
+    for _ in 0..ROUNDS {
+        for (network, run) in networks.iter().enumerate() {
+            for (division, figures) in divisions.iter().zip(&mut figures) {
+                let slot = slots_on_cpu(*division, 0).slots.swap_remove(0);
+                let file = run_file(ready, run, 1, &slot, 0.0);
+                let speed = launch::throughput(worker, &file, division.slots, SECONDS)?;
+                figures[network] = figures[network].max(speed);
+            }
+        }
+    }
+    Ok(figures)
+}
+
+/// The name of what is remembered: another machine, program, network, batch or size of images is measured anew.
+fn key(ready: &Preparation, networks: &[RunSpec], cores: u32, divisions: &[Division]) -> PathBuf {
+    let parameters: Vec<_> = networks.iter().map(|run| &run.parameters).collect();
+    let image_size = ready.dataset.as_ref().map(|dataset| dataset.image_size);
+    let version = concat!(env!("CARGO_PKG_VERSION"), env!("GRIDBOARD_COMMIT"));
+    let text = serde_json::to_string(&(host(), version, cores, image_size, parameters, divisions))
+        .expect("plain data is JSON");
+    format!("{}.json", &blake3::hash(text.as_bytes()).to_hex()[..16]).into()
+}
+
+fn recall(path: &Path) -> Option<Division> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+fn in_words(Division { slots, threads }: Division) -> String {
+    let plural = |n: u32| if n == 1 { "" } else { "s" };
+    format!("{slots} run{} at once with {threads} thread{} each", plural(slots), plural(threads))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_the_middle_and_the_shortest_run_are_measured() {
+        assert_eq!(sample(&[9, 8, 7, 6, 5]), [9, 7, 5]);
+        assert_eq!(sample(&[2, 1]), [2, 1]);
+        assert_eq!(sample(&[1]), [1]);
+        assert!(sample::<u8>(&[]).is_empty());
+    }
+
+    #[test]
+    fn divisions_are_said_in_words() {
+        assert_eq!(in_words(Division { slots: 2, threads: 1 }), "2 runs at once with 1 thread each");
+        assert_eq!(in_words(Division { slots: 1, threads: 8 }), "1 run at once with 8 threads each");
+    }
+}

@@ -1,0 +1,169 @@
+//! `gridboard-worker predict`: a run's trained network on images from stdin.
+//!
+//! The language is `gridboard::predict::protocol`'s. Images come ready for the network, as a corpus has them: files are
+//! decoded and resized by the orchestrator, with the code that made the corpus. Nothing is written but answers.
+
+use std::{
+    io::{self, Read, Write},
+    path::Path,
+};
+
+use gridboard::{
+    corpus::npy,
+    predict::protocol::{Answers, Hello},
+    run::{CHECKPOINT, RunFile},
+};
+use tch::Device;
+
+use crate::{
+    data::Images, engine::Engine, error::TrainError, evaluate::evaluate, machine, stop::Stop,
+    train::read_run_file, weights,
+};
+
+/// Answers for the images on stdin until it ends. Returns the exit code.
+pub(crate) fn predict(run_dir: &Path, device: Option<&str>) -> u8 {
+    machine::keep_memory();
+    let result = read_run_file(run_dir).and_then(|run| {
+        machine::set_threads(run.threads);
+        let device = machine::device(device.unwrap_or(&run.device))?;
+        answer(run_dir, &run, device, &mut io::stdin().lock(), &mut io::stdout().lock())
+    });
+    match result {
+        Ok(()) => 0,
+        Err(error) => {
+            // A stderr that cannot be written leaves nobody to tell.
+            let _ = writeln!(io::stderr(), "gridboard-worker: {}", error.one_line());
+            1
+        }
+    }
+}
+
+/// Loads the network, greets, and answers array by array.
+///
+/// # Errors
+/// What `run.json`, the checkpoint or an array lacks; [`TrainError::Stream`] where nobody reads or writes any more.
+fn answer(
+    run_dir: &Path,
+    run: &RunFile,
+    device: Device,
+    input: &mut impl Read,
+    output: &mut impl Write,
+) -> Result<(), TrainError> {
+    let dataset = run.dataset.as_ref().ok_or_else(|| TrainError::RunFile {
+        path: run_dir.join("run.json"),
+        problem: "`dataset` is missing".to_owned(),
+    })?;
+    let (side, classes) = (dataset.image_size as usize, dataset.classes.len());
+    let mut engine = Engine::from_run(run, device)?;
+    weights::load(&run_dir.join(CHECKPOINT), &mut engine)?;
+    let batch = engine.evaluation_batch(side);
+    say(output, &Hello { id: run.id.clone(), classes, image_size: dataset.image_size, batch })?;
+    while let Some(npy::Array { shape, data: pixels }) = npy::read_from(input).map_err(TrainError::Stream)? {
+        let n = match shape[..] {
+            [n, height, width] if [height, width] == [side as u64; 2] => n as usize,
+            _ => {
+                let problem =
+                    format!("an array of shape {shape:?} came, images [n, {side}, {side}] are taken");
+                return Err(TrainError::Stream(problem));
+            }
+        };
+        // Nobody knows the classes here; the loss that they would make is not told.
+        let labels = vec![0; n];
+        let images = Images::new(&pixels, &labels, side, device)?;
+        let rows: Vec<usize> = (0..n).collect();
+        let all = evaluate(&mut engine, &images, &rows, classes, &Stop::default())?;
+        say(output, &Answers::new(all.predicted, &all.probabilities, classes))?;
+    }
+    Ok(())
+}
+
+/// Writes one line and hands it over.
+fn say(output: &mut impl Write, message: &impl serde::Serialize) -> Result<(), TrainError> {
+    let mut line = serde_json::to_vec(message).expect("finite numbers and text are JSON");
+    line.push(b'\n');
+    let written = output.write_all(&line).and_then(|()| output.flush());
+    written.map_err(|error| TrainError::Stream(format!("nobody takes the answers: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Cursor};
+
+    use gridboard::{corpus::MappedCorpus, predictions, run::Phases, spec::Value};
+
+    use super::*;
+    use crate::{
+        data::tests::write_corpus,
+        train::{tests::run_file, train},
+    };
+
+    /// A trained run in a folder, and its validation images one behind the other.
+    fn trained(folder: &Path, kernels: &str, classes: usize) -> (RunFile, Vec<u8>) {
+        let labels: Vec<u8> = (0..60).map(|row| (row / 2 % classes) as u8).collect();
+        let dataset = write_corpus(folder, 12, &labels, classes);
+        let text = Value::Text(kernels.to_owned());
+        let parameters = [("kernels", text), ("layer_size", Value::Int(6)), ("dense_layers", Value::Int(1))];
+        let run = run_file(Some(dataset.clone()), &parameters);
+        fs::write(folder.join("run.json"), serde_json::to_string(&run).unwrap()).unwrap();
+        train(folder, &run, &Stop::default(), &mut Phases::default()).unwrap();
+        let mapped = MappedCorpus::open(&dataset.cache).unwrap();
+        let pixels = (0..60).filter(|row| row % 3 == 2).flat_map(|row| mapped.image(row).to_vec()).collect();
+        (run, pixels)
+    }
+
+    fn array(pixels: &[u8]) -> Vec<u8> {
+        let n = (pixels.len() / 144) as u64;
+        [npy::header(&[n, 12, 12]), pixels.to_vec()].concat()
+    }
+
+    fn ask(folder: &Path, run: &RunFile, input: Vec<u8>) -> Result<(Hello, Vec<Answers>), TrainError> {
+        let mut output = Vec::new();
+        answer(folder, run, Device::Cpu, &mut Cursor::new(input), &mut output)?;
+        let text = String::from_utf8(output).unwrap();
+        let mut lines = text.lines();
+        let hello = serde_json::from_str(lines.next().unwrap()).unwrap();
+        Ok((hello, lines.map(|line| serde_json::from_str(line).unwrap()).collect()))
+    }
+
+    /// In both kernels, whole and in pieces: the checkpoint says of the validation images what the training wrote.
+    #[test]
+    fn the_checkpoint_repeats_the_predictions_to_the_last_bit() {
+        for (kernels, classes) in [("fused", 2), ("plain", 2), ("fused", 3), ("plain", 3)] {
+            let folder = tempfile::tempdir().unwrap();
+            let (run, pixels) = trained(folder.path(), kernels, classes);
+            let expected = predictions::read(&folder.path().join("predictions.csv")).unwrap();
+            let (hello, whole) = ask(folder.path(), &run, array(&pixels)).unwrap();
+            assert_eq!((hello.classes, hello.image_size, hello.id.as_str()), (classes, 12, run.id.as_str()));
+            let cut = 144 * hello.batch.min(8);
+            let pieces = [array(&pixels[..cut]), array(&pixels[cut..])].concat();
+            let (_, pieces) = ask(folder.path(), &run, pieces).unwrap();
+            assert_eq!((whole.len(), pieces.len()), (1, 2));
+            for answers in [whole, pieces] {
+                let predicted: Vec<usize> = answers.iter().flat_map(|a| a.predicted.clone()).collect();
+                let rows: Vec<Vec<f64>> = answers.into_iter().flat_map(|a| a.probabilities).collect();
+                assert_eq!(rows.len(), expected.len(), "{kernels}, {classes} classes");
+                for ((row, predicted), expected) in rows.iter().zip(predicted).zip(&expected) {
+                    let widened: Vec<f64> = expected.probabilities.iter().copied().map(f64::from).collect();
+                    assert_eq!(
+                        (row, predicted),
+                        (&widened, expected.predicted),
+                        "{kernels}, {}",
+                        expected.image
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_image_or_no_checkpoint_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let (run, pixels) = trained(folder.path(), "fused", 2);
+        let message = |input| ask(folder.path(), &run, input).unwrap_err().one_line();
+        let other = [npy::header(&[1, 144]), vec![0; 144]].concat();
+        assert!(message(other).ends_with("shape [1, 144] came, images [n, 12, 12] are taken"));
+        assert!(message(array(&pixels)[..500].to_vec()).contains("ends after"));
+        fs::remove_file(folder.path().join(CHECKPOINT)).unwrap();
+        assert!(message(Vec::new()).starts_with("failed to read the weights"));
+    }
+}
