@@ -23,6 +23,8 @@ pub struct RunSpec {
     pub name: String,
     /// Content id: 16 hex digits of the BLAKE3 hash of family, parameters and seed.
     pub id: String,
+    /// The trainer.
+    pub family: Family,
     /// The grid point, in the order of the axes.
     pub axes: Vec<(String, Value)>,
     /// All parameters: the fixed ones and the grid point's.

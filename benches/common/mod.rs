@@ -24,7 +24,7 @@ pub(crate) fn experiment(name: &str, runs: i64) -> Experiment {
     Experiment {
         name: name.to_owned(),
         dataset: None,
-        family: Family::Command,
+        family: Some(Family::Command),
         command: vec!["/bin/true".to_owned()],
         fixed: Parameters::new(),
         grids: vec![Grid { axes: vec![axis("x", 10), axis("y", runs / 10)] }],

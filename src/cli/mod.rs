@@ -9,6 +9,7 @@ mod corpus;
 mod doctor;
 mod error;
 mod experiments;
+mod layers;
 mod listing;
 mod output;
 mod plan;

@@ -13,12 +13,12 @@ use super::{
 use crate::{
     corpus::CorpusError,
     grid, human,
-    model::{self, Summary},
+    model::{self, Architecture, Summary},
     report::{Cell, Column, Table},
     run::RunSpec,
     spec::{
-        Experiment, Family, Parameters, Spec, Train,
-        parameter::{Section, parameter},
+        Experiment, FAMILY_AXIS, Family, Spec, Train,
+        parameter::{Section, parameter_of_any},
     },
 };
 
@@ -101,46 +101,37 @@ impl<'a> Costs<'a> {
         names.sort_unstable();
         names.dedup();
         names.retain(|name| {
-            *name == "batch_size"
-                || parameter(experiment.family, name).is_some_and(|known| known.section == Section::Model)
+            let row = parameter_of_any(&Family::BUILT_IN, name);
+            ["batch_size", "freeze", FAMILY_AXIS].contains(name)
+                || row.is_some_and(|known| known.section == Section::Model)
         });
         Self { experiment, names, known: HashMap::new() }
     }
 
-    fn of(&mut self, parameters: &Parameters) -> Option<Summary> {
+    fn of(&mut self, run: &RunSpec) -> Option<Summary> {
         let mut key = String::new();
         for name in &self.names {
-            if let Some(value) = parameters.get(*name) {
+            if let Some(value) = run.parameters.get(*name) {
                 // Writing to a string does not fail.
                 let _ = write!(key, "{value}");
             }
             key.push('\0');
         }
-        *self.known.entry(key).or_insert_with(|| summary(self.experiment, parameters))
+        *self.known.entry(key).or_insert_with(|| summary(self.experiment, run))
     }
 }
 
 /// Parameters, FLOPs and memory, where the family is a built-in one.
-fn summary(experiment: &Experiment, parameters: &Parameters) -> Option<Summary> {
+fn summary(experiment: &Experiment, run: &RunSpec) -> Option<Summary> {
     let dataset = experiment.dataset.as_ref()?;
-    match experiment.family {
-        Family::GridCnn => {
-            let network = model::GridCnn::from_parameters(parameters).ok()?;
-            let train = Train::from_parameters(parameters).ok()?;
-            model::summary(
-                &network,
-                dataset.image_size,
-                u32::try_from(dataset.classes.len()).ok()?,
-                train.batch_size,
-            )
-            .ok()
-        }
-        Family::Command => None,
-    }
+    let network = Architecture::of(run.family, &run.parameters).ok()??;
+    let train = Train::from_parameters(&run.parameters).ok()?;
+    let classes = u32::try_from(dataset.classes.len()).ok()?;
+    model::summary(&network, dataset.image_size, classes, &train).ok()
 }
 
 fn row(costs: &mut Costs<'_>, run: &RunSpec) -> Json {
-    let summary = costs.of(&run.parameters);
+    let summary = costs.of(run);
     let axes: Map<String, Json> = run.axes.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     json!({
         "experiment": costs.experiment.name,
@@ -166,7 +157,7 @@ fn table(experiment: &Experiment, plan: &grid::Plan<'_>, images: Option<u64>, fo
     let rows: Vec<Vec<Cell>> = plan
         .iter()
         .map(|run| {
-            let summary = costs.of(&run.parameters);
+            let summary = costs.of(&run);
             if let (Some(summary), Some(images), Ok(train)) =
                 (&summary, images, Train::from_parameters(&run.parameters))
             {

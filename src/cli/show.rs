@@ -4,7 +4,11 @@ use std::path::Path;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{CliError, exit, listing, output, runtime};
+use super::{
+    CliError, exit, layers, listing,
+    output::{self, ListFormat},
+    runtime,
+};
 use crate::{
     error::with_causes,
     human,
@@ -20,9 +24,12 @@ use crate::{
 pub(super) struct Args {
     /// The run: its name, `experiment/name` where several experiments have one, or the start of its content id
     run: String,
-    /// Output format; csv is not offered, since a run is no list
-    #[arg(long, value_parser = ["table", "json"], default_value = "table")]
-    format: String,
+    /// The layers of its network instead: kind, output shape, parameters and FLOPs of each
+    #[arg(long)]
+    layers: bool,
+    /// Output format; csv is for `--layers`, since a run is no list
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    format: ListFormat,
 }
 
 /// What is known of a run.
@@ -62,10 +69,20 @@ impl Areas {
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
+    if args.format == ListFormat::Csv && !args.layers {
+        return Err(CliError::Usage {
+            message: "a run is no list: `--format csv` is for its layers".to_owned(),
+            hint: Some("gridboard show RUN --layers --format csv, or --format json".to_owned()),
+        });
+    }
     runtime()?.block_on(async {
         let mut store = Store::open_existing(runs_dir).await?;
         let run = one(&mut store, runs_dir, &args.run).await?;
         let record = store.experiment(&run.experiment).await?;
+        if args.layers {
+            layers::show(&run, record.as_ref().map(|record| &record.spec), args.format)?;
+            return Ok(exit::DONE);
+        }
         let row = match &record {
             Some(record) => store.leaderboard_row(record.key, run.key).await?,
             None => None,
@@ -91,7 +108,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             directory: runs_dir.join(&run.experiment).join(&run.spec.name).display().to_string(),
             run,
         };
-        if args.format == "json" {
+        if args.format == ListFormat::Json {
             output::data(&format!("{:#}", facts.json()))?;
         } else {
             output::data(&facts.text())?;

@@ -42,7 +42,7 @@ impl SpecArgs {
 /// # Errors
 /// The first file that cannot be opened.
 pub(super) fn check_weights(experiment: &Experiment) -> Result<(), CliError> {
-    if experiment.family == spec::Family::Command {
+    if experiment.is_command() {
         return Ok(());
     }
     let mut seen = BTreeSet::new();

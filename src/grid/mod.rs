@@ -5,14 +5,14 @@
 
 mod name;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{
     run::RunSpec,
-    spec::{Experiment, Family, Grid, Parameters, Value},
+    spec::{Experiment, FAMILY_AXIS, Family, Grid, Parameters, Value},
 };
 
 /// The runs of an experiment, by index. Order: the grids in turn, the first axis outermost, seeds innermost. A grid
@@ -27,6 +27,8 @@ pub struct Plan<'a> {
     kept: Option<Vec<(usize, u64)>>,
     /// Grid points.
     n_points: u64,
+    /// Whether the family is an axis of any grid.
+    sweeps_family: bool,
     /// Names that several runs would have, in lower case: such a run carries its id in its name.
     shared_names: HashSet<String>,
 }
@@ -65,8 +67,10 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn new(experiment: &'a Experiment) -> Self {
         let total = experiment.grids.iter().map(size).fold(0, u128::saturating_add);
+        let mut axes = experiment.grids.iter().flat_map(|grid| &grid.axes);
         let mut plan = Self {
             experiment,
+            sweeps_family: axes.any(|axis| axis.name == FAMILY_AXIS) && !experiment.is_command(),
             kept: None,
             n_points: u64::try_from(total).unwrap_or(u64::MAX),
             shared_names: HashSet::new(),
@@ -96,10 +100,11 @@ impl<'a> Plan<'a> {
     #[must_use]
     pub fn nth(&self, index: u64) -> Option<RunSpec> {
         let (axes, seed) = self.place(index)?;
+        let family = self.experiment.family_of(&axes)?;
         let parameters = self.merged(&axes);
-        let id = content_id(self.experiment, &parameters, seed);
+        let id = content_id(self.experiment, family, &parameters, seed);
         let name = name::name(name::plain(self.experiment, &axes, seed), &id, &self.shared_names);
-        Some(RunSpec { index, name, id, axes, parameters, seed })
+        Some(RunSpec { index, name, id, family, axes, parameters, seed })
     }
 
     /// All runs in order.
@@ -107,14 +112,20 @@ impl<'a> Plan<'a> {
         (0..self.len()).map_while(|index| self.nth(index))
     }
 
-    /// The parameters of the run at `index`, without the cost of its name and id.
+    /// Family and parameters of the run at `index`, without the cost of its name and id.
     #[must_use]
-    pub fn parameters(&self, index: u64) -> Option<Parameters> {
-        Some(self.merged(&self.place(index)?.0))
+    pub fn trained(&self, index: u64) -> Option<(Family, Parameters)> {
+        let (axes, _) = self.place(index)?;
+        Some((self.experiment.family_of(&axes)?, self.merged(&axes)))
     }
 
+    /// The fixed parameters and the grid point's. Where any grid sweeps the family, every run has it among them: it is a
+    /// column then.
     fn merged(&self, axes: &[(String, Value)]) -> Parameters {
         let mut parameters = self.experiment.fixed.clone();
+        if let Some(family) = self.experiment.family.filter(|_| self.sweeps_family) {
+            parameters.insert(FAMILY_AXIS.to_owned(), Value::Text(family.as_str().to_owned()));
+        }
         parameters.extend(axes.iter().cloned());
         parameters
     }
@@ -165,9 +176,11 @@ impl<'a> Plan<'a> {
         let mut kept = Vec::new();
         for (index, grid) in self.experiment.grids.iter().enumerate() {
             // Columns that this grid does not sweep hold the fixed value, or that there is none.
-            let fixed = &self.experiment.fixed;
+            let Experiment { fixed, family, .. } = &self.experiment;
+            let family = family.map(|family| Value::Text(family.as_str().to_owned()));
+            let value = |name: &String| if name == FAMILY_AXIS { family.as_ref() } else { fixed.get(name) };
             let mut row: Vec<usize> =
-                (0..).zip(&names).map(|(column, name)| number(column, fixed.get(name))).collect();
+                (0..).zip(&names).map(|(column, name)| number(column, value(name))).collect();
             let axes: Vec<(usize, Vec<usize>)> = (grid.axes.iter().rev())
                 .filter_map(|axis| {
                     let column = names.iter().position(|name| *name == axis.name)?;
@@ -198,10 +211,11 @@ impl<'a> Plan<'a> {
             let mut found = HashSet::new();
             for index in 0..self.len() {
                 let Some((axes, seed)) = self.place(index) else { break };
+                let Some(family) = self.experiment.family_of(&axes) else { break };
                 let plain = name::plain(self.experiment, &axes, seed);
                 let lower = plain.to_ascii_lowercase();
                 let full = if name::carries_id(&plain, &self.shared_names) {
-                    let id = content_id(self.experiment, &self.merged(&axes), seed);
+                    let id = content_id(self.experiment, family, &self.merged(&axes), seed);
                     name::name(plain, &id, &self.shared_names).to_ascii_lowercase()
                 } else {
                     lower.clone()
@@ -240,17 +254,20 @@ fn values(grid: &Grid, mut point: u128) -> Option<Vec<(String, Value)>> {
     Some(axes)
 }
 
-/// 16 hex digits of the BLAKE3 hash of what is trained: the same in every experiment and under every name.
-fn content_id(experiment: &Experiment, parameters: &Parameters, seed: u64) -> String {
+/// 16 hex digits of the BLAKE3 hash of what is trained: the same in every experiment and under every name, and whether the
+/// family is an axis or not.
+fn content_id(experiment: &Experiment, family: Family, parameters: &Parameters, seed: u64) -> String {
     /// In the order of the hashed text. `Parameters` is sorted by name, so the text is canonical.
     #[derive(Serialize)]
     struct Content<'a> {
         family: Family,
         command: &'a [String],
-        parameters: &'a Parameters,
+        parameters: BTreeMap<&'a String, &'a Value>,
         seed: u64,
     }
-    let content = Content { family: experiment.family, command: &experiment.command, parameters, seed };
+    let swept = |name: &String| name == FAMILY_AXIS && !experiment.is_command();
+    let parameters = parameters.iter().filter(|(name, _)| !swept(name)).collect();
+    let content = Content { family, command: &experiment.command, parameters, seed };
     // In one piece: a hasher that is fed token by token takes three times as long.
     let text = serde_json::to_vec(&content).expect("plain data is JSON");
     blake3::hash(&text).to_hex()[..16].to_owned()

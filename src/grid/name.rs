@@ -1,11 +1,11 @@
 //! Names of runs: directories that a person can read, and unique.
 //!
-//! The paper's family follows the tutorial behind it: `3-conv-128-nodes-1-dense`. Other axes add `-axis-value`, several
-//! seeds add `-seed-2`. A `command` run is its axes alone.
+//! The paper's family follows the tutorial behind it: `3-conv-128-nodes-1-dense`; VGG and ResNet are their word, `vgg16`.
+//! Other axes add `-axis-value`, several seeds add `-seed-2`. A `command` run is its axes alone.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, path::Path};
 
-use crate::spec::{Experiment, Family, Value};
+use crate::spec::{Experiment, FAMILY_AXIS, Family, Value};
 
 /// Longest name, bytes: sub-directories and file suffixes still fit the 255 of a file system.
 const MAX_BYTES: usize = 120;
@@ -29,14 +29,21 @@ pub(super) fn carries_id(plain: &str, shared: &HashSet<String>) -> bool {
 
 /// The name of a run without a look at the others, of any length.
 pub(super) fn plain(experiment: &Experiment, axes: &[(String, Value)], seed: u64) -> String {
-    let network = match experiment.family {
-        Family::GridCnn => network(experiment, axes),
-        Family::Command => None,
+    let network = match experiment.family_of(axes) {
+        Some(Family::GridCnn) => network(experiment, axes),
+        Some(Family::Command) | None => None,
+        Some(family) => Some(family.as_str().to_owned()),
     };
-    let in_network = |axis: &str| network.is_some() && NETWORK.contains(&axis);
+    let in_network = |axis: &str| network.is_some() && (axis == FAMILY_AXIS || NETWORK.contains(&axis));
+    let is_baseline = network.is_some() && experiment.family_of(axes) != Some(Family::GridCnn);
     let mut parts: Vec<String> = network.iter().cloned().collect();
     for (axis, value) in axes.iter().filter(|(axis, _)| !in_network(axis)) {
-        parts.push(format!("{}-{}", clean(axis), slug(value)));
+        let value = match value {
+            // A file of weights is known by its name; grid CNNs' runs keep the names that they have.
+            Value::Text(path) if is_baseline && axis == "initial_weights" => stem(path),
+            value => slug(value),
+        };
+        parts.push(format!("{}-{value}", clean(axis)));
     }
     if parts.is_empty() {
         parts.push("run".to_owned());
@@ -50,7 +57,10 @@ pub(super) fn plain(experiment: &Experiment, axes: &[(String, Value)], seed: u64
 /// Whether two runs of the experiment could have the same plain name. Numbers and switches cannot be mistaken for one
 /// another between the same axes; texts can (`a_b` for `a/b`), and so can the axes of different grids.
 pub(super) fn may_collide(experiment: &Experiment) -> bool {
-    let values = || experiment.grids.iter().flat_map(|grid| &grid.axes).flat_map(|axis| &axis.values);
+    let axes = || experiment.grids.iter().flat_map(|grid| &grid.axes);
+    // Families have words of their own.
+    let others = || axes().filter(|axis| axis.name != FAMILY_AXIS || experiment.is_command());
+    let values = || others().flat_map(|axis| &axis.values);
     experiment.grids.len() > 1 || values().any(|value| matches!(value, Value::Text(_)))
 }
 
@@ -75,6 +85,11 @@ fn slug(value: &Value) -> String {
         Value::Text(text) => clean(text),
         Value::Bool(_) | Value::Int(_) => value.to_string(),
     }
+}
+
+/// The name of a file without folders and extension.
+fn stem(path: &str) -> String {
+    clean(&Path::new(path).file_stem().unwrap_or_default().to_string_lossy())
 }
 
 /// Everything that is not safe in a path, a URL and a shell becomes `_`.

@@ -196,7 +196,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
     (prop::collection::vec(grid, 1..4), seeds).prop_map(|(grids, seeds)| Experiment {
         name: "e".to_owned(),
         dataset: None,
-        family: Family::Command,
+        family: Some(Family::Command),
         command: vec!["x".to_owned()],
         fixed: Parameters::from([("a".to_owned(), Value::Int(1))]),
         grids,

@@ -123,7 +123,7 @@ mod tests {
     use super::*;
     use crate::{
         kernels::{InstructionSet, Precision},
-        model::{GridCnn, summary},
+        model::{GridCnn, layers},
     };
 
     fn sum(shape: Shape, stages: &[Stage]) -> Cost {
@@ -161,7 +161,8 @@ mod tests {
                 dense_layers: dense_layers as u32,
                 layer_size: layer_size as u32,
             };
-            let planned = 32.0 * summary(&model, 224, 2, 32).unwrap().flops_per_image as f64;
+            let planned =
+                32.0 * layers(&model, 224, 2).unwrap().iter().map(|layer| layer.flops).sum::<u64>() as f64;
             let shape = Shape { image_size: 224, conv_layers, dense_layers, layer_size, outputs: 1 };
             let forward = sum(shape, &[Stage::First, Stage::Products, Stage::Dense]);
             let ratio = forward.dense_flops / planned;

@@ -210,7 +210,7 @@ pub(super) fn environment(run_dir: &Path, file: &RunFile) -> Vec<(String, OsStri
     } else {
         set("CUDA_VISIBLE_DEVICES", &file.device);
         set("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
-        if file.family == Family::GridCnn {
+        if file.family != Family::Command {
             let (variable, value) = match file.parameters.get(PRECISION) {
                 Some(Value::Text(precision)) if precision != Precision::Fp32.as_str() => ALLOW_TF32,
                 _ => FORBID_TF32,

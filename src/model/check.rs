@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::{GridCnn, layers};
+use super::Architecture;
 use crate::{
     grid,
     spec::{
-        Experiment, Family, Grid, Parameters,
-        parameter::{Section, parameter},
+        Experiment, FAMILY_AXIS, Family, Grid, Parameters,
+        parameter::{Section, parameter_of_any},
     },
 };
 
@@ -62,16 +62,19 @@ impl fmt::Display for ImpossibleRuns {
 /// # Errors
 /// Lists every run whose image is too small for its convolutions, with the layer.
 pub fn check(experiment: &Experiment) -> Result<(), ImpossibleRuns> {
-    let (Family::GridCnn, Some(dataset)) = (experiment.family, &experiment.dataset) else { return Ok(()) };
+    let Some(dataset) = experiment.dataset.as_ref().filter(|_| !experiment.is_command()) else {
+        return Ok(());
+    };
     let n_classes = u32::try_from(dataset.classes.len()).unwrap_or(u32::MAX);
-    let reason = |parameters: &Parameters| match GridCnn::from_parameters(parameters) {
-        Ok(model) => layers(&model, dataset.image_size, n_classes).err().map(|error| error.to_string()),
+    let reason = |family: Family, parameters: &Parameters| match Architecture::of(family, parameters) {
+        Ok(model) => model?.layers(dataset.image_size, n_classes).err().map(|error| error.to_string()),
         Err(error) => Some(error.to_string()),
     };
     let impossible = |experiment: &Experiment| -> Vec<ImpossibleRun> {
         let plan = grid::Plan::new(experiment);
         let reasons = (0..plan.len()).filter_map(|index| {
-            let reason = reason(&plan.parameters(index)?)?;
+            let (family, parameters) = plan.trained(index)?;
+            let reason = reason(family, &parameters)?;
             // Names cost more than networks, and are asked for only where there is something to say.
             Some(ImpossibleRun { run: plan.nth(index)?.name, reason })
         });
@@ -92,7 +95,8 @@ pub fn check(experiment: &Experiment) -> Result<(), ImpossibleRuns> {
 /// The experiment without the axes and seeds that leave the network as it is.
 fn networks(experiment: &Experiment) -> Experiment {
     let shapes = |name: &str| {
-        parameter(experiment.family, name).is_some_and(|parameter| parameter.section == Section::Model)
+        let row = parameter_of_any(&Family::BUILT_IN, name);
+        name == FAMILY_AXIS || row.is_some_and(|parameter| parameter.section == Section::Model)
     };
     let grids = experiment
         .grids

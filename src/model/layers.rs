@@ -1,6 +1,6 @@
-//! The layers of a network of the paper's family, with the shapes, parameters and FLOPs of each.
+//! Layers with their shapes, parameters and FLOPs; those of a network of the paper's family.
 //!
-//! Input 1 x H x W, one gray channel. `conv_layers` times: 3x3 convolution (stride 1, no padding, bias), ReLU, 2x2 max
+//! The family: input 1 x H x W, one gray channel. `conv_layers` times: 3x3 convolution (stride 1, no padding, bias), ReLU, 2x2 max
 //! pooling (stride 2, rounding down). Flatten. `dense_layers` times: dense, ReLU. A dense output.
 
 use std::fmt;
@@ -15,7 +15,8 @@ const POOL: u64 = 2;
 /// One layer; activations belong to the layer before them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
-    /// Kind and number, counted from 1 as Keras does: `conv2d_1`, `max_pooling2d_1`, `flatten`, `dense_1`.
+    /// A grid CNN: kind and number, counted from 1 as Keras does: `conv2d_1`, `max_pooling2d_1`, `flatten`, `dense_1`. VGG
+    /// and ResNet: the module in torchvision, `features.0`, `layer1.0.conv1`.
     pub name: String,
     /// What it does.
     pub kind: LayerKind,
@@ -23,20 +24,29 @@ pub struct Layer {
     pub activation: Activation,
     /// Of one image: `[channels, height, width]`, or `[features]` from `flatten` on.
     pub output_shape: Vec<u64>,
-    /// Trainable numbers, biases included.
+    /// Trainable numbers, biases included; the running statistics of a batch norm are none.
     pub parameters: u64,
     /// Floating point operations of the forward pass of one image: a multiplication and an addition are 2; biases,
-    /// activations and comparisons are not counted.
+    /// activations, comparisons, normalisation, averages and residual sums are not counted, as they are not in the figures
+    /// that torchvision publishes (which count the pair as 1).
     pub flops: u64,
 }
 
 /// What a layer does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LayerKind {
-    /// 3x3 convolution.
+    /// Convolution.
     Conv2d,
-    /// 2x2 max pooling.
+    /// Max pooling.
     MaxPooling2d,
+    /// Average pooling to a given side.
+    AdaptiveAveragePooling2d,
+    /// Normalisation over the batch, for each channel.
+    BatchNormalization,
+    /// Residual sum with the input of the block.
+    Add,
+    /// Half of the features are 0 in training.
+    Dropout,
     /// `[c, h, w]` to `[c * h * w]`.
     Flatten,
     /// Fully connected.
@@ -119,7 +129,7 @@ pub fn layers(model: &GridCnn, image_size: u32, n_classes: u32) -> Result<Vec<La
         parameters: 0,
         flops: 0,
     });
-    let last = if n_classes <= 2 { Activation::Sigmoid } else { Activation::Softmax };
+    let last = last_activation(n_classes);
     let hidden = (0..model.dense_layers).map(|_| (width, Activation::Relu));
     let output = std::iter::once((u64::from(outputs(n_classes)), last));
     for (number, (units, activation)) in (1..).zip(hidden.chain(output)) {
@@ -137,13 +147,18 @@ pub fn layers(model: &GridCnn, image_size: u32, n_classes: u32) -> Result<Vec<La
     Ok(layers)
 }
 
+/// What ends a network: a sigmoid on one output for two classes, else a softmax.
+pub(super) const fn last_activation(n_classes: u32) -> Activation {
+    if n_classes <= 2 { Activation::Sigmoid } else { Activation::Softmax }
+}
+
 /// `side - needed`, where the layer fits.
-fn shrink(layer: &str, side: u64, needed: u64) -> Result<u64, ModelError> {
+pub(super) fn shrink(layer: &str, side: u64, needed: u64) -> Result<u64, ModelError> {
     side.checked_sub(needed).ok_or_else(|| ModelError::TooSmall { layer: layer.to_owned(), needed, side })
 }
 
 /// The product, or the largest number: within the bounds of a spec nothing comes near it.
-fn product(factors: &[u64]) -> u64 {
+pub(super) fn product(factors: &[u64]) -> u64 {
     factors.iter().fold(1, |product: u64, factor| product.saturating_mul(*factor))
 }
 
@@ -153,6 +168,10 @@ impl fmt::Display for LayerKind {
         f.pad(match self {
             Self::Conv2d => "conv2d",
             Self::MaxPooling2d => "max_pooling2d",
+            Self::AdaptiveAveragePooling2d => "adaptive_average_pooling2d",
+            Self::BatchNormalization => "batch_normalization",
+            Self::Add => "add",
+            Self::Dropout => "dropout",
             Self::Flatten => "flatten",
             Self::Dense => "dense",
         })

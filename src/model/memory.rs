@@ -2,7 +2,7 @@
 //!
 //! The scheduler admits runs by it: too little and a run is killed, too much and a device stands idle.
 
-use super::{GridCnn, ModelError, summary};
+use super::{Architecture, ModelError, summary};
 use crate::{
     kernels::{self, Execution, InstructionSet, Shape},
     spec::{Kernels, Precision, Train},
@@ -19,16 +19,17 @@ pub const FUSED_PROCESS_BYTES: u64 = 180_000_000;
 /// # Errors
 /// The network cannot be built, see [`super::layers`].
 pub fn memory_on_processor(
-    model: &GridCnn,
+    model: &Architecture,
     image_size: u32,
     n_classes: u32,
     train: &Train,
     threads: u32,
 ) -> Result<u64, ModelError> {
-    let summary = summary(model, image_size, n_classes, train.batch_size)?;
-    if train.kernels == Kernels::Plain {
-        return Ok(summary.memory_bytes);
-    }
+    let summary = summary(model, image_size, n_classes, train)?;
+    let model = match model {
+        Architecture::GridCnn(model) if train.kernels != Kernels::Plain => model,
+        _ => return Ok(summary.memory_bytes),
+    };
     let shape = Shape {
         image_size: image_size as usize,
         conv_layers: model.conv_layers as usize,
@@ -52,7 +53,7 @@ pub fn memory_on_processor(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Value;
+    use crate::{model::GridCnn, spec::Value};
 
     fn train(parameters: &[(&str, Value)]) -> Train {
         let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
@@ -68,7 +69,7 @@ mod tests {
     fn estimates_are_near_what_was_measured() {
         for ((conv_layers, layer_size, dense_layers), mib) in MEASURED {
             let model = GridCnn { conv_layers, dense_layers, layer_size };
-            let estimate = memory_on_processor(&model, 224, 2, &train(&[]), 2).unwrap() as f64;
+            let estimate = memory_on_processor(&model.into(), 224, 2, &train(&[]), 2).unwrap() as f64;
             let measured = mib * f64::from(1 << 20);
             let ratio = estimate / measured;
             assert!((0.95..1.25).contains(&ratio), "{model:?}: {estimate} estimated, {measured} measured");
@@ -79,10 +80,10 @@ mod tests {
     fn libtorch_needs_its_own() {
         let model = GridCnn { conv_layers: 2, dense_layers: 1, layer_size: 64 };
         let plain = train(&[("kernels", Value::Text("plain".to_owned()))]);
-        let memory = |train| memory_on_processor(&model, 224, 2, train, 2).unwrap();
-        assert_eq!(memory(&plain), summary(&model, 224, 2, 32).unwrap().memory_bytes);
+        let memory = |train| memory_on_processor(&model.into(), 224, 2, train, 2).unwrap();
+        assert_eq!(memory(&plain), summary(&model.into(), 224, 2, &plain).unwrap().memory_bytes);
         assert!(memory(&plain) > 2 * memory(&train(&[])));
         let small = GridCnn { conv_layers: 3, ..model };
-        assert!(memory_on_processor(&small, 9, 2, &train(&[]), 2).is_err());
+        assert!(memory_on_processor(&small.into(), 9, 2, &train(&[]), 2).is_err());
     }
 }

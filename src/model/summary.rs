@@ -1,6 +1,7 @@
 //! What a run costs: parameters, FLOPs, and an estimate of the memory that its training needs.
 
-use super::{GridCnn, LayerKind, ModelError, layers};
+use super::{Architecture, Layer, LayerKind, ModelError};
+use crate::spec::{Freeze, Train};
 
 /// Resident memory of a worker before it trains: libtorch's libraries, its thread pools, the mapped corpus' pages.
 pub const PROCESS_BYTES: u64 = 300_000_000;
@@ -29,56 +30,94 @@ pub struct Summary {
     /// - per image of a batch: 4 bytes x 2 x the largest output, for the two gradients (behind and before an
     ///   activation) that are alive at once in the backward pass.
     ///
-    /// Workspaces of the convolution library come on top and depend on the processor.
+    /// Behind a frozen backbone only the last layer has gradients and moments, and of the rest only the outputs of two
+    /// layers are alive at once. Workspaces of the convolution library come on top and depend on the processor.
     pub memory_bytes: u64,
 }
 
-/// The costs of a network for square images of `image_size` pixels, trained in batches of `batch_size`.
+/// The costs of a network for square images of `image_size` pixels, trained as `train` says.
 ///
 /// # Errors
-/// The network cannot be built, see [`layers`].
+/// The network cannot be built, see [`Architecture::layers`].
 pub fn summary(
-    model: &GridCnn,
+    model: &Architecture,
     image_size: u32,
     n_classes: u32,
-    batch_size: u32,
+    train: &Train,
 ) -> Result<Summary, ModelError> {
-    let layers = layers(model, image_size, n_classes)?;
+    let layers = model.layers(image_size, n_classes)?;
     let sum = |values: &mut dyn Iterator<Item = u64>| values.fold(0_u64, u64::saturating_add);
     let parameters = sum(&mut layers.iter().map(|layer| layer.parameters));
-    let largest_layer = layers.iter().map(|layer| layer.parameters).max().unwrap_or(0);
-
-    let input = u64::from(image_size) * u64::from(image_size);
-    let (mut kept, mut indices, mut largest_output) = (input, 0_u64, 0);
-    for layer in &layers {
-        let outputs = layer.output_shape.iter().fold(1_u64, |product, side| product.saturating_mul(*side));
-        largest_output = largest_output.max(outputs);
-        match layer.kind {
-            // A view of what is there.
-            LayerKind::Flatten => {}
-            LayerKind::MaxPooling2d => {
-                kept = kept.saturating_add(outputs);
-                indices = indices.saturating_add(outputs);
-            }
-            LayerKind::Conv2d | LayerKind::Dense => kept = kept.saturating_add(outputs),
-        }
-    }
-    let per_image = F32_BYTES
-        .saturating_mul(kept.saturating_add(largest_output.saturating_mul(2)))
-        .saturating_add(INDEX_BYTES.saturating_mul(indices));
-    let weights = F32_BYTES.saturating_mul(parameters.saturating_mul(COPIES).saturating_add(largest_layer));
+    let head = layers.last().map_or(0, |layer| layer.parameters);
+    let (trained, largest_layer) = match train.freeze {
+        Freeze::None => (parameters, layers.iter().map(|layer| layer.parameters).max().unwrap_or(0)),
+        Freeze::Backbone => (head, head),
+    };
+    let input = [model.input_channels(), image_size, image_size].map(u64::from).iter().product();
+    let activations = Activations::of(&layers, input);
+    let per_image = match train.freeze {
+        Freeze::None => F32_BYTES
+            .saturating_mul(activations.kept.saturating_add(activations.largest.saturating_mul(2)))
+            .saturating_add(INDEX_BYTES.saturating_mul(activations.indices)),
+        Freeze::Backbone => F32_BYTES.saturating_mul(activations.largest.saturating_mul(2)),
+    };
+    let copies = trained.saturating_mul(COPIES - 1).saturating_add(parameters);
+    let weights = F32_BYTES.saturating_mul(copies.saturating_add(largest_layer));
     Ok(Summary {
         parameters,
         flops_per_image: sum(&mut layers.iter().map(|layer| layer.flops)),
         memory_bytes: PROCESS_BYTES
             .saturating_add(weights)
-            .saturating_add(per_image.saturating_mul(u64::from(batch_size))),
+            .saturating_add(per_image.saturating_mul(u64::from(train.batch_size))),
     })
+}
+
+/// Numbers per image that a forward pass leaves for the backward pass.
+struct Activations {
+    /// The input and the outputs that are kept.
+    kept: u64,
+    /// Places of maxima.
+    indices: u64,
+    /// Of the largest output.
+    largest: u64,
+}
+
+impl Activations {
+    fn of(layers: &[Layer], input: u64) -> Self {
+        let mut sizes = Self { kept: input, indices: 0, largest: 0 };
+        for layer in layers {
+            let outputs =
+                layer.output_shape.iter().fold(1_u64, |product, side| product.saturating_mul(*side));
+            sizes.largest = sizes.largest.max(outputs);
+            match layer.kind {
+                // A view of what is there, or computed in place.
+                LayerKind::Flatten | LayerKind::Add => continue,
+                LayerKind::MaxPooling2d => sizes.indices = sizes.indices.saturating_add(outputs),
+                LayerKind::Conv2d
+                | LayerKind::Dense
+                | LayerKind::BatchNormalization
+                | LayerKind::AdaptiveAveragePooling2d
+                | LayerKind::Dropout => {}
+            }
+            sizes.kept = sizes.kept.saturating_add(outputs);
+        }
+        sizes
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{
+        model::GridCnn,
+        spec::{Parameters, Value},
+    };
+
+    fn train(batch_size: i64) -> Train {
+        let parameters = [("epochs", 1), ("batch_size", batch_size)]
+            .map(|(name, value)| (name.to_owned(), Value::Int(value)));
+        Train::from_parameters(&Parameters::from(parameters)).expect("whole")
+    }
 
     /// (conv_layers, layer_size), then the parameters with 0, 1 and 2 dense layers, at 224 pixels and two classes.
     const PAPER: [((u32, u32), [u64; 3]); 9] = [
@@ -98,7 +137,7 @@ mod tests {
         for ((conv_layers, layer_size), expected) in PAPER {
             for (dense_layers, expected) in (0..).zip(expected) {
                 let model = GridCnn { conv_layers, dense_layers, layer_size };
-                let summary = summary(&model, 224, 2, 32).expect("224 pixels are enough");
+                let summary = summary(&model.into(), 224, 2, &train(32)).expect("224 pixels are enough");
                 assert_eq!(summary.parameters, expected, "{model:?}");
             }
         }
@@ -110,7 +149,7 @@ mod tests {
         let model = GridCnn { conv_layers: 0, dense_layers: 0, layer_size: 1 };
         let weights = 4 * (4 * 17 + 17);
         let per_image = 4 * (16 + 1 + 2 * 16);
-        let summary = summary(&model, 4, 2, 10).expect("no convolution, no smallest image");
+        let summary = summary(&model.into(), 4, 2, &train(10)).expect("no convolution, no smallest image");
         assert_eq!(summary.memory_bytes, PROCESS_BYTES + weights + 10 * per_image);
     }
 
@@ -118,7 +157,7 @@ mod tests {
     fn memory_grows_with_the_batch_and_the_network() {
         let memory = |conv_layers, layer_size, batch_size| {
             let model = GridCnn { conv_layers, dense_layers: 1, layer_size };
-            summary(&model, 224, 2, batch_size).expect("224 pixels are enough").memory_bytes
+            summary(&model.into(), 224, 2, &train(batch_size)).expect("224 pixels are enough").memory_bytes
         };
         assert!(memory(1, 128, 32) > 5_000_000_000, "{}", memory(1, 128, 32));
         assert!(memory(1, 128, 32) < 10_000_000_000);

@@ -9,7 +9,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::spec::{Experiment, Family, Source, Value};
+use crate::spec::{Experiment, Source, Value};
 
 /// In the place of a figure that the paper does not state, or that is not known.
 pub const NOT_STATED: &str = "not stated";
@@ -79,7 +79,7 @@ pub fn part(spec: &Experiment) -> Option<Part> {
     if families(spec).len() > 1 {
         return Some(Part::Architectures);
     }
-    if spec.family == Family::Command {
+    if spec.is_command() {
         return None;
     }
     if within("dense_layers", &DENSE_LAYERS)

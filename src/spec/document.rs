@@ -9,8 +9,8 @@ use std::fmt::Write;
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Experiment, Family, Goal, Grid, Metric, OnError, Source, TestSet, Value,
-    parameter::{Section, parameter},
+    Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, OnError, Source, TestSet, Value,
+    parameter::{Section, parameter_of_any},
     scalar::{Scalar, core_schema},
 };
 
@@ -94,15 +94,17 @@ fn flatten(path: &str, value: &Json, flat: &mut Vec<(String, String)>) {
 fn document(experiment: &Experiment) -> Json {
     let mut model = Map::new();
     let mut train = Map::new();
-    match experiment.family {
-        Family::GridCnn => model.insert("family".to_owned(), json!("grid_cnn")),
-        Family::Command => {
-            model.insert("family".to_owned(), json!("command"));
-            model.insert("run".to_owned(), json!(experiment.command))
-        }
+    if let Some(family) = experiment.family {
+        model.insert(FAMILY_AXIS.to_owned(), json!(family));
+    }
+    let families: &[Family] = if experiment.is_command() {
+        model.insert("run".to_owned(), json!(experiment.command));
+        &[]
+    } else {
+        &Family::BUILT_IN
     };
     for (name, value) in &experiment.fixed {
-        match parameter(experiment.family, name).map(|row| row.section) {
+        match parameter_of_any(families, name).map(|row| row.section) {
             Some(Section::Model) => model.insert(name.clone(), scalar(value)),
             Some(Section::Train) | None => train.insert(name.clone(), scalar(value)),
         };
@@ -116,7 +118,9 @@ fn document(experiment: &Experiment) -> Json {
     if let Some(dataset) = dataset(experiment) {
         document.insert("dataset".to_owned(), dataset);
     }
-    document.insert("model".to_owned(), Json::Object(model));
+    if !model.is_empty() {
+        document.insert("model".to_owned(), Json::Object(model));
+    }
     if !train.is_empty() {
         document.insert("train".to_owned(), Json::Object(train));
     }

@@ -10,6 +10,7 @@
 pub mod command;
 pub mod devices;
 mod document;
+mod family;
 mod names;
 mod overrides;
 pub mod parameter;
@@ -31,14 +32,15 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use document::{difference, to_yaml};
+pub use family::Family;
 pub use names::{NameError, RESERVED_EXPERIMENTS, RESERVED_PARAMETERS, check_experiment_name};
 pub use overrides::Overrides;
-pub use parameter::ParameterError;
+pub use parameter::{FAMILY_AXIS, ParameterError};
 pub use problem::{Place, Problem, SpecError};
 pub use read::MAX_RUNS;
 pub use schema::schema;
 pub use suite::{Spec, Suite, load_any, suite_schema};
-pub use train::{Kernels, Precision, Train};
+pub use train::{Freeze, Kernels, Precision, Train};
 pub use value::{Parameters, Value};
 
 /// Reads and validates the spec in the file `path`.
@@ -104,11 +106,11 @@ pub struct Experiment {
     pub name: String,
     /// The images; absent only for `command` trainers.
     pub dataset: Option<Dataset>,
-    /// The trainer.
-    pub family: Family,
+    /// The trainer of every run whose grid does not sweep it, as the axis [`FAMILY_AXIS`]; `None` where each grid does.
+    pub family: Option<Family>,
     /// Program and arguments of a `command` trainer, with `{axis}` places; empty for the built-in families.
     pub command: Vec<String>,
-    /// Every model and train parameter that is not swept, defaults included.
+    /// Every model and train parameter that is not swept, defaults included; the family is none of them.
     pub fixed: Parameters,
     /// The grids whose union is run. At least one; a grid without axes is one grid point.
     pub grids: Vec<Grid>,
@@ -118,16 +120,6 @@ pub struct Experiment {
     pub rank: RankRule,
     /// Where and how many at once. Never part of what is compared when a spec is run again.
     pub schedule: Schedule,
-}
-
-/// The trainers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Family {
-    /// The paper's CNN family: convolutions, dense layers, one width.
-    GridCnn,
-    /// Any program that writes event files.
-    Command,
 }
 
 /// One grid: the product of its axes, the first axis outermost.

@@ -112,69 +112,147 @@ static GRID_CNN: [Parameter; 10] = [
         default: Default::Required,
         doc: "Number of hidden dense layers between the flattened features and the output.",
     },
+    EPOCHS,
+    BATCH_SIZE,
+    LEARNING_RATE,
+    SHUFFLE,
+    INITIAL_WEIGHTS,
+    KERNELS,
+    PRECISION_ROW,
+];
+
+/// VGG and ResNet, whose shape is in their name.
+static BASELINES: [Parameter; 9] = [
+    EPOCHS,
+    BATCH_SIZE,
+    LEARNING_RATE,
+    SHUFFLE,
+    INITIAL_WEIGHTS,
+    KERNELS,
+    PRECISION_ROW,
     Parameter {
-        name: "epochs",
+        name: "freeze",
         section: Section::Train,
-        kind: Kind::Int { min: 1, max: MILLION },
-        default: Default::Required,
-        doc: "Passes over the training images.",
+        kind: Kind::Choice(&["none", "backbone"]),
+        default: Default::Absent,
+        doc: "What keeps its initial weights: `none`, which is the default, or `backbone`, everything but the new head; \
+              its batch norms keep their statistics too.",
     },
     Parameter {
-        name: "batch_size",
-        section: Section::Train,
-        kind: Kind::Int { min: 1, max: MILLION },
-        default: Default::Value(Value::Int(32)),
-        doc: "Images of one optimisation step; a last smaller batch is kept.",
-    },
-    Parameter {
-        name: "learning_rate",
+        name: "backbone_learning_rate",
         section: Section::Train,
         kind: Kind::Float { above: 0.0, max: 1000.0 },
-        default: Default::Value(Value::Float(0.001)),
-        doc: "Step size of Adam.",
-    },
-    Parameter {
-        name: "shuffle",
-        section: Section::Train,
-        kind: Kind::Bool,
-        default: Default::Value(Value::Bool(true)),
-        doc: "Whether the training images are put in a new order every epoch.",
-    },
-    Parameter {
-        name: "initial_weights",
-        section: Section::Train,
-        kind: Kind::Path,
         default: Default::Absent,
-        doc: "A safetensors file to start from instead of random weights; relative to the spec file.",
-    },
-    Parameter {
-        name: "kernels",
-        section: Section::Train,
-        kind: Kind::Choice(&["auto", "fused", "plain"]),
-        // Absent and not `auto`: runs keep their ids.
-        default: Default::Absent,
-        doc: "What computes: `fused`, our own kernels for processors; `plain`, libtorch; `auto`, which is the default, \
-              takes `fused` on a processor and `plain` on CUDA.",
-    },
-    Parameter {
-        name: "precision",
-        section: Section::Train,
-        kind: Kind::Choice(&["fp32", "bf16", "tf32"]),
-        // Absent and not `fp32`: runs keep their ids.
-        default: Default::Absent,
-        doc: "How multiplicands are rounded; weights, moments and sums are 32 bits in any case. `fp32`, which is the \
-              default: not at all; `bf16`: to 8 bits, on CUDA and on processors with AVX-512 BF16; `tf32`: to 11 bits, \
-              on CUDA.",
+        doc: "Step size of Adam for everything but the head; `learning_rate` where it is not given.",
     },
 ];
+
+const EPOCHS: Parameter = Parameter {
+    name: "epochs",
+    section: Section::Train,
+    kind: Kind::Int { min: 1, max: MILLION },
+    default: Default::Required,
+    doc: "Passes over the training images.",
+};
+
+const BATCH_SIZE: Parameter = Parameter {
+    name: "batch_size",
+    section: Section::Train,
+    kind: Kind::Int { min: 1, max: MILLION },
+    default: Default::Value(Value::Int(32)),
+    doc: "Images of one optimisation step; a last smaller batch is kept.",
+};
+
+const LEARNING_RATE: Parameter = Parameter {
+    name: "learning_rate",
+    section: Section::Train,
+    kind: Kind::Float { above: 0.0, max: 1000.0 },
+    default: Default::Value(Value::Float(0.001)),
+    doc: "Step size of Adam.",
+};
+
+const SHUFFLE: Parameter = Parameter {
+    name: "shuffle",
+    section: Section::Train,
+    kind: Kind::Bool,
+    default: Default::Value(Value::Bool(true)),
+    doc: "Whether the training images are put in a new order every epoch.",
+};
+
+const INITIAL_WEIGHTS: Parameter = Parameter {
+    name: "initial_weights",
+    section: Section::Train,
+    kind: Kind::Path,
+    default: Default::Absent,
+    doc: "A safetensors or PyTorch state_dict file to start from instead of random weights; relative to the spec file.",
+};
+
+const KERNELS: Parameter = Parameter {
+    name: "kernels",
+    section: Section::Train,
+    kind: Kind::Choice(&["auto", "fused", "plain"]),
+    // Absent and not `auto`: runs keep their ids.
+    default: Default::Absent,
+    doc: "What computes: `fused`, our own kernels for grid_cnn on processors; `plain`, libtorch; `auto`, which is the \
+          default, takes `fused` where there is one and `plain` elsewhere.",
+};
+
+const PRECISION_ROW: Parameter = Parameter {
+    name: "precision",
+    section: Section::Train,
+    kind: Kind::Choice(&["fp32", "bf16", "tf32"]),
+    // Absent and not `fp32`: runs keep their ids.
+    default: Default::Absent,
+    doc: "How multiplicands are rounded; weights, moments and sums are 32 bits in any case. `fp32`, which is the \
+          default: not at all; `bf16`: to 8 bits, on CUDA and on processors with AVX-512 BF16; `tf32`: to 11 bits, \
+          on CUDA.",
+};
+
+/// The family as an axis. No row of any family: it says which rows there are.
+static FAMILY: Parameter = Parameter {
+    name: FAMILY_AXIS,
+    section: Section::Model,
+    kind: Kind::Choice(&["grid_cnn", "vgg16", "vgg19", "resnet18", "resnet50"]),
+    default: Default::Absent,
+    doc: "The networks: the family of the paper's small CNNs, and the architectures that it compares them with.",
+};
+
+/// The axis that sweeps the trainer itself.
+pub const FAMILY_AXIS: &str = "family";
 
 /// The parameters of a family; empty for `command`, which takes any.
 #[must_use]
 pub fn parameters(family: Family) -> &'static [Parameter] {
     match family {
         Family::GridCnn => &GRID_CNN,
+        Family::Vgg16 | Family::Vgg19 | Family::Resnet18 | Family::Resnet50 => &BASELINES,
         Family::Command => &[],
     }
+}
+
+/// The row of the family axis: its values are the built-in families.
+#[must_use]
+pub fn family_axis() -> &'static Parameter {
+    &FAMILY
+}
+
+/// The rows of any of `families`, each name once, in the order of the families.
+#[must_use]
+pub fn parameters_of_any(families: &[Family]) -> Vec<&'static Parameter> {
+    let mut rows: Vec<&'static Parameter> = Vec::new();
+    for row in families.iter().flat_map(|family| parameters(*family)) {
+        if rows.iter().all(|known| known.name != row.name) {
+            rows.push(row);
+        }
+    }
+    rows
+}
+
+/// The row of the parameter `name` in the first of `families` that has it. Built-in families that share a name mean the
+/// same by it.
+#[must_use]
+pub fn parameter_of_any(families: &[Family], name: &str) -> Option<&'static Parameter> {
+    families.iter().find_map(|family| parameter(*family, name))
 }
 
 /// The row of the parameter `name`.
@@ -233,14 +311,14 @@ impl Kind {
 
 /// Typed reading of parameters that may have been edited by hand since they were validated (`run.json`).
 pub(crate) struct View<'a> {
-    pub(crate) family: Family,
+    pub(crate) families: &'a [Family],
     pub(crate) parameters: &'a Parameters,
 }
 
 impl View<'_> {
     /// The value of a parameter of the table, its default where it is not given, `None` where that is absence.
     fn value(&self, name: &'static str) -> Result<Option<Value>, ParameterError> {
-        let row = parameter(self.family, name).ok_or(ParameterError::Missing { name })?;
+        let row = parameter_of_any(self.families, name).ok_or(ParameterError::Missing { name })?;
         match (self.parameters.get(name), &row.default) {
             (Some(value), _) => row.kind.accept(value).map(Some).ok_or_else(|| ParameterError::Invalid {
                 name,
@@ -270,6 +348,11 @@ impl View<'_> {
     /// A number of the table.
     pub(crate) fn float(&self, name: &'static str) -> Result<f64, ParameterError> {
         self.value(name)?.and_then(|value| value.as_f64()).ok_or(ParameterError::Missing { name })
+    }
+
+    /// A number of the table, where it is given.
+    pub(crate) fn optional_float(&self, name: &'static str) -> Result<Option<f64>, ParameterError> {
+        Ok(self.value(name)?.and_then(|value| value.as_f64()))
     }
 
     /// A switch of the table.

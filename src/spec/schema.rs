@@ -6,8 +6,8 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Family,
-    parameter::{Default, Kind, Parameter, Section, parameters},
+    FAMILY_AXIS, Family,
+    parameter::{Default, Kind, Parameter, Section, family_axis, parameters_of_any},
     read::{
         MAX_RUNS_PER_DEVICE, MAX_TOP,
         dataset::{
@@ -21,12 +21,14 @@ use super::{
 /// The schema of a spec file.
 #[must_use]
 pub fn schema() -> Json {
+    let families: Vec<&str> =
+        Family::BUILT_IN.into_iter().chain([Family::Command]).map(Family::as_str).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Gridboard experiment",
         "description": "A grid of training runs: every combination of the axes, once with each seed.",
         "type": "object",
-        "required": ["experiment", "model"],
+        "required": ["experiment"],
         "additionalProperties": false,
         "properties": {
             "experiment": {
@@ -37,12 +39,11 @@ pub fn schema() -> Json {
             "dataset": dataset(),
             "model": {
                 "description": "The trainer and the model parameters that are fixed.",
-                "type": "object",
-                "required": ["family"],
+                "type": ["object", "null"],
                 "properties": {
                     "family": {
-                        "description": "grid_cnn: the built-in family of small CNNs. command: any program that writes event files.",
-                        "enum": ["grid_cnn", "command"]
+                        "description": "grid_cnn: the built-in family of small CNNs. vgg16, vgg19, resnet18, resnet50: torchvision's networks. command: any program that writes event files. Left out where every grid sweeps it.",
+                        "enum": families
                     }
                 }
             },
@@ -65,9 +66,16 @@ pub fn schema() -> Json {
             "rank": rank(),
             "schedule": schedule()
         },
-        "if": {"properties": {"model": {"properties": {"family": {"const": "command"}}}}},
+        "if": {
+            "required": ["model"],
+            "properties": {"model": {
+                "type": "object",
+                "required": ["family"],
+                "properties": {"family": {"const": "command"}}
+            }}
+        },
         "then": command(),
-        "else": built_in(Family::GridCnn)
+        "else": built_in()
     })
 }
 
@@ -270,10 +278,12 @@ fn command() -> Json {
     schema
 }
 
-/// What a built-in family adds: the parameters of its table.
-fn built_in(family: Family) -> Json {
-    let axes: Map<String, Json> = parameters(family)
+/// What the built-in families add: the parameters of their tables. Which family has which is left to the validation.
+fn built_in() -> Json {
+    let rows = parameters_of_any(&Family::BUILT_IN);
+    let axes: Map<String, Json> = [family_axis()]
         .iter()
+        .chain(&rows)
         .map(|row| {
             let values = json!({
                 "description": row.doc, "type": "array", "items": kind(row), "minItems": 1, "uniqueItems": true
@@ -284,17 +294,25 @@ fn built_in(family: Family) -> Json {
     let mut schema =
         grids(&json!({"type": ["object", "null"], "additionalProperties": false, "properties": axes}));
     schema["required"] = json!(["dataset"]);
-    let mut model = fixed(family, Section::Model);
-    model.insert("family".to_owned(), json!(true));
+    // The family is fixed, or swept.
+    let sweeps = json!({"required": [FAMILY_AXIS]});
+    schema["anyOf"] = json!([
+        {"required": ["model"], "properties": {"model": {"required": [FAMILY_AXIS]}}},
+        {"required": ["grid"], "properties": {"grid": {
+            "if": {"type": "array"}, "then": {"items": sweeps}, "else": sweeps
+        }}}
+    ]);
+    let mut model = fixed(&rows, Section::Model);
+    model.insert(FAMILY_AXIS.to_owned(), json!(true));
     schema["properties"]["model"] = json!({"additionalProperties": false, "properties": model});
-    let train = fixed(family, Section::Train);
+    let train = fixed(&rows, Section::Train);
     schema["properties"]["train"] = json!({"additionalProperties": false, "properties": train});
     schema
 }
 
 /// The parameters of one section.
-fn fixed(family: Family, section: Section) -> Map<String, Json> {
-    let rows = parameters(family).iter().filter(|row| row.section == section);
+fn fixed(rows: &[&Parameter], section: Section) -> Map<String, Json> {
+    let rows = rows.iter().filter(|row| row.section == section);
     rows.map(|row| {
         let mut schema = kind(row);
         schema["description"] = json!(row.doc);

@@ -18,21 +18,35 @@ pub struct Train {
     pub learning_rate: f64,
     /// Whether the training images are put in a new order every epoch.
     pub shuffle: bool,
-    /// A safetensors file to start from instead of random weights.
+    /// A safetensors or PyTorch state_dict file to start from instead of random weights.
     pub initial_weights: Option<PathBuf>,
     /// What computes.
     pub kernels: Kernels,
     /// How multiplicands are rounded.
     pub precision: Precision,
+    /// What keeps its initial weights.
+    pub freeze: Freeze,
+    /// Step size of Adam for everything but the head, over 0; `None` is [`Self::learning_rate`].
+    pub backbone_learning_rate: Option<f64>,
+}
+
+/// Which part of a network is not trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Freeze {
+    /// All of it is trained.
+    #[default]
+    None,
+    /// Everything but the head: the last layer, which answers for the classes.
+    Backbone,
 }
 
 /// What computes a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Kernels {
-    /// Fused on a processor, plain on CUDA.
+    /// Fused for a grid CNN on a processor, plain elsewhere.
     #[default]
     Auto,
-    /// Our own kernels, made for this family of networks on processors.
+    /// Our own kernels, made for the grid CNNs on processors.
     Fused,
     /// libtorch's operations.
     Plain,
@@ -68,7 +82,8 @@ impl Train {
     /// # Errors
     /// A parameter is missing, of the wrong type or out of range; a spec that was validated never gives one.
     pub fn from_parameters(parameters: &Parameters) -> Result<Self, ParameterError> {
-        let view = View { family: Family::GridCnn, parameters };
+        // Whichever family a run has: they mean the same by a name, and what one does not know is absent there.
+        let view = View { families: &Family::BUILT_IN, parameters };
         Ok(Self {
             epochs: view.int("epochs")?,
             batch_size: view.int("batch_size")?,
@@ -81,6 +96,11 @@ impl Train {
                 // The table allows no other word.
                 _ => Kernels::Auto,
             },
+            freeze: match view.word("freeze")?.as_deref() {
+                Some("backbone") => Freeze::Backbone,
+                _ => Freeze::None,
+            },
+            backbone_learning_rate: view.optional_float("backbone_learning_rate")?,
             precision: match view.word("precision")?.as_deref() {
                 Some("bf16") => Precision::Bf16,
                 Some("tf32") => Precision::Tf32,
@@ -106,6 +126,8 @@ mod tests {
             shuffle: true,
             initial_weights: None,
             kernels: Kernels::Auto,
+            freeze: Freeze::None,
+            backbone_learning_rate: None,
             precision: Precision::Fp32,
         };
         assert_eq!(Train::from_parameters(&parameters), Ok(expected.clone()));
@@ -117,6 +139,10 @@ mod tests {
         expected.initial_weights = Some("/w.safetensors".into());
         parameters.insert("kernels".to_owned(), Value::Text("plain".to_owned()));
         expected.kernels = Kernels::Plain;
+        parameters.insert("freeze".to_owned(), Value::Text("backbone".to_owned()));
+        expected.freeze = Freeze::Backbone;
+        parameters.insert("backbone_learning_rate".to_owned(), Value::Float(1e-5));
+        expected.backbone_learning_rate = Some(1e-5);
         for precision in [Precision::Fp32, Precision::Bf16, Precision::Tf32] {
             parameters.insert("precision".to_owned(), Value::Text(precision.as_str().to_owned()));
             expected.precision = precision;

@@ -4,11 +4,12 @@
 
 use std::collections::HashMap;
 
+use serde_json::json;
 use sqlx::{AssertSqlSafe, FromRow, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
 use crate::{
     run::{Failure, RunSpec, RunState, Used},
-    spec::Value,
+    spec::{FAMILY_AXIS, Family, Value},
 };
 
 use super::{
@@ -64,7 +65,7 @@ impl RunRecord {
 
 /// Columns of a [`RunRecord`], from the tables `r`, `e` and `a`.
 const SELECT: &str =
-    "SELECT r.id, e.name AS experiment, e.axes, r.position, r.name, r.content_id, r.axis_values,
+    "SELECT r.id, e.name AS experiment, e.axes, e.spec ->> 'family' AS family, r.position, r.name, r.content_id, r.axis_values,
        r.parameters, r.seed, r.state, r.attempts, r.predictions,
        a.started, a.finished, a.slot, a.device, a.host, a.failure, a.reason, a.log_tail, a.peak_memory,
        a.core_seconds, a.training_seconds, a.training_core_seconds, a.validation_seconds, a.validation_core_seconds
@@ -77,6 +78,7 @@ struct RunRow {
     id: i64,
     experiment: String,
     axes: String,
+    family: Option<String>,
     position: i64,
     name: String,
     content_id: String,
@@ -102,7 +104,8 @@ impl RunRow {
     fn record(self) -> Result<RunRecord, StoreError> {
         let names: Vec<String> = from_json("the axes of an experiment", &self.axes)?;
         let values: Vec<Option<Value>> = from_json("the grid point of a run", &self.axis_values)?;
-        let axes = names.into_iter().zip(values).filter_map(|(name, value)| Some((name, value?))).collect();
+        let axes: Vec<(String, Value)> =
+            names.into_iter().zip(values).filter_map(|(name, value)| Some((name, value?))).collect();
         let failure = match (self.failure, self.reason) {
             (Some(kind), Some(reason)) => {
                 Some(Failure { kind: word(&kind)?, reason, log_tail: self.log_tail.unwrap_or_default() })
@@ -116,6 +119,7 @@ impl RunRow {
                 index: narrow("position", self.position)?,
                 name: self.name,
                 id: self.content_id,
+                family: family(&self.family, &axes)?,
                 axes,
                 parameters: from_json("the parameters of a run", &self.parameters)?,
                 seed: narrow("seed", self.seed)?,
@@ -132,6 +136,13 @@ impl RunRow {
             predictions: self.predictions,
         })
     }
+}
+
+/// The trainer of a run: its value of the axis that sweeps it, else the experiment's.
+fn family(fixed: &Option<String>, axes: &[(String, Value)]) -> Result<Family, StoreError> {
+    let swept = axes.iter().find(|(axis, _)| axis == FAMILY_AXIS).map(|(_, value)| value.to_string());
+    // A `command` cannot have such an axis, so no word of its own is taken for a family.
+    from_json("the family of a run", &json!(swept.as_ref().or(fixed.as_ref())).to_string())
 }
 
 /// Rows of one insert statement.

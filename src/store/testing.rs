@@ -123,7 +123,7 @@ pub(super) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
             group_by: None,
             on_error: OnError::Fail,
         }),
-        family: Family::GridCnn,
+        family: Some(Family::GridCnn),
         command: Vec::new(),
         fixed: Parameters::from([
             ("epochs".to_owned(), Value::Int(5)),
@@ -173,6 +173,7 @@ pub(super) fn runs(spec: &Experiment) -> Vec<RunSpec> {
                 index: runs.len() as u64,
                 name: format!("{}-seed-{seed}", words.join("-")),
                 id: blake3::hash(format!("{words:?} {seed}").as_bytes()).to_hex()[..16].to_owned(),
+                family: Family::GridCnn,
                 axes: axes.clone(),
                 parameters,
                 seed,

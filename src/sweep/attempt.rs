@@ -66,9 +66,10 @@ pub(super) async fn start(
     write_atomically(&dir.join("run.json"), &json)?;
     hparams::write_session(&dir, &ready.experiment, run, started, None)?;
 
-    let plan = match ready.experiment.family {
-        Family::GridCnn => LaunchPlan::worker(run.index, worker, &dir, &file),
-        Family::Command => LaunchPlan::command(run.index, &ready.experiment.command, &dir, &file),
+    let plan = if run.family == Family::Command {
+        LaunchPlan::command(run.index, &ready.experiment.command, &dir, &file)
+    } else {
+        LaunchPlan::worker(run.index, worker, &dir, &file)
     };
     let begun = Instant::now();
     let pid = match plan {
@@ -177,7 +178,7 @@ pub(super) fn run_file(
         id: run.id.clone(),
         attempt: number,
         seed: run.seed,
-        family: ready.experiment.family,
+        family: run.family,
         axes: run.axes.iter().cloned().collect(),
         parameters: run.parameters.clone(),
         dataset: ready.dataset.clone(),

@@ -9,11 +9,11 @@ use super::SweepError;
 use crate::{
     error::with_causes,
     figure::Figure,
-    model::{self, GridCnn, Layer},
+    model::{self, Architecture, Layer},
     predict::validation_xrays,
     report::RunFacts,
     run::RunFile,
-    spec::{Experiment, Family, Train},
+    spec::{Experiment, Train},
     store::{RunRecord, Store},
 };
 
@@ -46,7 +46,7 @@ pub(super) async fn of_run(
     let summary = summary(experiment, run);
     Ok(RunFacts {
         index: run.spec.index,
-        family: family(experiment).to_owned(),
+        family: run.spec.family.to_string(),
         parameters: summary.map(|summary| summary.parameters),
         flops_per_image: summary.map(|summary| summary.flops_per_image),
         started: run.started,
@@ -90,29 +90,18 @@ pub(super) fn xrays(runs_dir: &Path, dir: &Path, run: &RunRecord) -> Result<Opti
 /// The layers of a run's network; empty where they are not known.
 pub(super) fn layers(experiment: &Experiment, run: &RunRecord) -> Vec<Layer> {
     let Some((network, size, classes)) = network(experiment, run) else { return Vec::new() };
-    model::layers(&network, size, classes).unwrap_or_default()
+    network.layers(size, classes).unwrap_or_default()
 }
 
 fn summary(experiment: &Experiment, run: &RunRecord) -> Option<model::Summary> {
     let (network, size, classes) = network(experiment, run)?;
     let train = Train::from_parameters(&run.spec.parameters).ok()?;
-    model::summary(&network, size, classes, train.batch_size).ok()
+    model::summary(&network, size, classes, &train).ok()
 }
 
 /// The network with the side of its images and its number of classes.
-fn network(experiment: &Experiment, run: &RunRecord) -> Option<(GridCnn, u32, u32)> {
-    if experiment.family != Family::GridCnn {
-        return None;
-    }
+fn network(experiment: &Experiment, run: &RunRecord) -> Option<(Architecture, u32, u32)> {
     let dataset = experiment.dataset.as_ref()?;
-    let network = GridCnn::from_parameters(&run.spec.parameters).ok()?;
+    let network = Architecture::of(run.spec.family, &run.spec.parameters).ok()??;
     Some((network, dataset.image_size, u32::try_from(dataset.classes.len()).ok()?))
-}
-
-/// The trainer's word in the spec.
-fn family(experiment: &Experiment) -> &'static str {
-    match experiment.family {
-        Family::GridCnn => "grid_cnn",
-        Family::Command => "command",
-    }
 }

@@ -3,7 +3,7 @@
 use super::status::Planned;
 use crate::{
     corpus::LoadingTable,
-    model::{self, GridCnn},
+    model::{self, Architecture},
     run::RunSpec,
     schedule::{DeviceKind, Slot},
     spec::{Dataset, Experiment, Family, Kernels, Train},
@@ -19,7 +19,6 @@ fn class_count(dataset: &Dataset) -> u32 {
 
 /// Tells cost and steps of the runs of one experiment.
 pub(super) struct Plans {
-    family: Family,
     /// Image side and number of classes.
     image: Option<(u32, u32)>,
     /// Training and validation images.
@@ -34,7 +33,6 @@ impl Plans {
         let threads = slots.iter().map(|slot| slot.threads).max();
         Self {
             threads: threads.filter(|_| processor),
-            family: experiment.family,
             image: experiment.dataset.as_ref().map(|dataset| (dataset.image_size, class_count(dataset))),
             images: loading.map(|loading| (loading.train, loading.validation)),
         }
@@ -43,17 +41,15 @@ impl Plans {
     /// FLOPs of the whole training and bytes of memory; 0 where they are not known.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     pub(super) fn cost_and_memory(&self, run: &RunSpec) -> (f64, u64) {
-        let (Family::GridCnn, Some((size, classes)), Some((train, validation))) =
-            (self.family, self.image, self.images)
+        let (Some((size, classes)), Some((train, validation))) = (self.image, self.images) else {
+            return (0.0, 0);
+        };
+        let (Ok(Some(network)), Ok(settings)) =
+            (Architecture::of(run.family, &run.parameters), Train::from_parameters(&run.parameters))
         else {
             return (0.0, 0);
         };
-        let (Ok(network), Ok(settings)) =
-            (GridCnn::from_parameters(&run.parameters), Train::from_parameters(&run.parameters))
-        else {
-            return (0.0, 0);
-        };
-        let Ok(summary) = model::summary(&network, size, classes, settings.batch_size) else {
+        let Ok(summary) = model::summary(&network, size, classes, &settings) else {
             return (0.0, 0);
         };
         let images = TRAINING_PASSES * train as f64 + validation as f64;
@@ -68,7 +64,7 @@ impl Plans {
     /// Whether the results are the same bits with any number of threads: those of our own kernels are; libtorch's and a
     /// command's may not be. On CUDA threads are of no use.
     pub(super) fn is_elastic(&self, run: &RunSpec) -> bool {
-        self.family == Family::GridCnn
+        run.family == Family::GridCnn
             && self.threads.is_some()
             && Train::from_parameters(&run.parameters).is_ok_and(|train| train.kernels != Kernels::Plain)
     }

@@ -12,7 +12,7 @@ use crate::{
     kernels::InstructionSet,
     run::{GitState, Provenance, RunSpec},
     schedule::Slot,
-    spec::{Axis, Experiment, Family, Grid},
+    spec::{Axis, Experiment, FAMILY_AXIS, Family, Grid},
 };
 
 /// How long git may take: a sweep does not wait for a network file system.
@@ -79,7 +79,7 @@ impl Facts {
     pub fn of(&self, experiment: &Experiment, run: &RunSpec, device: &str) -> Provenance {
         let on_cpu = device == Slot::CPU;
         let device_name = if on_cpu { self.processor.clone() } else { self.gpus.get(device).cloned() };
-        let built_in = experiment.family != Family::Command;
+        let built_in = run.family != Family::Command;
         let known = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         Provenance {
             spec: narrowed(experiment, run),
@@ -105,7 +105,8 @@ fn narrowed(experiment: &Experiment, run: &RunSpec) -> Experiment {
     Experiment {
         name: experiment.name.clone(),
         dataset: experiment.dataset.clone(),
-        family: experiment.family,
+        // As an axis or fixed, not both.
+        family: experiment.family.filter(|_| run.axes.iter().all(|(axis, _)| axis != FAMILY_AXIS)),
         command: experiment.command.clone(),
         fixed: experiment.fixed.clone(),
         grids: vec![Grid { axes }],

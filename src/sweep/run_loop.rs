@@ -28,7 +28,6 @@ use crate::{
     launch::{self, AttemptEnd, Ending, LocalLauncher},
     run::{Failure, RunState},
     schedule::{Effect, Ended, Input, Job, Scheduler, Slot},
-    spec::Family,
 };
 
 /// How often the event files of live runs are read.
@@ -112,10 +111,8 @@ pub async fn sweep(
         })
         .collect();
     // Looked for before anything starts: without it every run would fail alike.
-    let worker = match ready.experiment.family {
-        Family::GridCnn if !jobs.is_empty() => launch::find_worker()?,
-        Family::GridCnn | Family::Command => PathBuf::new(),
-    };
+    let needs_worker = !ready.experiment.is_command() && !jobs.is_empty();
+    let worker = if needs_worker { launch::find_worker()? } else { PathBuf::new() };
     let slots = u32::try_from(placement.slots.len()).unwrap_or(u32::MAX);
     let (begun, own) = (Instant::now(), own_core_seconds());
     let mut this = Loop {

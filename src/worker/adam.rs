@@ -21,9 +21,11 @@ const EPSILON: f64 = 1e-7;
 /// The optimizer: two moments for each parameter.
 #[derive(Debug)]
 pub(crate) struct Adam {
-    learning_rate: f64,
+    /// Of each parameter.
+    learning_rates: Vec<f64>,
     /// Updates made.
     step: i32,
+    /// Made at the first update: a network that only answers has none.
     moments: Vec<Moments>,
 }
 
@@ -35,40 +37,38 @@ struct Moments {
 }
 
 impl Adam {
-    /// An optimizer for `parameters`, at rest.
-    ///
-    /// # Errors
-    /// Where memory is short.
-    pub(crate) fn new(parameters: &[&Tensor], learning_rate: f64) -> Result<Self, TchError> {
-        let moments = parameters
-            .iter()
-            .map(|parameter| {
-                // In the parameter's memory format too.
-                let zeros = || parameter.f_detach()?.f_zeros_like();
-                Ok(Moments { first: zeros()?, second: zeros()? })
-            })
-            .collect::<Result<_, TchError>>()?;
-        Ok(Self { learning_rate, step: 0, moments })
-    }
-
-    /// The learning rate.
-    pub(crate) fn learning_rate(&self) -> f64 {
-        self.learning_rate
+    /// An optimizer at rest, for parameters with these learning rates.
+    pub(crate) fn new(learning_rates: Vec<f64>) -> Self {
+        Self { learning_rates, step: 0, moments: Vec::new() }
     }
 
     /// One update of the parameters. The gradients are spent: their memory holds what the update computes on the way.
     ///
     /// # Errors
-    /// Where shapes differ.
+    /// Where shapes differ, or memory is short.
     pub(crate) fn step(&mut self, parameters: &[&Tensor], gradients: Vec<Tensor>) -> Result<(), TchError> {
+        if self.moments.is_empty() {
+            self.moments =
+                parameters.iter().map(|parameter| Moments::at_rest(parameter)).collect::<Result<_, _>>()?;
+        }
         self.step = self.step.saturating_add(1);
-        let rate = f64::from(rate(self.learning_rate, self.step));
+        let states = self.moments.iter_mut().zip(&self.learning_rates);
         no_grad(|| {
-            for ((parameter, gradient), moments) in parameters.iter().zip(gradients).zip(&mut self.moments) {
-                update(parameter, gradient, moments, rate)?;
+            for ((parameter, gradient), (moments, learning_rate)) in
+                parameters.iter().zip(gradients).zip(states)
+            {
+                update(parameter, gradient, moments, f64::from(rate(*learning_rate, self.step)))?;
             }
             Ok(())
         })
+    }
+}
+
+impl Moments {
+    fn at_rest(parameter: &Tensor) -> Result<Self, TchError> {
+        // In the parameter's memory format too.
+        let zeros = || parameter.f_detach()?.f_zeros_like();
+        Ok(Self { first: zeros()?, second: zeros()? })
     }
 }
 
@@ -126,7 +126,7 @@ mod tests {
         reference(&mut expected, &gradients, 0.01);
 
         let weights = Tensor::from_slice(&start).to_kind(Kind::Float).set_requires_grad(true);
-        let mut adam = Adam::new(&[&weights], 0.01).unwrap();
+        let mut adam = Adam::new(vec![0.01]);
         for gradient in &gradients {
             adam.step(&[&weights], vec![Tensor::from_slice(gradient).to_kind(Kind::Float)]).unwrap();
         }
@@ -135,6 +135,20 @@ mod tests {
             let (change, should) = (f64::from(*ours) - start, expected - start);
             assert!((change - should).abs() < 1e-4 * should.abs() + 1e-7, "{change} is not {should}");
         }
+    }
+
+    #[test]
+    fn each_parameter_has_its_rate() {
+        let weights = [(); 2].map(|()| Tensor::ones([3], (Kind::Float, Device::Cpu)));
+        let [first, second] = &weights;
+        let mut adam = Adam::new(vec![0.1, 0.001]);
+        for _ in 0..3 {
+            let gradients = [(); 2].map(|()| Tensor::ones([3], (Kind::Float, Device::Cpu)));
+            adam.step(&[first, second], gradients.into()).unwrap();
+        }
+        // With a constant gradient of 1 every step of Adam is as long as its rate.
+        assert!((first.double_value(&[0]) - 0.7).abs() < 1e-4);
+        assert!((second.double_value(&[0]) - 0.997).abs() < 1e-6);
     }
 
     #[test]
@@ -153,7 +167,7 @@ mod tests {
         let gradient = Tensor::arange(6, (Kind::Float, Device::Cpu)).reshape([2, 3]);
         let run = |gradient: Tensor| {
             let weights = Tensor::ones([2, 3], (Kind::Float, Device::Cpu));
-            Adam::new(&[&weights], 0.1).unwrap().step(&[&weights], vec![gradient]).unwrap();
+            Adam::new(vec![0.1]).step(&[&weights], vec![gradient]).unwrap();
             weights
         };
         let turned = gradient.tr().contiguous().tr();

@@ -15,15 +15,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gridboard::{model::GridCnn, run::RunFile, spec::Train};
+use gridboard::{run::RunFile, spec::Train};
 
-use crate::{
-    data::Images,
-    engine::{Engine, Plan},
-    error::TrainError,
-    machine,
-    train::read_run_file,
-};
+use crate::{data::Images, engine::Engine, error::TrainError, machine, train::read_run_file};
 
 /// Measures the run that `run_dir/run.json` describes, for `seconds` and one step at least. Returns the exit code.
 pub(crate) fn calibrate(run_dir: &Path, seconds: f64) -> u8 {
@@ -43,7 +37,6 @@ pub(crate) fn calibrate(run_dir: &Path, seconds: f64) -> u8 {
 }
 
 fn measure(run: &RunFile, time: Duration) -> Result<(), TrainError> {
-    let model = GridCnn::from_parameters(&run.parameters)?;
     let settings = Train::from_parameters(&run.parameters)?;
     let missing =
         || TrainError::RunFile { path: "run.json".into(), problem: "`dataset` is missing".to_owned() };
@@ -56,15 +49,7 @@ fn measure(run: &RunFile, time: Duration) -> Result<(), TrainError> {
     let labels: Vec<u8> = (0..batch).map(|row| (row % classes) as u8).collect();
     let device = machine::device(&run.device)?;
     let images = Images::new(&pixels, &labels, side, device)?;
-    let mut engine = Engine::new(&Plan {
-        model: &model,
-        image_size: dataset.image_size,
-        classes: classes as u32,
-        seed: run.seed,
-        device,
-        threads: run.threads,
-        train: &settings,
-    })?;
+    let mut engine = Engine::from_run(run, device)?;
     let rows: Vec<usize> = (0..batch).collect();
     let mut step = || engine.train(&images, &rows)?.wait().map_err(TrainError::from);
     step()?;

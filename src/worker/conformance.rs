@@ -8,7 +8,7 @@ use gridboard::{
     corpus::npy,
     event::tags,
     model::GridCnn,
-    spec::{Kernels, Precision, Train},
+    spec::{Freeze, Kernels, Precision, Train},
 };
 use serde::Deserialize;
 use tch::Device;
@@ -101,9 +101,11 @@ fn every_loss_metric_prediction_and_weight_is_that_of_keras() {
             initial_weights: None,
             kernels,
             precision: Precision::Fp32,
+            freeze: Freeze::None,
+            backbone_learning_rate: None,
         };
         let plan = Plan {
-            model: &model,
+            model: &model.into(),
             image_size: side,
             classes: case.classes,
             seed: 0,

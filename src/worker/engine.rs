@@ -11,13 +11,15 @@ use std::{
 
 use gridboard::{
     kernels::{self, Execution, InstructionSet, Part, Shape},
-    model::GridCnn,
+    model::{Architecture, GridCnn},
+    run::RunFile,
     spec::{Kernels, Precision, Train},
 };
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
 use crate::{
     adam::Adam,
+    baseline::{Baseline, Mode, Role},
     data::Images,
     error::TrainError,
     init::GlorotUniform,
@@ -42,8 +44,29 @@ pub(crate) enum Engine {
 /// What libtorch computes.
 #[derive(Debug)]
 pub(crate) struct Plain {
-    network: Network,
+    network: Tensors,
     adam: Adam,
+    learning_rate: f64,
+}
+
+/// The network of a run as tensors.
+#[derive(Debug)]
+enum Tensors {
+    GridCnn(Network),
+    Baseline(Box<Baseline>),
+}
+
+/// One tensor of what is stored of a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Info {
+    /// As PyTorch's `state_dict` has it.
+    pub(crate) name: String,
+    /// As PyTorch's `state_dict` has it; empty for a single number.
+    pub(crate) shape: Vec<usize>,
+    /// Whether it holds i64 and not f32: the batches that a batch norm has seen.
+    pub(crate) is_count: bool,
+    /// Whether it is of a baseline's last layer, which transferred weights may have for other classes.
+    pub(crate) is_head: bool,
 }
 
 /// What our own kernels compute.
@@ -60,7 +83,7 @@ pub(crate) struct Fused {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan<'a> {
     /// The network.
-    pub(crate) model: &'a GridCnn,
+    pub(crate) model: &'a Architecture,
     /// Width and height of the images, pixels.
     pub(crate) image_size: u32,
     /// Number of classes, K.
@@ -109,22 +132,46 @@ pub(crate) struct Answers {
 }
 
 impl Engine {
-    /// A network with the initial weights of the plan's seed (Glorot uniform kernels and zero biases, as Keras'), its
-    /// optimizer at rest.
+    /// The network of a `run.json` with the initial weights of its seed, its optimizer at rest. Training and prediction both
+    /// begin here and load weights from files afterwards.
+    ///
+    /// # Errors
+    /// [`TrainError::Incomplete`] where the run has no dataset or is a `command`, [`TrainError::Parameter`], and as
+    /// [`Self::new`].
+    pub(crate) fn from_run(run: &RunFile, device: Device) -> Result<Self, TrainError> {
+        let architecture = Architecture::of(run.family, &run.parameters)?
+            .ok_or(TrainError::Incomplete("a `command` run is not trained here"))?;
+        let train = Train::from_parameters(&run.parameters)?;
+        let dataset = run.dataset.as_ref().ok_or(TrainError::Incomplete("`dataset` is missing"))?;
+        Self::new(&Plan {
+            model: &architecture,
+            image_size: dataset.image_size,
+            classes: u32::try_from(dataset.classes.len()).unwrap_or(u32::MAX),
+            seed: run.seed,
+            device,
+            threads: run.threads,
+            train: &train,
+        })
+    }
+
+    /// A network with the initial weights of the plan's seed, its optimizer at rest. The weights of a grid CNN are Keras'
+    /// (Glorot uniform kernels and zero biases), those of a baseline torchvision's (see `baseline`).
     ///
     /// # Errors
     /// [`TrainError::Model`] where the image is too small; [`TrainError::NoFusedKernels`] where fused kernels are asked for
-    /// on CUDA; [`TrainError::NoBf16`] and [`TrainError::NoTf32`] where the device lacks the precision;
+    /// on CUDA or for a baseline; [`TrainError::NoBf16`] and [`TrainError::NoTf32`] where the device lacks the precision;
     /// [`TrainError::Torch`] where memory is short.
     pub(crate) fn new(plan: &Plan<'_>) -> Result<Self, TrainError> {
         let Plan { model, image_size, classes, seed, device, train, .. } = *plan;
         if train.precision == Precision::Tf32 && !device.is_cuda() {
             return Err(TrainError::NoTf32);
         }
-        match (train.kernels, device) {
-            (Kernels::Auto | Kernels::Fused, Device::Cpu) => Ok(Self::Fused(Box::new(Fused::new(plan)?))),
-            (Kernels::Fused, _) => Err(TrainError::NoFusedKernels),
-            (Kernels::Auto | Kernels::Plain, _) => {
+        let network = match (model, train.kernels, device) {
+            (Architecture::GridCnn(model), Kernels::Auto | Kernels::Fused, Device::Cpu) => {
+                return Ok(Self::Fused(Box::new(Fused::new(plan, model)?)));
+            }
+            (_, Kernels::Fused, _) => return Err(TrainError::NoFusedKernels),
+            (Architecture::GridCnn(model), Kernels::Auto | Kernels::Plain, _) => {
                 let mut network = Network::new(model, image_size, classes, seed, device)?;
                 if device.is_cuda() {
                     machine::tune_cudnn();
@@ -133,35 +180,66 @@ impl Engine {
                 if train.precision == Precision::Bf16 {
                     network = network.in_bf16();
                 }
-                let tensors: Vec<&Tensor> = network.parameters().iter().map(|p| &p.tensor).collect();
-                let adam = Adam::new(&tensors, train.learning_rate)?;
-                Ok(Self::Plain(Plain { network, adam }))
+                Tensors::GridCnn(network)
             }
-        }
+            (Architecture::Vgg(_) | Architecture::Resnet(_), Kernels::Auto | Kernels::Plain, _) => {
+                if train.precision == Precision::Bf16 {
+                    return Err(TrainError::NoBf16Baseline);
+                }
+                if device.is_cuda() {
+                    machine::tune_cudnn();
+                }
+                let mut baseline = Baseline::new(model, image_size, classes, train.freeze, device)?;
+                baseline.initialise(seed)?;
+                Tensors::Baseline(Box::new(baseline))
+            }
+        };
+        let learning_rate = train.learning_rate;
+        let rates = match &network {
+            Tensors::GridCnn(network) => vec![learning_rate; network.parameters().len()],
+            Tensors::Baseline(baseline) => {
+                let backbone = train.backbone_learning_rate.unwrap_or(learning_rate);
+                let rate = |role| if role == Role::Head { learning_rate } else { backbone };
+                baseline.trained().map(|stored| rate(stored.role)).collect()
+            }
+        };
+        Ok(Self::Plain(Plain { network, adam: Adam::new(rates), learning_rate }))
     }
 
-    /// Name and shape of each parameter, as PyTorch's `state_dict` has them.
-    pub(crate) fn shapes(&self) -> Vec<(String, Vec<usize>)> {
+    /// Every tensor that is stored of the network, in the order of PyTorch's `state_dict`.
+    pub(crate) fn state(&self) -> Vec<Info> {
+        let info = |name: &String, shape, role| Info {
+            name: name.clone(),
+            shape,
+            is_count: role == Role::Count,
+            is_head: role == Role::Head,
+        };
+        let shape = |tensor: &Tensor| tensor.size().into_iter().map(|side| side as usize).collect();
         match self {
-            Self::Plain(plain) => {
-                let shape = |tensor: &Tensor| tensor.size().into_iter().map(|side| side as usize).collect();
-                plain.network.parameters().iter().map(|p| (p.name.clone(), shape(&p.tensor))).collect()
+            Self::Plain(Plain { network: Tensors::GridCnn(network), .. }) => {
+                let parameters = network.parameters().iter();
+                parameters.map(|p| info(&p.name, shape(&p.tensor), Role::Backbone)).collect()
+            }
+            Self::Plain(Plain { network: Tensors::Baseline(baseline), .. }) => {
+                let stored = baseline.stored().iter();
+                stored.map(|stored| info(&stored.name, shape(&stored.tensor), stored.role)).collect()
             }
             Self::Fused(fused) => {
-                fused.network.parameters().map(|info| (info.name.clone(), info.shape.clone())).collect()
+                let parameters = fused.network.parameters();
+                parameters.map(|p| info(&p.name, p.shape.clone(), Role::Backbone)).collect()
             }
         }
     }
 
-    /// Sets a parameter, by its place in [`Self::shapes`], from little-endian f32 of its shape.
+    /// Sets a tensor, by its place in [`Self::state`], from little-endian numbers of its shape and type.
     ///
     /// # Errors
     /// Where memory is short.
     pub(crate) fn set(&mut self, place: usize, bytes: &[u8]) -> Result<(), TchError> {
         match self {
             Self::Plain(plain) => {
-                let tensor = &plain.network.parameters()[place].tensor;
-                let values = Tensor::f_from_data_size(bytes, &tensor.size(), Kind::Float)?;
+                let tensor = plain.network.tensor(place);
+                let values = Tensor::f_from_data_size(bytes, &tensor.size(), tensor.kind())?;
                 no_grad(|| tensor.shallow_clone().f_copy_(&values))?;
             }
             Self::Fused(fused) => {
@@ -175,7 +253,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes a parameter, by its place in [`Self::shapes`], as little-endian f32 in PyTorch's layout. Some rows at a time:
+    /// Writes a tensor, by its place in [`Self::state`], as little-endian numbers in PyTorch's layout. Some rows at a time:
     /// the largest of the paper's have 800 MB.
     ///
     /// # Errors
@@ -183,7 +261,11 @@ impl Engine {
     pub(crate) fn write(&self, place: usize, to: &mut dyn Write) -> io::Result<()> {
         match self {
             Self::Plain(plain) => {
-                let tensor = &plain.network.parameters()[place].tensor;
+                let tensor = plain.network.tensor(place);
+                if tensor.kind() == Kind::Int64 {
+                    let count = i64::try_from(tensor).map_err(io::Error::other)?;
+                    return to.write_all(&count.to_le_bytes());
+                }
                 let flat =
                     tensor.f_detach().and_then(|tensor| tensor.f_flatten(0, -1)).map_err(io::Error::other)?;
                 for start in (0..flat.size()[0]).step_by(WRITTEN_NUMBERS) {
@@ -208,10 +290,10 @@ impl Engine {
         Ok(())
     }
 
-    /// Step size of Adam.
+    /// Step size of Adam; of the head, where the backbone has another.
     pub(crate) fn learning_rate(&self) -> f64 {
         match self {
-            Self::Plain(plain) => plain.adam.learning_rate(),
+            Self::Plain(plain) => plain.learning_rate,
             Self::Fused(fused) => fused.learning_rate,
         }
     }
@@ -230,11 +312,11 @@ impl Engine {
     /// Where memory is short.
     pub(crate) fn train(&mut self, images: &Images<'_>, rows: &[usize]) -> Result<BatchResult, TrainError> {
         match self {
-            Self::Plain(Plain { network, adam }) => {
-                let parameters: Vec<&Tensor> = network.parameters().iter().map(|p| &p.tensor).collect();
+            Self::Plain(Plain { network, adam, .. }) => {
                 let (x, y) = images.batch(rows)?;
-                let logits = network.forward(&x)?;
+                let logits = network.forward(&x, Mode::Training)?;
                 let loss = loss::mean(&logits, &y)?;
+                let parameters = network.trained();
                 let gradients = Tensor::f_run_backward(&[&loss], &parameters, false, false)?;
                 adam.step(&parameters, gradients)?;
                 let correct = no_grad(|| loss::correct(&logits, &y))?;
@@ -248,10 +330,7 @@ impl Engine {
     pub(crate) fn evaluation_batch(&self, side: usize) -> usize {
         match self {
             Self::Plain(plain) => {
-                // The first convolution's output is the largest activation by far; a network without one keeps little.
-                let channels = plain.network.parameters()[0].tensor.size()[0] as usize;
-                let image = channels * side * side * size_of::<f32>();
-                (ACTIVATION_BYTES / image.max(1)).clamp(1, LARGEST_BATCH)
+                (ACTIVATION_BYTES / plain.network.largest_output(side).max(1)).clamp(1, LARGEST_BATCH)
             }
             Self::Fused(fused) => fused.batch_size,
         }
@@ -265,7 +344,7 @@ impl Engine {
         match self {
             Self::Plain(plain) => no_grad(|| {
                 let (x, y) = images.batch(rows)?;
-                let logits = plain.network.forward(&x)?;
+                let logits = plain.network.forward(&x, Mode::Evaluation)?;
                 let predicted = Vec::<i64>::try_from(loss::predicted(&logits)?)?;
                 Ok(Answers {
                     losses: Vec::try_from(loss::per_image(&logits, &y)?)?,
@@ -278,9 +357,53 @@ impl Engine {
     }
 }
 
+impl Tensors {
+    /// Logits, see [`Network::forward`] and [`Baseline::forward`].
+    fn forward(&mut self, images: &Tensor, mode: Mode) -> Result<Tensor, TrainError> {
+        match self {
+            Self::GridCnn(network) => network.forward(images),
+            Self::Baseline(baseline) => baseline.forward(images, mode),
+        }
+    }
+
+    /// What takes a gradient, in the order of the optimizer.
+    fn trained(&self) -> Vec<&Tensor> {
+        match self {
+            Self::GridCnn(network) => network.parameters().iter().map(|p| &p.tensor).collect(),
+            Self::Baseline(baseline) => baseline.trained().map(|stored| &stored.tensor).collect(),
+        }
+    }
+
+    /// By its place in [`Engine::state`].
+    fn tensor(&self, place: usize) -> &Tensor {
+        match self {
+            Self::GridCnn(network) => &network.parameters()[place].tensor,
+            Self::Baseline(baseline) => &baseline.stored()[place].tensor,
+        }
+    }
+
+    fn device(&self) -> Device {
+        match self {
+            Self::GridCnn(network) => network.device(),
+            Self::Baseline(baseline) => baseline.device(),
+        }
+    }
+
+    /// Bytes of the largest output of a layer, of one image of `side` x `side` pixels.
+    fn largest_output(&self, side: usize) -> usize {
+        match self {
+            // The first convolution's output is the largest activation by far; a network without one keeps little.
+            Self::GridCnn(network) => {
+                network.parameters()[0].tensor.size()[0] as usize * side * side * size_of::<f32>()
+            }
+            Self::Baseline(baseline) => baseline.largest_output(side),
+        }
+    }
+}
+
 impl Fused {
-    fn new(plan: &Plan<'_>) -> Result<Self, TrainError> {
-        let Plan { model, image_size, classes, seed, threads, train, .. } = *plan;
+    fn new(plan: &Plan<'_>, model: &GridCnn) -> Result<Self, TrainError> {
+        let Plan { image_size, classes, seed, threads, train, .. } = *plan;
         let shapes = network::shapes(model, image_size, classes)?;
         let shape = Shape {
             image_size: image_size as usize,
@@ -386,7 +509,7 @@ fn write_values(values: &[f32], to: &mut dyn Write) -> io::Result<()> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use gridboard::spec::Value;
+    use gridboard::spec::{Freeze, Value};
 
     use super::*;
 
@@ -399,6 +522,8 @@ pub(crate) mod tests {
             initial_weights: None,
             kernels: Kernels::Auto,
             precision: Precision::Fp32,
+            freeze: Freeze::None,
+            backbone_learning_rate: None,
         }
     }
 
@@ -412,14 +537,18 @@ pub(crate) mod tests {
     ) -> Engine {
         let train = Train { kernels, ..train() };
         let device = Device::Cpu;
-        let plan = Plan { model: &model, image_size, classes, seed, device, threads: 2, train: &train };
+        let plan =
+            Plan { model: &model.into(), image_size, classes, seed, device, threads: 2, train: &train };
         Engine::new(&plan).unwrap()
     }
 
     /// All parameters, one behind the other.
     pub(crate) fn values(engine: &Engine) -> Vec<f32> {
         let mut values = Vec::new();
-        for place in 0..engine.shapes().len() {
+        for (place, info) in engine.state().iter().enumerate() {
+            if info.is_count {
+                continue;
+            }
             let mut bytes = Vec::new();
             engine.write(place, &mut bytes).unwrap();
             values.extend(bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes));
@@ -433,7 +562,7 @@ pub(crate) mod tests {
         let [fused, plain] =
             [Kernels::Fused, Kernels::Plain].map(|kernels| engine(model(), 14, 3, 7, kernels));
         assert!(matches!((&fused, &plain), (Engine::Fused(_), Engine::Plain(_))));
-        assert_eq!(fused.shapes(), plain.shapes());
+        assert_eq!(fused.state(), plain.state());
         assert_eq!(values(&fused), values(&plain));
         assert!(matches!(engine(model(), 14, 3, 7, Kernels::Auto), Engine::Fused(_)));
     }
@@ -492,8 +621,15 @@ pub(crate) mod tests {
         .unwrap();
         let model = GridCnn { conv_layers: 1, dense_layers: 0, layer_size: 4 };
         let device = Device::Cuda(0);
-        let plan =
-            Plan { model: &model, image_size: 9, classes: 2, seed: 0, device, threads: 1, train: &train };
+        let plan = Plan {
+            model: &model.into(),
+            image_size: 9,
+            classes: 2,
+            seed: 0,
+            device,
+            threads: 1,
+            train: &train,
+        };
         assert!(matches!(Engine::new(&plan), Err(TrainError::NoFusedKernels)));
     }
 
@@ -504,7 +640,7 @@ pub(crate) mod tests {
             let train = Train { kernels, precision, ..train() };
             let device = Device::Cpu;
             Engine::new(&Plan {
-                model: &model,
+                model: &model.into(),
                 image_size: 9,
                 classes: 2,
                 seed: 0,

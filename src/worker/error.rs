@@ -55,15 +55,32 @@ pub(crate) enum TrainError {
     /// The run's device is not there.
     #[error("device `{0}` is not visible to libtorch")]
     Device(String),
-    /// `train.kernels: fused` on a device that they are not made for.
-    #[error("`train.kernels: fused` runs on the processor only; `auto` or `plain` runs on CUDA")]
+    /// `train.kernels: fused` on a device or for a network that they are not made for.
+    #[error(
+        "`train.kernels: fused` runs grid CNNs on the processor only; `auto` or `plain` runs the others and CUDA"
+    )]
     NoFusedKernels,
+    /// `run.json` says too little to build a network.
+    #[error("run.json: {0}")]
+    Incomplete(&'static str),
+    /// A batch norm in training would see a single value of each channel.
+    #[error(
+        "`{layer}` cannot normalise a batch of one image with one pixel left; choose a `train.batch_size` that leaves no \
+         single image for the last batch, or a larger `dataset.image_size`"
+    )]
+    BatchNorm {
+        /// The layer.
+        layer: String,
+    },
     /// `train.precision: bf16` where nothing multiplies bf16.
     #[error(
         "`train.precision: bf16` needs a processor with AVX-512 BF16, which this one has not; `fp32` runs everywhere, and \
          `train.kernels: plain` rounds to bf16 without being faster for it"
     )]
     NoBf16,
+    /// `train.precision: bf16` for a network that is not made for it.
+    #[error("`train.precision: bf16` is for grid CNNs; VGG and ResNet have `fp32`, and `tf32` on CUDA")]
+    NoBf16Baseline,
     /// `train.precision: tf32` on a processor.
     #[error("`train.precision: tf32` is a precision of CUDA devices; a processor has `fp32` and `bf16`")]
     NoTf32,

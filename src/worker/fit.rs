@@ -198,7 +198,7 @@ fn record_pr_curves(
 mod tests {
     use gridboard::{
         model::GridCnn,
-        spec::{Kernels, Precision},
+        spec::{Freeze, Kernels, Precision},
     };
     use tch::Device;
 
@@ -242,7 +242,7 @@ mod tests {
         ) -> (Result<Evaluation, TrainError>, Memory, Engine) {
             let images = Images::new(&self.pixels, &self.labels, SIDE, Device::Cpu).unwrap();
             let mut engine = Engine::new(&Plan {
-                model: &GridCnn { conv_layers: 1, dense_layers: 1, layer_size: 8 },
+                model: &GridCnn { conv_layers: 1, dense_layers: 1, layer_size: 8 }.into(),
                 image_size: SIDE as u32,
                 classes: self.classes.len() as u32,
                 seed,
@@ -275,6 +275,8 @@ mod tests {
             initial_weights: None,
             kernels,
             precision: Precision::Fp32,
+            freeze: Freeze::None,
+            backbone_learning_rate: None,
         }
     }
 

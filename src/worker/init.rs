@@ -1,4 +1,4 @@
-//! Initial weights and shuffles, from the run's seed alone.
+//! Initial weights, shuffles and the masks of dropout, from the run's seed alone.
 //!
 //! Drawn from our own ChaCha streams and not from libtorch's generator, so that they depend neither on the version of
 //! libtorch nor on the device or the number of threads. Each tensor and each epoch has a stream of its own: what one
@@ -9,8 +9,10 @@ use rand_chacha::{
     rand_core::{Rng, SeedableRng},
 };
 
-/// First stream of the shuffles; the tensors' streams, one a layer, lie far below.
+/// First stream of the shuffles; the tensors' streams, one a layer or a tensor, lie far below.
 const SHUFFLES: u64 = 1 << 32;
+/// First stream of the masks of dropout; an epoch's shuffle is below, since epochs are counted in 32 bits.
+const MASKS: u64 = 1 << 33;
 
 fn stream(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut key = [0; 32];
@@ -37,8 +39,7 @@ impl GlorotUniform {
     /// The next of them.
     pub(crate) fn fill(&mut self, values: &mut [f32]) {
         for value in values {
-            // 24 bits are what an f32 holds of 0..1; the doubled and shifted number is exact in f32 too.
-            *value = ((self.random.next_u32() >> 8) as f32 / (1u32 << 23) as f32 - 1.0) * self.limit;
+            *value = signed_unit(&mut self.random) * self.limit;
         }
     }
 }
@@ -48,6 +49,47 @@ pub(crate) fn glorot_uniform(shape: &[i64], seed: u64, layer: u64) -> Vec<f32> {
     let mut values = vec![0.0; shape.iter().product::<i64>() as usize];
     GlorotUniform::new(shape, seed, layer).fill(&mut values);
     values
+}
+
+/// `n` numbers of the normal distribution around 0 (Box and Muller's transform, in f64).
+pub(crate) fn normal(n: usize, deviation: f64, seed: u64, tensor: u64) -> Vec<f32> {
+    let mut random = stream(seed, tensor);
+    let mut values = Vec::with_capacity(n + 1);
+    while values.len() < n {
+        // 32 bits each: the first is never 0, whose logarithm is infinite.
+        let radius = (f64::from(random.next_u32()) + 1.0) / (1u64 << 32) as f64;
+        let angle = f64::from(random.next_u32()) / (1u64 << 32) as f64;
+        let radius = deviation * (-2.0 * radius.ln()).sqrt();
+        let (sine, cosine) = (std::f64::consts::TAU * angle).sin_cos();
+        values.push((radius * cosine) as f32);
+        values.push((radius * sine) as f32);
+    }
+    values.truncate(n);
+    values
+}
+
+/// `n` numbers of the uniform distribution in ±`limit`.
+pub(crate) fn uniform(n: usize, limit: f64, seed: u64, tensor: u64) -> Vec<f32> {
+    let mut random = stream(seed, tensor);
+    let limit = limit as f32;
+    (0..n).map(|_| signed_unit(&mut random) * limit).collect()
+}
+
+/// Uniform in -1..1. 24 bits are what an f32 holds of 0..1; the doubled and shifted number is exact in f32 too.
+fn signed_unit(random: &mut ChaCha8Rng) -> f32 {
+    (random.next_u32() >> 8) as f32 / (1u32 << 23) as f32 - 1.0
+}
+
+/// The mask number `draw` of dropout with p = 1/2: 0 or 2 for each of `n` features, a bit each.
+pub(crate) fn doubled_or_nothing(n: usize, seed: u64, draw: u64) -> Vec<u8> {
+    let mut random = stream(seed, MASKS + draw);
+    let mut mask = Vec::with_capacity(n.next_multiple_of(32));
+    while mask.len() < n {
+        let bits = random.next_u32();
+        mask.extend((0..32).map(|bit| ((bits >> bit & 1) << 1) as u8));
+    }
+    mask.truncate(n);
+    mask
 }
 
 fn glorot_limit(shape: &[i64]) -> f32 {
@@ -101,6 +143,35 @@ mod tests {
     }
 
     #[test]
+    fn normal_and_uniform_weights_have_their_moments() {
+        let n = 100_001;
+        for (values, variance, fourth) in
+            [(normal(n, 0.5, 3, 4), 0.25, 3.0), (uniform(n, 0.5, 3, 5), 0.25 / 3.0, 1.8)]
+        {
+            assert_eq!(values.len(), n);
+            let moment =
+                |power: i32| values.iter().map(|value| f64::from(*value).powi(power)).sum::<f64>() / n as f64;
+            // Five standard errors of the mean, of the variance, and one part in twenty for the tails.
+            assert!(moment(1).abs() < 5.0 * (variance / n as f64).sqrt());
+            assert!((moment(2) / variance - 1.0).abs() < 5.0 * (2.0 / n as f64).sqrt());
+            assert!((moment(4) / moment(2).powi(2) / fourth - 1.0).abs() < 0.05);
+        }
+    }
+
+    #[test]
+    fn a_mask_keeps_half_and_no_two_are_alike() {
+        let mask = doubled_or_nothing(10_001, 1, 0);
+        assert_eq!(mask.len(), 10_001);
+        assert!(mask.iter().all(|value| *value == 0 || *value == 2));
+        let kept = mask.iter().filter(|value| **value == 2).count();
+        // Five standard deviations of a count around one half.
+        assert!(kept.abs_diff(5_000) < 250, "{kept}");
+        assert_eq!(mask, doubled_or_nothing(10_001, 1, 0));
+        assert_ne!(mask, doubled_or_nothing(10_001, 1, 1));
+        assert_ne!(mask, doubled_or_nothing(10_001, 2, 0));
+    }
+
+    #[test]
     fn seeds_and_layers_have_streams_of_their_own() {
         let first = |seed, layer| glorot_uniform(&[4, 4], seed, layer);
         assert_eq!(first(1, 0), first(1, 0));
@@ -119,9 +190,13 @@ mod tests {
         let mut rows: Vec<usize> = (0..8).collect();
         shuffle(&mut rows, 42, 3);
         assert_eq!(rows, GOLDEN_ORDER);
+        assert_eq!(normal(3, 1.0, 42, 0), GOLDEN_NORMAL);
+        assert_eq!(doubled_or_nothing(8, 42, 0), GOLDEN_MASK);
     }
 
     const GOLDEN_WEIGHTS: [f32; 3] = [-0.98016757, -0.3716992, -1.0083377];
+    const GOLDEN_NORMAL: [f32; 3] = [0.0, 0.0, 0.0];
+    const GOLDEN_MASK: [u8; 8] = [0; 8];
     const GOLDEN_ORDER: [usize; 8] = [2, 5, 0, 4, 1, 6, 3, 7];
 
     #[test]

@@ -8,6 +8,7 @@
 //! is still owed).
 
 mod adam;
+mod baseline;
 mod calibrate;
 mod data;
 mod doctor;

@@ -74,11 +74,12 @@ pub(crate) fn shapes(
                 let name = if n_dense == dense { "output".to_owned() } else { format!("dense{n_dense}") };
                 (name, vec![outputs, inputs])
             }
-            LayerKind::MaxPooling2d => continue,
             LayerKind::Flatten => {
                 inputs = outputs;
                 continue;
             }
+            // Poolings; a grid CNN has nothing else without weights.
+            _ => continue,
         };
         shapes.push((format!("{name}.weight"), shape));
         shapes.push((format!("{name}.bias"), vec![outputs]));
@@ -213,13 +214,21 @@ fn channels_last(tensor: &Tensor) -> Result<Tensor, TchError> {
 
 #[cfg(test)]
 mod tests {
-    use gridboard::model::summary;
+    use gridboard::{
+        model::summary,
+        spec::{Parameters, Train, Value},
+    };
     use tch::no_grad;
 
     use super::*;
 
     fn model(conv_layers: u32, layer_size: u32, dense_layers: u32) -> GridCnn {
         GridCnn { conv_layers, dense_layers, layer_size }
+    }
+
+    fn train() -> Train {
+        let epochs = Parameters::from([("epochs".to_owned(), Value::Int(1))]);
+        Train::from_parameters(&epochs).unwrap()
     }
 
     fn count(shapes: &[(String, Vec<i64>)]) -> u64 {
@@ -245,7 +254,11 @@ mod tests {
             for (denses, expected) in (0..).zip(parameters) {
                 let model = model(convs, size, denses);
                 assert_eq!(count(&shapes(&model, 224, 2).unwrap()), expected, "{model:?}");
-                assert_eq!(summary(&model, 224, 2, 32).unwrap().parameters, expected, "{model:?}");
+                assert_eq!(
+                    summary(&model.into(), 224, 2, &train()).unwrap().parameters,
+                    expected,
+                    "{model:?}"
+                );
             }
         }
     }
@@ -260,7 +273,7 @@ mod tests {
         ] {
             let network = Network::new(&model, size, classes, 0, Device::Cpu).unwrap();
             let built: u64 = network.parameters().iter().map(|p| p.tensor.numel() as u64).sum();
-            assert_eq!(built, summary(&model, size, classes, 1).unwrap().parameters);
+            assert_eq!(built, summary(&model.into(), size, classes, &train()).unwrap().parameters);
             let side = i64::from(size);
             let images = Tensor::zeros([3, 1, side, side], (Kind::Float, Device::Cpu));
             let outputs = if classes == 2 { vec![3] } else { vec![3, i64::from(classes)] };

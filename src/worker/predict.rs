@@ -10,22 +10,14 @@ use std::{
 
 use gridboard::{
     corpus::npy,
-    model::GridCnn,
     predict::protocol::{Answers, Hello},
     run::{CHECKPOINT, RunFile},
-    spec::Train,
 };
 use tch::Device;
 
 use crate::{
-    data::Images,
-    engine::{Engine, Plan},
-    error::TrainError,
-    evaluate::evaluate,
-    machine,
-    stop::Stop,
-    train::read_run_file,
-    weights,
+    data::Images, engine::Engine, error::TrainError, evaluate::evaluate, machine, stop::Stop,
+    train::read_run_file, weights,
 };
 
 /// Answers for the images on stdin until it ends. Returns the exit code.
@@ -57,22 +49,12 @@ fn answer(
     input: &mut impl Read,
     output: &mut impl Write,
 ) -> Result<(), TrainError> {
-    let model = GridCnn::from_parameters(&run.parameters)?;
-    let settings = Train::from_parameters(&run.parameters)?;
     let dataset = run.dataset.as_ref().ok_or_else(|| TrainError::RunFile {
         path: run_dir.join("run.json"),
         problem: "`dataset` is missing".to_owned(),
     })?;
     let (side, classes) = (dataset.image_size as usize, dataset.classes.len());
-    let mut engine = Engine::new(&Plan {
-        model: &model,
-        image_size: dataset.image_size,
-        classes: u32::try_from(classes).expect("labels are bytes: there are at most 256 classes"),
-        seed: run.seed,
-        device,
-        threads: run.threads,
-        train: &settings,
-    })?;
+    let mut engine = Engine::from_run(run, device)?;
     weights::load(&run_dir.join(CHECKPOINT), &mut engine)?;
     let batch = engine.evaluation_batch(side);
     say(output, &Hello { id: run.id.clone(), classes, image_size: dataset.image_size, batch })?;

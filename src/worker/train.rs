@@ -1,9 +1,12 @@
 //! The way of one attempt, in order: `run.json`, corpus, network, training, predictions, weights.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    io::{self, Write},
+    path::Path,
+};
 
 use gridboard::{
-    model::GridCnn,
     predictions::{self, Prediction},
     run::{Phases, RunFile},
     spec::{Family, Train},
@@ -13,7 +16,7 @@ use serde_json::json;
 use crate::{
     data::{Corpus, Images},
     doctor,
-    engine::{Engine, Plan},
+    engine::Engine,
     error::TrainError,
     evaluate::Evaluation,
     fit::{Sides, fit},
@@ -32,10 +35,10 @@ pub(crate) fn read_run_file(run_dir: &Path) -> Result<RunFile, TrainError> {
     let error = |problem: String| TrainError::RunFile { path: path.clone(), problem };
     let text = fs::read_to_string(&path).map_err(|source| error(source.to_string()))?;
     let run: RunFile = serde_json::from_str(&text).map_err(|source| error(source.to_string()))?;
-    match run.family {
-        Family::GridCnn => Ok(run),
-        Family::Command => Err(error("a `command` run is not trained here".to_owned())),
+    if run.family == Family::Command {
+        return Err(error("a `command` run is not trained here".to_owned()));
     }
+    Ok(run)
 }
 
 /// Adds to `run.json` what only the trainer knows of the run's provenance: the libtorch that it has loaded.
@@ -65,7 +68,6 @@ pub(crate) fn train(
     phases: &mut Phases,
 ) -> Result<(), TrainError> {
     note_libtorch(run_dir, run)?;
-    let model = GridCnn::from_parameters(&run.parameters)?;
     let settings = Train::from_parameters(&run.parameters)?;
     let dataset = run.dataset.as_ref().ok_or_else(|| TrainError::RunFile {
         path: run_dir.join("run.json"),
@@ -78,19 +80,12 @@ pub(crate) fn train(
     let corpus = Corpus::open(dataset)?;
     let side = dataset.image_size;
     let images = Images::new(corpus.mapped.images(), corpus.mapped.labels(), side as usize, device)?;
-    let classes =
-        u32::try_from(dataset.classes.len()).expect("labels are bytes: there are at most 256 classes");
-    let mut engine = Engine::new(&Plan {
-        model: &model,
-        image_size: side,
-        classes,
-        seed: run.seed,
-        device,
-        threads: run.threads,
-        train: &settings,
-    })?;
-    if let Some(path) = &settings.initial_weights {
-        weights::load(path, &mut engine)?;
+    let mut engine = Engine::from_run(run, device)?;
+    if let Some(path) = &settings.initial_weights
+        && let Some(left_out) = weights::transfer(path, &mut engine)?
+    {
+        // A log that cannot be written leaves nobody to tell.
+        let _ = writeln!(io::stderr(), "gridboard-worker: {left_out}");
     }
     let mut events = EventFiles::create(run_dir)?;
     let sides = Sides {

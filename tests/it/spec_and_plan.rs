@@ -57,7 +57,8 @@ fn every_shipped_experiment_can_be_planned() {
         if path.extension().is_some_and(|extension| extension == "yaml") {
             let rows =
                 project.run(&["plan", path.to_str().expect("UTF-8"), "--format", "json"]).expect(0).json();
-            assert!(rows.len() >= 27, "{}: {} runs", path.display(), rows.len());
+            let least = if path.ends_with("tab4_architectures.yaml") { 5 } else { 27 };
+            assert!(rows.len() >= least, "{}: {} runs", path.display(), rows.len());
             seen += 1;
         }
     }

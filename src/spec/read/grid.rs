@@ -3,14 +3,15 @@
 use std::{collections::HashSet, path::Path};
 
 use super::{
+    families,
     parameters::{Trainer, value},
     section::{Section, must_be},
 };
 use crate::spec::{
-    Axis, Family, Grid, Parameters, Value,
+    Axis, FAMILY_AXIS, Family, Grid, Parameters, Value,
     command::{BUILT_IN_PLACES, places},
     names::{fold, parameter_name_fault},
-    parameter::{Default, parameter, parameters},
+    parameter::{Default, parameters_of_any},
     problem::{Place, Problems, hint},
     yaml::{Content, Entry, Node},
 };
@@ -20,16 +21,18 @@ pub const MAX_RUNS: u128 = 1_000_000;
 
 /// What `grid` makes of a trainer.
 pub(super) struct Swept {
+    /// The family of the runs whose grid does not sweep it.
+    pub(super) family: Option<Family>,
     pub(super) command: Vec<String>,
     pub(super) fixed: Parameters,
     pub(super) grids: Vec<Grid>,
 }
 
 /// An axis under reading: every name that was given counts as swept, even where its values are bad.
-struct RawAxis<'a> {
-    name: &'a str,
-    place: &'a Place,
-    values: Vec<Value>,
+pub(super) struct RawAxis<'a> {
+    pub(super) name: &'a str,
+    pub(super) place: &'a Place,
+    pub(super) values: Vec<Value>,
 }
 
 /// Reads the section and checks it against the trainer.
@@ -59,7 +62,9 @@ pub(super) fn read(
     let grids: Vec<Vec<RawAxis<'_>>> = grids.into_iter().collect::<Option<_>>()?;
     check_names(&trainer, &grids, problems);
     check_fixed(&trainer, &grids, problems);
-    check_required(top, &trainer, &grids, problems);
+    if trainer.is_sure && !trainer.is_command() {
+        families::check(top, &trainer, &grids, problems);
+    }
     check_command(&trainer, &grids, problems);
     check_size(&grids, n_seeds, place, problems);
     Some(whole(trainer, grids))
@@ -78,19 +83,22 @@ fn axes<'a>(
 }
 
 fn axis<'a>(entry: &'a Entry, trainer: &Trainer, spec_file: &Path, problems: &mut Problems) -> RawAxis<'a> {
-    let family = trainer.family;
+    let families = &trainer.families;
     let name = entry.key.as_str();
     let mut axis = RawAxis { name, place: &entry.place, values: Vec::new() };
-    if family == Family::Command {
+    if trainer.is_command() {
         if let Some(fault) = parameter_name_fault(name) {
             problems.add(&entry.place, format!("axis `{name}` {fault}"));
             return axis;
         }
-    } else if trainer.is_sure && parameter(family, name).is_none() {
-        let known: Vec<&str> = parameters(family).iter().map(|row| row.name).collect();
-        let hint = hint(name, &known);
-        problems.add(&entry.place, format!("axis `{name}` is not a parameter of `grid_cnn`{hint}"));
-        return axis;
+    } else if trainer.is_sure && name != FAMILY_AXIS {
+        let rows = parameters_of_any(families);
+        if rows.iter().all(|row| row.name != name) {
+            let known: Vec<&str> = rows.iter().map(|row| row.name).collect();
+            let (hint, families) = (hint(name, &known), families::listed(families));
+            problems.add(&entry.place, format!("axis `{name}` is not a parameter of {families}{hint}"));
+            return axis;
+        }
     }
     let items = match &entry.value.content {
         Content::Sequence(items) if !items.is_empty() => items,
@@ -106,7 +114,7 @@ fn axis<'a>(entry: &'a Entry, trainer: &Trainer, spec_file: &Path, problems: &mu
     let what = format!("each value of axis `{name}`");
     let mut taken = HashSet::new();
     for item in items {
-        let Some(value) = value(item, family, name, &what, spec_file, problems) else { continue };
+        let Some(value) = value(item, families, name, &what, spec_file, problems) else { continue };
         if !taken.insert(Identity::of(&value)) {
             problems.add(&item.place, format!("axis `{name}` repeats the value `{value}`"));
         }
@@ -174,29 +182,6 @@ fn check_fixed(trainer: &Trainer, grids: &[Vec<RawAxis<'_>>], problems: &mut Pro
     }
 }
 
-/// A required parameter that some run would not have.
-fn check_required(top: &Section<'_>, trainer: &Trainer, grids: &[Vec<RawAxis<'_>>], problems: &mut Problems) {
-    if !trainer.is_sure {
-        return;
-    }
-    for row in parameters(trainer.family).iter().filter(|row| row.default == Default::Required) {
-        if trainer.fixed.iter().any(|fixed| fixed.name == row.name) {
-            continue;
-        }
-        let lacking = grids.iter().position(|grid| grid.iter().all(|axis| axis.name != row.name));
-        let Some(lacking) = lacking else { continue };
-        let section = row.section.as_str();
-        let place = top.entry(section).map_or(&top.place, |entry| &entry.place);
-        let of_grid =
-            if grids.len() > 1 { format!(" (grid {lacking} has no such axis)") } else { String::new() };
-        let message = format!(
-            "`{section}.{name}` is missing; fix it, or sweep it as an axis of `grid`{of_grid}",
-            name = row.name
-        );
-        problems.add(place, message);
-    }
-}
-
 /// Places of the command that some run could not fill.
 fn check_command(trainer: &Trainer, grids: &[Vec<RawAxis<'_>>], problems: &mut Problems) {
     let fixed = || trainer.fixed.iter().map(|fixed| fixed.name.as_str());
@@ -259,7 +244,7 @@ fn grouped(number: u128) -> String {
 fn whole(trainer: Trainer, grids: Vec<Vec<RawAxis<'_>>>) -> Swept {
     let mut fixed: Parameters =
         trainer.fixed.into_iter().filter_map(|fixed| fixed.value.map(|value| (fixed.name, value))).collect();
-    for row in parameters(trainer.family) {
+    for row in parameters_of_any(&trainer.families) {
         let swept = grids.iter().all(|grid| grid.iter().any(|axis| axis.name == row.name));
         if let Default::Value(value) = &row.default
             && !swept
@@ -277,5 +262,5 @@ fn whole(trainer: Trainer, grids: Vec<Vec<RawAxis<'_>>>) -> Swept {
         })
         .collect();
     let command = trainer.command.into_iter().map(|(argument, _)| argument).collect();
-    Swept { command, fixed, grids }
+    Swept { family: trainer.said.map(|(family, _)| family), command, fixed, grids }
 }

@@ -4,6 +4,7 @@
 //! trainer and what is fixed) and `grid` (what is swept, and how that fits the rest) have files of their own.
 
 pub(super) mod dataset;
+mod families;
 mod grid;
 mod parameters;
 mod section;
@@ -39,11 +40,10 @@ pub(super) fn experiment(root: &Node, spec_file: &Path, problems: &mut Problems)
     top.only(&KEYS, problems);
     let name = text_name(&top, "experiment", "the name of the experiment", problems);
     let trainer = parameters::trainer(&top, spec_file, problems);
-    let family = trainer.family;
-    let is_built_in = trainer.is_sure && family == Family::GridCnn;
+    let built_in = trainer.families.first().copied().filter(|_| trainer.is_sure && !trainer.is_command());
     let dataset = match top.given("dataset") {
         Some(entry) => dataset::read(entry, spec_file, problems).map(Some),
-        None if !is_built_in => Some(None),
+        None if built_in.is_none() => Some(None),
         None => {
             top.missing("dataset", "a mapping with `images` or `phantom`", problems);
             None
@@ -51,13 +51,13 @@ pub(super) fn experiment(root: &Node, spec_file: &Path, problems: &mut Problems)
     };
     let seeds = seeds(&top, problems);
     let swept = grid::read(&top, trainer, seeds.len(), spec_file, problems);
-    let rank = rank(&top, is_built_in, problems);
+    let rank = rank(&top, built_in, problems);
     let schedule = schedule(&top, problems);
     let swept = swept?;
     Some(Experiment {
         name: name?,
         dataset: dataset?,
-        family,
+        family: swept.family,
         command: swept.command,
         fixed: swept.fixed,
         grids: swept.grids,
@@ -125,8 +125,8 @@ pub(super) fn known_tags() -> Vec<&'static str> {
     known
 }
 
-/// `is_built_in` says that the trainer is known to log [`known_tags`] and nothing else.
-fn rank(top: &Section<'_>, is_built_in: bool, problems: &mut Problems) -> Option<RankRule> {
+/// `built_in` is a trainer that is known to log [`known_tags`] and nothing else.
+fn rank(top: &Section<'_>, built_in: Option<Family>, problems: &mut Problems) -> Option<RankRule> {
     let section = match top.given("rank") {
         Some(entry) => Section::open(&entry.value, "rank", &entry.place, problems)?,
         None => Section::absent("rank", &top.place),
@@ -137,12 +137,12 @@ fn rank(top: &Section<'_>, is_built_in: bool, problems: &mut Problems) -> Option
         None => Some(10),
     };
     let by = match section.entry("by") {
-        Some(_) => metric(&section, "by", is_built_in, problems),
+        Some(_) => metric(&section, "by", built_in, problems),
         None => Some(Metric::by_tag(tags::VALIDATION_ACCURACY)),
     };
     let then = match section.entry("then") {
         Some(entry) if entry.value.is_null() => Some(None),
-        Some(_) => metric(&section, "then", is_built_in, problems).map(Some),
+        Some(_) => metric(&section, "then", built_in, problems).map(Some),
         None => Some(Some(Metric::by_tag(match by.as_ref().map(|by| by.tag.as_str()) {
             Some(tags::VALIDATION_LOSS) => tags::VALIDATION_ACCURACY,
             _ => tags::VALIDATION_LOSS,
@@ -159,7 +159,12 @@ fn rank(top: &Section<'_>, is_built_in: bool, problems: &mut Problems) -> Option
 }
 
 /// A tag, or a mapping of `tag` and `goal`.
-fn metric(section: &Section<'_>, key: &str, is_built_in: bool, problems: &mut Problems) -> Option<Metric> {
+fn metric(
+    section: &Section<'_>,
+    key: &str,
+    built_in: Option<Family>,
+    problems: &mut Problems,
+) -> Option<Metric> {
     let entry = section.entry(key)?;
     let (tag_node, goal) = match &entry.value.content {
         Content::Mapping(_) => {
@@ -183,9 +188,11 @@ fn metric(section: &Section<'_>, key: &str, is_built_in: bool, problems: &mut Pr
     };
     // A run that never logs the metric cannot rank, which would show only after everything is trained.
     let known = known_tags();
-    if is_built_in && !known.contains(&tag) {
+    if let Some(family) = built_in
+        && !known.contains(&tag)
+    {
         let hint = hint(tag, &known);
-        problems.add(&tag_node.place, format!("{path}: `grid_cnn` does not log `{tag}`{hint}"));
+        problems.add(&tag_node.place, format!("{path}: `{family}` does not log `{tag}`{hint}"));
         return None;
     }
     let metric = Metric::by_tag(tag);

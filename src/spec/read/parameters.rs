@@ -4,9 +4,9 @@ use std::path::Path;
 
 use super::section::{Section, must_be, path, scalar, text};
 use crate::spec::{
-    Family, Value,
+    FAMILY_AXIS, Family, Value,
     names::{fold, parameter_name_fault},
-    parameter::{self, Kind, Parameter, parameter, parameters},
+    parameter::{self, Kind, Parameter, family_axis, parameter_of_any, parameters_of_any},
     problem::{Place, Problems, hint, suggest},
     scalar::Scalar,
     yaml::{Content, Entry, Node},
@@ -14,8 +14,11 @@ use crate::spec::{
 
 /// What `model` and `train` say.
 pub(super) struct Trainer {
-    pub(super) family: Family,
-    /// False where the spec does not say the family, not even nearly: `family` is a guess then, and only what both
+    /// What `model.family` says, with its place.
+    pub(super) said: Option<(Family, Place)>,
+    /// The families of all runs, at least one: what `model.family` says, and what grids sweep.
+    pub(super) families: Vec<Family>,
+    /// False where the spec does not say the family, not even nearly: `families` is a guess then, and only what all
     /// families would refuse, or wrong values of parameters by the guessed family's names, are mistakes.
     pub(super) is_sure: bool,
     /// Program and arguments with their places; empty for the built-in families.
@@ -33,34 +36,57 @@ pub(super) struct Fixed {
     pub(super) place: Place,
 }
 
+impl Trainer {
+    /// Whether runs are a program of the user's.
+    pub(super) fn is_command(&self) -> bool {
+        self.families == [Family::Command]
+    }
+}
+
 /// The families by their word in the spec.
-const FAMILIES: [(&str, Family); 2] = [("grid_cnn", Family::GridCnn), ("command", Family::Command)];
+fn words() -> Vec<(&'static str, Family)> {
+    Family::BUILT_IN.into_iter().chain([Family::Command]).map(|family| (family.as_str(), family)).collect()
+}
 
 /// Reads `model` and `train`. Where the family is wrong or missing, that is reported, and the rest is read for the family
 /// that is probably meant.
 pub(super) fn trainer(top: &Section<'_>, spec_file: &Path, problems: &mut Problems) -> Trainer {
     let absent = || Section::absent("model", &top.place);
+    let swept = swept_families(top);
     let (model, said) = match top.given("model") {
         None => {
-            top.missing("model", "a mapping with `family`, such as {family: grid_cnn}", problems);
+            if swept.is_none() {
+                top.missing("model", "a mapping with `family`, such as {family: grid_cnn}", problems);
+            }
             (absent(), None)
         }
         Some(entry) => match Section::open(&entry.value, "model", &entry.place, problems) {
             None => (absent(), None),
             Some(model) => {
-                let said = said_family(&model, problems);
+                // Only commands have a `run`, and they sweep no family.
+                let may_be_absent = swept.is_some() && model.given("run").is_none();
+                let said = said_family(&model, may_be_absent, problems);
                 (model, said)
             }
         },
     };
-    let is_sure = said.is_some();
-    // Only commands have a `run`, and have to.
-    let guess = if model.given("run").is_some() { Family::Command } else { Family::GridCnn };
-    let family = said.unwrap_or(guess);
-    let command = match family {
-        Family::Command => command(&model, problems),
-        Family::GridCnn => Vec::new(),
-    };
+    let mut families: Vec<Family> = said.iter().map(|(family, _)| *family).collect();
+    if families != [Family::Command] {
+        for family in swept.into_iter().flatten() {
+            if !families.contains(&family) {
+                families.push(family);
+            }
+        }
+    }
+    // A word that is no family, not even nearly, leaves open whose parameters the rest is.
+    let is_garbled = said.is_none() && model.given("family").is_some();
+    let is_sure = !families.is_empty() && !is_garbled;
+    if !is_sure {
+        // Only commands have a `run`, and have to.
+        let guess = if model.given("run").is_some() { Family::Command } else { Family::GridCnn };
+        families = vec![guess];
+    }
+    let command = if families == [Family::Command] { command(&model, problems) } else { Vec::new() };
     let mut fixed = Vec::new();
     let mut sections = vec![(parameter::Section::Model, model)];
     if let Some(entry) = top.given("train")
@@ -71,11 +97,11 @@ pub(super) fn trainer(top: &Section<'_>, spec_file: &Path, problems: &mut Proble
     for (kind, section) in &sections {
         for entry in &section.entries {
             let is_model = *kind == parameter::Section::Model;
-            let has_run = family == Family::Command || !is_sure;
-            if is_model && (entry.key == "family" || entry.key == "run" && has_run) {
+            let has_run = families == [Family::Command] || !is_sure;
+            if is_model && (entry.key == FAMILY_AXIS || entry.key == "run" && has_run) {
                 continue;
             }
-            fixed.extend(fix(entry, *kind, (family, is_sure), spec_file, problems));
+            fixed.extend(fix(entry, *kind, (&families, is_sure), spec_file, problems));
         }
     }
     let mut taken: Vec<&Fixed> = Vec::new();
@@ -92,39 +118,64 @@ pub(super) fn trainer(top: &Section<'_>, spec_file: &Path, problems: &mut Proble
         }
         taken.push(parameter);
     }
-    Trainer { family, is_sure, command, fixed }
+    Trainer { said, families, is_sure, command, fixed }
 }
 
 /// The family by its word, or by the word that it was probably meant to be, which is reported.
-fn said_family(model: &Section<'_>, problems: &mut Problems) -> Option<Family> {
-    let Some(entry) = model.entry("family") else {
-        model.missing("family", "`grid_cnn` or `command`", problems);
+fn said_family(model: &Section<'_>, may_be_absent: bool, problems: &mut Problems) -> Option<(Family, Place)> {
+    let Some(entry) = model.entry(FAMILY_AXIS) else {
+        if !may_be_absent {
+            let built_in = Family::BUILT_IN.map(|family| format!("`{family}`")).join(", ");
+            model.missing(FAMILY_AXIS, &format!("{built_in} or `command`"), problems);
+        }
         return None;
     };
-    model.word("family", &FAMILIES, problems).or_else(|| {
-        let best = suggest(text(&entry.value)?, &FAMILIES.map(|(word, _)| word))?;
-        FAMILIES.iter().find(|(word, _)| *word == best).map(|(_, family)| *family)
-    })
+    let words = words();
+    let family = model.word(FAMILY_AXIS, &words, problems).or_else(|| {
+        let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let best = suggest(text(&entry.value)?, &known)?;
+        words.iter().find(|(word, _)| *word == best).map(|(_, family)| *family)
+    })?;
+    Some((family, entry.place.clone()))
+}
+
+/// The built-in families that any grid lists as its axis `family`, without a look at what is wrong with that axis, which
+/// is told when it is read; `None` where no grid has one.
+fn swept_families(top: &Section<'_>) -> Option<Vec<Family>> {
+    let grids = match &top.given("grid")?.value.content {
+        Content::Sequence(items) => items.iter().collect(),
+        _ => vec![&top.given("grid")?.value],
+    };
+    let mut families = None;
+    for grid in grids {
+        let Content::Mapping(entries) = &grid.content else { continue };
+        for entry in entries.iter().filter(|entry| entry.key == FAMILY_AXIS) {
+            let families = families.get_or_insert_with(Vec::new);
+            let Content::Sequence(items) = &entry.value.content else { continue };
+            families.extend(items.iter().filter_map(text).filter_map(Family::built_in));
+        }
+    }
+    families
 }
 
 /// One key of `model` or `train` that is a parameter.
 fn fix(
     entry: &Entry,
     section: parameter::Section,
-    (family, is_sure): (Family, bool),
+    (families, is_sure): (&[Family], bool),
     spec_file: &Path,
     problems: &mut Problems,
 ) -> Option<Fixed> {
     let fixed = |value| Fixed { name: entry.key.clone(), value, section, place: entry.place.clone() };
     let what = format!("`{}.{}`", section.as_str(), entry.key);
-    if family == Family::Command {
+    if families == [Family::Command] {
         if let Some(fault) = parameter_name_fault(&entry.key) {
             problems.add(&entry.place, format!("{what} {fault}"));
             return None;
         }
     } else if is_sure {
-        let Some(row) = parameter(family, &entry.key) else {
-            unknown_key(entry, section, family, problems);
+        let Some(row) = parameter_of_any(families, &entry.key) else {
+            unknown_key(entry, section, families, problems);
             return None;
         };
         if row.section != section {
@@ -134,16 +185,16 @@ fn fix(
         }
     }
     let may_be_absent =
-        parameter(family, &entry.key).is_some_and(|row| row.default == parameter::Default::Absent);
+        parameter_of_any(families, &entry.key).is_some_and(|row| row.default == parameter::Default::Absent);
     if entry.value.is_null() && may_be_absent {
         return None;
     }
-    Some(fixed(value(&entry.value, family, &entry.key, &what, spec_file, problems)))
+    Some(fixed(value(&entry.value, families, &entry.key, &what, spec_file, problems)))
 }
 
-fn unknown_key(entry: &Entry, section: parameter::Section, family: Family, problems: &mut Problems) {
-    let mut known = if section == parameter::Section::Model { vec!["family"] } else { Vec::new() };
-    known.extend(parameters(family).iter().filter(|row| row.section == section).map(|row| row.name));
+fn unknown_key(entry: &Entry, section: parameter::Section, families: &[Family], problems: &mut Problems) {
+    let mut known = if section == parameter::Section::Model { vec![FAMILY_AXIS] } else { Vec::new() };
+    known.extend(parameters_of_any(families).iter().filter(|row| row.section == section).map(|row| row.name));
     let hint = hint(&entry.key, &known);
     problems.add(&entry.place, format!("unknown key `{}.{}`{hint}", section.as_str(), entry.key));
 }
@@ -151,13 +202,14 @@ fn unknown_key(entry: &Entry, section: parameter::Section, family: Family, probl
 /// Reads one value of the parameter `name`; a wrong one is reported as `{what} must be ..`.
 pub(super) fn value(
     node: &Node,
-    family: Family,
+    families: &[Family],
     name: &str,
     what: &str,
     spec_file: &Path,
     problems: &mut Problems,
 ) -> Option<Value> {
-    let (value, expected) = match parameter(family, name) {
+    let row = if name == FAMILY_AXIS { Some(family_axis()) } else { parameter_of_any(families, name) };
+    let (value, expected) = match row {
         Some(Parameter { kind: kind @ Kind::Path, .. }) => {
             let path = path(node, spec_file).and_then(|path| path.to_str().map(str::to_owned));
             (path.map(Value::Text), kind.expected())

@@ -137,7 +137,11 @@ impl<'a> Section<'a> {
             let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
             let suggestion = given.and_then(|given| suggest(given, &known));
             let suggestion = suggestion.map(|best| format!("; did you mean `{best}`?")).unwrap_or_default();
-            let (path, expected, found) = (self.path(key), expected.join(" or "), node.describe());
+            let expected = match expected.as_slice() {
+                [most @ .., last] if !most.is_empty() => format!("{} or {last}", most.join(", ")),
+                words => words.join(" or "),
+            };
+            let (path, found) = (self.path(key), node.describe());
             problems.add(&node.place, format!("`{path}` must be {expected}, not {found}{suggestion}"));
         }
         value

@@ -132,8 +132,10 @@ fn parameters() {
     );
     assert_eq!(
         problems(&WHOLE.replace("family: grid_cnn", "family: gridcnn")),
-        ["line 3, column 17: `model.family` must be `grid_cnn` or `command`, not `gridcnn`; did you mean \
-             `grid_cnn`?"]
+        [
+            "line 3, column 17: `model.family` must be `grid_cnn`, `vgg16`, `vgg19`, `resnet18`, `resnet50` or `command`, \
+             not `gridcnn`; did you mean `grid_cnn`?"
+        ]
     );
 }
 

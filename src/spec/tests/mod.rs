@@ -1,6 +1,7 @@
 //! The spec as its users meet it: messages, overrides, bounds, the way back to YAML, the schema.
 
 mod bounds;
+mod families;
 mod messages;
 mod overriding;
 mod round_trip;

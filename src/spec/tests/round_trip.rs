@@ -53,7 +53,7 @@ fn distinct(values: Vec<Value>) -> Vec<Value> {
     values.into_iter().filter(|value| seen.insert(key(value))).collect()
 }
 
-type Trainer = (Family, Vec<String>, Parameters, Vec<Grid>);
+type Trainer = (Option<Family>, Vec<String>, Parameters, Vec<Grid>);
 
 fn built_in() -> BoxedStrategy<Trainer> {
     let rows = parameters(Family::GridCnn);
@@ -77,7 +77,53 @@ fn built_in() -> BoxedStrategy<Trainer> {
             if twice {
                 grids.push(Grid { axes: Vec::new() });
             }
-            (Family::GridCnn, Vec::new(), fixed, grids)
+            (Some(Family::GridCnn), Vec::new(), fixed, grids)
+        })
+        .boxed()
+}
+
+/// Baselines, as the fixed family or as an axis, beside grid CNNs in a grid of their own.
+fn baselines() -> BoxedStrategy<Trainer> {
+    let baselines = subsequence(Family::BUILT_IN[1..].to_vec(), 1..=4).prop_shuffle();
+    let rate = prop::option::of(1e-6..1.0);
+    (baselines, prop::option::of(Just(Family::GridCnn)), any::<bool>(), rate)
+        .prop_map(|(baselines, beside, fixes, rate)| {
+            let words = |families: &[Family]| Axis {
+                name: FAMILY_AXIS.to_owned(),
+                values: families.iter().map(|family| Value::Text(family.as_str().to_owned())).collect(),
+            };
+            let axis = |name: &str, value| Axis { name: name.to_owned(), values: vec![value] };
+            let mut fixed = Parameters::from([
+                ("epochs".to_owned(), Value::Int(3)),
+                ("batch_size".to_owned(), Value::Int(32)),
+                ("learning_rate".to_owned(), Value::Float(0.001)),
+                ("shuffle".to_owned(), Value::Bool(true)),
+            ]);
+            let mut family = None;
+            let mut axes = Vec::new();
+            match baselines.as_slice() {
+                [one] if fixes => family = Some(*one),
+                several => axes.push(words(several)),
+            }
+            if let Some(rate) = rate {
+                let freeze = Value::Text("backbone".to_owned());
+                axes.push(axis("freeze", freeze));
+                axes.push(axis("initial_weights", Value::Text("/no-such-root/w.pth".to_owned())));
+                // Not beside a frozen backbone, but it may be another grid's.
+                if beside.is_none() {
+                    axes.retain(|axis| axis.name != "freeze");
+                    fixed.insert("backbone_learning_rate".to_owned(), Value::Float(rate));
+                }
+            }
+            let mut grids = vec![Grid { axes }];
+            if let Some(beside) = beside {
+                let mut axes = vec![words(&[beside])];
+                axes.extend(
+                    ["conv_layers", "layer_size", "dense_layers"].map(|name| axis(name, Value::Int(1))),
+                );
+                grids.push(Grid { axes });
+            }
+            (family, Vec::new(), fixed, grids)
         })
         .boxed()
 }
@@ -94,7 +140,7 @@ fn command() -> BoxedStrategy<Trainer> {
             command.extend(arguments);
             command.extend(axes.keys().chain(fixed.keys()).map(|name| format!("--{name}={{{name}}}")));
             let axes = axes.into_iter().map(|(name, values)| Axis { name, values }).collect();
-            (Family::Command, command, fixed, vec![Grid { axes }])
+            (Some(Family::Command), command, fixed, vec![Grid { axes }])
         })
         .boxed()
 }
@@ -139,7 +185,7 @@ fn dataset() -> impl Strategy<Value = Dataset> {
 }
 
 fn experiment() -> impl Strategy<Value = Experiment> {
-    let trainer = prop_oneof![built_in(), command()];
+    let trainer = prop_oneof![built_in(), baselines(), command()];
     let goal = || prop::sample::select(vec![Goal::Maximize, Goal::Minimize]);
     let then = prop::option::of(goal().prop_map(|goal| Metric { tag: "validation/f1".to_owned(), goal }));
     let by = goal().prop_map(|goal| Metric { tag: "validation/epoch_loss".to_owned(), goal });

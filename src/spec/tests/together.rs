@@ -28,8 +28,8 @@ schedule: {devices: gpu}
             "unclosed character class",
         ),
         (
-            "line 7, column 17: `model.family` must be `grid_cnn` or `command`, not `grid_cn`; did you mean ",
-            "`grid_cnn`?",
+            "line 7, column 17: `model.family` must be `grid_cnn`, `vgg16`, `vgg19`, `resnet18`, `resnet50` or `command`, ",
+            "not `grid_cn`; did you mean `grid_cnn`?",
         ),
         ("line 8, column 17: `train.epochs` must be a whole number from 1 to 1000000, not `0`", ""),
         ("line 8, column 32: `train.batch_size` must be a whole number from 1 to 1000000, not `x`", ""),
@@ -55,12 +55,13 @@ schedule: {devices: gpu}
 
 #[test]
 fn a_family_that_nobody_can_guess_makes_no_false_mistakes() {
-    let family = "line 2, column 17: `model.family` must be `grid_cnn` or `command`, not `resnet`";
+    let family = "line 2, column 17: `model.family` must be `grid_cnn`, `vgg16`, `vgg19`, `resnet18`, `resnet50` or `command`, \
+                  not `perceptron`";
     let rest =
         "depth: 3}\ntrain: {momentum: 0.9, layer_size: 8}\ngrid: {gamma: [1, 2]}\nrank: {by: test/f1}\n";
-    assert_eq!(problems(&format!("experiment: e\nmodel: {{family: resnet, {rest}")), [family]);
+    assert_eq!(problems(&format!("experiment: e\nmodel: {{family: perceptron, {rest}")), [family]);
     let run = "run: [x, \"{gamma}\"], epochs: many, ";
-    assert_eq!(problems(&format!("experiment: e\nmodel: {{family: resnet, {run}{rest}")), [family]);
+    assert_eq!(problems(&format!("experiment: e\nmodel: {{family: perceptron, {run}{rest}")), [family]);
 }
 
 #[test]
@@ -75,8 +76,8 @@ fn a_family_that_nobody_can_guess_hides_nothing_either() {
         "line 5, column 13: `rank.top` must be a whole number from 1 to 1000, not `0`",
     ];
     for (model, place, what) in [
-        ("model: {family: resnet}", "line 2, column 17", "must be `grid_cnn` or `command`, not `resnet`"),
-        ("model: {family: 3}", "line 2, column 17", "must be `grid_cnn` or `command`, not `3`"),
+        ("model: {family: perceptron}", "line 2, column 17", "or `command`, not `perceptron`"),
+        ("model: {family: 3}", "line 2, column 17", "or `command`, not `3`"),
         ("model: {}", "line 2, column 1", "`model.family` is missing"),
         ("model: grid_cnn", "line 2, column 8", "`model` must be a mapping"),
         ("", "line 1, column 1", "`model` is missing"),

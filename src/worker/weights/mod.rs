@@ -1,7 +1,13 @@
-//! Weights in and out of safetensors, under PyTorch's `state_dict` names and in its layouts (see `network`).
+//! Weights in and out of files, under PyTorch's `state_dict` names and in its layouts (see `network` and `baseline`).
 //!
-//! `train.initial_weights` comes in here and `checkpoint.safetensors` goes out; either is what
-//! `safetensors.torch.load_file` gives to and takes from a PyTorch module of the same shape.
+//! `train.initial_weights` and checkpoints come in through `load`, as safetensors or as what `torch.save` writes
+//! (`state_dict`, `pickle`, `numbers`). `checkpoint.safetensors` goes out here: what `safetensors.torch.load_file` gives to
+//! a PyTorch module of the same shape.
+
+mod load;
+mod numbers;
+mod pickle;
+mod state_dict;
 
 use std::{
     collections::HashMap,
@@ -11,11 +17,17 @@ use std::{
 };
 
 use safetensors::{
-    Dtype, SafeTensorError, SafeTensors,
+    Dtype, SafeTensorError,
     tensor::{Metadata, TensorInfo},
 };
 
-use crate::{engine::Engine, error::TrainError};
+use crate::{
+    engine::{Engine, Info},
+    error::TrainError,
+};
+
+pub(crate) use load::{load, transfer};
+use state_dict::StateDictError;
 
 /// Key of our entry among the metadata of a file.
 const METADATA_KEY: &str = "gridboard";
@@ -35,13 +47,21 @@ pub(crate) enum WeightsError {
         /// Why.
         source: io::Error,
     },
-    /// The file is no safetensors file.
-    #[error("`{}` is not a safetensors file", path.display())]
+    /// The file is neither of safetensors nor of PyTorch.
+    #[error("`{}` is neither a safetensors file nor a PyTorch state_dict file", path.display())]
     Format {
         /// The file.
         path: PathBuf,
         /// What is wrong with it.
         source: SafeTensorError,
+    },
+    /// The file is of PyTorch, but no state_dict.
+    #[error("`{}` is no state_dict", path.display())]
+    StateDict {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: StateDictError,
     },
     /// The file belongs to another network.
     #[error("the weights `{}` do not fit the network: {}", path.display(), list(mismatches))]
@@ -69,47 +89,6 @@ fn list(mismatches: &[String]) -> String {
     }
 }
 
-/// Puts the weights of a file into the network. Every tensor of the network must be there, f32 and of its shape, and no
-/// other.
-///
-/// # Errors
-/// [`WeightsError::Mismatch`] lists every tensor that is missing, foreign, or of another shape or type; the network is
-/// unchanged then. [`TrainError::Torch`] where memory is short.
-pub(crate) fn load(path: &Path, engine: &mut Engine) -> Result<(), TrainError> {
-    let bytes = fs::read(path).map_err(|source| WeightsError::Read { path: path.to_owned(), source })?;
-    let file = SafeTensors::deserialize(&bytes)
-        .map_err(|source| WeightsError::Format { path: path.to_owned(), source })?;
-    let mut mismatches = Vec::new();
-    let shapes = engine.shapes();
-    for (name, shape) in &shapes {
-        match file.tensor(name) {
-            Err(_) => mismatches.push(format!("`{name}` is missing (expected {shape:?})")),
-            Ok(found) if found.shape() != shape => {
-                mismatches.push(format!("`{name}` is {:?}, expected {shape:?}", found.shape()));
-            }
-            Ok(found) if found.dtype() != Dtype::F32 => {
-                mismatches.push(format!("`{name}` holds {:?}, expected F32", found.dtype()));
-            }
-            Ok(_) => {}
-        }
-    }
-    let mut foreign: Vec<_> = file
-        .iter()
-        .filter(|(name, _)| shapes.iter().all(|(ours, _)| ours != name))
-        .map(|(name, tensor)| format!("`{name}` {:?} is no tensor of the network", tensor.shape()))
-        .collect();
-    foreign.sort();
-    mismatches.append(&mut foreign);
-    if !mismatches.is_empty() {
-        return Err(WeightsError::Mismatch { path: path.to_owned(), mismatches }.into());
-    }
-    for (place, (name, _)) in shapes.iter().enumerate() {
-        let found = file.tensor(name).expect("every tensor was found above");
-        engine.set(place, found.data())?;
-    }
-    Ok(())
-}
-
 /// Writes the weights of the network, with `about` (one JSON text) under the key `gridboard` of the metadata.
 ///
 /// A header as the safetensors crate makes it, and behind it the tensors in the order of their names, streamed: the crate's
@@ -122,10 +101,11 @@ pub(crate) fn save(path: &Path, engine: &Engine, about: String) -> Result<(), Tr
 }
 
 fn write(path: &Path, engine: &Engine, about: String) -> io::Result<()> {
-    let shapes = engine.shapes();
-    let mut places: Vec<usize> = (0..shapes.len()).collect();
-    places.sort_by_key(|&place| &shapes[place].0);
-    let header = header(places.iter().map(|&place| &shapes[place]), about)?;
+    let state = engine.state();
+    // Larger numbers first and then by name, as the crate orders them: tensors of i64 begin at a multiple of 8 then.
+    let mut places: Vec<usize> = (0..state.len()).collect();
+    places.sort_by_key(|&place| (!state[place].is_count, &state[place].name));
+    let header = header(places.iter().map(|&place| &state[place]), about)?;
     let mut part = path.as_os_str().to_owned();
     part.push(".part");
     let part = PathBuf::from(part);
@@ -146,15 +126,18 @@ fn write(path: &Path, engine: &Engine, about: String) -> io::Result<()> {
     written
 }
 
-/// The JSON header of a file with these tensors of f32, padded as the format asks: tensors begin at a multiple of 8.
-fn header<'a>(tensors: impl Iterator<Item = &'a (String, Vec<usize>)>, about: String) -> io::Result<String> {
+/// The JSON header of a file with these tensors, padded as the format asks: tensors begin at a multiple of 8.
+fn header<'a>(tensors: impl Iterator<Item = &'a Info>, about: String) -> io::Result<String> {
     let mut end = 0;
     let infos = tensors
-        .map(|(name, shape)| {
+        .map(|info @ Info { name, shape, .. }| {
             let start = end;
-            end += shape.iter().product::<usize>() * size_of::<f32>();
-            let info = TensorInfo { dtype: Dtype::F32, shape: shape.clone(), data_offsets: (start, end) };
-            (name.clone(), info)
+            end += shape.iter().product::<usize>()
+                * if info.is_count { size_of::<i64>() } else { size_of::<f32>() };
+            (
+                name.clone(),
+                TensorInfo { dtype: dtype(info), shape: shape.clone(), data_offsets: (start, end) },
+            )
         })
         .collect();
     // One key: the order of several in the file would change from run to run.
@@ -163,6 +146,11 @@ fn header<'a>(tensors: impl Iterator<Item = &'a (String, Vec<usize>)>, about: St
     let mut header = serde_json::to_string(&metadata)?;
     header.extend(std::iter::repeat_n(' ', header.len().next_multiple_of(8) - header.len()));
     Ok(header)
+}
+
+/// What the tensor is stored as.
+fn dtype(info: &Info) -> Dtype {
+    if info.is_count { Dtype::I64 } else { Dtype::F32 }
 }
 
 #[cfg(test)]
@@ -237,27 +225,30 @@ mod tests {
     }
 
     #[test]
-    fn half_precision_and_damage_are_named() {
+    fn other_numbers_and_damage_are_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");
         let mut wanted = network(2, 0, 1, Kernels::Auto);
         Tensor::write_safetensors(
             &wanted
-                .shapes()
+                .state()
                 .into_iter()
-                .map(|(name, shape)| {
+                .map(|Info { name, shape, .. }| {
                     let shape: Vec<i64> = shape.into_iter().map(|side| side as i64).collect();
-                    (name, Tensor::zeros(shape, (Kind::Half, tch::Device::Cpu)))
+                    (name, Tensor::zeros(shape, (Kind::Int, tch::Device::Cpu)))
                 })
                 .collect::<Vec<_>>(),
             &path,
         )
         .unwrap();
         let message = load(&path, &mut wanted).unwrap_err().to_string();
-        assert!(message.contains("`output.bias` holds F16, expected F32"), "{message}");
-        fs::write(&path, b"PK\x03\x04 a zip file, as torch.save writes").unwrap();
+        assert!(message.contains("`output.bias` holds I32, expected F32"), "{message}");
+        fs::write(&path, b"PK\x03\x04 what torch.save writes begins so").unwrap();
         let message = load(&path, &mut wanted).unwrap_err().to_string();
-        assert!(message.ends_with("w.safetensors` is not a safetensors file"), "{message}");
+        assert!(message.ends_with("w.safetensors` is no state_dict"), "{message}");
+        fs::write(&path, b"weights").unwrap();
+        let message = load(&path, &mut wanted).unwrap_err().to_string();
+        assert!(message.ends_with("is neither a safetensors file nor a PyTorch state_dict file"), "{message}");
         let message = load(&folder.path().join("absent"), &mut wanted).unwrap_err().to_string();
         assert!(message.contains("absent`"), "{message}");
     }
