@@ -18,7 +18,11 @@ use crate::{
 ///
 /// # Errors
 /// [`CliError::Usage`] for a `command` run, whose network is its own affair.
-pub(super) fn show(run: &RunRecord, experiment: Option<&Experiment>, format: ListFormat) -> Result<(), CliError> {
+pub(super) fn show(
+    run: &RunRecord,
+    experiment: Option<&Experiment>,
+    format: ListFormat,
+) -> Result<(), CliError> {
     let layers = layers(run, experiment)?;
     if format != ListFormat::Json {
         let title = format!("The layers of {}", run.spec.name);

@@ -124,6 +124,7 @@ impl Repeat {
             axes: then.axes.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),
             parameters: then.parameters.clone(),
             seed: then.seed,
+            family: then.family,
         };
         let now = RunFile {
             attempt: 1,

@@ -13,7 +13,7 @@ use crate::{
     rank::{Leaderboard, Row},
     report::TestResult,
     run::RunState,
-    spec::{Experiment, Family},
+    spec::Experiment,
 };
 
 /// The results of the head of a leaderboard, by rank, and what could not be evaluated.
@@ -26,7 +26,7 @@ pub(super) fn results(
     let has_test_set = spec.dataset.as_ref().is_some_and(|dataset| dataset.test.is_some());
     // Before the last run has ended the head may change, and the test images are not for runs that fall out of it.
     let is_over = |row: &Row| matches!(row.state, RunState::Completed | RunState::Failed);
-    if !has_test_set || spec.family == Family::Command || !leaderboard.rows.iter().all(is_over) {
+    if !has_test_set || spec.is_command() || !leaderboard.rows.iter().all(is_over) {
         return (Vec::new(), Vec::new());
     }
     let top = leaderboard.rule.top;

@@ -49,7 +49,8 @@ fn put(path: &Path, engine: &mut Engine, head: Head) -> Result<Option<String>, T
         Head::MayDiffer => other_head(&state, &found),
     };
     let kept = |info: &&Info| !left_out.iter().any(|name| *name == info.name);
-    let mut mismatches: Vec<String> = state.iter().filter(kept).filter_map(|info| fault(info, &found)).collect();
+    let mut mismatches: Vec<String> =
+        state.iter().filter(kept).filter_map(|info| fault(info, &found)).collect();
     let mut foreign: Vec<_> = found
         .iter()
         .filter(|(name, _)| state.iter().all(|ours| ours.name != **name))
@@ -67,8 +68,8 @@ fn put(path: &Path, engine: &mut Engine, head: Head) -> Result<Option<String>, T
         }
     }
     let described = |name: &&str| {
-        let ours = state.iter().find(|info| info.name == **name).map(|info| &info.shape);
-        format!("`{name}` {:?} (the network's is {:?})", found[**name].shape, ours.unwrap_or(&Vec::new()))
+        let ours = state.iter().find(|info| info.name == **name).map(|info| &info.shape[..]);
+        format!("`{name}` {:?} (the network's is {:?})", found[*name].shape, ours.unwrap_or_default())
     };
     Ok((!left_out.is_empty()).then(|| {
         let names: Vec<String> = left_out.iter().map(described).collect();
@@ -149,7 +150,8 @@ mod tests {
     };
 
     fn resnet(classes: u32, seed: u64, freeze: Freeze) -> Engine {
-        let train = Train::from_parameters(&Parameters::from([("epochs".to_owned(), Value::Int(1))])).unwrap();
+        let train =
+            Train::from_parameters(&Parameters::from([("epochs".to_owned(), Value::Int(1))])).unwrap();
         Engine::new(&Plan {
             model: &Architecture::Resnet(Resnet::Resnet18),
             image_size: 32,
@@ -217,7 +219,11 @@ mod tests {
             };
             let plain = [0.0, 1.0, 2.0, 3.0, 4.0, 5.0];
             for tensor in ["plain", "half", "bfloat16", "double"] {
-                assert_eq!((numbers(tensor), &found[tensor].shape[..]), (plain.to_vec(), &[2, 3][..]), "{name}, {tensor}");
+                assert_eq!(
+                    (numbers(tensor), &found[tensor].shape[..]),
+                    (plain.to_vec(), &[2, 3][..]),
+                    "{name}, {tensor}"
+                );
             }
             assert_eq!(numbers("transposed"), [0.0, 3.0, 1.0, 4.0, 2.0, 5.0], "{name}");
             assert_eq!(numbers("shared"), [4.0, 5.0], "{name}: a view into the storage of `plain`");

@@ -160,6 +160,8 @@ mod tests {
     use gridboard::{model::GridCnn, spec::Kernels};
     use tch::{Kind, Tensor};
 
+    use safetensors::SafeTensors;
+
     use super::*;
     use crate::engine::tests::{engine, values};
 
@@ -248,7 +250,10 @@ mod tests {
         assert!(message.ends_with("w.safetensors` is no state_dict"), "{message}");
         fs::write(&path, b"weights").unwrap();
         let message = load(&path, &mut wanted).unwrap_err().to_string();
-        assert!(message.ends_with("is neither a safetensors file nor a PyTorch state_dict file"), "{message}");
+        assert!(
+            message.ends_with("is neither a safetensors file nor a PyTorch state_dict file"),
+            "{message}"
+        );
         let message = load(&folder.path().join("absent"), &mut wanted).unwrap_err().to_string();
         assert!(message.contains("absent`"), "{message}");
     }

@@ -58,7 +58,7 @@ impl std::fmt::Display for Numbers {
 
 /// Strides of a tensor that lies in the order of its indices.
 pub(super) fn row_major(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
+    let mut strides = vec![1_usize; shape.len()];
     for place in (1..shape.len()).rev() {
         strides[place - 1] = strides[place].saturating_mul(shape[place]);
     }
@@ -72,10 +72,13 @@ impl<'a> Found<'a> {
         if self.shape.contains(&0) {
             return true;
         }
-        let last = self.shape.iter().zip(&self.strides).try_fold(0_usize, |last, (side, stride)| {
-            last.checked_add((side - 1).checked_mul(*stride)?)
-        });
-        last.and_then(|last| last.checked_add(1)?.checked_mul(size)).is_some_and(|end| end <= self.bytes.len())
+        let last = self
+            .shape
+            .iter()
+            .zip(&self.strides)
+            .try_fold(0_usize, |last, (side, stride)| last.checked_add((side - 1).checked_mul(*stride)?));
+        last.and_then(|last| last.checked_add(1)?.checked_mul(size))
+            .is_some_and(|end| end <= self.bytes.len())
     }
 
     /// The numbers as little-endian f32 (i64 stays), in the order of the indices. Only for a tensor that [`Self::is_inside`]

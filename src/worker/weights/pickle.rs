@@ -12,7 +12,7 @@ const MOST_VALUES: usize = 1 << 20;
 
 /// Why a pickle is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum PickleError {
+pub(crate) enum PickleError {
     /// The bytes end inside of it.
     #[error("the pickle ends too early")]
     Short,
@@ -31,9 +31,11 @@ pub(super) enum PickleError {
 #[derive(Clone, Debug)]
 pub(super) enum Value {
     None,
-    Bool(bool),
+    /// True or false: nothing of a tensor depends on which.
+    Bool,
     Int(i64),
-    Float(f64),
+    /// A number that nothing of a tensor depends on.
+    Float,
     Text(String),
     Tuple(Rc<Vec<Value>>),
     List(Rc<RefCell<Vec<Value>>>),
@@ -100,8 +102,7 @@ impl<'a> Machine<'a> {
             b'.' => return Ok(true),
             b'(' => self.marks.push(self.stack.len()),
             b'N' => self.push(Value::None)?,
-            0x88 => self.push(Value::Bool(true))?,
-            0x89 => self.push(Value::Bool(false))?,
+            0x88 | 0x89 => self.push(Value::Bool)?,
             b'K' => {
                 let number = self.byte()?;
                 self.push(Value::Int(number.into()))?;
@@ -120,8 +121,8 @@ impl<'a> Machine<'a> {
                 self.push(Value::Int(number))?;
             }
             b'G' => {
-                let number = f64::from_be_bytes(self.array()?);
-                self.push(Value::Float(number))?;
+                let _number: [u8; 8] = self.array()?;
+                self.push(Value::Float)?;
             }
             b'X' => {
                 let length = u32::from_le_bytes(self.array()?);
@@ -215,7 +216,10 @@ impl<'a> Machine<'a> {
         let bytes = self.take(length)?;
         let negative = bytes.last().is_some_and(|byte| byte & 0x80 != 0);
         let mut number = [if negative { 0xff } else { 0 }; 8];
-        number.get_mut(..length).ok_or(PickleError::Damaged("a number has over 64 bits"))?.copy_from_slice(bytes);
+        number
+            .get_mut(..length)
+            .ok_or(PickleError::Damaged("a number has over 64 bits"))?
+            .copy_from_slice(bytes);
         Ok(i64::from_le_bytes(number))
     }
 
@@ -304,9 +308,14 @@ impl<'a> Machine<'a> {
         let Value::Tuple(id) = self.pop()? else { return Err(damaged) };
         match id.as_slice() {
             [Value::Text(word), Value::Global(Global::StorageType(kind)), Value::Text(key), _, _]
-            | [Value::Text(word), Value::Global(Global::StorageType(kind)), Value::Text(key), _, _, Value::None]
-                if word == "storage" =>
-            {
+            | [
+                Value::Text(word),
+                Value::Global(Global::StorageType(kind)),
+                Value::Text(key),
+                _,
+                _,
+                Value::None,
+            ] if word == "storage" => {
                 self.push(Value::Storage(Rc::new(Storage { kind: kind.clone(), key: key.clone() })))
             }
             _ => Err(damaged),
@@ -320,16 +329,15 @@ impl<'a> Machine<'a> {
         };
         let result = match (function, arguments.as_slice()) {
             (Global::OrderedDict, []) => Value::Dict(Rc::default()),
-            (Global::RebuildTensor, [Value::Storage(storage), Value::Int(offset), Value::Tuple(shape), Value::Tuple(strides), ..])
-                if shape.len() == strides.len() =>
-            {
-                Value::Tensor(Rc::new(View {
-                    storage: storage.clone(),
-                    offset: size(&Value::Int(*offset))?,
-                    shape: shape.iter().map(size).collect::<Result<_, _>>()?,
-                    strides: strides.iter().map(size).collect::<Result<_, _>>()?,
-                }))
-            }
+            (
+                Global::RebuildTensor,
+                [Value::Storage(storage), Value::Int(offset), Value::Tuple(shape), Value::Tuple(strides), ..],
+            ) if shape.len() == strides.len() => Value::Tensor(Rc::new(View {
+                storage: storage.clone(),
+                offset: size(&Value::Int(*offset))?,
+                shape: shape.iter().map(size).collect::<Result<_, _>>()?,
+                strides: strides.iter().map(size).collect::<Result<_, _>>()?,
+            })),
             (Global::RebuildParameter, [tensor @ Value::Tensor(_), ..]) => tensor.clone(),
             _ => return Err(PickleError::Damaged("a call has other arguments than PyTorch gives")),
         };

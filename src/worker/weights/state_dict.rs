@@ -108,14 +108,16 @@ fn archive(bytes: &[u8]) -> Result<Parts<'_>, StateDictError> {
     let mut storages = HashMap::new();
     for place in 0..archive.len() {
         let entry = archive.by_index(place)?;
-        let name = entry.name().to_owned();
+        let name = entry.name()?.into_owned();
         let Some((_, inside)) = name.split_once('/') else { continue };
         let key = inside.strip_prefix("data/");
         if inside != "data.pkl" && key.is_none() {
             continue;
         }
         if entry.compression() != CompressionMethod::Stored {
-            return Err(StateDictError::Format(format!("`{name}` in it is compressed, which torch.save never does")));
+            return Err(StateDictError::Format(format!(
+                "`{name}` in it is compressed, which torch.save never does"
+            )));
         }
         let start = entry.data_start().and_then(|start| usize::try_from(start).ok());
         let end = start.and_then(|start| start.checked_add(usize::try_from(entry.size()).ok()?));
@@ -129,8 +131,9 @@ fn archive(bytes: &[u8]) -> Result<Parts<'_>, StateDictError> {
             None => pickled = Some(content),
         }
     }
-    let mut pickled =
-        pickled.ok_or_else(|| StateDictError::Format("it has no data.pkl: torch.save did not write it".to_owned()))?;
+    let mut pickled = pickled.ok_or_else(|| {
+        StateDictError::Format("it has no data.pkl: torch.save did not write it".to_owned())
+    })?;
     Ok((pickle::read(&mut pickled)?, storages))
 }
 
