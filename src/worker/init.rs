@@ -195,8 +195,8 @@ mod tests {
     }
 
     const GOLDEN_WEIGHTS: [f32; 3] = [-0.98016757, -0.3716992, -1.0083377];
-    const GOLDEN_NORMAL: [f32; 3] = [0.0, 0.0, 0.0];
-    const GOLDEN_MASK: [u8; 8] = [0; 8];
+    const GOLDEN_NORMAL: [f32; 3] = [-1.2426603, 1.750429, -0.4899883];
+    const GOLDEN_MASK: [u8; 8] = [0, 0, 0, 0, 0, 0, 2, 2];
     const GOLDEN_ORDER: [usize; 8] = [2, 5, 0, 4, 1, 6, 3, 7];
 
     #[test]

@@ -101,7 +101,10 @@ fn check_foreign(
     for (grid, families) in grids.iter().zip(families) {
         for axis in grid.iter().filter(|axis| axis.name != FAMILY_AXIS) {
             let lacking = lacking(axis.name, families);
-            if !lacking.is_empty() {
+            // One that none of them knows has been told with what they know.
+            if !lacking.is_empty()
+                && trainer.families.iter().any(|family| parameter(*family, axis.name).is_some())
+            {
                 let message = format!(
                     "axis `{name}` is not a parameter of {}; put it into a grid that sweeps only {}",
                     listed(&lacking),

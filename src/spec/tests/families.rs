@@ -105,7 +105,7 @@ fn parameters_that_a_family_does_not_have_are_mistakes() {
     assert_eq!(
         found("train: {epochs: 1}\ngrid: {family: [vgg16, resnet18], layer_size: [8]}\n"),
         [
-            "line 4, column 34: axis `layer_size` is not a parameter of `vgg16`, `resnet18`; known: epochs, batch_size, \
+            "line 4, column 35: axis `layer_size` is not a parameter of `vgg16`, `resnet18`; known: epochs, batch_size, \
           learning_rate, shuffle, initial_weights, kernels, precision, freeze, backbone_learning_rate"
         ]
     );
