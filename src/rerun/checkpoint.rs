@@ -26,15 +26,43 @@ pub struct CheckpointError {
     problem: String,
 }
 
+/// What a checkpoint says of a tensor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Tensor {
+    name: String,
+    shape: String,
+    kind: Kind,
+    /// Numbers in it.
+    len: u64,
+}
+
+/// The types that the trainer writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Weights and running statistics.
+    F32,
+    /// Batches that a batch norm has counted.
+    I64,
+}
+
+impl Kind {
+    const fn bytes(self) -> u64 {
+        match self {
+            Self::F32 => 4,
+            Self::I64 => 8,
+        }
+    }
+}
+
 /// A checkpoint that is read in the order of its bytes.
 struct Reader {
     path: PathBuf,
     file: BufReader<File>,
-    /// Name, shape and number of numbers, in the order of their bytes.
-    tensors: Vec<(String, String, u64)>,
+    /// In the order of their bytes.
+    tensors: Vec<Tensor>,
 }
 
-/// Compares the weights of two files of 32-bit floats. Metadata, which has the program's version, is not compared.
+/// Compares the tensors of two files. Metadata, which has the program's version, is not compared.
 ///
 /// # Errors
 /// A file cannot be read or is none.
@@ -43,13 +71,13 @@ pub(super) fn compare(then: &Path, now: &Path) -> Result<Part, CheckpointError> 
     let (mut then, mut now) = (Reader::open(then)?, Reader::open(now)?);
     if then.tensors != now.tensors {
         // Another network: no number has a partner.
-        let numbers = |reader: &Reader| reader.tensors.iter().map(|tensor| tensor.2).sum::<u64>();
+        let numbers = |reader: &Reader| reader.tensors.iter().map(|tensor| tensor.len).sum::<u64>();
         part.missing(numbers(&then).max(numbers(&now)));
         return Ok(part);
     }
-    for (name, _, numbers) in then.tensors.clone() {
-        for _ in 0..numbers {
-            let (first, again) = (then.number()?, now.number()?);
+    for Tensor { name, kind, len, .. } in then.tensors.clone() {
+        for _ in 0..len {
+            let (first, again) = (then.number(kind)?, now.number(kind)?);
             part.number(first, again, || name.clone());
         }
     }
@@ -74,25 +102,40 @@ impl Reader {
         let mut tensors = Vec::new();
         for (name, about) in header.into_iter().filter(|(name, _)| name != "__metadata__") {
             let range = |at: usize| about["data_offsets"][at].as_u64();
-            let (Some(kind), Some(start), Some(end)) = (about["dtype"].as_str(), range(0), range(1)) else {
+            let (Some(word), Some(start), Some(end)) = (about["dtype"].as_str(), range(0), range(1)) else {
                 return Err(fail(format!("no safetensors file: tensor `{name}` has no type or place")));
             };
-            if kind != "F32" || end < start {
-                return Err(fail(format!("tensor `{name}` holds {kind}, not 32-bit floats")));
-            }
-            tensors.push((start, name, format!("{}", about["shape"]), (end - start) / 4));
+            let kind = match word {
+                "F32" => Kind::F32,
+                "I64" => Kind::I64,
+                other => return Err(fail(format!("tensor `{name}` holds {other}, not F32 or I64"))),
+            };
+            let Some(bytes) = end.checked_sub(start) else {
+                return Err(fail(format!("tensor `{name}` ends before it begins")));
+            };
+            let len = bytes / kind.bytes();
+            tensors.push((start, Tensor { name, shape: about["shape"].to_string(), kind, len }));
         }
-        tensors.sort();
-        let tensors = tensors.into_iter().map(|(_, name, shape, numbers)| (name, shape, numbers)).collect();
+        tensors.sort_by_key(|(start, _)| *start);
+        let tensors = tensors.into_iter().map(|(_, tensor)| tensor).collect();
         Ok(Self { path: path.to_owned(), file, tensors })
     }
 
-    fn number(&mut self) -> Result<f32, CheckpointError> {
-        let mut bytes = [0; 4];
+    /// The next number. A count is exact up to 2^53.
+    #[expect(clippy::cast_precision_loss, reason = "no training has 2^53 batches")]
+    fn number(&mut self, kind: Kind) -> Result<f64, CheckpointError> {
+        Ok(match kind {
+            Kind::F32 => f32::from_le_bytes(self.array()?).into(),
+            Kind::I64 => i64::from_le_bytes(self.array()?) as f64,
+        })
+    }
+
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], CheckpointError> {
+        let mut bytes = [0; N];
         self.file
             .read_exact(&mut bytes)
             .map_err(|error| CheckpointError { path: self.path.clone(), problem: error.to_string() })?;
-        Ok(f32::from_le_bytes(bytes))
+        Ok(bytes)
     }
 }
 
@@ -128,6 +171,30 @@ mod tests {
         assert_eq!((other.different, other.largest.unwrap().place.as_str()), (1, "z"));
         let shape = compare(&one, &file(folder.path(), "shape", "0.1", &[0.5, -2.0])).unwrap();
         assert_eq!((shape.compared, shape.different, shape.largest), (3, 3, None));
+    }
+
+    #[test]
+    fn counts_of_a_batch_norm_are_compared_as_whole_numbers() {
+        let folder = tempfile::tempdir().unwrap();
+        let counted = |name: &str, kind: &str, count: i64| {
+            let header = format!(
+                r#"{{"bn1.num_batches_tracked":{{"dtype":"{kind}","shape":[],"data_offsets":[0,8]}}}}"#
+            );
+            let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+            bytes.extend(header.as_bytes());
+            bytes.extend(count.to_le_bytes());
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        // Equal as 32-bit floats.
+        let (one, other) = (counted("one", "I64", 1 << 25), counted("other", "I64", (1 << 25) + 1));
+        let same = compare(&one, &one).unwrap();
+        assert_eq!((same.compared, same.different), (1, 0));
+        let apart = compare(&one, &other).unwrap();
+        assert_eq!((apart.different, apart.largest.unwrap().place.as_str()), (1, "bn1.num_batches_tracked"));
+        let foreign = compare(&one, &counted("foreign", "BOOL", 0)).unwrap_err().to_string();
+        assert!(foreign.contains("holds BOOL, not F32 or I64"), "{foreign}");
     }
 
     #[test]

@@ -84,7 +84,7 @@ impl Part {
     }
 
     /// Compares one number. `place` is only asked where it is the largest so far.
-    pub(super) fn number(&mut self, then: f32, now: f32, place: impl FnOnce() -> String) {
+    pub(super) fn number(&mut self, then: f64, now: f64, place: impl FnOnce() -> String) {
         self.compared += 1;
         if then.to_bits() == now.to_bits() {
             return;
@@ -92,7 +92,6 @@ impl Part {
         self.different += 1;
         let relative = relative(then, now);
         if self.largest.as_ref().is_none_or(|largest| relative > largest.relative) {
-            let (then, now) = (f64::from(then), f64::from(now));
             self.largest = Some(Largest { relative, place: place(), then, now });
         }
     }
@@ -128,10 +127,13 @@ pub(super) fn compare(
         let is_batch = built_in && tag == tags::BATCH_LOSS;
         let part = if is_batch { &mut batches } else { &mut metrics };
         match (first, again) {
-            (Some(first), Some(again)) => part.number(first, again, || format!("{tag} at {step}")),
+            (Some(first), Some(again)) => {
+                part.number(first.into(), again.into(), || format!("{tag} at {step}"))
+            }
             _ => part.missing(1),
         }
-        let beyond = first.zip(again).is_none_or(|(first, again)| relative(first, again) > tolerance);
+        let beyond =
+            first.zip(again).is_none_or(|(first, again)| relative(first.into(), again.into()) > tolerance);
         if beyond && !is_batch && apart.as_ref().is_none_or(|apart| *step < apart.step) {
             apart = Some(Apart { step: *step, tag: tag.clone(), then: first, now: again });
         }
@@ -163,7 +165,7 @@ fn predictions(then: Option<&[Prediction]>, now: Option<&[Prediction]>) -> Optio
         match left.remove(first.image.as_str()) {
             Some(again) if again.probabilities.len() == first.probabilities.len() => {
                 for (first_p, again_p) in first.probabilities.iter().zip(&again.probabilities) {
-                    part.number(*first_p, *again_p, || first.image.clone());
+                    part.number((*first_p).into(), (*again_p).into(), || first.image.clone());
                 }
             }
             again => part.missing(numbers(&[first]).max(again.map_or(0, |again| numbers(&[again])))),
@@ -174,8 +176,7 @@ fn predictions(then: Option<&[Prediction]>, now: Option<&[Prediction]>) -> Optio
 }
 
 /// The difference over the larger size, at least [`SMALL`]; infinite where one is no number and the other is.
-fn relative(then: f32, now: f32) -> f64 {
-    let (then, now) = (f64::from(then), f64::from(now));
+fn relative(then: f64, now: f64) -> f64 {
     if then == now || then.is_nan() && now.is_nan() {
         return 0.0;
     }
@@ -285,9 +286,9 @@ mod tests {
     proptest! {
         #[test]
         fn the_difference_is_symmetric_and_zero_for_equals(a: f32, b: f32) {
-            prop_assert_eq!(relative(a, b).to_bits(), relative(b, a).to_bits());
-            prop_assert_eq!(relative(a, a), 0.0);
-            prop_assert!(relative(a, b) >= 0.0);
+            prop_assert_eq!(relative(a.into(), b.into()).to_bits(), relative(b.into(), a.into()).to_bits());
+            prop_assert_eq!(relative(a.into(), a.into()), 0.0);
+            prop_assert!(relative(a.into(), b.into()) >= 0.0);
         }
     }
 }
