@@ -12,10 +12,12 @@ use super::{
 };
 use crate::{
     corpus::CorpusError,
+    device::{self, DeviceChoice, Discovery},
     grid, human,
     model::{self, Architecture, Summary},
     report::{Cell, Column, Table},
     run::RunSpec,
+    schedule::DeviceKind,
     spec::{
         Experiment, FAMILY_AXIS, Family, Spec, Train,
         parameter::{Section, parameter_of_any},
@@ -55,15 +57,17 @@ fn plan(experiments: &[Experiment], format: ListFormat) -> Result<(), CliError> 
         images.push(training_images(experiment)?);
     }
     let plans: Vec<grid::Plan<'_>> = experiments.iter().map(grid::Plan::new).collect();
+    let discovery = device::discover();
     if format == ListFormat::Json {
         return output::json_array(experiments.iter().zip(&plans).flat_map(|(experiment, plan)| {
-            let mut costs = Costs::new(experiment);
+            let mut costs = Costs::new(experiment, &discovery);
             plan.iter().map(move |run| row(&mut costs, &run))
         }));
     }
     let for_the_eye = format == ListFormat::Table;
     for ((experiment, plan), images) in experiments.iter().zip(&plans).zip(images) {
-        output::table(&table(experiment, plan, images.filter(|_| for_the_eye), for_the_eye), format.into())?;
+        let costs = Costs::new(experiment, &discovery);
+        output::table(&table(costs, plan, images.filter(|_| for_the_eye), for_the_eye), format.into())?;
     }
     Ok(())
 }
@@ -88,6 +92,8 @@ fn training_images(experiment: &Experiment) -> Result<Option<u64>, CliError> {
 /// What the runs of a grid cost. A grid has far fewer networks than runs, so each is asked for once.
 struct Costs<'a> {
     experiment: &'a Experiment,
+    /// Threads of a run, where this machine would train it on its processor.
+    threads: Option<u32>,
     /// The parameters that the cost depends on.
     names: Vec<&'a str>,
     /// By the values of these.
@@ -95,17 +101,17 @@ struct Costs<'a> {
 }
 
 impl<'a> Costs<'a> {
-    fn new(experiment: &'a Experiment) -> Self {
+    fn new(experiment: &'a Experiment, discovery: &Discovery) -> Self {
         let axes = experiment.grids.iter().flat_map(|grid| &grid.axes).map(|axis| &axis.name);
         let mut names: Vec<&str> = experiment.fixed.keys().chain(axes).map(String::as_str).collect();
         names.sort_unstable();
         names.dedup();
         names.retain(|name| {
             let row = parameter_of_any(&Family::BUILT_IN, name);
-            ["batch_size", "freeze", FAMILY_AXIS].contains(name)
+            ["batch_size", "freeze", "kernels", "precision", FAMILY_AXIS].contains(name)
                 || row.is_some_and(|known| known.section == Section::Model)
         });
-        Self { experiment, names, known: HashMap::new() }
+        Self { experiment, threads: threads_on_processor(experiment, discovery), names, known: HashMap::new() }
     }
 
     fn of(&mut self, run: &RunSpec) -> Option<Summary> {
@@ -117,17 +123,32 @@ impl<'a> Costs<'a> {
             }
             key.push('\0');
         }
-        *self.known.entry(key).or_insert_with(|| summary(self.experiment, run))
+        *self.known.entry(key).or_insert_with(|| summary(self.experiment, self.threads, run))
     }
 }
 
-/// Parameters, FLOPs and memory, where the family is a built-in one.
-fn summary(experiment: &Experiment, run: &RunSpec) -> Option<Summary> {
+/// Threads of every run before anything is measured, where all slots are of the processor. `None` with CUDA devices, and
+/// where the devices that the spec names are not here: it may be planned for another machine.
+fn threads_on_processor(experiment: &Experiment, discovery: &Discovery) -> Option<u32> {
+    let choice = DeviceChoice::parse(&experiment.schedule.devices).ok()?;
+    let runs = u64::try_from(grid::count(experiment)).unwrap_or(u64::MAX);
+    let placement = device::place(&choice, discovery, experiment.schedule.runs_per_device, runs).ok()?;
+    let processor = placement.slots.iter().all(|slot| slot.kind() == DeviceKind::Cpu);
+    placement.slots.iter().map(|slot| slot.threads).max().filter(|_| processor)
+}
+
+/// Parameters, FLOPs and memory, where the family is a built-in one. With `threads` the memory is that on the processor.
+fn summary(experiment: &Experiment, threads: Option<u32>, run: &RunSpec) -> Option<Summary> {
     let dataset = experiment.dataset.as_ref()?;
     let network = Architecture::of(run.family, &run.parameters).ok()??;
     let train = Train::from_parameters(&run.parameters).ok()?;
     let classes = u32::try_from(dataset.classes.len()).ok()?;
-    model::summary(&network, dataset.image_size, classes, &train).ok()
+    let mut summary = model::summary(&network, dataset.image_size, classes, &train).ok()?;
+    if let Some(threads) = threads {
+        summary.memory_bytes =
+            model::memory_on_processor(&network, dataset.image_size, classes, &train, threads).ok()?;
+    }
+    Some(summary)
 }
 
 fn row(costs: &mut Costs<'_>, run: &RunSpec) -> Json {
@@ -146,13 +167,13 @@ fn row(costs: &mut Costs<'_>, run: &RunSpec) -> Json {
     })
 }
 
-fn table(experiment: &Experiment, plan: &grid::Plan<'_>, images: Option<u64>, for_the_eye: bool) -> Table {
+fn table(mut costs: Costs<'_>, plan: &grid::Plan<'_>, images: Option<u64>, for_the_eye: bool) -> Table {
+    let experiment = costs.experiment;
     let axes = grid::axis_names(experiment);
     let mut columns = vec![Column::text("name")];
     columns.extend(axes.iter().map(Column::number));
     columns.push(Column::number("seed"));
     columns.extend(["parameters", "flops_per_image", "memory_bytes"].map(Column::number));
-    let mut costs = Costs::new(experiment);
     let mut total = 0.0;
     let rows: Vec<Vec<Cell>> = plan
         .iter()

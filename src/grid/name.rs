@@ -1,7 +1,8 @@
 //! Names of runs: directories that a person can read, and unique.
 //!
 //! The paper's family follows the tutorial behind it: `3-conv-128-nodes-1-dense`; VGG and ResNet are their word, `vgg16`.
-//! Other axes add `-axis-value`, several seeds add `-seed-2`. A `command` run is its axes alone.
+//! Other axes add `-axis-value`, a seed other than 0 adds `-seed-2`: seeds that are added to a spec later leave the runs of
+//! the first one what they are. A `command` run is its axes alone.
 
 use std::{collections::HashSet, path::Path};
 
@@ -48,7 +49,7 @@ pub(super) fn plain(experiment: &Experiment, axes: &[(String, Value)], seed: u64
     if parts.is_empty() {
         parts.push("run".to_owned());
     }
-    if experiment.seeds.len() > 1 {
+    if seed != 0 {
         parts.push(format!("seed-{seed}"));
     }
     parts.join("-")

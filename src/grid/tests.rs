@@ -44,7 +44,7 @@ fn the_first_axis_is_outermost() {
 }
 
 #[test]
-fn other_axes_and_several_seeds_are_in_the_name() {
+fn other_axes_and_seeds_other_than_0_are_in_the_name() {
     let experiment = grid_cnn(
         "train: {epochs: 1}\ngrid: {dense_layers: [0], layer_size: [32], conv_layers: [1], \
          learning_rate: [0.001, 1]}\nseeds: [0, 7]",
@@ -52,9 +52,9 @@ fn other_axes_and_several_seeds_are_in_the_name() {
     assert_eq!(
         names(&experiment),
         [
-            "1-conv-32-nodes-0-dense-learning_rate-0.001-seed-0",
+            "1-conv-32-nodes-0-dense-learning_rate-0.001",
             "1-conv-32-nodes-0-dense-learning_rate-0.001-seed-7",
-            "1-conv-32-nodes-0-dense-learning_rate-1-seed-0",
+            "1-conv-32-nodes-0-dense-learning_rate-1",
             "1-conv-32-nodes-0-dense-learning_rate-1-seed-7",
         ]
     );

@@ -163,7 +163,7 @@ mod tests {
         let seeds: Vec<String> = (0..30).map(|seed| seed.to_string()).collect();
         let message = check_with(14, &format!("seeds: [{}]\n", seeds.join(", "))).expect_err("impossible");
         assert!(message.starts_with("60 of the 180 runs of experiment `e` are impossible"), "{message}");
-        assert!(message.contains("\n  run `3-conv-8-nodes-0-dense-seed-0`: "), "{message}");
+        assert!(message.contains("\n  run `3-conv-8-nodes-0-dense`: "), "{message}");
         assert!(message.ends_with("\n  and 40 more"), "{message}");
         assert_eq!(message.lines().count(), 22);
     }

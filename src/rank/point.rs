@@ -148,7 +148,7 @@ impl Leaderboard {
     }
 }
 
-/// The run's name without `-seed-2` and what follows it, as `grid::name` appends them.
+/// The run's name without `-seed-2` and what follows it, as `grid::name` appends them; the name with seed 0 has neither.
 fn without_seed(row: &Row) -> &str {
     row.run.rsplit_once(&format!("-seed-{}", row.seed)).map_or(row.run.as_str(), |(name, _)| name)
 }
