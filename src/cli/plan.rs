@@ -111,7 +111,12 @@ impl<'a> Costs<'a> {
             ["batch_size", "freeze", "kernels", "precision", FAMILY_AXIS].contains(name)
                 || row.is_some_and(|known| known.section == Section::Model)
         });
-        Self { experiment, threads: threads_on_processor(experiment, discovery), names, known: HashMap::new() }
+        Self {
+            experiment,
+            threads: threads_on_processor(experiment, discovery),
+            names,
+            known: HashMap::new(),
+        }
     }
 
     fn of(&mut self, run: &RunSpec) -> Option<Summary> {

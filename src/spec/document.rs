@@ -25,13 +25,15 @@ pub fn to_yaml(experiment: &Experiment) -> String {
 }
 
 /// What differs between two experiments, a line for each key of the spec: `dataset.image_size: 224 -> 64`. `rank` and
-/// `schedule` are not compared: they change no result. Empty where the runs are the same.
+/// `schedule` are not compared, and more `seeds` are no difference: they change no result. Empty where every old run is a
+/// new one too.
 #[must_use]
 pub fn difference(old: &Experiment, new: &Experiment) -> Vec<String> {
+    let extended = old.seeds.iter().all(|seed| new.seeds.contains(seed));
     let flat = |experiment| {
         let mut document = document(experiment);
         if let Json::Object(map) = &mut document {
-            map.retain(|key, _| key != "rank" && key != "schedule");
+            map.retain(|key, _| key != "rank" && key != "schedule" && (key != "seeds" || !extended));
         }
         let mut flat = Vec::new();
         flatten("", &document, &mut flat);

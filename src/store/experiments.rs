@@ -140,7 +140,7 @@ impl Store {
         Ok(ExperimentKey(id))
     }
 
-    /// Replaces the spec of an experiment, whose rank rule or schedule changed, and ranks its runs anew. Whether the
+    /// Replaces the spec of an experiment, whose rank rule, schedule or seeds changed, and ranks its runs anew. Whether the
     /// change is one that keeps the runs valid is for the caller to say; here only the axes are compared.
     ///
     /// # Errors

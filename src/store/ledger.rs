@@ -150,7 +150,8 @@ const CHUNK: usize = 128;
 
 impl Store {
     /// Adds the runs of a grid that are not in the ledger yet, all or none, and returns how many those were. Runs that
-    /// are in it keep their state, so that a call that was cut off can be repeated.
+    /// are in it keep their state and take their place in this grid: more seeds move them, and a call that was cut off
+    /// can be repeated.
     ///
     /// # Errors
     /// [`StoreError::DuplicateRun`] if a name comes with two content ids or a content id with two names,
@@ -168,6 +169,15 @@ impl Store {
         let full = insert_sql(CHUNK);
         for run in runs {
             if !known.add(&run)? {
+                if let Some(position) = known.moved(&run) {
+                    sqlx::query("UPDATE _run SET position = ?3 WHERE experiment_id = ?1 AND content_id = ?2")
+                        .bind(experiment)
+                        .bind(run.id)
+                        .bind(position)
+                        .execute(&mut *transaction)
+                        .await
+                        .map_err(sqlite("move a run in the ledger"))?;
+                }
                 continue;
             }
             rows.push(NewRow::new(&run, &record.axes)?);
@@ -327,6 +337,8 @@ struct Known {
     experiment: String,
     by_name: HashMap<String, String>,
     by_id: HashMap<String, String>,
+    /// Places in the grid by content id, of the runs that were in the ledger before.
+    positions: HashMap<String, i64>,
 }
 
 impl Known {
@@ -335,14 +347,24 @@ impl Known {
         experiment: ExperimentKey,
         name: &str,
     ) -> Result<Self, StoreError> {
-        let pairs: Vec<(String, String)> =
-            sqlx::query_as("SELECT name, content_id FROM _run WHERE experiment_id = ?1")
+        let rows: Vec<(String, String, i64)> =
+            sqlx::query_as("SELECT name, content_id, position FROM _run WHERE experiment_id = ?1")
                 .bind(experiment)
                 .fetch_all(connection)
                 .await
                 .map_err(sqlite("read the ledger"))?;
-        let by_id = pairs.iter().map(|(name, id)| (id.clone(), name.clone())).collect();
-        Ok(Self { experiment: name.to_owned(), by_name: pairs.into_iter().collect(), by_id })
+        Ok(Self {
+            experiment: name.to_owned(),
+            by_id: rows.iter().map(|(name, id, _)| (id.clone(), name.clone())).collect(),
+            positions: rows.iter().map(|(_, id, position)| (id.clone(), *position)).collect(),
+            by_name: rows.into_iter().map(|(name, id, _)| (name, id)).collect(),
+        })
+    }
+
+    /// The place of a known run in the grid, where it is another than before.
+    fn moved(&self, run: &RunSpec) -> Option<i64> {
+        let place = i64::try_from(run.index).ok()?;
+        self.positions.get(&run.id).is_some_and(|before| *before != place).then_some(place)
     }
 
     /// Whether the run is new; notes it.

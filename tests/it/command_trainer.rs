@@ -103,6 +103,37 @@ grid: {x: [5, 6]}
 }
 
 #[test]
+fn more_seeds_train_only_their_own_runs() {
+    let spec = "
+experiment: more
+model: {family: command, run: [{trainer}, '0.{x}']}
+grid: {x: [5, 6]}
+";
+    let project = Project::with_spec(spec);
+    project.run(&["run", "spec.yaml"]).expect(0);
+    let ran = project.run(&["run", "spec.yaml", "--set", "seeds=[0, 3]"]).expect(0);
+    assert!(ran.stderr.contains("more: 4 runs, 2 completed, 2 to train"), "{}", ran.stderr);
+    let runs = project.sql("select run, seed, attempts from runs order by position");
+    assert_eq!(
+        serde_json::json!(runs),
+        serde_json::json!([
+            {"run": "x-5", "seed": 0, "attempts": 1},
+            {"run": "x-5-seed-3", "seed": 3, "attempts": 1},
+            {"run": "x-6", "seed": 0, "attempts": 1},
+            {"run": "x-6-seed-3", "seed": 3, "attempts": 1},
+        ])
+    );
+    let points = project.sql("select grid_point, seeds, seeds_wanted from grid_points order by rank");
+    assert_eq!(
+        serde_json::json!(points[0]),
+        serde_json::json!({"grid_point": "x-6", "seeds": 2, "seeds_wanted": 2})
+    );
+    // The first seeds alone are not what was run any more.
+    let ran = project.run(&["run", "spec.yaml"]).expect(2);
+    assert!(ran.stderr.contains("seeds: [0, 3] -> [0]"), "{}", ran.stderr);
+}
+
+#[test]
 fn a_command_gets_its_parameters_and_a_run_without_metrics_does_not_rank() {
     let project = Project::with_spec(
         "

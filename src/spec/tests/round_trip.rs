@@ -285,6 +285,10 @@ fn differences_are_told_in_the_words_of_the_spec() {
     new.rank.top = 3;
     new.schedule.devices = "cpu:1".to_owned();
     assert_eq!(difference(&old, &new), Vec::<String>::new());
+    let mut more = old.clone();
+    more.seeds.insert(0, 7);
+    assert_eq!(difference(&old, &more), Vec::<String>::new());
+    assert_eq!(difference(&more, &old), ["seeds: [7, 0] -> [0]"]);
     new.grids[0].axes.reverse();
     assert_eq!(
         difference(&old, &new),

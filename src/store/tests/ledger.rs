@@ -37,9 +37,23 @@ async fn inserting_again_adds_what_is_missing_and_keeps_states() {
     let first = bench.store.runs(Some(key)).await.unwrap()[0].key;
     bench.complete(first, 0.5, 0.5).await;
     assert_eq!(bench.store.insert_runs(key, all.clone()).await.unwrap(), 1);
-    assert_eq!(bench.store.insert_runs(key, all).await.unwrap(), 0);
+    assert_eq!(bench.store.insert_runs(key, all.clone()).await.unwrap(), 0);
     let states: Vec<_> = bench.store.runs(Some(key)).await.unwrap().iter().map(|run| run.state).collect();
     assert_eq!(states, [RunState::Completed, RunState::Pending, RunState::Pending, RunState::Pending]);
+
+    // One more seed puts a run behind each of the old ones.
+    let mut more = spec.clone();
+    more.seeds.push(1);
+    bench.store.update_experiment(key, &more).await.unwrap();
+    assert_eq!(bench.store.insert_runs(key, runs(&more)).await.unwrap(), 4);
+    let ledger = bench.store.runs(Some(key)).await.unwrap();
+    let names: Vec<_> = ledger.iter().map(|run| run.spec.name.clone()).collect();
+    assert_eq!(names, runs(&more).into_iter().map(|run| run.name).collect::<Vec<_>>());
+    assert_eq!(
+        (ledger[0].state, ledger[1].state, ledger[2].spec.seed),
+        (RunState::Completed, RunState::Pending, 0)
+    );
+    assert_eq!(ledger[2].spec.name, all[1].name);
 }
 
 #[tokio::test]
