@@ -160,6 +160,35 @@ fn predictions_confusion_and_figures_agree() {
     }
 }
 
+/// Tab. 2 from the program, against the shapes that the worker trained.
+#[test]
+fn the_layers_shown_are_those_that_were_trained() {
+    let project = Project::with_spec(GRID);
+    let one = ["--set", "grid={conv_layers: [2], dense_layers: [1], layer_size: [8]}"];
+    project.run(&[&["run", "spec.yaml"], &one[..]].concat()).expect(0);
+    let name = "2-conv-8-nodes-1-dense";
+    let shown = project.run(&["show", name, "--layers", "--format", "json"]).expect(0).stdout;
+    let shown: Value = serde_json::from_str(&shown).expect("JSON");
+    let layers = shown["layers"].as_array().expect("layers");
+    let parameters: u64 = layers.iter().filter_map(|layer| layer["parameters"].as_u64()).sum();
+    assert_eq!(shown["parameters"].as_u64(), Some(parameters));
+
+    let weights = project.path(&format!("runs/mini/{name}/checkpoint.safetensors"));
+    let bytes = std::fs::read(weights).expect("the weights");
+    let weights = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
+    let trained: usize =
+        weights.tensors().iter().map(|(_, tensor)| tensor.shape().iter().product::<usize>()).sum();
+    assert_eq!(trained as u64, parameters);
+
+    let text = project.run(&["show", name, "--layers"]).expect(0).stdout;
+    for layer in layers {
+        let layer = layer["layer"].as_str().expect("a name");
+        assert!(text.contains(layer), "{layer} in {text}");
+    }
+    let csv = project.run(&["show", name, "--layers", "--format", "csv"]).expect(0).stdout;
+    assert_eq!(csv.lines().count(), 1 + layers.len(), "{csv}");
+}
+
 #[test]
 fn the_same_seed_gives_the_same_bits() {
     let losses = |name: &str, project: &Project| {
