@@ -6,6 +6,7 @@
 #   scripts/bench.sh --only start,noop      these sections; the others keep the figures that they have
 #   scripts/bench.sh --images DIR           prepare and train on these images (a folder per class), not generated ones
 #   scripts/bench.sh --originals DIR        prepare these, too, as a row of their own: large images as cameras make them
+#   scripts/bench.sh --swept runs/tab3      section sweep: tell of this sweep, which was run before, and run none
 #   scripts/bench.sh --list                 the sections
 #
 # Needs scripts/setup.sh and `cargo build --release` first. The rivals of scripts/bench/requirements.txt go into .bench-venv,
@@ -17,7 +18,7 @@ cd "$(dirname "$0")/.."
 say() { printf 'bench: %s\n' "$*" >&2; }
 
 case " $* " in
-  *" -h "*|*" --help "*) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0 ;;
+  *" -h "*|*" --help "*) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
 esac
 
 command -v python3 >/dev/null || { say "error: python3 is not installed"; exit 1; }

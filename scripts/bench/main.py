@@ -43,6 +43,8 @@ def main():
     parser.add_argument("--originals", type=pathlib.Path, metavar="DIR", help="large images, a folder per class")
     parser.add_argument("--repeats", type=int, help="of every measurement (5; with --quick 3)")
     parser.add_argument("--runs", metavar="NAME,...", help="of the sections training and profile: these of the 27 networks")
+    parser.add_argument("--swept", type=pathlib.Path, metavar="DIR",
+                        help="section sweep: tell of the experiment in this directory, which was run before")
     parser.add_argument("--list", action="store_true", help="list the sections")
     arguments = parser.parse_args()
     if arguments.list:

@@ -17,6 +17,10 @@ def apart(core, whole):
 
 
 def measure(arguments):
+    if arguments.swept is not None:
+        account = json.loads((arguments.swept / "sweep.json").read_text())
+        return told(account, [f"Told by the `sweep.json` of a sweep that was run by itself, not by this script; "
+                              f"experiment `{account['experiment']}`, {account['attempts']} runs trained."])
     images, notes = arguments.images, []
     if images is None:
         if not has("cv2"):
@@ -38,9 +42,13 @@ def measure(arguments):
     if done.returncode != 0:
         raise RuntimeError(f"the sweep ended with {done.returncode}: {text[-2000:]}")
     account = json.loads(next((folder / "runs").glob("*/sweep.json")).read_text())
+    return told(account, notes + [line for line in text.splitlines() if line.startswith("placement:")])
+
+
+def told(account, notes):
     shares = {name: None if share is None else share * 100 for name, share in account["shares"].items()}
     core = account["core_seconds"]
-    what = f"{account['completed']} runs"
+    what = f"{account['attempts']} runs"
     rows = [
         row(f"{what}, the whole command", account["seconds"]["command"], None, "", "s"),
         row(f"{what}, from the first start to the last end", account["seconds"]["runs"], None, "", "s"),
@@ -53,8 +61,7 @@ def measure(arguments):
         row("the runs' time without validation in training steps", apart(core, core["trainers"]), None, "", "%"),
         row("the cores' time that Gridboard itself used", shares["orchestrator"], None, "", "%"),
     ]
-    notes += [line for line in text.splitlines() if line.startswith("placement:")]
-    notes.append(f"{account['cores']} cores, {account['slots']} slots; core time is user and system time of the runs' "
-                 "processes, the whole is cores x wall time from the first start of a run to the last end. Start of the "
-                 "processes, pictures, predictions and weights are what is neither training nor validation.")
-    return rows, notes
+    how = (f"{account['cores']} cores, {account['slots']} slots; core time is user and system time of the runs' processes, "
+           "the whole is cores x wall time from the first start of a run to the last end. Start of the processes, pictures, "
+           "predictions and weights are what is neither training nor validation.")
+    return rows, notes + [how]

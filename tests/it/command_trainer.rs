@@ -145,13 +145,13 @@ seeds: [4]
 ",
     );
     let ran = project.run(&["run", "spec.yaml"]).expect(0);
-    let env = project.read("runs/env/rate-0.001/env.txt");
+    let env = project.read("runs/env/rate-0.001-seed-4/env.txt");
     for line in
         ["GRIDBOARD_PARAM_RATE=0.001", "GRIDBOARD_PARAM_EPOCHS=3", "GRIDBOARD_SEED=4", "GRIDBOARD_ATTEMPT=1"]
     {
         assert!(env.lines().any(|found| found == line), "{line} in\n{env}");
     }
-    assert_eq!(project.read("runs/env/rate-0.001/args.txt"), "{rate} 0.001\n");
+    assert_eq!(project.read("runs/env/rate-0.001-seed-4/args.txt"), "{rate} 0.001\n");
     assert!(ran.stdout.contains("validation/epoch_accuracy was never written"), "{}", ran.stdout);
 }
 
