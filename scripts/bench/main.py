@@ -68,7 +68,7 @@ def main():
             continue
         now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
         facts = {"rows": rows, "notes": notes, "when": now, "quick": arguments.quick,
-                 "repeats": arguments.repeats, "load": [before, os.getloadavg()[0]], "commit": commit()}
+                 "repeats": 1 if name == "sweep" else arguments.repeats, "load": [before, os.getloadavg()[0]], "commit": commit()}
         folder = WORK / "results"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{name}.json").write_text(json.dumps(facts, indent=1))

@@ -19,7 +19,8 @@ def apart(core, whole):
 def measure(arguments):
     if arguments.swept is not None:
         account = json.loads((arguments.swept / "sweep.json").read_text())
-        return told(account, [f"Told by the `sweep.json` of a sweep that was run by itself, not by this script; "
+        return told(account, [f"Told by the `sweep.json` of a sweep that was run by itself, not by this script; date and "
+                              "load average above are those of the telling; "
                               f"experiment `{account['experiment']}`, {account['attempts']} runs trained."])
     images, notes = arguments.images, []
     if images is None:
