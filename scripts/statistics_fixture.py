@@ -13,7 +13,7 @@ import numpy as np
 import scipy
 import sklearn
 import statsmodels
-from scipy.stats import binomtest
+from scipy.stats import binomtest, spearmanr
 from sklearn.metrics import auc, average_precision_score, precision_recall_curve, roc_auc_score, roc_curve
 from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.proportion import proportion_confint
@@ -46,6 +46,16 @@ def summaries():
     for values in ([0.5], [0.8078125, 0.7968750, 0.78125], [1e9, 1e9 + 1, 1e9 + 2], random.normal(0.8, 0.02, 12).tolist()):
         deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
         yield {"values": values, "mean": float(np.mean(values)), "deviation": deviation}
+
+
+def agreements():
+    # A generator of its own: the other cases keep their numbers.
+    own = np.random.default_rng(20261124)
+    for count, digits in ((3, 9), (27, 9), (27, 1), (200, 2)):
+        first = own.normal(0, 1, count)
+        second = first + own.normal(0, 1, count)
+        first, second = np.round(first, digits), np.round(second, digits)
+        yield {"pairs": np.stack([first, second], 1).tolist(), "rho": float(spearmanr(first, second).statistic)}
 
 
 def binary(name, scores, positive):
@@ -103,6 +113,7 @@ fixture = {
     "wilson": list(wilson()),
     "mcnemar": list(tests()),
     "summary": list(summaries()),
+    "spearman": list(agreements()),
     "binary": list(curves()),
     "several": list(several()),
 }

@@ -11,7 +11,7 @@ use super::{Candidate, Leaderboard, Row, rank};
 use crate::{
     run::RunState,
     spec::Value,
-    stats::{SIGNIFICANCE, Summary},
+    stats::{SIGNIFICANCE, Summary, spearman},
 };
 
 /// One grid point with all its seeds.
@@ -118,6 +118,29 @@ impl Leaderboard {
         }
         points.sort_by_key(|point| (point.rank.unwrap_or(u32::MAX), point.index));
         points
+    }
+
+    /// How far the seeds put the grid points in the same order: Spearman's rank correlation of the rule's first metric
+    /// between two seeds, as the mean over all pairs of seeds. 1 is the same order, 0 chance. `None` with one seed, or where
+    /// no pair has three points of both seeds.
+    #[must_use]
+    pub fn agreement_of_seeds(&self) -> Option<f64> {
+        let per_point = self.seeds.len().max(1) as u64;
+        let of = |seed: u64| -> BTreeMap<u64, f64> {
+            let ranked = self.rows.iter().filter(|row| row.seed == seed && row.rank.is_some());
+            ranked.filter_map(|row| Some((row.index / per_point, row.by?))).collect()
+        };
+        let seeds: Vec<BTreeMap<u64, f64>> = self.seeds.iter().map(|seed| of(*seed)).collect();
+        let pairs =
+            seeds.iter().enumerate().flat_map(|(place, a)| seeds[place + 1..].iter().map(move |b| (a, b)));
+        let correlations: Vec<f64> = pairs
+            .filter_map(|(a, b)| {
+                let both: Vec<(f64, f64)> =
+                    a.iter().filter_map(|(point, value)| Some((*value, *b.get(point)?))).collect();
+                spearman(&both)
+            })
+            .collect();
+        Summary::of(&correlations).map(|summary| summary.mean)
     }
 
     /// The point of these runs, which lie in the order of their seeds.

@@ -93,6 +93,27 @@ fn without_the_best_run_s_predictions_nobody_is_tested() {
 }
 
 #[test]
+fn seeds_agree_as_far_as_their_orders_do() {
+    // Three points with two seeds each.
+    let of = |accuracies: [Option<f64>; 6]| {
+        let entries = (0..).zip(accuracies).map(|(index, accuracy)| {
+            entry(index, &format!("{}-seed-{}", index / 2, index % 2), index % 2, accuracy, None)
+        });
+        board(vec![0, 1], entries.collect()).agreement_of_seeds()
+    };
+    let same = [Some(0.7), Some(0.5), Some(0.8), Some(0.6), Some(0.9), Some(0.7)];
+    assert_eq!(of(same), Some(1.0));
+    assert_eq!(of([Some(0.7), Some(0.9), Some(0.8), Some(0.6), Some(0.9), Some(0.5)]), Some(-1.0));
+    assert_eq!(
+        of([Some(0.7), Some(0.9), Some(0.8), Some(0.6), Some(0.9), None]),
+        None,
+        "two points have both seeds"
+    );
+    let entries = (0..3).map(|index| entry(index, "run", 0, Some(0.5 + index as f64), None)).collect();
+    assert_eq!(board(vec![0], entries).agreement_of_seeds(), None, "one seed");
+}
+
+#[test]
 fn a_lucky_seed_does_not_carry_its_grid_point() {
     let run = |index: u64, point: &str, accuracy| {
         let seed = index % 3;

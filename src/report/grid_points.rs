@@ -51,6 +51,13 @@ pub fn grid_point_table(leaderboard: &Leaderboard, head: Option<u32>) -> Table {
     );
     let mut table = Table { title: Some(title), ..rows(leaderboard, &shown) };
     table.notes = notes(&shown);
+    if let Some(agreement) = leaderboard.agreement_of_seeds() {
+        let note = format!(
+            "between two seeds the ranks agree at {agreement:.2} (Spearman; 1 is the same order, 0 is chance)"
+        );
+        // Before the last one, which closes every such table.
+        table.notes.insert(table.notes.len().saturating_sub(1), note);
+    }
     if ranked < points.len() {
         table
             .notes

@@ -10,6 +10,7 @@ struct Fixture {
     wilson: Vec<Wilson>,
     mcnemar: Vec<Test>,
     summary: Vec<Spread>,
+    spearman: Vec<Agreement>,
     binary: Vec<Binary>,
     several: Vec<Several>,
 }
@@ -35,6 +36,12 @@ struct Spread {
     values: Vec<f64>,
     mean: f64,
     deviation: Option<f64>,
+}
+
+#[derive(Deserialize)]
+struct Agreement {
+    pairs: Vec<(f64, f64)>,
+    rho: f64,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +74,13 @@ fn fixture() -> Fixture {
 #[track_caller]
 fn close(what: &str, ours: f64, theirs: f64) {
     assert!((ours - theirs).abs() <= 1e-12, "{what}: {ours} is not {theirs}");
+}
+
+#[test]
+fn rank_correlations_are_scipys() {
+    for case in fixture().spearman {
+        close("rank correlation", spearman(&case.pairs).unwrap(), case.rho);
+    }
 }
 
 #[test]

@@ -36,12 +36,28 @@ pub(super) fn section(input: &ReportInput) -> Option<Section> {
     );
     let ranked = ranked(input);
     let best = ranked.first();
+    let several = input.leaderboard.several_seeds();
     row(
-        "best network of the grid, validation accuracy",
+        if several {
+            "best run, validation accuracy"
+        } else {
+            "best network of the grid, validation accuracy"
+        },
         best.and_then(|row| row.validation_accuracy).map(|value| format!("{value:.4}")),
         format!("{:.2} (Tab. 4)", paper::BEST_ACCURACY),
     );
     row("which network that is", best.map(|row| row.run.clone()), NOT_STATED.to_owned());
+    if several {
+        let points = input.leaderboard.grid_points();
+        let accuracy = points.first().and_then(|point| Some((point, point.means.validation_accuracy?)));
+        let here = accuracy.map(|(point, accuracy)| match accuracy.deviation {
+            Some(deviation) => format!("{} ({:.4} \u{b1} {deviation:.4})", point.name, accuracy.mean),
+            None => format!("{} ({:.4})", point.name, accuracy.mean),
+        });
+        row("best network by the mean over the seeds", here, NOT_STATED.to_owned());
+        let agreement = input.leaderboard.agreement_of_seeds().map(|rho| format!("{rho:.2}"));
+        row("agreement of the ranks between seeds (Spearman)", agreement, NOT_STATED.to_owned());
+    }
     row(
         "standard error of that accuracy",
         best.and_then(|row| input.about.standard_error(row.validation_accuracy?))
