@@ -7,6 +7,7 @@ use super::{
     colour::{CONTEXT, Colour, GRID, INK, SERIES, SOFT_INK},
     drawing::{Anchor, Drawing},
     render, text,
+    thin::{COLUMN, thin},
 };
 
 /// One panel of curves.
@@ -45,6 +46,9 @@ const LEGEND_ROW: f64 = 19.0;
 const LOG_SPAN: f64 = 100.0;
 /// Up to this many epochs every point of a named series gets a marker.
 const MARKED_EPOCHS: f64 = 15.0;
+
+/// Width of the columns in which grey lines are thinned, for each curve of the panel, logical pixels.
+const CONTEXT_COLUMN: f64 = 0.02;
 
 /// The figure.
 ///
@@ -140,11 +144,18 @@ fn draw_panel(
     drawing.frame(left, TOP, PLOT.0, PLOT.1, INK);
 
     let few = epochs.high - epochs.low <= MARKED_EPOCHS;
+    // Many grey lines tell where curves lie, not their every turn.
+    let column = (panel.series.len() as f64 * CONTEXT_COLUMN).max(COLUMN);
     // The last are drawn first: the best run lies on top.
     for (index, series) in panel.series.iter().enumerate().rev() {
         let (colour, stroke) = SERIES.get(index).map_or((CONTEXT, 1.1), |colour| (*colour, 2.0));
         for piece in pieces(&series.points) {
             let path: Vec<(f64, f64)> = piece.iter().map(|&(x, y)| (across(x), down(y))).collect();
+            if index >= SERIES.len() && path.len() > 1 {
+                drawing.path(thin(&path, column), colour, stroke);
+                continue;
+            }
+            let path = thin(&path, COLUMN);
             let marked = path.len() == 1 || (few && index < SERIES.len());
             draw_piece(drawing, &path, colour, stroke, marked);
         }

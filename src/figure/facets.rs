@@ -11,6 +11,7 @@ use super::{
     curves::{finite, pieces, span, value_axis},
     drawing::{Anchor, Drawing},
     render, text,
+    thin::{COLUMN, thin},
 };
 
 /// An axis of the grid and what its values are called.
@@ -189,6 +190,7 @@ impl Plot<'_> {
         let few = self.epochs.high - self.epochs.low <= MARKED_EPOCHS;
         for piece in pieces(&curve.points[part]) {
             let path: Vec<(f64, f64)> = piece.iter().map(|&point| self.at(point)).collect();
+            let path = thin(&path, COLUMN);
             draw_dashed(drawing, &path, SERIES[colour], STROKES[stroke]);
             if few || path.len() == 1 {
                 path.iter().for_each(|&(x, y)| drawing.disc(x, y, 2.4, SERIES[colour]));

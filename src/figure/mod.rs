@@ -21,6 +21,7 @@ mod render;
 mod separation;
 mod sheet;
 mod text;
+mod thin;
 
 pub use bars::{Bar, ClassCount, accuracy_bars, count_bars};
 pub use confusion::{confusion_matrix, confusion_matrix_png};
