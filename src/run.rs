@@ -238,7 +238,7 @@ macro_rules! words {
             fn from_str(word: &str) -> Result<Self, String> {
                 match word {
                     $($word => Ok(Self::$variant),)*
-                    other => Err(format!(concat!("`{}` is not a ", stringify!($type)), other)),
+                    other => Err(format!("`{other}` is none of {}", [$($word),*].join(", "))),
                 }
             }
         }

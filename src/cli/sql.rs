@@ -15,8 +15,8 @@ use crate::{
 /// Query the runs database, read-only
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Views: experiments, runs, attempts, history, leaderboard, class_metrics, confusion, and one named \
-                        after each experiment.\n\nExample: gridboard sql 'select * from tab3 order by rank limit 10'"
+    after_help = "Views: experiments, runs, attempts, history, leaderboard, grid_points, class_metrics, confusion, \
+                        and one named after each experiment.\n\nExample: gridboard sql 'select * from tab3 order by rank limit 10'"
 )]
 pub(super) struct Args {
     /// The query
