@@ -2,10 +2,25 @@
 
 use super::command::{BUILT_IN_PLACES, is_parameter_name};
 
-/// SQL names that the store gives its own tables and views; compared without case, as SQLite does. Names that start
-/// with `sqlite_` are SQLite's.
-pub const RESERVED_EXPERIMENTS: [&str; 6] =
-    ["runs", "history", "leaderboard", "experiments", "attempts", "scalars"];
+/// SQL names that an experiment must not have: the views that every runs database has, and words kept for later ones.
+/// Compared without case, as SQLite does. Names that start with `sqlite_` are SQLite's.
+pub const RESERVED_EXPERIMENTS: [&str; 15] = [
+    "artifacts",
+    "attempts",
+    "class_metrics",
+    "confusion",
+    "devices",
+    "events",
+    "experiments",
+    "grid_points",
+    "history",
+    "leaderboard",
+    "metrics",
+    "predictions",
+    "runs",
+    "scalars",
+    "tags",
+];
 
 /// Columns that stand beside a column per axis, and the keys of `model` itself: no parameter may have these names.
 pub const RESERVED_PARAMETERS: [&str; 12] = [

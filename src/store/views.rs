@@ -4,27 +4,8 @@
 
 use crate::{
     event::tags,
-    spec::{Metric, RankRule},
+    spec::{Metric, RESERVED_EXPERIMENTS, RankRule},
 };
-
-/// Names that an experiment must not have: the views that every runs database has, and words kept for later ones.
-const RESERVED: [&str; 15] = [
-    "artifacts",
-    "attempts",
-    "class_metrics",
-    "confusion",
-    "devices",
-    "events",
-    "experiments",
-    "grid_points",
-    "history",
-    "leaderboard",
-    "metrics",
-    "predictions",
-    "runs",
-    "scalars",
-    "tags",
-];
 
 /// Columns before and after those of the axes.
 const BEFORE: [&str; 2] = ["rank", "run"];
@@ -50,7 +31,7 @@ const STATISTICS: [(&str, &str); 5] = [
 /// Whether an experiment of this name would hide a view that belongs to every runs database, or SQLite's own tables.
 pub(super) fn is_reserved(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    name.starts_with("sqlite_") || RESERVED.contains(&name.as_str())
+    name.starts_with("sqlite_") || RESERVED_EXPERIMENTS.contains(&name.as_str())
 }
 
 /// The columns of the axes in the experiment's view: the axes' names, with the suffix `_axis` where a name is that of
