@@ -249,10 +249,11 @@ fn names_of_experiments() {
         ]
     );
     assert_eq!(
-        name("Runs"),
+        name("Confusion"),
         [
-            "line 1, column 13: the name `Runs` is reserved by the database; reserved: runs, history, leaderboard, \
-             experiments, attempts, scalars, sqlite_*"
+            "line 1, column 13: the name `Confusion` is reserved by the database; reserved: artifacts, attempts, \
+             class_metrics, confusion, devices, events, experiments, grid_points, history, leaderboard, metrics, \
+             predictions, runs, scalars, tags, sqlite_*"
         ]
     );
     assert_eq!(name("7"), ["line 1, column 13: `experiment` must be text, not `7`"]);
