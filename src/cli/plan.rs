@@ -17,7 +17,7 @@ use crate::{
     model::{self, Architecture, Summary},
     report::{Cell, Column, Table},
     run::RunSpec,
-    schedule::DeviceKind,
+    schedule::Slot,
     spec::{
         Experiment, FAMILY_AXIS, Family, Spec, Train,
         parameter::{Section, parameter_of_any},
@@ -138,8 +138,7 @@ fn threads_on_processor(experiment: &Experiment, discovery: &Discovery) -> Optio
     let choice = DeviceChoice::parse(&experiment.schedule.devices).ok()?;
     let runs = u64::try_from(grid::count(experiment)).unwrap_or(u64::MAX);
     let placement = device::place(&choice, discovery, experiment.schedule.runs_per_device, runs).ok()?;
-    let processor = placement.slots.iter().all(|slot| slot.kind() == DeviceKind::Cpu);
-    placement.slots.iter().map(|slot| slot.threads).max().filter(|_| processor)
+    Slot::processor_threads(&placement.slots)
 }
 
 /// Parameters, FLOPs and memory, where the family is a built-in one. With `threads` the memory is that on the processor.

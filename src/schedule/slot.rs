@@ -35,4 +35,11 @@ impl Slot {
     pub fn kind(&self) -> DeviceKind {
         if self.device == Self::CPU { DeviceKind::Cpu } else { DeviceKind::Cuda }
     }
+
+    /// Threads of a run, where every slot is of the processor; `None` where one is of a CUDA device, and without slots.
+    #[must_use]
+    pub fn processor_threads(slots: &[Self]) -> Option<u32> {
+        let processor = slots.iter().all(|slot| slot.kind() == DeviceKind::Cpu);
+        slots.iter().map(|slot| slot.threads).max().filter(|_| processor)
+    }
 }

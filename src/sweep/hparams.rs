@@ -64,13 +64,11 @@ pub(super) fn write_session(
     started: f64,
     end: Option<(Status, f64)>,
 ) -> Result<(), SweepError> {
-    // Sessions of one group become one row that averages its metrics: that is what several seeds of a grid point are.
-    let group = if experiment.seeds.len() > 1 {
-        run.name.strip_suffix(&format!("-seed-{}", run.seed)).unwrap_or(&run.name)
-    } else {
-        ""
-    };
+    // Sessions of one group become one row that averages its metrics: that is what several seeds of a grid point are. One
+    // seed has a group too, because others may be added later; the experiment keeps equal names of others apart.
+    let point = run.name.strip_suffix(&format!("-seed-{}", run.seed)).unwrap_or(&run.name);
+    let group = format!("{}/{point}", experiment.name);
     let values: Vec<(String, Value)> = run.axes.clone();
-    hparams::write_session(run_dir, &values, group, started, end)?;
+    hparams::write_session(run_dir, &values, &group, started, end)?;
     Ok(())
 }

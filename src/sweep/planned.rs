@@ -5,7 +5,7 @@ use crate::{
     corpus::LoadingTable,
     model::{self, Architecture},
     run::RunSpec,
-    schedule::{DeviceKind, Slot},
+    schedule::Slot,
     spec::{Dataset, Experiment, Family, Kernels, Train},
 };
 
@@ -29,10 +29,8 @@ pub(super) struct Plans {
 
 impl Plans {
     pub(super) fn new(experiment: &Experiment, loading: Option<&LoadingTable>, slots: &[Slot]) -> Self {
-        let processor = slots.iter().all(|slot| slot.kind() == DeviceKind::Cpu);
-        let threads = slots.iter().map(|slot| slot.threads).max();
         Self {
-            threads: threads.filter(|_| processor),
+            threads: Slot::processor_threads(slots),
             image: experiment.dataset.as_ref().map(|dataset| (dataset.image_size, class_count(dataset))),
             images: loading.map(|loading| (loading.train, loading.validation)),
         }

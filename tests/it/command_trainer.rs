@@ -1,6 +1,6 @@
 //! Sweeps over a program of the user's own.
 
-use crate::support::Project;
+use crate::{support::Project, tensorboard::TensorBoard};
 
 /// A grid of 27 whose trainer aborts at one grid point.
 const ONE_ABORTS: &str = "
@@ -128,6 +128,18 @@ grid: {x: [5, 6]}
         serde_json::json!(points[0]),
         serde_json::json!({"grid_point": "x-6", "seeds": 2, "seeds_wanted": 2})
     );
+    let mut board = TensorBoard::start(&project.path("runs/more"));
+    let request = serde_json::json!({
+        "experimentName": "", "allowedStatuses": ["STATUS_SUCCESS"], "colParams": [], "startIndex": 0, "sliceSize": 10,
+    });
+    let sizes = board.wait_for("four sessions", |board| {
+        let answer = board.post_json("/data/plugin/hparams/session_groups", &request);
+        let groups = answer["sessionGroups"].as_array()?;
+        let sizes: Vec<usize> =
+            groups.iter().filter_map(|group| Some(group["sessions"].as_array()?.len())).collect();
+        (sizes.iter().sum::<usize>() == 4).then_some(sizes)
+    });
+    assert_eq!(sizes, [2, 2], "a row for each grid point");
     // The first seeds alone are not what was run any more.
     let ran = project.run(&["run", "spec.yaml"]).expect(2);
     assert!(ran.stderr.contains("seeds: [0, 3] -> [0]"), "{}", ran.stderr);
