@@ -79,6 +79,21 @@ fn the_plan_has_the_papers_parameter_counts() {
 }
 
 #[test]
+fn the_plan_has_the_memory_of_what_would_train() {
+    let project = Project::new();
+    let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/tab3.yaml");
+    let memory = |kernels: &str| {
+        let kernels = format!("train.kernels={kernels}");
+        let plan = ["plan", spec, "--format", "json", "--devices", "cpu:2", "--set", &kernels];
+        let rows = project.run(&plan).expect(0).json();
+        rows.iter().map(|row| row["memory_bytes"].as_u64().expect("bytes")).collect::<Vec<_>>()
+    };
+    // Our own kernels keep no second copy of anything.
+    let (own, libtorch) = (memory("auto"), memory("plain"));
+    assert!(own.iter().zip(&libtorch).all(|(own, libtorch)| own < libtorch), "{own:?} {libtorch:?}");
+}
+
+#[test]
 fn impossible_models_are_found_before_anything_runs() {
     let project = Project::with_spec(
         "
