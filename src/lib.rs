@@ -3,9 +3,7 @@
 //!
 //! The modules in reading order, which is the way of the data (see ARCHITECTURE.md).
 
-pub mod error;
-
-pub mod human;
+pub mod base;
 
 pub mod spec;
 

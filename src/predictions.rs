@@ -7,19 +7,16 @@
 
 use std::{fmt::Write as _, fs, io, path::Path, path::PathBuf};
 
-use crate::metrics::ConfusionMatrix;
+use crate::{
+    base::files::{Durability, FileError, write_whole},
+    metrics::ConfusionMatrix,
+};
 
 mod comparison;
 mod hits;
 
 pub use comparison::{Answer, Comparison, Disagreement, Incomparable};
 pub use hits::Hits;
-
-/// The file in a run's directory.
-pub const FILE_NAME: &str = "predictions.csv";
-
-/// The same of the held-out test images, in a run's directory: written when the report names the run.
-pub const TEST_FILE_NAME: &str = "test_predictions.csv";
 
 /// What the network says of one image.
 #[derive(Clone, Debug, PartialEq)]
@@ -93,16 +90,13 @@ pub fn to_csv(predictions: &[Prediction], classes: usize) -> String {
     text
 }
 
-/// Writes `predictions.csv` at `path`: beside it first, then renamed, so that no reader sees half of it.
+/// Writes `predictions.csv` at `path`, whole and synced to the disk.
 ///
 /// # Errors
 /// [`PredictionsError::Io`] naming the path.
 pub fn write(path: &Path, predictions: &[Prediction], classes: usize) -> Result<(), PredictionsError> {
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    fs::write(&part, to_csv(predictions, classes))
-        .and_then(|()| fs::rename(&part, path))
-        .map_err(|source| PredictionsError::Io { path: path.to_owned(), source })
+    write_whole(path, &[to_csv(predictions, classes).as_bytes()], Durability::Synced)
+        .map_err(|FileError { path, source, .. }| PredictionsError::Io { path, source })
 }
 
 /// Reads the `predictions.csv` at `path`; its header says how many classes there are.

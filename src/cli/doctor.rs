@@ -5,13 +5,14 @@ use std::{path::Path, process::Command};
 use serde_json::{Value as Json, json};
 
 use super::{
-    CliError, VERSION, exit, listing,
+    CliError, exit, listing,
     output::{self, ListFormat},
 };
 use crate::{
+    base::{human, program::version},
     corpus::cache_root,
     device::{self, Discovery},
-    human, launch,
+    launch,
     report::{Cell, Column, Table},
     store,
 };
@@ -39,11 +40,7 @@ impl Findings {
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let mut findings = Findings::default();
-    let commit = env!("GRIDBOARD_COMMIT");
-    findings.found(
-        "gridboard",
-        if commit.is_empty() { VERSION.to_owned() } else { format!("{VERSION} ({commit})") },
-    );
+    findings.found("gridboard", version());
     machine(&mut findings, &device::discover());
     worker(&mut findings);
     places(&mut findings, runs_dir);

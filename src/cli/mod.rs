@@ -32,9 +32,6 @@ use clap::{Parser, Subcommand};
 pub use error::{CliError, exit};
 pub use output::ListFormat;
 
-/// Version and, where it is known, the commit that was built.
-pub const VERSION: &str = env!("CARGO_PKG_VERSION");
-
 /// Turn a YAML grid into trained, tracked and ranked runs.
 #[derive(Debug, Parser)]
 #[command(name = "gridboard", version, propagate_version = true, max_term_width = 100)]

@@ -8,7 +8,7 @@ use std::{
 use clap::ValueEnum;
 
 use super::CliError;
-use crate::error::with_causes;
+use crate::base::error::with_causes;
 use crate::figure::Figure;
 use crate::report::{Format, Table};
 

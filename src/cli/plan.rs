@@ -11,9 +11,10 @@ use super::{
     suite,
 };
 use crate::{
+    base::human,
     corpus::CorpusError,
     device::{self, DeviceChoice, Discovery},
-    grid, human,
+    grid,
     model::{self, Architecture, Summary},
     report::{Cell, Column, Table},
     run::RunSpec,

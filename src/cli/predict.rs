@@ -8,12 +8,12 @@ use super::{
     runtime, show,
 };
 use crate::{
+    base::human::grouped,
     corpus::{BadFile, read_image},
-    human::grouped,
     launch,
     predict::{self, Answer, ImageFile, Shown, TrainedRun},
     report::{Cell, Column, Table},
-    run::RUN_FILE,
+    run::RunDir,
     store::Store,
 };
 
@@ -97,7 +97,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
 /// Where it names no run, or several.
 pub(super) fn directory(runs_dir: &Path, wanted: &str) -> Result<PathBuf, CliError> {
     let path = Path::new(wanted);
-    if path.join(RUN_FILE).is_file() {
+    if RunDir::new(&path).run_file().is_file() {
         return Ok(path.to_owned());
     }
     runtime()?.block_on(async {

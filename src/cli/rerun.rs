@@ -6,7 +6,8 @@ use serde_json::{Value as Json, json};
 
 use super::{CliError, corpus, exit, output, predict, runtime};
 use crate::{
-    device, human,
+    base::human,
+    device,
     launch::{self, Ending, LaunchPlan},
     report::{Cell, Column, Format, Table},
     rerun::{self, Changed, Comparison, Part, Repeat, Verdict},

@@ -7,10 +7,12 @@ use super::{
     spec_args::{SpecArgs, check_weights},
 };
 use crate::{
+    base::human,
     corpus::cache_root,
     device::{self, DeviceChoice},
-    human, model,
+    model,
     report::{Format, files::PAGE, top_table, unranked_table},
+    run::ExperimentDir,
     schedule::Slot,
     spec::{Experiment, Spec},
     store::Store,
@@ -219,7 +221,7 @@ fn closing(
     account: &Account,
 ) -> String {
     let name = &experiment.name;
-    let dir = sweep::experiment_dir(runs_dir, name);
+    let dir = ExperimentDir::new(runs_dir, name);
     let mut text = format!("\n{} completed, {} failed", end.completed, end.failed);
     if end.pending > 0 {
         text += &format!(", {} to be run again", end.pending);
@@ -239,18 +241,17 @@ fn closing(
         .paths
         .iter()
         .filter(|path| {
-            path.parent() == Some(dir.join("report").as_path())
-                && path.extension().is_some_and(|e| e == "png")
+            path.parent() == Some(dir.report().as_path()) && path.extension().is_some_and(|e| e == "png")
         })
         .collect();
-    text += &format!("report       {}\n", dir.join("report").join(PAGE).display());
+    text += &format!("report       {}\n", dir.report().join(PAGE).display());
     for path in shown {
         text += &format!("figure       {}\n", path.display());
     }
     // The one that scripts/setup.sh has installed, where this is the project's own folder.
     let own = Path::new(".venv/bin/tensorboard");
     let program = if own.exists() { own } else { Path::new("tensorboard") };
-    text += &format!("TensorBoard  {} --logdir {}\n", program.display(), dir.display());
+    text += &format!("TensorBoard  {} --logdir {}\n", program.display(), dir.path().display());
     let view = if name.contains('-') { format!("\\\"{name}\\\"") } else { name.clone() };
     let database = runs_dir.join(crate::store::FILE_NAME);
     text += &format!(

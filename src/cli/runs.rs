@@ -8,7 +8,7 @@ use super::{
     runtime,
 };
 use crate::{
-    human,
+    base::human,
     report::{Cell, Column, Format, Table},
     run::RunState,
     store::{RunRecord, Store},

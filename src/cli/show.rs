@@ -10,8 +10,8 @@ use super::{
     runtime,
 };
 use crate::{
-    error::with_causes,
-    human,
+    base::error::with_causes,
+    base::human,
     metrics::{self, ConfusionMatrix},
     predictions,
     rank::Row,

@@ -21,17 +21,12 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use super::{
-    BadFile, CorpusError, FileError, IndexEntry,
-    files::{sync_folder, write_atomically},
-    index, npy,
-};
+use super::{BadFile, CorpusError, IndexEntry, index, npy};
+use crate::base::files::{Durability, FileError, PARTIAL, sync_folder, write_whole};
 
 /// Version of the folder's layout and of everything that makes its pixels: decoding, resizing, blur, phantoms. A change
 /// of any of them takes the next number.
 pub(super) const VERSION: u64 = 1;
-
-const PARTIAL: &str = ".partial-";
 
 /// A preparation that was killed leaves its folder; after this long it is taken for abandoned.
 const ABANDONED: Duration = Duration::from_hours(7 * 24);
@@ -131,7 +126,7 @@ impl Cache {
 
     /// Keeps the fingerprint of a listing of files.
     pub(super) fn remember(&self, key: &str, fingerprint: &str) -> Result<(), FileError> {
-        write_atomically(&self.root.join("scan").join(key), &[fingerprint.as_bytes()])
+        write_whole(&self.root.join("scan").join(key), &[fingerprint.as_bytes()], Durability::Synced)
     }
 
     /// Starts a corpus.
@@ -283,9 +278,9 @@ impl Builder {
         };
         let manifest = serde_json::to_vec_pretty(&manifest).expect("names and numbers always make JSON");
         let folder = self.folder.path();
-        write_atomically(&folder.join("labels.npy"), &[&labels_npy])?;
-        write_atomically(&folder.join("index.csv"), &[index.as_bytes()])?;
-        write_atomically(&folder.join("corpus.json"), &[&manifest])?;
+        write_whole(&folder.join("labels.npy"), &[&labels_npy], Durability::Synced)?;
+        write_whole(&folder.join("index.csv"), &[index.as_bytes()], Durability::Synced)?;
+        write_whole(&folder.join("corpus.json"), &[&manifest], Durability::Synced)?;
         cache.publish(self.folder, fingerprint)?;
         let skipped = skipped.to_vec();
         Ok(Loaded { folder: cache.folder(fingerprint), counts, files, skipped })

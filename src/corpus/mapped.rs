@@ -6,10 +6,8 @@ use std::{fs::File, path::Path};
 
 use memmap2::Mmap;
 
-use super::{
-    files::FileError,
-    npy::{self, NpyError, format_error},
-};
+use super::npy::{self, NpyError, format_error};
+use crate::base::files::FileError;
 
 /// The images and labels of a prepared corpus.
 #[derive(Debug)]

@@ -9,7 +9,6 @@ pub mod audit;
 mod blur;
 mod cache;
 mod decode;
-mod files;
 mod gray;
 mod index;
 mod jpeg;
@@ -32,9 +31,10 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::base::files::FileError;
+
 pub use cache::{cache_root, cached_fingerprint};
 pub use decode::{DecodeError, Decoded, MAX_PIXELS, decode, read_image};
-pub use files::FileError;
 pub use index::{BadFile, IndexEntry, from_csv as parse_index};
 pub use mapped::MappedCorpus;
 pub use prepare::{Prepared, prepare};

@@ -11,7 +11,7 @@ use std::{
 
 use thiserror::Error;
 
-use super::files::{FileError, write_atomically};
+use crate::base::files::{Durability, FileError, write_whole};
 
 /// Length of the header that [`header`] writes, bytes. Fixed, so that rows can be written before their number is known.
 pub const HEADER_LEN: usize = 128;
@@ -217,7 +217,7 @@ pub fn read(path: &Path) -> Result<(Vec<u64>, Vec<u8>), NpyError> {
 /// # Errors
 /// [`NpyError::File`].
 pub fn write(path: &Path, shape: &[u64], data: &[u8]) -> Result<(), NpyError> {
-    Ok(write_atomically(path, &[&header(shape), data])?)
+    Ok(write_whole(path, &[&header(shape), data], Durability::Synced)?)
 }
 
 /// A [`NpyError::Format`] of the file.

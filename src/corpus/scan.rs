@@ -9,7 +9,8 @@ use std::{
     path::{Component, Path, PathBuf},
 };
 
-use super::{CorpusError, files::FileError};
+use super::CorpusError;
+use crate::base::files::FileError;
 
 /// Names that operating systems and archivers leave behind; hidden files (a leading dot) are left out as well.
 const LITTER: [&str; 8] =

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Part, Prepared};
-use crate::human::grouped;
+use crate::base::human::grouped;
 
 /// One class of the corpus.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

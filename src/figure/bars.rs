@@ -103,7 +103,7 @@ fn counts<'a>(title: &'a str, classes: &[ClassCount]) -> Chart<'a> {
         series,
         groups,
         at_least: 0.0,
-        printed: |value| crate::human::grouped(value as u64),
+        printed: |value| crate::base::human::grouped(value as u64),
     }
 }
 

@@ -7,12 +7,9 @@ use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus};
 
 use nix::sys::signal::Signal;
 
-use super::{
-    outcome::OutcomeError,
-    reason::{error_line, own, readable, shortened},
-};
+use super::reason::{error_line, own, readable, shortened};
 use crate::{
-    run::{Failure, FailureKind, Outcome, RunState, Used},
+    run::{Failure, FailureKind, Outcome, OutcomeError, RunState, Used},
     schedule::Ended,
 };
 

@@ -21,13 +21,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{
     end::{AttemptEnd, Evidence},
     log,
-    outcome::read_outcome,
     plan::{LaunchPlan, Stdin},
     reap,
 };
 use crate::{
-    device::kernel::{self, OomCounter},
-    run::{Failure, FailureKind, Used},
+    base::usage,
+    device::kernel::OomCounter,
+    run::{Failure, FailureKind, Outcome, RunDir, Used},
 };
 
 /// Why an attempt could not be started or signalled.
@@ -129,7 +129,7 @@ impl LocalLauncher {
         if self.live.contains_key(&plan.run) {
             return Err(LaunchError::Live(plan.run));
         }
-        let log_error = |error| LaunchError::Log { path: plan.run_dir.join(log::LOG_FILE), error };
+        let log_error = |error| LaunchError::Log { path: RunDir::new(&plan.run_dir).log(), error };
         let (out, log_start) = log::open(&plan.run_dir, &plan.title()).map_err(log_error)?;
         let err = out.try_clone().map_err(log_error)?;
         let child = Command::new(&plan.program)
@@ -201,12 +201,12 @@ impl LocalLauncher {
         let reaped = reap::reap(live.pid).ok();
         let status = reaped.map(|reaped| reaped.status);
         // One of an earlier attempt says nothing of this one.
-        let outcome = read_outcome(&live.run_dir)
+        let outcome = Outcome::read(&live.run_dir)
             .map(|outcome| outcome.filter(|outcome| outcome.attempt == live.attempt));
         let own_word = outcome.as_ref().ok().and_then(Option::as_ref);
         let has_outcome = own_word.is_some();
         let peak_memory = own_word.and_then(|outcome| outcome.peak_memory).or_else(|| {
-            let own = kernel::peak_memory(std::process::id())?;
+            let own = usage::own_peak_memory()?;
             let peak = reaped.map(|reaped| reaped.peak_memory);
             peak.filter(|peak| *peak > own.saturating_add(PEAK_MARGIN))
         });

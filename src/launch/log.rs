@@ -9,8 +9,7 @@ use std::{
     path::Path,
 };
 
-/// The file in the run's directory.
-pub const LOG_FILE: &str = "worker.log";
+use crate::run::RunDir;
 
 /// At most so many lines are the tail of a log.
 const TAIL_LINES: usize = 20;
@@ -22,7 +21,7 @@ const READ_BYTES: u64 = 64 * 1024;
 /// Opens the log of a run, writes `header` as a line, and answers with the file and its length so far: what follows is
 /// the attempt's.
 pub(super) fn open(run_dir: &Path, header: &str) -> io::Result<(File, u64)> {
-    let mut log = OpenOptions::new().read(true).append(true).create(true).open(run_dir.join(LOG_FILE))?;
+    let mut log = OpenOptions::new().read(true).append(true).create(true).open(RunDir::new(run_dir).log())?;
     let length = log.metadata()?.len();
     let mut line = String::with_capacity(header.len() + 2);
     if length > 0 {
@@ -42,7 +41,7 @@ pub(super) fn open(run_dir: &Path, header: &str) -> io::Result<(File, u64)> {
 
 /// The last lines of the log from `start` on, for people.
 pub(super) fn tail(run_dir: &Path, start: u64) -> io::Result<String> {
-    let mut log = File::open(run_dir.join(LOG_FILE))?;
+    let mut log = File::open(RunDir::new(run_dir).log())?;
     let length = log.metadata()?.len();
     let from = start.max(length.saturating_sub(READ_BYTES));
     log.seek(SeekFrom::Start(from))?;
@@ -160,7 +159,7 @@ mod tests {
         assert_eq!(tail(folder.path(), start).unwrap(), "");
         log.write_all(&b"\xff second\n".repeat(20_000)).unwrap();
         assert_eq!(tail(folder.path(), start).unwrap(), ["\u{fffd} second"; 20].join("\n"));
-        let all = std::fs::read(folder.path().join(LOG_FILE)).unwrap();
+        let all = std::fs::read(RunDir::new(folder.path()).log()).unwrap();
         assert!(all.starts_with(b"--- attempt 1\nfirst, cut o\n--- attempt 2\n\xff second\n"));
     }
 

@@ -21,7 +21,6 @@ mod calibrate;
 mod end;
 mod local;
 mod log;
-mod outcome;
 mod plan;
 mod reap;
 mod reason;
@@ -33,15 +32,7 @@ mod tests;
 pub use calibrate::{CalibrateError, throughput};
 pub use end::{AttemptEnd, Ending};
 pub use local::{LaunchError, LocalLauncher};
-pub use log::LOG_FILE;
-pub use outcome::{OUTCOME_FILE, OutcomeError, read_outcome, write_outcome};
 #[cfg(test)]
 pub(crate) use plan::tests::run_file as test_run_file;
 pub use plan::{LaunchPlan, PlanError, Stdin};
 pub use worker::{FindWorkerError, find_worker};
-
-/// Peak resident memory of a live process, bytes. `None` once it has ended, or where there is no `/proc`.
-#[must_use]
-pub fn peak_memory(pid: u32) -> Option<u64> {
-    crate::device::kernel::peak_memory(pid)
-}

@@ -9,7 +9,7 @@ use std::{
 use tempfile::TempDir;
 
 use super::{plan::tests::run_file, *};
-use crate::run::{FailureKind, Outcome, Phases, RunFile, RunState, Spent};
+use crate::run::{FailureKind, Outcome, Phases, RunDir, RunFile, RunState, Spent};
 
 /// Longer than any of this takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -60,7 +60,7 @@ impl Env {
     }
 
     fn log(&self, run: u64) -> String {
-        fs::read_to_string(self.run_dir(run).join(LOG_FILE)).expect("a log")
+        fs::read_to_string(RunDir::new(&self.run_dir(run)).log()).expect("a log")
     }
 
     /// Waits for a process id in a file of the run's directory.
@@ -293,7 +293,7 @@ fn a_run_without_a_directory_has_no_log() {
         let mut plan = env.plan(0, &["/bin/true"], &run_file(&[]));
         plan.run_dir.push("missing");
         let reason = env.launcher.start(&plan).expect_err("no folder").to_string();
-        let log = plan.run_dir.join(LOG_FILE);
+        let log = RunDir::new(&plan.run_dir).log();
         assert_eq!(
             reason,
             format!("cannot write the log `{}`: No such file or directory (os error 2)", log.display())
@@ -319,14 +319,14 @@ fn the_trainers_outcome_is_taken_over_if_it_is_of_this_attempt() {
             phases: Some(phases),
         };
         fs::create_dir_all(env.run_dir(0)).unwrap();
-        write_outcome(&env.run_dir(0), &failure_of(2)).unwrap();
+        failure_of(2).write(&env.run_dir(0)).unwrap();
         let end = env.end("echo epoch 3; exit 1").await;
         assert_eq!((end.has_outcome, end.used.peak_memory), (true, Some(12345)));
         assert_eq!(end.used.phases, Some(phases));
         let expected = (FailureKind::Diverged, "loss is NaN".to_owned(), "epoch 3".to_owned());
         assert_eq!(failure(end), expected);
 
-        write_outcome(&env.run_dir(0), &failure_of(1)).unwrap();
+        failure_of(1).write(&env.run_dir(0)).unwrap();
         let end = env.end("exit 0").await;
         assert_eq!((end.ending, end.has_outcome), (Ending::Completed, false));
     });
@@ -364,11 +364,6 @@ fn peak_memory_is_known_of_what_is_larger_than_gridboard() {
         let peak = end.used.peak_memory.expect("a known peak");
         assert!((bytes..bytes + (64 << 20)).contains(&peak), "{peak}");
         assert_eq!(env.end("exit 0").await.used.peak_memory, None);
-        let pid = env.start(0, "exec sleep 1000");
-        assert!(peak_memory(pid).is_some_and(|bytes| bytes > 0));
-        env.launcher.stop(0, true).expect("a signal");
-        env.next().await;
-        assert_eq!(peak_memory(pid), None);
     });
 }
 

@@ -15,6 +15,5 @@ mod xrays;
 pub use sources::{ImageFile, SourceError, image_files};
 pub use stream::{Answer, AskError, ask};
 pub use test_set::{TestImages, TestSetError, predict_test_set};
-pub(crate) use trained::read_run_file;
 pub use trained::{TrainedRun, TrainedRunError};
 pub use xrays::{Shown, XraysError, choose, validation_xrays, xrays};

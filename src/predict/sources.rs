@@ -6,7 +6,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::corpus::{self, FileError, FoundFile};
+use crate::{
+    base::files::FileError,
+    corpus::{self, FoundFile},
+};
 
 /// A file that may be an image.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,8 +11,8 @@ use std::{
 use super::{AskError, TrainedRun, ask};
 use crate::{
     corpus::{self, MappedCorpus, Part, Progress, npy::NpyError},
-    predictions::{self, Prediction, PredictionsError, TEST_FILE_NAME},
-    run::RunDataset,
+    predictions::{self, Prediction, PredictionsError},
+    run::{RunDataset, RunDir},
 };
 
 /// The held-out images of a dataset.
@@ -122,6 +122,6 @@ pub fn predict_test_set(
             probabilities: answer.probabilities,
         })
         .collect();
-    predictions::write(&run.dir.join(TEST_FILE_NAME), &predictions, run.dataset.classes.len())?;
+    predictions::write(&RunDir::new(&run.dir).test_predictions(), &predictions, run.dataset.classes.len())?;
     Ok(predictions)
 }

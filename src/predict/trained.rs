@@ -2,19 +2,13 @@
 //!
 //! Called before anything is started, so that whatever is missing is said at once and in words.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use crate::{
     corpus::Preprocess,
-    run::{CHECKPOINT, RUN_FILE, RunDataset, RunFile},
+    run::{ExperimentDir, RunDataset, RunDir, RunFile, RunFileError},
     spec::{self, Dataset, Family, Overrides, SpecError},
 };
-
-/// The resolved spec beside the runs of an experiment: for runs whose own file does not have it.
-const SPEC: &str = "experiment.yaml";
 
 /// A run whose network can be asked.
 #[derive(Clone, Debug)]
@@ -30,18 +24,10 @@ pub struct TrainedRun {
 /// Why a run's network cannot be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainedRunError {
-    /// There is no `run.json`.
-    #[error("run `{}` has no `run.json`", .0.display())]
-    NeverStarted(PathBuf),
-    /// A file cannot be read.
-    #[error("cannot read `{}`", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// `run.json` is none.
+    /// `run.json` cannot be read.
+    #[error(transparent)]
+    RunFile(#[from] RunFileError),
+    /// `run.json` says too little.
     #[error("`{}`: {problem}", path.display())]
     Format {
         /// The file.
@@ -53,7 +39,7 @@ pub enum TrainedRunError {
     #[error("run `{}` was trained by a command of yours, whose network only that command knows", .0.display())]
     Command(PathBuf),
     /// There are no weights.
-    #[error("run `{}` has no `{CHECKPOINT}`", .0.display())]
+    #[error("run `{}` has no `{}`", .0.display(), RunDir::CHECKPOINT)]
     NoCheckpoint(PathBuf),
     /// The spec beside the run cannot be used.
     #[error(transparent)]
@@ -65,7 +51,9 @@ impl TrainedRunError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NeverStarted(_) => Some("`gridboard runs` lists the runs and their states"),
+            Self::RunFile(RunFileError::Missing(_)) => {
+                Some("`gridboard runs` lists the runs and their states")
+            }
             Self::NoCheckpoint(_) => {
                 Some("weights are kept when a run completes: `gridboard show` says how it ended")
             }
@@ -80,15 +68,15 @@ impl TrainedRun {
     /// # Errors
     /// [`TrainedRunError`] names what is missing.
     pub fn open(dir: &Path) -> Result<Self, TrainedRunError> {
-        let file = read_run_file(dir)?;
+        let file = RunFile::read(dir)?;
         if file.family == Family::Command {
             return Err(TrainedRunError::Command(dir.to_owned()));
         }
         let dataset = file.dataset.clone().ok_or_else(|| TrainedRunError::Format {
-            path: dir.join(RUN_FILE),
+            path: RunDir::new(dir).run_file(),
             problem: "`dataset` is missing".to_owned(),
         })?;
-        if !dir.join(CHECKPOINT).is_file() {
+        if !RunDir::new(dir).checkpoint().is_file() {
             return Err(TrainedRunError::NoCheckpoint(dir.to_owned()));
         }
         Ok(Self { dir: dir.to_owned(), file, dataset })
@@ -100,9 +88,9 @@ impl TrainedRun {
     /// Where the run's file is of an older version and the experiment's spec is gone, or is not that of the run's images.
     pub fn preprocess(&self) -> Result<Preprocess, TrainedRunError> {
         let (path, dataset) = match &self.file.provenance {
-            Some(provenance) => (self.dir.join(RUN_FILE), provenance.spec.dataset.clone()),
+            Some(provenance) => (RunDir::new(&self.dir).run_file(), provenance.spec.dataset.clone()),
             None => {
-                let path = self.dir.parent().unwrap_or(Path::new(".")).join(SPEC);
+                let path = ExperimentDir::at(self.dir.parent().unwrap_or(Path::new("."))).spec();
                 let dataset = spec::load(&path, &Overrides::default())?.dataset;
                 (path, dataset)
             }
@@ -122,20 +110,4 @@ fn preprocess(dataset: Option<&Dataset>, side: u32) -> Result<Preprocess, String
         ));
     }
     Preprocess::new(dataset).ok_or_else(|| "`dataset.blur` is no Gaussian kernel".to_owned())
-}
-
-/// Reads `run.json` in a run's directory.
-///
-/// # Errors
-/// [`TrainedRunError::NeverStarted`] where it is missing, else what is wrong with it.
-pub(crate) fn read_run_file(dir: &Path) -> Result<RunFile, TrainedRunError> {
-    let path = dir.join(RUN_FILE);
-    match fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes)
-            .map_err(|error| TrainedRunError::Format { path, problem: error.to_string() }),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            Err(TrainedRunError::NeverStarted(dir.to_owned()))
-        }
-        Err(source) => Err(TrainedRunError::Read { path, source }),
-    }
 }

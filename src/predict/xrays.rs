@@ -12,9 +12,9 @@ use std::{
 use image::GrayImage;
 
 use crate::{
+    base::human::grouped,
     corpus::{self, MappedCorpus, npy::NpyError},
     figure::{Figure, FigureError, GalleryEntry, gallery},
-    human::grouped,
     predictions::{self, PredictionsError},
     run::RunDataset,
 };

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use super::{Cell, Column, Table};
 use crate::{
+    base::human,
     corpus::audit::{Audit, Likeness, Member, Pair, Spread},
-    human,
 };
 
 /// Most groups, files and pairs that a table for people names.

@@ -4,10 +4,7 @@
 //! gives the same bytes; each file is written beside its place and renamed, so a reader never sees half of one. What the
 //! report says is `page`'s.
 
-use std::{
-    fs, io,
-    path::{Component, Path, PathBuf},
-};
+use std::path::{Component, Path, PathBuf};
 
 use super::{
     about::About,
@@ -21,6 +18,7 @@ use super::{
     test_set::TestResult,
 };
 use crate::{
+    base::files::{Durability, FileError, remove_if_there, write_whole},
     figure::{self, Figure, FigureError},
     metrics::ConfusionMatrix,
     rank::Leaderboard,
@@ -64,13 +62,8 @@ pub struct RunCurves {
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
     /// A file or folder could not be written; the ones before it are in place.
-    #[error("cannot write `{path}`")]
-    Write {
-        /// The file or folder.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Write(#[from] FileError),
     /// A figure could not be drawn.
     #[error("cannot draw `{path}`")]
     Figure {
@@ -182,7 +175,10 @@ impl Writer {
     /// Removes the figures among these that were not written now.
     fn remove_others(&self, dir: &Path, stems: impl IntoIterator<Item = String>) -> Result<(), ReportError> {
         let files = stems.into_iter().flat_map(|stem| [format!("{stem}.svg"), format!("{stem}.png")]);
-        files.map(|file| dir.join(file)).filter(|path| !self.written.contains(path)).try_for_each(remove)
+        files
+            .map(|file| dir.join(file))
+            .filter(|path| !self.written.contains(path))
+            .try_for_each(|path| Ok(remove_if_there(&path)?))
     }
 
     fn table(&mut self, stem: &Path, table: &Table) -> Result<(), ReportError> {
@@ -203,42 +199,17 @@ impl Writer {
                 self.file(&svg, figure.svg.as_bytes())?;
                 self.file(&png, &figure.png)
             }
-            Err(FigureError::Empty(_)) => [svg, png].into_iter().try_for_each(remove),
+            Err(FigureError::Empty(_)) => {
+                [svg, png].into_iter().try_for_each(|path| Ok(remove_if_there(&path)?))
+            }
             Err(source) => Err(ReportError::Figure { path: stem.to_owned(), source }),
         }
     }
 
     fn file(&mut self, path: &Path, bytes: &[u8]) -> Result<(), ReportError> {
-        replace(path, bytes).map_err(|source| ReportError::Write { path: path.to_owned(), source })?;
+        write_whole(path, &[bytes], Durability::Written)?;
         self.written.push(path.to_owned());
         Ok(())
-    }
-}
-
-/// Writes a file beside its place and renames it there. Nothing is synced: a report lost with the machine's power is
-/// made again from the database.
-fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::{io::Write as _, os::unix::fs::PermissionsExt as _};
-
-    let folder = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    // The umask applies, as for any other file; temporary files are private otherwise.
-    let mut file = tempfile::Builder::new()
-        .prefix(".report-")
-        .permissions(fs::Permissions::from_mode(0o666))
-        .tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.persist(path).map_err(|error| error.error)?;
-    Ok(())
-}
-
-/// Removes a file that may not be there.
-fn remove(path: PathBuf) -> Result<(), ReportError> {
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            Err(ReportError::Write { path, source: error })
-        }
-        _ => Ok(()),
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
     table::{Align, Cell, Table},
     text::{harmless, one_line, shown},
 };
-use crate::{figure::Figure, human};
+use crate::{base::human, figure::Figure};
 
 const STYLE: &str = include_str!("style.css");
 /// A cell of more letters is broken into lines; names are not.

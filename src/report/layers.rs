@@ -1,7 +1,7 @@
 //! The table of a network's layers, Tab. 2 of the paper: for the report and for `gridboard show --layers`.
 
 use crate::{
-    human,
+    base::human,
     model::Layer,
     report::table::{Cell, Column, Table},
 };

@@ -7,7 +7,7 @@ use super::{
     table::{Cell, Column, Table},
 };
 use crate::{
-    human::grouped,
+    base::human::grouped,
     metrics::{ConfusionMatrix, roc_auc},
     predictions::{self, Prediction},
     stats::{Interval, wilson},

@@ -20,7 +20,7 @@ pub use train::{Ended, TrainError, train};
 
 use std::path::Path;
 
-use crate::run::CHECKPOINT;
+use crate::run::RunDir;
 
 /// Why two trainings cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ pub enum CompareError {
 /// [`CompareError`] names the file that cannot be read.
 pub fn compare(then: &Path, now: &Path, built_in: bool, tolerance: f64) -> Result<Comparison, CompareError> {
     let weights = if built_in {
-        Some(checkpoint::compare(&then.join(CHECKPOINT), &now.join(CHECKPOINT))?)
+        Some(checkpoint::compare(&RunDir::new(then).checkpoint(), &RunDir::new(now).checkpoint())?)
     } else {
         None
     };

@@ -6,6 +6,7 @@ use std::{collections::BTreeMap, path::Path};
 use crate::{
     follow::{FollowProblem, read_run},
     predictions::{self, Prediction, PredictionsError},
+    run::RunDir,
 };
 
 /// Curves and predictions of one training.
@@ -45,7 +46,7 @@ impl Record {
             return Err(RecordError::Empty(dir.to_owned()));
         }
         let scalars = poll.scalars.into_iter().map(|point| ((point.tag, point.step), point.value)).collect();
-        let path = dir.join(predictions::FILE_NAME);
+        let path = RunDir::new(dir).predictions();
         let predictions = path.exists().then(|| predictions::read(&path)).transpose()?;
         Ok(Self { scalars, predictions })
     }

@@ -6,11 +6,15 @@ use std::{
 };
 
 use crate::{
+    base::{
+        clock::wall_now,
+        program::{host, version},
+    },
     corpus::{self, Part},
     device::Discovery,
-    launch::{self, LaunchPlan, OutcomeError, PlanError},
-    predict::{TrainedRunError, read_run_file},
-    run::{RUN_FILE, RunFile, RunSpec, RunState},
+    launch::{LaunchPlan, PlanError},
+    predict::TrainedRunError,
+    run::{ExperimentDir, Outcome, OutcomeError, RunFile, RunSpec, RunState},
     schedule::Slot,
     spec::{self, Dataset, Experiment, Family, Overrides, SpecError},
     sweep::{self, Corpus, Facts, Planned, SweepError},
@@ -104,15 +108,15 @@ impl Repeat {
     /// # Errors
     /// [`RepeatError`]: the run is not completed, or what it needs is not here.
     pub fn new(dir: &Path, discovery: &Discovery, facts: &Facts) -> Result<Self, RepeatError> {
-        let then = read_run_file(dir)?;
-        let outcome = launch::read_outcome(dir)?;
+        let then = RunFile::read(dir).map_err(TrainedRunError::from)?;
+        let outcome = Outcome::read(dir)?;
         if outcome.is_none_or(|outcome| outcome.state != RunState::Completed) {
             return Err(RepeatError::NotCompleted(dir.to_owned()));
         }
         let experiment = match &then.provenance {
             Some(provenance) => provenance.spec.clone(),
             None => {
-                let path = dir.parent().unwrap_or(Path::new(".")).join("experiment.yaml");
+                let path = ExperimentDir::at(dir.parent().unwrap_or(Path::new("."))).spec();
                 spec::load(&path, &Overrides::default())?
             }
         };
@@ -130,9 +134,9 @@ impl Repeat {
             attempt: 1,
             provenance: Some(Box::new(facts.of(&experiment, &run, &device))),
             device,
-            version: sweep::version(),
-            host: sweep::host().to_owned(),
-            started: sweep::wall_now(),
+            version: version(),
+            host: host().to_owned(),
+            started: wall_now(),
             ..then.clone()
         };
         Ok(Self { dir: dir.to_owned(), then, now, experiment })
@@ -157,7 +161,7 @@ impl Repeat {
     /// [`RepeatError::OtherImages`] where it is not the run's.
     pub fn take_corpus(&mut self, corpus: &Corpus, reason: String, folder: &Path) -> Result<(), RepeatError> {
         let then = self.then.dataset.as_ref().map(|dataset| dataset.fingerprint.clone()).unwrap_or_default();
-        let dataset = sweep::write_split(folder, &self.experiment, corpus)?;
+        let dataset = sweep::write_split(&ExperimentDir::at(folder), &self.experiment, corpus)?;
         if dataset.fingerprint != then {
             let images = match self.experiment.dataset.as_ref().map(|dataset| &dataset.source) {
                 Some(spec::Source::Images(images)) => images.clone(),
@@ -185,8 +189,7 @@ impl Repeat {
     /// # Errors
     /// Where it cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), RepeatError> {
-        let json = serde_json::to_vec_pretty(&self.now).expect("a run file of finite numbers is JSON");
-        Ok(sweep::write_atomically(&folder.join(RUN_FILE), &json)?)
+        Ok(self.now.write(folder).map_err(SweepError::from)?)
     }
 
     /// What is known of the training before it starts, for its progress.
@@ -209,7 +212,7 @@ impl Repeat {
     /// # Errors
     /// Where it cannot be read.
     pub fn reread(&mut self, folder: &Path) -> Result<(), RepeatError> {
-        self.now = read_run_file(folder)?;
+        self.now = RunFile::read(folder).map_err(TrainedRunError::from)?;
         Ok(())
     }
 

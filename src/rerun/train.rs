@@ -8,10 +8,11 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
+    base::clock::wall_now,
     event::Event,
     follow::RunFollower,
     launch::{AttemptEnd, LaunchError, LaunchPlan, LocalLauncher},
-    sweep::{Line, Planned, Progress, Status, wall_now},
+    sweep::{Line, Planned, Progress, Status},
 };
 
 /// How often the event files are read.

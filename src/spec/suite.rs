@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 use super::{
     Experiment, Overrides, Place, Problem, SpecError, parse, problem::Problems, read, read_text, yaml,
 };
-use crate::error::with_causes;
+use crate::base::error::with_causes;
 
 /// Most experiments of a suite.
 pub(super) const MAX_EXPERIMENTS: usize = 100;

@@ -1,32 +1,22 @@
 //! Where the time of a sweep went: the cores' time against what the trainers used of it, and what of that was training.
 //!
-//! The loop adds up the attempts; the command writes `sweep.json` and says it in a line. Pure but for [`own_core_seconds`]
+//! The loop adds up the attempts; the command writes `sweep.json` and says it in a line. Pure but for the clocks
 //! and the file.
 
-use std::{path::Path, time::Instant};
+use std::time::Instant;
 
-use nix::sys::{
-    resource::{UsageWho, getrusage},
-    time::TimeValLike as _,
-};
 use serde::Serialize;
 
-use super::{End, Preparation, SweepError, host, wall_now, write_atomically};
-use crate::run::{Phases, Spent, Used};
-
-/// The file in the experiment's directory: of the last sweep that started an attempt.
-pub const ACCOUNT_FILE: &str = "sweep.json";
-
-/// User and system time of this process so far, seconds; its children's is not in it.
-#[must_use]
-pub fn own_core_seconds() -> f64 {
-    // Asking for one's own usage cannot fail.
-    getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| {
-        #[expect(clippy::cast_precision_loss, reason = "a time of years would lose microseconds")]
-        let seconds = |microseconds: i64| microseconds as f64 * 1e-6;
-        seconds(usage.user_time().num_microseconds()) + seconds(usage.system_time().num_microseconds())
-    })
-}
+use super::{End, Preparation, SweepError};
+use crate::{
+    base::{
+        clock::wall_now,
+        files::{Durability, write_whole},
+        program::host,
+        usage::own_core_seconds,
+    },
+    run::{ExperimentDir, Phases, Spent, Used},
+};
 
 /// What the attempts of a sweep have used, added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -201,9 +191,9 @@ impl Account {
         self.write_in(&ready.dir)
     }
 
-    fn write_in(&self, dir: &Path) -> Result<(), SweepError> {
+    fn write_in(&self, dir: &ExperimentDir) -> Result<(), SweepError> {
         let json = serde_json::to_vec_pretty(self).expect("an account of finite numbers is JSON");
-        write_atomically(&dir.join(ACCOUNT_FILE), &[json, b"\n".to_vec()].concat())
+        Ok(write_whole(&dir.account(), &[&json, b"\n"], Durability::Written)?)
     }
 
     /// For people: `2 cores 97.1 % used by runs: 91.9 % training steps, 4.1 % validation, 1.1 % else; gridboard 0.1 %`.
@@ -274,8 +264,9 @@ mod tests {
         assert_eq!((account.shares.training, account.core_seconds.validation), (None, None));
         assert_eq!(account.line().as_deref(), Some("1 core 50.0 % used by runs; gridboard 0.2 %"));
         let folder = tempfile::tempdir().unwrap();
-        account.write_in(folder.path()).unwrap();
-        let text = std::fs::read_to_string(folder.path().join(ACCOUNT_FILE)).unwrap();
+        let dir = ExperimentDir::at(folder.path());
+        account.write_in(&dir).unwrap();
+        let text = std::fs::read_to_string(dir.account()).unwrap();
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!((&json["shares"]["training"], &json["cores"]), (&serde_json::Value::Null, &1.into()));
     }
@@ -284,13 +275,5 @@ mod tests {
     fn a_sweep_without_attempts_has_no_shares() {
         let account = Watch::start().account("e", 2, &end(Sum::default()));
         assert_eq!((account.shares.utilisation, account.line()), (None, None));
-    }
-
-    #[test]
-    fn own_time_only_grows() {
-        let before = own_core_seconds();
-        let mut sum = 0_u64;
-        (0..3_000_000_u64).for_each(|i| sum = std::hint::black_box(sum.wrapping_add(i)));
-        assert!(own_core_seconds() > before);
     }
 }

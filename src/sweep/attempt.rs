@@ -2,17 +2,19 @@
 //! read after it has ended.
 
 use std::{
-    fs, io,
     path::{Path, PathBuf},
     time::Instant,
 };
 
-use super::{Preparation, SweepError, host, hparams, results, version, wall_now, write_atomically};
+use super::{Preparation, SweepError, hparams, results};
 use crate::{
+    base::{
+        clock::wall_now,
+        program::{host, version},
+    },
     follow::{Poll, RunFollower},
-    launch::{self, AttemptEnd, Ending, LaunchPlan, LocalLauncher},
-    predictions,
-    run::{Failure, FailureKind, Outcome, RunFile, RunSpec, Used},
+    launch::{AttemptEnd, Ending, LaunchPlan, LocalLauncher},
+    run::{Failure, FailureKind, RunDir, RunFile, RunSpec, Used},
     schedule::Slot,
     spec::Family,
     store::{NewAttempt, RunKey},
@@ -59,11 +61,11 @@ pub(super) async fn start(
     slot: &Slot,
 ) -> Result<Started, SweepError> {
     let started = wall_now();
-    let dir = ready.dir.join(&run.name);
+    let folder = ready.dir.run(&run.name);
+    let dir = folder.path().to_owned();
     let file = run_file(ready, run, number, slot, started);
-    clear(&dir)?;
-    let json = serde_json::to_vec_pretty(&file).expect("a run file of finite numbers is JSON");
-    write_atomically(&dir.join("run.json"), &json)?;
+    folder.clear()?;
+    file.write(&dir)?;
     hparams::write_session(&dir, &ready.experiment, run, started, None)?;
 
     let plan = if run.family == Family::Command {
@@ -116,9 +118,11 @@ pub(super) async fn finish(
     if end.ending == Ending::Completed {
         let classes =
             ready.experiment.dataset.as_ref().map(|dataset| dataset.classes.clone()).unwrap_or_default();
-        let relative = format!("{}/{}/{}", ready.experiment.name, run.name, predictions::FILE_NAME);
+        let relative = format!("{}/{}/{}", ready.experiment.name, run.name, RunDir::PREDICTIONS);
         let key = key(ready, run.index);
-        match results::take_predictions(&mut ready.store, key, &live.dir, &relative, &classes).await {
+        match results::take_predictions(&mut ready.store, key, &RunDir::new(&live.dir), &relative, &classes)
+            .await
+        {
             Ok(()) => {}
             Err(results::TakeError::Store(error)) => return Err(error.into()),
             Err(results::TakeError::File(reason)) => {
@@ -150,19 +154,11 @@ async fn record_end(
         hparams::write_session(dir, &ready.experiment, run, started, Some((status, now)))?;
     }
     if let (false, Some(outcome)) = (end.has_outcome, end.outcome(now)) {
-        write_outcome(dir, &outcome)?;
+        outcome.write(dir)?;
     }
     let key = key(ready, run.index);
     ready.store.finish_attempt(key, end.attempt, end.state(), failure, now, end.used).await?;
     Ok(())
-}
-
-fn write_outcome(dir: &Path, outcome: &Outcome) -> Result<(), SweepError> {
-    launch::write_outcome(dir, outcome).map_err(|error| SweepError::Io {
-        what: "write",
-        path: dir.join(launch::OUTCOME_FILE),
-        source: io::Error::other(error),
-    })
 }
 
 pub(super) fn run_file(
@@ -189,35 +185,6 @@ pub(super) fn run_file(
         started,
         provenance: Some(Box::new(ready.facts.of(&ready.experiment, run, &slot.device))),
     }
-}
-
-/// What an attempt leaves beside its event files, and what was made of it.
-const LEFT_OVER: [&str; 3] = [predictions::FILE_NAME, predictions::TEST_FILE_NAME, launch::OUTCOME_FILE];
-
-/// Removes what an earlier attempt left that would be mistaken for this one's: event files, predictions, outcome. Its log
-/// stays.
-fn clear(dir: &Path) -> Result<(), SweepError> {
-    let fail = |path: &Path| {
-        let path = path.to_owned();
-        move |source| SweepError::Io { what: "clear", path, source }
-    };
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(fail(dir)(error)),
-    };
-    for entry in entries {
-        let entry = entry.map_err(fail(dir))?;
-        let (path, name) = (entry.path(), entry.file_name());
-        let name = name.to_string_lossy();
-        // Not through links: what they lead to belongs to somebody else.
-        if entry.file_type().map_err(fail(&path))?.is_dir() {
-            clear(&path)?;
-        } else if name.contains("tfevents") || LEFT_OVER.contains(&&*name) {
-            fs::remove_file(&path).map_err(fail(&path))?;
-        }
-    }
-    Ok(())
 }
 
 fn failure(kind: FailureKind, reason: String) -> Failure {

@@ -8,17 +8,16 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use super::{SweepError, experiment_dir, prepare_corpus, write_atomically};
+use super::{SweepError, prepare_corpus};
 use crate::{
+    base::files::{Durability, write_whole},
     corpus::{
         self, Part, Progress,
         audit::{Audit, Images},
     },
+    run::ExperimentDir,
     spec::{Dataset, OnError, Source, TestSet},
 };
-
-/// The audit in the experiment's directory.
-pub const AUDIT_FILE: &str = "corpus_audit.json";
 
 /// What tells how far an audit is: first the images are prepared, then they are looked at.
 pub struct AuditProgress<'a> {
@@ -81,9 +80,9 @@ pub fn audit_folder(
 /// # Errors
 /// Where the file cannot be written.
 pub fn keep_audit(runs_dir: &Path, experiment: &str, audit: &Audit) -> Result<PathBuf, SweepError> {
-    let path = experiment_dir(runs_dir, experiment).join(AUDIT_FILE);
+    let path = ExperimentDir::new(runs_dir, experiment).audit();
     let text = serde_json::to_vec_pretty(audit).expect("names and numbers are JSON");
-    write_atomically(&path, &text)?;
+    write_whole(&path, &[&text], Durability::Synced)?;
     Ok(path)
 }
 
@@ -91,8 +90,11 @@ pub fn keep_audit(runs_dir: &Path, experiment: &str, audit: &Audit) -> Result<Pa
 ///
 /// # Errors
 /// Where there is a file that cannot be read.
-pub(super) fn kept_audit(dir: &Path, fingerprint: Option<&str>) -> Result<Option<Audit>, SweepError> {
-    let path = dir.join(AUDIT_FILE);
+pub(super) fn kept_audit(
+    dir: &ExperimentDir,
+    fingerprint: Option<&str>,
+) -> Result<Option<Audit>, SweepError> {
+    let path = dir.audit();
     let fail = |source| SweepError::Io { what: "read", path: path.clone(), source };
     let audit: Audit = match fs::read(&path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| fail(error.into()))?,

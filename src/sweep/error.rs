@@ -5,9 +5,15 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 use crate::{
-    corpus::CorpusError, launch::FindWorkerError, report::ReportError, store::StoreError,
-    tfevents::WriteError,
+    base::files::FileError, corpus::CorpusError, launch::FindWorkerError, report::ReportError,
+    store::StoreError, tfevents::WriteError,
 };
+
+impl From<FileError> for SweepError {
+    fn from(FileError { action, path, source }: FileError) -> Self {
+        Self::Io { what: action, path, source }
+    }
+}
 
 /// Why a sweep could not be carried out.
 #[derive(Debug, Error)]

@@ -1,24 +1,22 @@
 //! The facts of a run for the report: what its ledger entry, its last metrics and its `run.json` say, its layers, and its
 //! X-rays.
 
-use std::{fs, io, path::Path};
+use std::{fs, path::Path};
 
 use serde_json::Value as Json;
 
 use super::SweepError;
 use crate::{
-    error::with_causes,
+    base::error::with_causes,
     figure::Figure,
     model::{self, Architecture, Layer},
     predict::validation_xrays,
     report::RunFacts,
-    run::RunFile,
+    run::{ExperimentDir, RunFile, RunFileError},
     spec::{Experiment, Train},
     store::{RunRecord, Store},
 };
 
-/// What an attempt was told, in its run's directory.
-const RUN_FILE: &str = "run.json";
 /// X-rays of the figure: four rows of six.
 const MOST_XRAYS: usize = 24;
 
@@ -29,12 +27,12 @@ const MOST_XRAYS: usize = 24;
 pub(super) async fn of_run(
     store: &mut Store,
     experiment: &Experiment,
-    dir: &Path,
+    dir: &ExperimentDir,
     run: &RunRecord,
 ) -> Result<RunFacts, SweepError> {
     let last = store.last_points(run.key).await?;
     // Read key by key: files of older versions lack some.
-    let file: Json = fs::read(dir.join(&run.spec.name).join(RUN_FILE))
+    let file: Json = fs::read(dir.run(&run.spec.name).run_file())
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();
@@ -71,15 +69,12 @@ pub(super) async fn of_run(
 ///
 /// # Errors
 /// What is missing, in words: the report does without the figure.
-pub(super) fn xrays(runs_dir: &Path, dir: &Path, run: &RunRecord) -> Result<Option<Figure>, String> {
+pub(super) fn xrays(runs_dir: &Path, dir: &ExperimentDir, run: &RunRecord) -> Result<Option<Figure>, String> {
     let Some(predictions) = &run.predictions else { return Ok(None) };
-    let path = dir.join(&run.spec.name).join(RUN_FILE);
-    let fail = |problem: String| format!("Fig. 11 is left out: `{}`: {problem}", path.display());
-    let bytes = match fs::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        read => read.map_err(|error| fail(error.to_string()))?,
+    let file = match RunFile::read(dir.run(&run.spec.name).path()) {
+        Err(RunFileError::Missing(_)) => return Ok(None),
+        read => read.map_err(|error| format!("Fig. 11 is left out: {}", with_causes(&error)))?,
     };
-    let file: RunFile = serde_json::from_slice(&bytes).map_err(|error| fail(error.to_string()))?;
     let Some(dataset) = file.dataset else { return Ok(None) };
     let title = format!("{}: validation images and the answers of {}", run.experiment, run.spec.name);
     validation_xrays(&title, &runs_dir.join(predictions), &dataset, MOST_XRAYS)

@@ -9,8 +9,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Preparation, SweepError, attempt::run_file, host, index, planned::Plans, write_atomically};
+use super::{Preparation, SweepError, attempt::run_file, index, planned::Plans};
 use crate::{
+    base::{
+        files::{Durability, write_whole},
+        program::{COMMIT, VERSION, host},
+    },
     device::{Placement, slots_on_cpu},
     launch::{self, CalibrateError},
     run::RunSpec,
@@ -90,7 +94,8 @@ pub fn measured_placement(
     };
     let division = divisions[best(&throughputs)];
     if let Some(path) = &known {
-        write_atomically(path, &serde_json::to_vec(&division).expect("two numbers are JSON"))?;
+        let json = serde_json::to_vec(&division).expect("two numbers are JSON");
+        write_whole(path, &[&json], Durability::Written)?;
     }
     let figures: Vec<String> = divisions
         .iter()
@@ -137,7 +142,7 @@ fn measure(
 fn key(ready: &Preparation, networks: &[RunSpec], cores: u32, divisions: &[Division]) -> PathBuf {
     let parameters: Vec<_> = networks.iter().map(|run| &run.parameters).collect();
     let image_size = ready.dataset.as_ref().map(|dataset| dataset.image_size);
-    let version = concat!(env!("CARGO_PKG_VERSION"), env!("GRIDBOARD_COMMIT"));
+    let version = [VERSION, COMMIT].concat();
     let text = serde_json::to_string(&(host(), version, cores, image_size, parameters, divisions))
         .expect("plain data is JSON");
     format!("{}.json", &blake3::hash(text.as_bytes()).to_hex()[..16]).into()

@@ -4,33 +4,31 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    path::{Path, PathBuf},
+    path::Path,
     sync::atomic::AtomicBool,
 };
 
-use super::{Facts, SweepError, experiment_dir, hparams, orphans, wall_now, write_atomically};
+use super::{Facts, SweepError, hparams, orphans};
 use crate::{
+    base::error::with_causes,
+    base::{
+        clock::wall_now,
+        files::{Durability, write_whole},
+    },
     corpus::{self, CorpusError, LoadingTable, Part, Prepared, SplitRule},
-    error::with_causes,
     grid,
     report::csv_field,
-    run::{RunDataset, RunSpec, RunState},
+    run::{ExperimentDir, RunDataset, RunSpec, RunState},
     spec::{self, Dataset, Experiment},
     store::{ExperimentKey, ExperimentRecord, RunKey, Store},
 };
-
-/// Tab. 1 in the experiment's directory, for a report that is made anew.
-pub(super) const LOADING: &str = "corpus.json";
-
-/// Held by the process that sweeps an experiment.
-const LOCK: &str = ".lock";
 
 /// A sweep that is ready to start.
 pub struct Preparation {
     /// The spec.
     pub experiment: Experiment,
     /// Where its runs are.
-    pub dir: PathBuf,
+    pub dir: ExperimentDir,
     /// The runs database.
     pub store: Store,
     /// The experiment in it.
@@ -95,7 +93,7 @@ impl Corpus {
 /// Whether a process sweeps this experiment now: its lock is held.
 #[must_use]
 pub fn is_being_run(runs_dir: &Path, experiment: &str) -> bool {
-    let path = experiment_dir(runs_dir, experiment).join(LOCK);
+    let path = ExperimentDir::new(runs_dir, experiment).lock();
     let Ok(file) = File::open(path) else { return false };
     matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
@@ -187,13 +185,14 @@ pub async fn prepare(
     experiment: Experiment,
     corpus: Option<Corpus>,
 ) -> Result<Preparation, SweepError> {
-    let dir = experiment_dir(runs_dir, &experiment.name);
+    let dir = ExperimentDir::new(runs_dir, &experiment.name).path().to_owned();
     fs::create_dir_all(&dir).map_err(|source| SweepError::Io {
         what: "create",
         path: dir.clone(),
         source,
     })?;
     let dir = fs::canonicalize(&dir).map_err(|source| SweepError::Io { what: "find", path: dir, source })?;
+    let dir = ExperimentDir::at(&dir);
     let lock = lock(&dir, &experiment.name)?;
 
     let mut store = Store::open(runs_dir).await?;
@@ -219,10 +218,10 @@ pub async fn prepare(
     };
     store.insert_runs(key, grid::runs(&experiment)).await?;
     let orphans = store.reset_orphans(key).await?;
-    let killed = orphans::end(&dir);
+    let killed = orphans::end(dir.path());
 
-    write_atomically(&dir.join("experiment.yaml"), spec::to_yaml(&experiment).as_bytes())?;
-    hparams::write_experiment(&dir, &experiment, created)?;
+    write_whole(&dir.spec(), &[spec::to_yaml(&experiment).as_bytes()], Durability::Synced)?;
+    hparams::write_experiment(dir.path(), &experiment, created)?;
     let dataset = corpus.as_ref().map(|corpus| write_split(&dir, &experiment, corpus)).transpose()?;
 
     let runs: Vec<RunSpec> = grid::runs(&experiment).collect();
@@ -252,8 +251,8 @@ pub async fn prepare(
     })
 }
 
-fn lock(dir: &Path, experiment: &str) -> Result<File, SweepError> {
-    let path = dir.join(LOCK);
+fn lock(dir: &ExperimentDir, experiment: &str) -> Result<File, SweepError> {
+    let path = dir.lock();
     let fail = |source| SweepError::Io { what: "open", path: path.clone(), source };
     let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(fail)?;
     match file.try_lock() {
@@ -268,25 +267,25 @@ fn lock(dir: &Path, experiment: &str) -> Result<File, SweepError> {
 /// # Errors
 /// Where a file cannot be written.
 pub(crate) fn write_split(
-    dir: &Path,
+    dir: &ExperimentDir,
     experiment: &Experiment,
     corpus: &Corpus,
 ) -> Result<RunDataset, SweepError> {
-    let split = dir.join("split.npy");
+    let split = dir.split();
     corpus::write_split(&split, &corpus.parts).map_err(|error| SweepError::Io {
         what: "write",
         path: split.clone(),
         source: std::io::Error::other(error),
     })?;
     let loading = serde_json::to_vec_pretty(&corpus.loading).expect("plain counts are JSON");
-    write_atomically(&dir.join(LOADING), &loading)?;
+    write_whole(&dir.loading_table(), &[&loading], Durability::Synced)?;
     let mut csv = "index,file,class,label,part\n".to_owned();
     for (index, (file, part)) in corpus.prepared.files.iter().zip(&corpus.parts).enumerate() {
         let class = &corpus.prepared.classes[usize::from(file.label)];
         let (name, class, part) = (csv_field(&file.file), csv_field(class), part.as_str());
         csv += &format!("{index},{name},{class},{},{part}\n", file.label);
     }
-    write_atomically(&dir.join("corpus.csv"), csv.as_bytes())?;
+    write_whole(&dir.split_table(), &[csv.as_bytes()], Durability::Synced)?;
     Ok(RunDataset {
         cache: corpus.prepared.folder.clone(),
         split,

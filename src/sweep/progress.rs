@@ -10,8 +10,8 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::status::{Live, Status};
 use crate::{
+    base::human,
     event::Event,
-    human,
     run::{Failure, RunState},
 };
 

@@ -8,15 +8,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{SweepError, audit::kept_audit, experiment_dir, facts, prepare::LOADING, test_set};
+use super::{SweepError, audit::kept_audit, facts, test_set};
 use crate::{
+    base::error::with_causes,
     corpus::{LoadingTable, Progress},
-    error::with_causes,
     event::tags,
     metrics::ConfusionMatrix,
     predictions::{self, Hits},
     rank::Leaderboard,
     report::{self, About, ReportInput, RunCurves, Table},
+    run::{ExperimentDir, RunDir},
     spec::{Experiment, Suite},
     store::{ExperimentRecord, RunKey, RunRecord, Store, Untaken},
 };
@@ -48,7 +49,7 @@ pub async fn report(
     progress: &dyn Progress,
 ) -> Result<Finished, SweepError> {
     let (input, warnings) = collect(store, runs_dir, record, progress).await?;
-    let dir = experiment_dir(runs_dir, &record.name).join("report");
+    let dir = ExperimentDir::new(runs_dir, &record.name).report();
     let paths = report::files::write(&dir, &input)?;
     let test = report::test_table(&input.test);
     Ok(Finished { leaderboard: input.leaderboard, test, paths, warnings })
@@ -101,7 +102,7 @@ async fn collect(
     let mut best_predictions = Vec::new();
     let runs: HashMap<u64, RunRecord> =
         store.runs(Some(record.key)).await?.into_iter().map(|run| (run.spec.index, run)).collect();
-    let dir = experiment_dir(runs_dir, &record.name);
+    let dir = ExperimentDir::new(runs_dir, &record.name);
     let mut facts = Vec::new();
     for row in &leaderboard.rows {
         let Some(run) = runs.get(&row.index) else { continue };
@@ -163,7 +164,7 @@ async fn take_older_predictions(
 ) -> Result<Vec<String>, SweepError> {
     let mut warnings = Vec::new();
     for Untaken { run, name, predictions } in store.untaken_predictions(record.key).await? {
-        let dir = experiment_dir(runs_dir, &record.name).join(&name);
+        let dir = ExperimentDir::new(runs_dir, &record.name).run(&name);
         match take_predictions(store, run, &dir, &predictions, &record.classes).await {
             Ok(()) => {}
             Err(TakeError::File(problem)) => warnings.push(problem),
@@ -174,8 +175,8 @@ async fn take_older_predictions(
 }
 
 /// Tab. 1 as the preparation kept it; none for an experiment without images.
-fn loading(dir: &Path) -> Result<Option<LoadingTable>, SweepError> {
-    let path = dir.join(LOADING);
+fn loading(dir: &ExperimentDir) -> Result<Option<LoadingTable>, SweepError> {
+    let path = dir.loading_table();
     let fail = |source| SweepError::Io { what: "read", path: path.clone(), source };
     match fs::read(&path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| fail(error.into())),
@@ -211,11 +212,11 @@ async fn run_curves(store: &mut Store, run: RunKey, name: &str) -> Result<RunCur
 pub(super) async fn take_predictions(
     store: &mut Store,
     run: RunKey,
-    run_dir: &Path,
+    run_dir: &RunDir,
     relative: &str,
     classes: &[String],
 ) -> Result<(), TakeError> {
-    let path = run_dir.join(predictions::FILE_NAME);
+    let path = run_dir.predictions();
     if !path.exists() {
         return Ok(());
     }

@@ -17,12 +17,12 @@ use tokio::{
 use super::{
     Preparation, Progress, Status, Sum, SweepError,
     attempt::{self, Live, Started},
-    index, own_core_seconds,
+    index,
     planned::Plans,
     progress::Line,
-    wall_now,
 };
 use crate::{
+    base::{clock::wall_now, usage::own_core_seconds},
     device::Placement,
     event::Event,
     launch::{self, AttemptEnd, Ending, LocalLauncher},

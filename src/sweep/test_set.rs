@@ -2,23 +2,23 @@
 //!
 //! Called when a report is made. A run that cannot be evaluated is a warning: the report goes on without it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::{
+    base::error::with_causes,
     corpus::{NoProgress, Progress},
-    error::with_causes,
     launch,
     predict::{TestImages, TrainedRun, predict_test_set},
-    predictions::{self, Prediction, TEST_FILE_NAME},
+    predictions::{self, Prediction},
     rank::{Leaderboard, Row},
     report::TestResult,
-    run::RunState,
+    run::{ExperimentDir, RunDir, RunState},
     spec::Experiment,
 };
 
 /// The results of the head of a leaderboard, by rank, and what could not be evaluated.
 pub(super) fn results(
-    dir: &Path,
+    dir: &ExperimentDir,
     spec: &Experiment,
     leaderboard: &Leaderboard,
     progress: &dyn Progress,
@@ -36,11 +36,11 @@ pub(super) fn results(
         .filter_map(|row| Some((row.rank.filter(|rank| *rank <= top)?, row)))
         .collect();
     head.sort_by_key(|(rank, _)| *rank);
-    let owed = head.iter().filter(|(_, row)| !dir.join(&row.run).join(TEST_FILE_NAME).exists()).count();
+    let owed = head.iter().filter(|(_, row)| !dir.run(&row.run).test_predictions().exists()).count();
     let mut evaluation = Evaluation { worker: None, images: None, owed, progress };
     let (mut results, mut warnings) = (Vec::new(), Vec::new());
     for (rank, row) in head {
-        match evaluation.of(&dir.join(&row.run)) {
+        match evaluation.of(&dir.run(&row.run)) {
             Ok(rows) if rows.is_empty() => {}
             Ok(rows) => {
                 let classes = rows[0].probabilities.len();
@@ -86,12 +86,12 @@ impl Progress for Forward<'_> {
 
 impl Evaluation<'_> {
     /// The test predictions of the run in `dir`: as they were written before, or made and written now.
-    fn of(&mut self, dir: &Path) -> Result<Vec<Prediction>, String> {
-        let path = dir.join(TEST_FILE_NAME);
+    fn of(&mut self, dir: &RunDir) -> Result<Vec<Prediction>, String> {
+        let path = dir.test_predictions();
         if path.exists() {
             return predictions::read(&path).map_err(|error| with_causes(&error));
         }
-        let run = TrainedRun::open(dir).map_err(|error| with_causes(&error))?;
+        let run = TrainedRun::open(dir.path()).map_err(|error| with_causes(&error))?;
         if self.worker.is_none() {
             self.worker = Some(launch::find_worker().map_err(|error| with_causes(&error))?);
         }

@@ -5,8 +5,13 @@
 use std::{io, path::PathBuf};
 
 use gridboard::{
-    figure::FigureError, model::ModelError, predictions::PredictionsError, run::FailureKind,
-    spec::ParameterError, tfevents::WriteError,
+    base::files::FileError,
+    figure::FigureError,
+    model::ModelError,
+    predictions::PredictionsError,
+    run::{FailureKind, RunFileError},
+    spec::ParameterError,
+    tfevents::WriteError,
 };
 use tch::TchError;
 
@@ -37,6 +42,9 @@ pub(crate) enum TrainError {
         epoch: u32,
     },
     /// `run.json` cannot be read.
+    #[error(transparent)]
+    ReadRunFile(RunFileError),
+    /// `run.json` is not of a run that is trained here.
     #[error("`{}`: {problem}", path.display())]
     RunFile {
         /// The file.
@@ -121,6 +129,12 @@ pub(crate) enum TrainError {
 impl From<TchError> for TrainError {
     fn from(error: TchError) -> Self {
         Self::Torch(error)
+    }
+}
+
+impl From<FileError> for TrainError {
+    fn from(FileError { path, source, .. }: FileError) -> Self {
+        Self::Write { path, source }
     }
 }
 

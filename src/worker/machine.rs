@@ -1,12 +1,8 @@
 //! The process' terms with the machine: allocator, threads, device, memory.
 
-use std::{fs, time::Instant};
+use std::time::Instant;
 
-use gridboard::run::Spent;
-use nix::sys::{
-    resource::{UsageWho, getrusage},
-    time::TimeValLike as _,
-};
+use gridboard::{base::usage::own_core_seconds, run::Spent};
 use tch::{Cuda, Device};
 
 use crate::error::TrainError;
@@ -56,17 +52,6 @@ pub(crate) fn device(id: &str) -> Result<Device, TrainError> {
     }
 }
 
-/// User and system time of all threads of this process, seconds.
-fn core_seconds() -> f64 {
-    // Asking for one's own usage cannot fail.
-    getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |usage| {
-        [usage.user_time(), usage.system_time()]
-            .into_iter()
-            .map(|time| time.num_microseconds() as f64 * 1e-6)
-            .sum()
-    })
-}
-
 /// Measures a stretch of work by the clock and by the processor.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stopwatch {
@@ -77,37 +62,19 @@ pub(crate) struct Stopwatch {
 impl Stopwatch {
     /// From now on.
     pub(crate) fn start() -> Self {
-        Self { begun: Instant::now(), core_seconds: core_seconds() }
+        Self { begun: Instant::now(), core_seconds: own_core_seconds() }
     }
 
     /// Until now.
     pub(crate) fn spent(self) -> Spent {
-        let core_seconds = core_seconds() - self.core_seconds;
+        let core_seconds = own_core_seconds() - self.core_seconds;
         Spent { seconds: self.begun.elapsed().as_secs_f64(), core_seconds }
     }
-}
-
-/// Peak resident memory of this process, bytes, where the system tells.
-pub(crate) fn peak_memory() -> Option<u64> {
-    peak_of(&fs::read_to_string("/proc/self/status").ok()?)
-}
-
-/// `VmHWM` of a `/proc/<pid>/status`, bytes.
-fn peak_of(status: &str) -> Option<u64> {
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().strip_suffix(" kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn memory_is_read_in_bytes() {
-        assert_eq!(peak_of("Name:\tx\nVmHWM:\t    5184 kB\nVmRSS:\t 1 kB\n"), Some(5_308_416));
-        assert_eq!(peak_of("Name:\tx\n"), None);
-        assert!(peak_memory().is_some_and(|bytes| bytes > 1 << 20));
-    }
 
     #[test]
     fn a_device_that_is_not_there_is_named() {

@@ -40,7 +40,7 @@ use clap::{Parser, Subcommand};
 
 /// Trains one run of a Gridboard experiment. Started by `gridboard`; users rarely call it.
 #[derive(Parser)]
-#[command(name = "gridboard-worker", version = version(), disable_help_subcommand = true)]
+#[command(name = "gridboard-worker", version = gridboard::base::program::version(), disable_help_subcommand = true)]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -71,13 +71,6 @@ enum Verb {
     },
     /// Print what libtorch and the devices are, as JSON
     Doctor,
-}
-
-fn version() -> &'static str {
-    match env!("GRIDBOARD_COMMIT") {
-        "" => env!("CARGO_PKG_VERSION"),
-        _ => concat!(env!("CARGO_PKG_VERSION"), " (", env!("GRIDBOARD_COMMIT"), ")"),
-    }
 }
 
 fn main() -> ExitCode {

@@ -3,15 +3,17 @@
 use std::{
     any::Any,
     cell::RefCell,
-    fs::{self, File},
     io::{self, Write},
     panic::{self, AssertUnwindSafe},
     path::Path,
 };
 
-use gridboard::run::{Failure, Outcome, Phases, RunFile, RunState};
+use gridboard::{
+    base::{clock::wall_now, usage::own_peak_memory},
+    run::{Failure, Outcome, Phases, RunFile, RunState},
+};
 
-use crate::{error::TrainError, machine, record, stop::Stop, train};
+use crate::{error::TrainError, machine, stop::Stop, train};
 
 thread_local! {
     /// Where this thread panicked last.
@@ -42,11 +44,11 @@ pub(crate) fn attempt(run_dir: &Path) -> u8 {
         Err(error) => say(&error.one_line()),
     };
     let outcome = Outcome {
-        peak_memory: machine::peak_memory(),
+        peak_memory: own_peak_memory(),
         phases: Some(phases),
-        ..outcome(&run, result.err(), record::now())
+        ..outcome(&run, result.err(), wall_now())
     };
-    match write(run_dir, &outcome) {
+    match outcome.write(run_dir).map_err(TrainError::from) {
         Ok(()) => code,
         Err(error) => say(&error.one_line()),
     }
@@ -92,20 +94,6 @@ fn outcome(run: &RunFile, error: Option<TrainError>, finished: f64) -> Outcome {
     Outcome { attempt: run.attempt, state, failure, finished, peak_memory: None, phases: None }
 }
 
-/// Writes `outcome.json`: beside it first, onto the disk, then renamed. Who sees it may trust every file before it.
-fn write(run_dir: &Path, outcome: &Outcome) -> Result<(), TrainError> {
-    let path = run_dir.join("outcome.json");
-    let part = run_dir.join("outcome.json.part");
-    let write = || -> io::Result<()> {
-        let mut file = File::create(&part)?;
-        serde_json::to_writer_pretty(&mut file, outcome)?;
-        file.write_all(b"\n")?;
-        file.sync_all()?;
-        fs::rename(&part, &path)
-    };
-    write().map_err(|source| TrainError::Write { path: path.clone(), source })
-}
-
 #[cfg(test)]
 mod tests {
     use gridboard::run::FailureKind;
@@ -133,14 +121,12 @@ mod tests {
             let failed = error.is_some();
             let phases = Some(Phases::default());
             let outcome = Outcome { peak_memory: Some(1 << 30), phases, ..outcome(&run, error, 12.5) };
-            write(folder.path(), &outcome).unwrap();
-            let text = fs::read_to_string(folder.path().join("outcome.json")).unwrap();
+            outcome.write(folder.path()).unwrap();
+            let text = std::fs::read_to_string(folder.path().join("outcome.json")).unwrap();
             assert_eq!(serde_json::from_str::<Outcome>(&text).unwrap(), outcome);
             assert_eq!(outcome.state, if failed { RunState::Failed } else { RunState::Completed });
             assert_eq!(text.contains("the loss became inf in epoch 1, batch 3"), failed);
         }
-        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
-        let error = write(&folder.path().join("absent"), &outcome(&run, None, 0.0)).unwrap_err();
-        assert!(error.one_line().contains("absent/outcome.json`: "), "{error}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use gridboard::{
     corpus::npy,
     predict::protocol::{Answers, Hello},
-    run::{CHECKPOINT, RunFile},
+    run::{RunDir, RunFile},
 };
 use tch::Device;
 
@@ -50,12 +50,12 @@ fn answer(
     output: &mut impl Write,
 ) -> Result<(), TrainError> {
     let dataset = run.dataset.as_ref().ok_or_else(|| TrainError::RunFile {
-        path: run_dir.join("run.json"),
+        path: RunDir::new(run_dir).run_file(),
         problem: "`dataset` is missing".to_owned(),
     })?;
     let (side, classes) = (dataset.image_size as usize, dataset.classes.len());
     let mut engine = Engine::from_run(run, device)?;
-    weights::load(&run_dir.join(CHECKPOINT), &mut engine)?;
+    weights::load(&RunDir::new(run_dir).checkpoint(), &mut engine)?;
     let batch = engine.evaluation_batch(side);
     say(output, &Hello { id: run.id.clone(), classes, image_size: dataset.image_size, batch })?;
     while let Some(npy::Array { shape, data: pixels }) = npy::read_from(input).map_err(TrainError::Stream)? {
@@ -163,7 +163,7 @@ mod tests {
         let other = [npy::header(&[1, 144]), vec![0; 144]].concat();
         assert!(message(other).ends_with("shape [1, 144] came, images [n, 12, 12] are taken"));
         assert!(message(array(&pixels)[..500].to_vec()).contains("ends after"));
-        fs::remove_file(folder.path().join(CHECKPOINT)).unwrap();
+        fs::remove_file(RunDir::new(folder.path()).checkpoint()).unwrap();
         assert!(message(Vec::new()).starts_with("failed to read the weights"));
     }
 }

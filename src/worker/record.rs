@@ -1,11 +1,9 @@
 //! Where the training loop writes its curves: the run's event files, or memory in tests.
 
-use std::{
-    path::Path,
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::path::Path;
 
 use gridboard::{
+    base::clock::wall_now,
     run::{Phases, Spent},
     tfevents::{EventWriter, WriteError},
 };
@@ -66,7 +64,7 @@ impl EventFiles {
     pub(crate) fn create(run_dir: &Path) -> Result<Self, WriteError> {
         let create = |sub_run: &str| {
             let mut writer = EventWriter::create(&run_dir.join(sub_run))?;
-            writer.start_at(0, now())?;
+            writer.start_at(0, wall_now())?;
             writer.flush()?;
             Ok(writer)
         };
@@ -86,17 +84,17 @@ impl EventFiles {
 impl Recorder for EventFiles {
     fn scalar(&mut self, tag: &str, step: i64, value: f32) -> Result<(), WriteError> {
         let (writer, tag) = self.writer(tag);
-        writer.scalar(tag, step, value, now())
+        writer.scalar(tag, step, value, wall_now())
     }
 
     fn image(&mut self, tag: &str, step: i64, png: &[u8], width: u32, height: u32) -> Result<(), WriteError> {
         let (writer, tag) = self.writer(tag);
-        writer.image(tag, step, now(), png, width, height)
+        writer.image(tag, step, wall_now(), png, width, height)
     }
 
     fn pr_curve(&mut self, tag: &str, step: i64, counts: &[[u64; 4]]) -> Result<(), WriteError> {
         let (writer, tag) = self.writer(tag);
-        writer.pr_curve(tag, step, now(), counts)
+        writer.pr_curve(tag, step, wall_now(), counts)
     }
 
     fn spent(&mut self, phase: Phase, time: Spent) {
@@ -112,11 +110,6 @@ impl Recorder for EventFiles {
         self.train.flush()?;
         self.validation.flush()
     }
-}
-
-/// Seconds since 1970.
-pub(crate) fn now() -> f64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 #[cfg(test)]

@@ -1,14 +1,13 @@
 //! The way of one attempt, in order: `run.json`, corpus, network, training, predictions, weights.
 
 use std::{
-    fs,
     io::{self, Write},
     path::Path,
 };
 
 use gridboard::{
     predictions::{self, Prediction},
-    run::{Phases, RunFile},
+    run::{Phases, RunDir, RunFile},
     spec::{Family, Train},
 };
 use serde_json::json;
@@ -31,12 +30,10 @@ use crate::{
 /// # Errors
 /// [`TrainError::RunFile`] where it is missing, damaged, or of a trainer that is not built in.
 pub(crate) fn read_run_file(run_dir: &Path) -> Result<RunFile, TrainError> {
-    let path = run_dir.join("run.json");
-    let error = |problem: String| TrainError::RunFile { path: path.clone(), problem };
-    let text = fs::read_to_string(&path).map_err(|source| error(source.to_string()))?;
-    let run: RunFile = serde_json::from_str(&text).map_err(|source| error(source.to_string()))?;
+    let run = RunFile::read(run_dir).map_err(TrainError::ReadRunFile)?;
     if run.family == Family::Command {
-        return Err(error("a `command` run is not trained here".to_owned()));
+        let problem = "a `command` run is not trained here".to_owned();
+        return Err(TrainError::RunFile { path: RunDir::new(run_dir).run_file(), problem });
     }
     Ok(run)
 }
@@ -50,11 +47,7 @@ pub(crate) fn note_libtorch(run_dir: &Path, run: &RunFile) -> Result<(), TrainEr
     let mut provenance = provenance.clone();
     provenance.libtorch = doctor::libtorch();
     let run = RunFile { provenance: Some(provenance), ..run.clone() };
-    let (path, part) = (run_dir.join("run.json"), run_dir.join("run.json.part"));
-    let json = serde_json::to_vec_pretty(&run).expect("it was read from JSON");
-    fs::write(&part, json)
-        .and_then(|()| fs::rename(&part, &path))
-        .map_err(|source| TrainError::Write { path, source })
+    Ok(run.write(run_dir)?)
 }
 
 /// Trains the run and writes everything but `outcome.json` into its directory; adds the time that it takes to `phases`.
@@ -70,7 +63,7 @@ pub(crate) fn train(
     note_libtorch(run_dir, run)?;
     let settings = Train::from_parameters(&run.parameters)?;
     let dataset = run.dataset.as_ref().ok_or_else(|| TrainError::RunFile {
-        path: run_dir.join("run.json"),
+        path: RunDir::new(run_dir).run_file(),
         problem: "`dataset` is missing".to_owned(),
     })?;
     let device = machine::device(&run.device)?;
@@ -101,7 +94,7 @@ pub(crate) fn train(
     let last = fitted?;
 
     let predictions = rows(&last, &corpus, dataset.classes.len());
-    predictions::write(&run_dir.join("predictions.csv"), &predictions, dataset.classes.len())?;
+    predictions::write(&RunDir::new(run_dir).predictions(), &predictions, dataset.classes.len())?;
     let about = json!({
         "experiment": run.experiment,
         "run": run.run,
@@ -112,7 +105,7 @@ pub(crate) fn train(
         "image_size": side,
         "version": run.version,
     });
-    weights::save(&run_dir.join("checkpoint.safetensors"), &engine, about.to_string())?;
+    weights::save(&RunDir::new(run_dir).checkpoint(), &engine, about.to_string())?;
     Ok(())
 }
 

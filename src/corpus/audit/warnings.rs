@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Audit;
-use crate::human::grouped;
+use crate::base::human::grouped;
 
 /// A reason not to believe results on a corpus.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,6 +1,6 @@
 //! Tests of the files of a report.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
 use super::*;
 use crate::{
@@ -278,16 +278,6 @@ fn a_folder_that_cannot_be_made_is_named() {
     let error = write(&file.join("report"), &input(1)).unwrap_err();
     assert_eq!(error.to_string(), format!("cannot write `{}`", file.join("report/report.html").display()));
     assert!(std::error::Error::source(&error).is_some());
-}
-
-#[test]
-fn files_are_as_readable_as_the_umask_allows() {
-    use std::os::unix::fs::PermissionsExt as _;
-    let root = tempfile::tempdir().unwrap();
-    replace(&root.path().join("ours"), b"x").unwrap();
-    fs::write(root.path().join("plain"), b"x").unwrap();
-    let mode = |name: &str| fs::metadata(root.path().join(name)).unwrap().permissions().mode();
-    assert_eq!(mode("ours"), mode("plain"));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! The corpus: Tab. 1 and Fig. 2 of the paper, and what was found when the images were checked.
 
 use crate::{
+    base::human,
     corpus::LoadingTable,
     figure::{self, ClassCount},
-    human,
     report::{
         audit::audit_tables,
         document::{DrawError, Section},

@@ -1,7 +1,7 @@
 //! At a glance: what the paper states in its text beside what came out here.
 
 use crate::{
-    human,
+    base::human,
     report::{
         document::Section,
         files::ReportInput,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    human,
+    base::human,
     report::{
         document::{Block, Section},
         files::ReportInput,

@@ -9,11 +9,11 @@ use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
-    process,
 };
 
 use super::{HParamInfo, MetricInfo, Status, experiment, session_end, session_start};
 use crate::{
+    base::files::{Durability, FileError, write_whole},
     spec::Value,
     tfevents::{
         WriteError,
@@ -107,12 +107,8 @@ fn replace(dir: &Path, path: &Path, kind: &str, bytes: &[u8]) -> Result<(), Writ
         }
         _ => {
             // Neither TensorBoard nor the follower takes the temporary file for an event file.
-            let part = dir.join(format!(".{kind}.{}.part", process::id()));
-            let written = fs::write(&part, bytes).and_then(|()| fs::rename(&part, path));
-            if let Err(error) = written {
-                drop(fs::remove_file(&part));
-                return Err(write(error));
-            }
+            write_whole(path, &[bytes], Durability::Written)
+                .map_err(|FileError { path, source, .. }| WriteError::Write { path, source })?;
         }
     }
     remove_others(dir, path, kind)

@@ -11,11 +11,11 @@ mod state_dict;
 
 use std::{
     collections::HashMap,
-    fs::{self, File},
     io::{self, BufWriter, Write},
     path::{Path, PathBuf},
 };
 
+use gridboard::base::files::{Durability, write_whole_with};
 use safetensors::{
     Dtype, SafeTensorError,
     tensor::{Metadata, TensorInfo},
@@ -106,24 +106,16 @@ fn write(path: &Path, engine: &Engine, about: String) -> io::Result<()> {
     let mut places: Vec<usize> = (0..state.len()).collect();
     places.sort_by_key(|&place| (!state[place].is_count, &state[place].name));
     let header = header(places.iter().map(|&place| &state[place]), about)?;
-    let mut part = path.as_os_str().to_owned();
-    part.push(".part");
-    let part = PathBuf::from(part);
-    let written = (|| {
-        let mut file = BufWriter::with_capacity(BUFFER, File::create(&part)?);
+    let written = write_whole_with(path, Durability::Synced, |file| {
+        let mut file = BufWriter::with_capacity(BUFFER, file);
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(header.as_bytes())?;
         for place in places {
             engine.write(place, &mut file)?;
         }
-        file.into_inner()?;
-        fs::rename(&part, path)
-    })();
-    if written.is_err() {
-        // What went wrong is told; a rest of a file that nobody can use is not kept.
-        let _ = fs::remove_file(&part);
-    }
-    written
+        file.flush()
+    });
+    written.map_err(|error| error.source)
 }
 
 /// The JSON header of a file with these tensors, padded as the format asks: tensors begin at a multiple of 8.

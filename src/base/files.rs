@@ -1,0 +1,151 @@
+//! Files written whole or not at all, and IO errors that name the path.
+//!
+//! The only writer of whole files: run files, outcomes, predictions, checkpoints, reports, the cache. A reader sees the old
+//! content or the new, never a part of it: the content goes into a temporary neighbour, which then takes the name. What
+//! grows while it is read (event files, logs) is not written here.
+
+use std::{
+    fs::{self, File, Permissions},
+    io::{self, Write},
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+};
+
+/// Begins the names of files and folders that are being made; whoever finds an old one may remove it.
+pub const PARTIAL: &str = ".partial-";
+
+/// What a written file survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of any process. For what can be made again at no cost: reports, and what an attempt is told when it starts.
+    Written,
+    /// A power cut: content and name are on the disk when the call returns. For results, and whatever they rest on.
+    Synced,
+}
+
+/// A file operation that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} `{}`", path.display())]
+pub struct FileError {
+    /// What was tried: `read`, `write`, `create`.
+    pub action: &'static str,
+    /// The file or folder.
+    pub path: PathBuf,
+    /// Why it failed.
+    pub source: io::Error,
+}
+
+impl FileError {
+    /// For `map_err`: names the action and the path.
+    pub fn at(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self { action, path: path.to_owned(), source }
+    }
+}
+
+/// Writes a file whole, from pieces. The folder is made if it is missing, the umask applies.
+///
+/// # Errors
+/// The path and what failed; a file of that name is then what it was before, and no temporary one is left.
+pub fn write_whole(path: &Path, pieces: &[&[u8]], durability: Durability) -> Result<(), FileError> {
+    write_whole_with(path, durability, |file| pieces.iter().try_for_each(|piece| file.write_all(piece)))
+}
+
+/// Writes a file whole, with `write` for its content: for what is larger than one would hold in memory.
+///
+/// # Errors
+/// As [`write_whole`], or what `write` answers.
+pub fn write_whole_with(
+    path: &Path,
+    durability: Durability,
+    write: impl FnOnce(&mut File) -> io::Result<()>,
+) -> Result<(), FileError> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(folder).map_err(FileError::at("create folder", folder))?;
+    // Removed when dropped, unless it has taken its name.
+    let mut file = tempfile::Builder::new()
+        .prefix(PARTIAL)
+        // The umask takes from it, as for any other file; temporary files are private otherwise.
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .map_err(FileError::at("create a file in", folder))?;
+    write(file.as_file_mut()).map_err(FileError::at("write", path))?;
+    if durability == Durability::Synced {
+        file.as_file().sync_all().map_err(FileError::at("write", path))?;
+    }
+    file.persist(path).map_err(|error| FileError::at("write", path)(error.error))?;
+    if durability == Durability::Synced { sync_folder(folder) } else { Ok(()) }
+}
+
+/// Makes the names in a folder durable.
+///
+/// # Errors
+/// The folder and what failed.
+pub fn sync_folder(folder: &Path) -> Result<(), FileError> {
+    File::open(folder).and_then(|file| file.sync_all()).map_err(FileError::at("sync", folder))
+}
+
+/// Removes a file that may not be there.
+///
+/// # Errors
+/// The path and what failed.
+pub fn remove_if_there(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(FileError::at("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_replaces_the_old_and_leaves_no_litter() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("deep/er/file");
+        write_whole(&path, &[b"old"], Durability::Synced).unwrap();
+        write_whole(&path, &[b"new ", b"pieces"], Durability::Written).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"new pieces");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_content_that_fails_half_way_leaves_the_old_file_and_no_litter() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, "old").unwrap();
+        let half = |file: &mut File| {
+            file.write_all(b"half")?;
+            Err(io::Error::other("no more"))
+        };
+        let error = write_whole_with(&path, Durability::Synced, half).unwrap_err();
+        assert_eq!(
+            crate::base::error::with_causes(&error),
+            format!("cannot write `{}`: no more", path.display())
+        );
+        assert_eq!(fs::read_to_string(&path).unwrap(), "old");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn the_umask_decides_who_may_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let (ours, plain) = (folder.path().join("ours"), folder.path().join("plain"));
+        write_whole(&ours, &[b"x"], Durability::Written).unwrap();
+        fs::write(&plain, "x").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        assert_eq!(mode(&ours), mode(&plain));
+    }
+
+    #[test]
+    fn errors_name_the_path() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = write_whole(&file.join("below"), &[b""], Durability::Written).unwrap_err();
+        assert!(error.to_string().contains("file"), "{error}");
+    }
+}

@@ -1,0 +1,16 @@
+//! The ground floor: what every part needs and none should make for itself. Words for numbers and errors, the clock, files
+//! that are written whole, what a process has used, and who this program is.
+//!
+//! Imports nothing of the project.
+
+pub mod clock;
+
+pub mod error;
+
+pub mod files;
+
+pub mod human;
+
+pub mod program;
+
+pub mod usage;

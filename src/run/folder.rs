@@ -1,0 +1,221 @@
+//! The folders of an experiment and of its runs: what each file in them is called, and what an attempt clears away.
+//!
+//! The one home of these names. Whoever reads or writes such a file asks here where it is; what stands in it is the business
+//! of the file's own module.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use crate::base::files::{FileError, remove_if_there};
+
+/// The directory of an experiment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExperimentDir(PathBuf);
+
+impl ExperimentDir {
+    /// The directory of the experiment of this name.
+    #[must_use]
+    pub fn new(runs_dir: &Path, experiment: &str) -> Self {
+        Self(runs_dir.join(experiment))
+    }
+
+    /// A directory that is known to be an experiment's.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The spec as it is run, resolved.
+    #[must_use]
+    pub fn spec(&self) -> PathBuf {
+        self.0.join("experiment.yaml")
+    }
+
+    /// Held by the process that sweeps the experiment.
+    #[must_use]
+    pub fn lock(&self) -> PathBuf {
+        self.0.join(".lock")
+    }
+
+    /// Which image trains, validates or is held out, for workers.
+    #[must_use]
+    pub fn split(&self) -> PathBuf {
+        self.0.join("split.npy")
+    }
+
+    /// The same for people.
+    #[must_use]
+    pub fn split_table(&self) -> PathBuf {
+        self.0.join("corpus.csv")
+    }
+
+    /// Tab. 1, for a report that is made anew. (A folder of the cache has another file of that name.)
+    #[must_use]
+    pub fn loading_table(&self) -> PathBuf {
+        self.0.join("corpus.json")
+    }
+
+    /// What `gridboard corpus` found.
+    #[must_use]
+    pub fn audit(&self) -> PathBuf {
+        self.0.join("corpus_audit.json")
+    }
+
+    /// Where the cores' time of the last sweep went.
+    #[must_use]
+    pub fn account(&self) -> PathBuf {
+        self.0.join("sweep.json")
+    }
+
+    /// The report's folder.
+    #[must_use]
+    pub fn report(&self) -> PathBuf {
+        self.0.join("report")
+    }
+
+    /// The directory of a run of the experiment.
+    #[must_use]
+    pub fn run(&self, name: &str) -> RunDir {
+        RunDir(self.0.join(name))
+    }
+}
+
+/// The directory of a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunDir(PathBuf);
+
+impl RunDir {
+    /// What an attempt is told.
+    pub const RUN_FILE: &'static str = "run.json";
+    /// The weights: a PyTorch `state_dict` as safetensors.
+    pub const CHECKPOINT: &'static str = "checkpoint.safetensors";
+    /// Answers on the validation images.
+    pub const PREDICTIONS: &'static str = "predictions.csv";
+    /// Answers on the held-out images.
+    pub const TEST_PREDICTIONS: &'static str = "test_predictions.csv";
+    /// How an attempt ended.
+    const OUTCOME: &'static str = "outcome.json";
+    /// Standard output and error of every attempt.
+    const LOG: &'static str = "worker.log";
+
+    /// The run's directory at this path.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// What an attempt is told.
+    #[must_use]
+    pub fn run_file(&self) -> PathBuf {
+        self.0.join(Self::RUN_FILE)
+    }
+
+    /// How an attempt ended.
+    #[must_use]
+    pub fn outcome(&self) -> PathBuf {
+        self.0.join(Self::OUTCOME)
+    }
+
+    /// Standard output and error of every attempt.
+    #[must_use]
+    pub fn log(&self) -> PathBuf {
+        self.0.join(Self::LOG)
+    }
+
+    /// The weights.
+    #[must_use]
+    pub fn checkpoint(&self) -> PathBuf {
+        self.0.join(Self::CHECKPOINT)
+    }
+
+    /// Answers on the validation images.
+    #[must_use]
+    pub fn predictions(&self) -> PathBuf {
+        self.0.join(Self::PREDICTIONS)
+    }
+
+    /// Answers on the held-out images.
+    #[must_use]
+    pub fn test_predictions(&self) -> PathBuf {
+        self.0.join(Self::TEST_PREDICTIONS)
+    }
+
+    /// Where the pictures of the confusion matrix lie, without `.svg` or `.png`.
+    #[must_use]
+    pub fn confusion_matrix(&self) -> PathBuf {
+        self.0.join("confusion_matrix")
+    }
+
+    /// Removes what an earlier attempt left that would be mistaken for the next one's: event files, predictions, outcome. Its
+    /// log stays. A directory that is not there is clear.
+    ///
+    /// # Errors
+    /// The file or folder and what failed.
+    pub fn clear(&self) -> Result<(), FileError> {
+        clear(&self.0)
+    }
+}
+
+/// What an attempt leaves beside its event files, and what was made of it.
+const LEFT_OVER: [&str; 3] = [RunDir::PREDICTIONS, RunDir::TEST_PREDICTIONS, RunDir::OUTCOME];
+
+fn clear(dir: &Path) -> Result<(), FileError> {
+    let entries = match fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(FileError::at("clear", dir)(error)),
+    };
+    for entry in entries {
+        let entry = entry.map_err(FileError::at("clear", dir))?;
+        let (path, name) = (entry.path(), entry.file_name());
+        let name = name.to_string_lossy();
+        // Not through links: what they lead to belongs to somebody else.
+        if entry.file_type().map_err(FileError::at("clear", &path))?.is_dir() {
+            clear(&path)?;
+        } else if name.contains("tfevents") || LEFT_OVER.contains(&&*name) {
+            remove_if_there(&path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_cleared_of_results_and_keeps_the_rest() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::new(&folder.path().join("run"));
+        run.clear().unwrap();
+        let elsewhere = folder.path().join("elsewhere");
+        for dir in [run.path().join("train"), elsewhere.clone()] {
+            fs::create_dir_all(&dir).unwrap();
+            fs::write(dir.join("events.out.tfevents.1.host"), "").unwrap();
+        }
+        std::os::unix::fs::symlink(&elsewhere, run.path().join("link")).unwrap();
+        for path in [run.run_file(), run.outcome(), run.log(), run.checkpoint(), run.predictions()] {
+            fs::write(path, "").unwrap();
+        }
+        run.clear().unwrap();
+        let gone = [run.outcome(), run.predictions(), run.path().join("train/events.out.tfevents.1.host")];
+        assert!(gone.iter().all(|path| !path.exists()), "{gone:?}");
+        let kept =
+            [run.run_file(), run.log(), run.checkpoint(), elsewhere.join("events.out.tfevents.1.host")];
+        assert!(kept.iter().all(|path| path.exists()), "{kept:?}");
+    }
+}

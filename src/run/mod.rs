@@ -1,0 +1,41 @@
+//! A run, its attempts and how they end: the vocabulary between the grid, the scheduler, the worker and the store, and the
+//! home of the run's folder.
+//!
+//! `run.json` ([`RunFile`]) is what an attempt is told, `outcome.json` ([`Outcome`]) is what it answers. Both are plain
+//! JSON, read by users too. What else lies in the folders is named in `folder`.
+
+mod failure;
+mod file;
+mod folder;
+mod outcome;
+mod state;
+mod used;
+mod words;
+
+pub use failure::{Failure, FailureKind};
+pub use file::{GitState, Provenance, RunDataset, RunFile, RunFileError};
+pub use folder::{ExperimentDir, RunDir};
+pub use outcome::{Outcome, OutcomeError};
+pub use state::RunState;
+pub use used::{Phases, Spent, Used};
+
+use crate::spec::{Family, Parameters, Value};
+
+/// One run of the grid: a grid point with a seed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunSpec {
+    /// Place in the grid, from 0; seeds innermost.
+    pub index: u64,
+    /// Readable name, unique in the experiment, and the run's directory.
+    pub name: String,
+    /// Content id: 16 hex digits of the BLAKE3 hash of family, parameters and seed.
+    pub id: String,
+    /// The trainer.
+    pub family: Family,
+    /// The grid point, in the order of the axes.
+    pub axes: Vec<(String, Value)>,
+    /// All parameters: the fixed ones and the grid point's.
+    pub parameters: Parameters,
+    /// Seeds the initial weights and the shuffles.
+    pub seed: u64,
+}

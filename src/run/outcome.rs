@@ -1,0 +1,130 @@
+//! `outcome.json`, the last word on an attempt: written as its last act, by the trainer, or by the sweep for those that could
+//! not do it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use serde::{Deserialize, Serialize};
+
+use super::{failure::Failure, folder::RunDir, state::RunState, used::Phases};
+use crate::base::files::{Durability, FileError, write_whole};
+
+/// Why an outcome cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum OutcomeError {
+    /// The file system says no.
+    #[error("cannot read `{}`: {error}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The file is not an outcome.
+    #[error("`{}` is not an outcome: {error}", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        error: serde_json::Error,
+    },
+}
+
+/// `outcome.json`: how an attempt ended, written atomically as its last act.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The attempt that ended.
+    pub attempt: u32,
+    /// `completed` or `failed`.
+    pub state: RunState,
+    /// Why, where it failed.
+    pub failure: Option<Failure>,
+    /// End, seconds since 1970.
+    pub finished: f64,
+    /// Peak resident memory of the attempt, bytes, where known.
+    pub peak_memory: Option<u64>,
+    /// Where the attempt's time went, where the trainer tells; files of earlier versions do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phases: Option<Phases>,
+}
+
+impl Outcome {
+    /// The outcome in a run's directory; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it is there and cannot be read or understood.
+    pub fn read(dir: &Path) -> Result<Option<Self>, OutcomeError> {
+        let path = RunDir::new(dir).outcome();
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(OutcomeError::Io { path, error }),
+        };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| OutcomeError::Format { path, error })
+    }
+
+    /// Writes the outcome into a run's directory, synced to the disk.
+    ///
+    /// # Errors
+    /// The file and what failed.
+    pub fn write(&self, dir: &Path) -> Result<(), FileError> {
+        let mut text = serde_json::to_vec_pretty(self).expect("an outcome is plain JSON");
+        text.push(b'\n');
+        write_whole(&RunDir::new(dir).outcome(), &[&text], Durability::Synced)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::FailureKind;
+
+    #[test]
+    fn an_outcome_is_written_and_read_back() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(Outcome::read(folder.path()).unwrap().is_none());
+        let failure = Failure {
+            kind: FailureKind::Signal,
+            reason: "killed by SIGABRT".into(),
+            log_tail: "a\nb".into(),
+        };
+        let outcome = Outcome {
+            attempt: 2,
+            state: RunState::Failed,
+            failure: Some(failure),
+            finished: 1_700_000_000.25,
+            peak_memory: Some(1 << 30),
+            phases: None,
+        };
+        outcome.write(folder.path()).unwrap();
+        assert_eq!(Outcome::read(folder.path()).unwrap(), Some(outcome));
+        let files: Vec<_> =
+            fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(files, ["outcome.json"]);
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_written_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("outcome.json");
+        fs::write(&path, "{").unwrap();
+        let error = Outcome::read(folder.path()).expect_err("half a file").to_string();
+        assert!(error.starts_with(&format!("`{}` is not an outcome: EOF", path.display())), "{error}");
+        let missing = folder.path().join("missing");
+        let outcome = Outcome {
+            attempt: 1,
+            state: RunState::Completed,
+            failure: None,
+            finished: 0.0,
+            peak_memory: None,
+            phases: None,
+        };
+        let error = outcome.write(&missing).expect_err("no folder").to_string();
+        assert!(
+            error.starts_with(&format!("cannot write `{}`", missing.join("outcome.json").display())),
+            "{error}"
+        );
+    }
+}
