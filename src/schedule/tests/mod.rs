@@ -1,8 +1,7 @@
-//! The scheduler's rules, case by case, under random input, and at size; and the scan that keeps the folder pure.
+//! The scheduler's rules, case by case, under random input, and at size.
 //! Here is the sweep in a test that the cases share.
 
 mod cases;
-mod pure;
 mod random;
 
 use std::collections::BTreeMap;
