@@ -15,21 +15,15 @@ use image::{
     DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits,
     metadata::Orientation,
 };
-use thiserror::Error;
 
 use super::{
+    decode_error::{DecodeError, MAX_BYTES, check_size},
     gray, jpeg,
     sniff::{Content, Format, sniff},
 };
 
-/// Most pixels an image may have: seven times the largest flat-panel detectors.
-pub const MAX_PIXELS: u64 = 200_000_000;
-
 /// Longest file that is read as an image, bytes.
 const MAX_FILE: u64 = 1 << 30;
-
-/// Most bytes one decoded image may take before it is gray.
-const MAX_BYTES: u64 = 1 << 30;
 
 /// An upright gray image and what its file said.
 #[derive(Clone, Debug)]
@@ -38,36 +32,6 @@ pub struct Decoded {
     pub image: GrayImage,
     /// The format that the content had.
     pub format: Format,
-}
-
-/// Why a file is not taken as an image.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum DecodeError {
-    /// Another kind of file.
-    #[error("the content is {0}; JPEG, PNG and WebP are read")]
-    Other(&'static str),
-    /// No known kind of file.
-    #[error("the content is no known image; JPEG, PNG and WebP are read")]
-    Unknown,
-    /// A decompression bomb, or an image that is no radiograph.
-    #[error("{width} x {height} pixels are more than is read ({} million pixels, 1 GiB decoded)", MAX_PIXELS / 1_000_000)]
-    TooLarge {
-        /// Pixels in a row.
-        width: u32,
-        /// Rows.
-        height: u32,
-    },
-    /// The file ends before the image does.
-    #[error("the {0} is cut off")]
-    Truncated(Format),
-    /// The decoder gave up.
-    #[error("the {format} is damaged: {reason}")]
-    Broken {
-        /// The format.
-        format: Format,
-        /// The decoder's words.
-        reason: String,
-    },
 }
 
 /// Reads and decodes an image file; the bytes of the file come with the image.
@@ -103,15 +67,6 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, DecodeError> {
     let (image, orientation) = decoded
         .unwrap_or_else(|_| Err(DecodeError::Broken { format, reason: "the decoder panicked".to_owned() }))?;
     Ok(Decoded { image: upright(image, orientation), format })
-}
-
-/// Refuses sizes over the limits.
-pub(super) fn check_size(width: u32, height: u32, bytes_per_pixel: usize) -> Result<(), DecodeError> {
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > MAX_PIXELS || pixels * bytes_per_pixel as u64 > MAX_BYTES {
-        return Err(DecodeError::TooLarge { width, height });
-    }
-    Ok(())
 }
 
 fn with_image(

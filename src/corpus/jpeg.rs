@@ -16,7 +16,7 @@ use zune_jpeg::{
 };
 
 use super::{
-    decode::{DecodeError, check_size},
+    decode_error::{DecodeError, check_size},
     gray,
     sniff::Format,
 };

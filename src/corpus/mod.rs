@@ -9,6 +9,7 @@ pub mod audit;
 mod blur;
 mod cache;
 mod decode;
+mod decode_error;
 mod gray;
 mod index;
 mod jpeg;
@@ -34,7 +35,8 @@ use thiserror::Error;
 use crate::base::files::FileError;
 
 pub use cache::{cache_root, cached_fingerprint};
-pub use decode::{DecodeError, Decoded, MAX_PIXELS, decode, read_image};
+pub use decode::{Decoded, decode, read_image};
+pub use decode_error::{DecodeError, MAX_PIXELS};
 pub use index::{BadFile, IndexEntry, from_csv as parse_index};
 pub use mapped::MappedCorpus;
 pub use prepare::{Prepared, prepare};
