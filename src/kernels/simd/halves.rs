@@ -30,16 +30,6 @@ pub(in crate::kernels) trait HalfKernel {
     fn run_halves<S: Halves>(self, simd: S);
 }
 
-/// Runs `kernel` with AVX-512 BF16 if that is the set and the processor has it, or emulated.
-pub(in crate::kernels) fn dispatch_halves(set: InstructionSet, kernel: impl HalfKernel) {
-    #[cfg(target_arch = "x86_64")]
-    if set == InstructionSet::Avx512 && has_bf16() {
-        // SAFETY: the processor has the instructions: asked just above.
-        return unsafe { super::avx512::enter_halves(kernel) };
-    }
-    kernel.run_halves(Portable);
-}
-
 /// Operations on pairs of bf16.
 pub(in crate::kernels) trait Halves: Simd {
     /// Sixteen pairs.
@@ -149,7 +139,7 @@ impl Halves for Portable {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::dispatch_halves, *};
 
     struct Check;
 

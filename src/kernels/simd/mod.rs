@@ -14,7 +14,7 @@ mod halves;
 mod portable;
 
 pub use halves::has_bf16;
-pub(super) use halves::{HalfKernel, Halves, dispatch_halves};
+pub(super) use halves::{HalfKernel, Halves};
 #[cfg(test)]
 pub(super) use halves::{round, widen};
 
@@ -112,6 +112,17 @@ pub(super) fn dispatch(set: InstructionSet, kernel: impl Kernel) {
         }
     }
     kernel.run(portable::Portable);
+}
+
+/// Runs `kernel` with AVX-512 BF16 if that is the set and the processor has it, or emulated.
+#[expect(unsafe_code, reason = "entering code with other instructions enabled")]
+pub(super) fn dispatch_halves(set: InstructionSet, kernel: impl HalfKernel) {
+    #[cfg(target_arch = "x86_64")]
+    if set == InstructionSet::Avx512 && has_bf16() {
+        // SAFETY: the processor has the instructions: asked just above.
+        return unsafe { avx512::enter_halves(kernel) };
+    }
+    kernel.run_halves(portable::Portable);
 }
 
 /// Operations on vectors of sixteen floats (`V`) and of sixteen small integers (`I`).
