@@ -7,20 +7,23 @@ use std::ops::Range;
 
 use super::{
     adam::{self, Weights},
+    block_shape,
     buffer::Buffer,
     first, later,
-    multiplicand::{Full, Half, Multiplicand, Precision},
+    lists::Lists,
+    multiplicand::{Full, Half, Multiplicand},
+    precision::Precision,
     simd::{HalfKernel, Halves, InstructionSet, Kernel, Simd, dispatch, dispatch_halves, padded},
     stopwatch::{Lap, Stage, Stopwatch},
     threads::{ranges, share},
-    weights_gradient::{Lists, weights_gradient},
+    weights_gradient::weights_gradient,
     winograd::{self, Direction, Scratch},
 };
 
 /// A later block's parameters.
 #[derive(Debug)]
 pub(super) struct Later {
-    pub(super) shape: later::Shape,
+    pub(super) shape: block_shape::Shape,
     /// `[out][9][in]`.
     pub(super) weights: Weights,
     /// `[out]`.
@@ -106,7 +109,7 @@ impl Convolutions {
         let mut later = Vec::new();
         for _ in 1..blocks {
             let shape =
-                later::Shape { side: *sides.last().unwrap_or(&0), inputs: channels, outputs: channels };
+                block_shape::Shape { side: *sides.last().unwrap_or(&0), inputs: channels, outputs: channels };
             sides.push(shape.pooled());
             let transformed = || Buffer::zeros(winograd::transformed_len(channels, channels, precision));
             later.push(Later {

@@ -6,7 +6,7 @@
 //! whatever a stage reads again from a cache is not counted.
 
 use super::{
-    Execution, Shape, convolutions, dense, later,
+    Execution, Shape, block_shape, convolutions, dense,
     simd::padded,
     stopwatch::{Lap, Stage},
     winograd,
@@ -60,9 +60,10 @@ pub fn cost(shape: Shape, execution: Execution, lap: &Lap, winners: f64) -> Cost
     let weights = if layer == 0 {
         10.0 * channels
     } else {
-        later::weights_len(channels as usize, channels as usize) as f64
+        block_shape::weights_len(channels as usize, channels as usize) as f64
     };
-    let later_weights = (shape.conv_layers - 1) * later::weights_len(channels as usize, channels as usize);
+    let later_weights =
+        (shape.conv_layers - 1) * block_shape::weights_len(channels as usize, channels as usize);
     let of = |dense_flops, executed_flops, bytes| Cost { dense_flops, executed_flops, bytes };
     match stage {
         Stage::First => of(dense_flops, n * windows * 4.0 * 18.0 * channels, n * pixels + pooled_bytes),

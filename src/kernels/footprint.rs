@@ -4,11 +4,11 @@
 //! the buffers of real networks.
 
 use super::{
-    convolutions, dense, first, later,
-    multiplicand::Precision,
+    block_shape, convolutions, dense, first,
+    lists::Lists,
     network::{Execution, Shape},
+    precision::Precision,
     simd::padded,
-    weights_gradient::Lists,
     winograd::{self, Scratch},
 };
 
@@ -59,7 +59,7 @@ fn blocks(sides: &[usize], shape: Shape, batch: usize, threads: usize, precision
     let n_later = sides.len() - 1;
     let output = |side: &usize| product(&[*side, *side, channels]);
     let first = padded(first::weights_len(channels));
-    let later = later::weights_len(channels, channels);
+    let later = block_shape::weights_len(channels, channels);
     let mut bytes = floats(&[3, first]);
     bytes = add(bytes, floats(&[n_later, 3, later]));
     bytes = add(bytes, floats(&[n_later, 3, channels]));

@@ -14,6 +14,7 @@
 //! with any number of threads and whatever else runs.
 
 mod adam;
+mod block_shape;
 mod buffer;
 mod convolutions;
 mod cost;
@@ -23,9 +24,11 @@ mod footprint;
 mod later;
 mod layout;
 mod limits;
+mod lists;
 pub mod loss;
 mod multiplicand;
 mod network;
+mod precision;
 mod simd;
 mod stopwatch;
 mod thin;
@@ -44,7 +47,7 @@ mod rounded;
 pub use cost::{Cost, cost};
 pub use footprint::memory_bytes;
 pub use limits::{Limits, limits};
-pub use multiplicand::Precision;
 pub use network::{Execution, Network, ParameterInfo, Part, Shape, TooSmall};
+pub use precision::Precision;
 pub use simd::{InstructionSet, has_bf16};
 pub use stopwatch::{Lap, Stage};

@@ -8,7 +8,7 @@ use super::{
     convolutions::{Convolutions, scale},
     dense::Dense,
     layout::Layout,
-    multiplicand::Precision,
+    precision::Precision,
     simd::{InstructionSet, padded},
     stopwatch::Lap,
 };

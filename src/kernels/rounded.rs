@@ -6,14 +6,15 @@
 use proptest::prelude::*;
 
 use super::{
-    Execution, InstructionSet, Network, Part, Precision, Shape, later,
+    Execution, InstructionSet, Network, Part, Precision, Shape, block_shape,
+    lists::Lists,
     multiplicand::{Full, Half, Multiplicand},
     simd::{
         HalfKernel, Halves, Kernel, LANES, Simd, dispatch, dispatch_halves, each, has_bf16, round,
         tests::available, widen,
     },
     stopwatch::Stopwatch,
-    weights_gradient::{Lists, weights_gradient},
+    weights_gradient::weights_gradient,
     winograd::{self, Direction, Scratch, Tile},
 };
 
@@ -164,7 +165,7 @@ impl HalfKernel for Convolve<'_> {
 
 /// The gradient of a block's weights.
 struct Gradient<'a> {
-    shape: later::Shape,
+    shape: block_shape::Shape,
     input: &'a [f32],
     gradient: &'a [f32],
     winners: &'a [u8],
@@ -244,7 +245,7 @@ proptest! {
         outputs in 1usize..=2,
         salt: u32,
     ) {
-        let shape = later::Shape { side, inputs: inputs * LANES, outputs: outputs * LANES };
+        let shape = block_shape::Shape { side, inputs: inputs * LANES, outputs: outputs * LANES };
         let windows = shape.pooled() * shape.pooled() * shape.outputs;
         let input = numbers(side * side * shape.inputs, salt);
         let gradient = numbers(windows, salt ^ 5);

@@ -16,7 +16,8 @@
 
 use super::{
     buffer::{Aligned, Buffer},
-    multiplicand::{Multiplicand, Precision},
+    multiplicand::Multiplicand,
+    precision::Precision,
     simd::{LANES, Simd, each},
 };
 
