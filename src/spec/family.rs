@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Experiment, FAMILY_AXIS, Value};
+use super::{Experiment, Value};
+
+/// The axis that sweeps the trainer itself.
+pub const FAMILY_AXIS: &str = "family";
 
 /// The trainers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -32,10 +32,10 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use document::{difference, to_yaml};
-pub use family::Family;
+pub use family::{FAMILY_AXIS, Family};
 pub use names::{NameError, RESERVED_EXPERIMENTS, RESERVED_PARAMETERS, check_experiment_name};
 pub use overrides::Overrides;
-pub use parameter::{FAMILY_AXIS, ParameterError};
+pub use parameter::ParameterError;
 pub use problem::{Place, Problem, SpecError};
 pub use read::MAX_RUNS;
 pub use schema::schema;

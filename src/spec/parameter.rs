@@ -3,7 +3,7 @@
 //!
 //! A new parameter is a new row here; nothing else has to learn its name before a trainer reads it.
 
-use super::{Family, Parameters, Value};
+use super::{FAMILY_AXIS, Family, Parameters, Value};
 
 /// The section of the spec that a parameter belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,9 +216,6 @@ static FAMILY: Parameter = Parameter {
     default: Default::Absent,
     doc: "The networks: the family of the paper's small CNNs, and the architectures that it compares them with.",
 };
-
-/// The axis that sweeps the trainer itself.
-pub const FAMILY_AXIS: &str = "family";
 
 /// The parameters of a family; empty for `command`, which takes any.
 #[must_use]

@@ -5,6 +5,8 @@
 
 use std::{fmt, io, path::PathBuf};
 
+use crate::base::error::with_causes;
+
 /// Where a piece of the spec was written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Place {
@@ -65,7 +67,7 @@ pub enum SpecError {
         problems: Vec<Problem>,
     },
     /// Several members of a suite cannot be run.
-    #[error("{}", super::suite::report(.0))]
+    #[error("{}", report_members(.0))]
     Members(
         /// At least two.
         Vec<SpecError>,
@@ -85,6 +87,11 @@ fn report(path: &std::path::Path, problems: &[Problem]) -> String {
         text.push_str(&format!("\n  and {} more", problems.len() - MAX_LISTED));
     }
     text
+}
+
+/// The errors of a suite's members, one below the other.
+fn report_members(errors: &[SpecError]) -> String {
+    errors.iter().map(|error| with_causes(error)).collect::<Vec<_>>().join("\n")
 }
 
 /// Collects problems.

@@ -10,7 +10,6 @@ use serde_json::{Value as Json, json};
 use super::{
     Experiment, Overrides, Place, Problem, SpecError, parse, problem::Problems, read, read_text, yaml,
 };
-use crate::base::error::with_causes;
 
 /// Most experiments of a suite.
 pub(super) const MAX_EXPERIMENTS: usize = 100;
@@ -107,11 +106,6 @@ fn parse_file(text: &str, path: &Path) -> Result<SuiteFile, SpecError> {
         Some(file) if problems.len() == 0 => Ok(file),
         _ => Err(SpecError::Problems { path: path.to_owned(), problems: problems.into_sorted() }),
     }
-}
-
-/// The errors of a suite's members, one below the other.
-pub(super) fn report(errors: &[SpecError]) -> String {
-    errors.iter().map(|error| with_causes(error)).collect::<Vec<_>>().join("\n")
 }
 
 /// The JSON Schema of a suite file (draft 2020-12), for editors.

@@ -3,7 +3,7 @@
 //! Called once the axes are read; what no family knows was reported then.
 
 use super::{
-    grid::RawAxis,
+    axes::{RawAxis, listed},
     parameters::{Fixed, Trainer},
     section::Section,
 };
@@ -27,11 +27,6 @@ pub(super) fn check(
     for (grid, families) in grids.iter().zip(&families) {
         check_together(trainer, grid, families, problems);
     }
-}
-
-/// `` `vgg16`, `vgg19` ``.
-pub(super) fn listed(families: &[Family]) -> String {
-    families.iter().map(|family| format!("`{family}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// The families of a grid's runs; none where its axis has no good value, which was reported.

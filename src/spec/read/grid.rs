@@ -3,17 +3,18 @@
 use std::{collections::HashSet, path::Path};
 
 use super::{
+    axes::{RawAxis, axes},
     families,
-    parameters::{Trainer, value},
-    section::{Section, must_be},
+    parameters::Trainer,
+    section::Section,
 };
 use crate::spec::{
-    Axis, FAMILY_AXIS, Family, Grid, Parameters, Value,
+    Axis, Family, Grid, Parameters,
     command::{BUILT_IN_PLACES, places},
-    names::{fold, parameter_name_fault},
+    names::fold,
     parameter::{Default, parameters_of_any},
     problem::{Place, Problems, hint},
-    yaml::{Content, Entry, Node},
+    yaml::Content,
 };
 
 /// Most runs of one experiment, repeated grid points of a union included.
@@ -26,13 +27,6 @@ pub(super) struct Swept {
     pub(super) command: Vec<String>,
     pub(super) fixed: Parameters,
     pub(super) grids: Vec<Grid>,
-}
-
-/// An axis under reading: every name that was given counts as swept, even where its values are bad.
-pub(super) struct RawAxis<'a> {
-    pub(super) name: &'a str,
-    pub(super) place: &'a Place,
-    pub(super) values: Vec<Value>,
 }
 
 /// Reads the section and checks it against the trainer.
@@ -68,89 +62,6 @@ pub(super) fn read(
     check_command(&trainer, &grids, problems);
     check_size(&grids, n_seeds, place, problems);
     Some(whole(trainer, grids))
-}
-
-fn axes<'a>(
-    node: &'a Node,
-    path: &str,
-    place: &Place,
-    trainer: &Trainer,
-    spec_file: &Path,
-    problems: &mut Problems,
-) -> Option<Vec<RawAxis<'a>>> {
-    let section = Section::open(node, path, place, problems)?;
-    Some(section.entries.iter().map(|entry| axis(entry, trainer, spec_file, problems)).collect())
-}
-
-fn axis<'a>(entry: &'a Entry, trainer: &Trainer, spec_file: &Path, problems: &mut Problems) -> RawAxis<'a> {
-    let families = &trainer.families;
-    let name = entry.key.as_str();
-    let mut axis = RawAxis { name, place: &entry.place, values: Vec::new() };
-    if trainer.is_command() {
-        if let Some(fault) = parameter_name_fault(name) {
-            problems.add(&entry.place, format!("axis `{name}` {fault}"));
-            return axis;
-        }
-    } else if trainer.is_sure && name != FAMILY_AXIS {
-        let rows = parameters_of_any(families);
-        if rows.iter().all(|row| row.name != name) {
-            let known: Vec<&str> = rows.iter().map(|row| row.name).collect();
-            let (hint, families) = (hint(name, &known), families::listed(families));
-            problems.add(&entry.place, format!("axis `{name}` is not a parameter of {families}{hint}"));
-            return axis;
-        }
-    }
-    let items = match &entry.value.content {
-        Content::Sequence(items) if !items.is_empty() => items,
-        _ if entry.value.is_null() || matches!(entry.value.content, Content::Sequence(_)) => {
-            problems.add(&entry.place, format!("axis `{name}` has no values"));
-            return axis;
-        }
-        _ => {
-            must_be(&format!("axis `{name}`"), "a list of values", &entry.value, problems);
-            return axis;
-        }
-    };
-    let what = format!("each value of axis `{name}`");
-    let mut taken = HashSet::new();
-    for item in items {
-        let Some(value) = value(item, families, name, &what, spec_file, problems) else { continue };
-        if !taken.insert(Identity::of(&value)) {
-            problems.add(&item.place, format!("axis `{name}` repeats the value `{value}`"));
-        }
-        axis.values.push(value);
-    }
-    axis
-}
-
-/// What makes two values of an axis the same: 1 and 1.0 are, 1 and "1" are not.
-#[derive(PartialEq, Eq, Hash)]
-enum Identity {
-    Bool(bool),
-    Int(i64),
-    Float(u64),
-    Text(String),
-}
-
-impl Identity {
-    fn of(value: &Value) -> Self {
-        match value {
-            Value::Bool(value) => Self::Bool(*value),
-            Value::Int(value) => Self::Int(*value),
-            Value::Float(value) => match whole_number(*value) {
-                Some(whole) => Self::Int(whole),
-                None => Self::Float(value.to_bits()),
-            },
-            Value::Text(text) => Self::Text(text.clone()),
-        }
-    }
-}
-
-/// The number as an integer, where it is one that f64 and i64 both hold exactly.
-fn whole_number(value: f64) -> Option<i64> {
-    let exact = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
-    #[expect(clippy::cast_possible_truncation, reason = "whole and under 2^53, as just checked")]
-    exact.then_some(value as i64)
 }
 
 /// Names that are the same column or variable but not the same word.

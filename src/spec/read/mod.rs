@@ -3,6 +3,7 @@
 //! This file reads the top of the spec and what is small: name, seeds, rank, schedule. `dataset`, `parameters` (the
 //! trainer and what is fixed) and `grid` (what is swept, and how that fits the rest) have files of their own.
 
+mod axes;
 pub(super) mod dataset;
 mod families;
 mod grid;

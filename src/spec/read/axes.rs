@@ -1,0 +1,111 @@
+//! The axes of a grid under reading: names that are parameters, and their values, each once.
+
+use std::{collections::HashSet, path::Path};
+
+use super::{
+    parameters::{Trainer, value},
+    section::{Section, must_be},
+};
+use crate::spec::{
+    FAMILY_AXIS, Family, Value,
+    names::parameter_name_fault,
+    parameter::parameters_of_any,
+    problem::{Place, Problems, hint},
+    yaml::{Content, Entry, Node},
+};
+
+/// An axis under reading: every name that was given counts as swept, even where its values are bad.
+pub(super) struct RawAxis<'a> {
+    pub(super) name: &'a str,
+    pub(super) place: &'a Place,
+    pub(super) values: Vec<Value>,
+}
+
+/// `` `vgg16`, `vgg19` ``.
+pub(super) fn listed(families: &[Family]) -> String {
+    families.iter().map(|family| format!("`{family}`")).collect::<Vec<_>>().join(", ")
+}
+
+/// Reads the axes of one grid.
+pub(super) fn axes<'a>(
+    node: &'a Node,
+    path: &str,
+    place: &Place,
+    trainer: &Trainer,
+    spec_file: &Path,
+    problems: &mut Problems,
+) -> Option<Vec<RawAxis<'a>>> {
+    let section = Section::open(node, path, place, problems)?;
+    Some(section.entries.iter().map(|entry| axis(entry, trainer, spec_file, problems)).collect())
+}
+
+fn axis<'a>(entry: &'a Entry, trainer: &Trainer, spec_file: &Path, problems: &mut Problems) -> RawAxis<'a> {
+    let families = &trainer.families;
+    let name = entry.key.as_str();
+    let mut axis = RawAxis { name, place: &entry.place, values: Vec::new() };
+    if trainer.is_command() {
+        if let Some(fault) = parameter_name_fault(name) {
+            problems.add(&entry.place, format!("axis `{name}` {fault}"));
+            return axis;
+        }
+    } else if trainer.is_sure && name != FAMILY_AXIS {
+        let rows = parameters_of_any(families);
+        if rows.iter().all(|row| row.name != name) {
+            let known: Vec<&str> = rows.iter().map(|row| row.name).collect();
+            let (hint, families) = (hint(name, &known), listed(families));
+            problems.add(&entry.place, format!("axis `{name}` is not a parameter of {families}{hint}"));
+            return axis;
+        }
+    }
+    let items = match &entry.value.content {
+        Content::Sequence(items) if !items.is_empty() => items,
+        _ if entry.value.is_null() || matches!(entry.value.content, Content::Sequence(_)) => {
+            problems.add(&entry.place, format!("axis `{name}` has no values"));
+            return axis;
+        }
+        _ => {
+            must_be(&format!("axis `{name}`"), "a list of values", &entry.value, problems);
+            return axis;
+        }
+    };
+    let what = format!("each value of axis `{name}`");
+    let mut taken = HashSet::new();
+    for item in items {
+        let Some(value) = value(item, families, name, &what, spec_file, problems) else { continue };
+        if !taken.insert(Identity::of(&value)) {
+            problems.add(&item.place, format!("axis `{name}` repeats the value `{value}`"));
+        }
+        axis.values.push(value);
+    }
+    axis
+}
+
+/// What makes two values of an axis the same: 1 and 1.0 are, 1 and "1" are not.
+#[derive(PartialEq, Eq, Hash)]
+enum Identity {
+    Bool(bool),
+    Int(i64),
+    Float(u64),
+    Text(String),
+}
+
+impl Identity {
+    fn of(value: &Value) -> Self {
+        match value {
+            Value::Bool(value) => Self::Bool(*value),
+            Value::Int(value) => Self::Int(*value),
+            Value::Float(value) => match whole_number(*value) {
+                Some(whole) => Self::Int(whole),
+                None => Self::Float(value.to_bits()),
+            },
+            Value::Text(text) => Self::Text(text.clone()),
+        }
+    }
+}
+
+/// The number as an integer, where it is one that f64 and i64 both hold exactly.
+fn whole_number(value: f64) -> Option<i64> {
+    let exact = value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0;
+    #[expect(clippy::cast_possible_truncation, reason = "whole and under 2^53, as just checked")]
+    exact.then_some(value as i64)
+}
