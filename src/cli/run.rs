@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     CliError, corpus, exit, listing, output, runtime,
     spec_args::{SpecArgs, check_weights},
+    suite,
 };
 use crate::{
     base::human,
@@ -14,7 +15,7 @@ use crate::{
     report::{Format, files::PAGE, top_table, unranked_table},
     run::ExperimentDir,
     schedule::Slot,
-    spec::{Experiment, Spec},
+    spec::{Experiment, Spec, Suite},
     store::Store,
     sweep::{self, Account, End, Finished, Progress, Watch},
 };
@@ -36,15 +37,54 @@ pub(super) struct Args {
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     match args.spec.load()? {
         Spec::Experiment(experiment) => one(runs_dir, *experiment, args.format),
-        Spec::Suite(suite) => super::suite::run(runs_dir, &suite, args.format),
+        Spec::Suite(suite) => all(runs_dir, &suite, args.format),
     }
+}
+
+/// Carries every experiment of a suite out, then writes the suite's report. A failed run of one does not stop the
+/// next; an interrupt ends the suite.
+///
+/// # Errors
+/// What is wrong with any of the experiments, before the first one runs; what stops one of them.
+fn all(runs_dir: &Path, suite: &Suite, format: listing::TopFormat) -> Result<u8, CliError> {
+    suite::one_format(
+        suite,
+        format == listing::TopFormat::Table,
+        "gridboard top EXPERIMENT prints the best of one in any format",
+    )?;
+    for experiment in &suite.experiments {
+        check(runs_dir, experiment)?;
+    }
+    let mut code = exit::DONE;
+    let all = suite.experiments.len();
+    for (place, experiment) in suite.experiments.iter().enumerate() {
+        output::note(&format!("{}: experiment {} of {all}: {}", suite.name, place + 1, experiment.name));
+        match one(runs_dir, experiment.clone(), format)? {
+            exit::INTERRUPTED => {
+                code = exit::INTERRUPTED;
+                break;
+            }
+            ended => code = code.max(ended),
+        }
+        output::data("")?;
+    }
+    let page = runtime()?.block_on(async {
+        let mut store = Store::open(runs_dir).await?;
+        let paths = suite::report(&mut store, runs_dir, suite).await?;
+        store.leave().await?;
+        Ok::<_, CliError>(paths.into_iter().next())
+    })?;
+    if let Some(page) = page {
+        output::data(&format!("suite        {page}"))?;
+    }
+    Ok(code)
 }
 
 /// What can be wrong with an experiment before its images are decoded: found for all of a suite before any of it runs.
 ///
 /// # Errors
 /// What is wrong.
-pub(super) fn check(runs_dir: &Path, experiment: &Experiment) -> Result<(), CliError> {
+fn check(runs_dir: &Path, experiment: &Experiment) -> Result<(), CliError> {
     model::check(experiment)?;
     check_weights(experiment)?;
     DeviceChoice::parse(&experiment.schedule.devices)?;
@@ -56,11 +96,7 @@ pub(super) fn check(runs_dir: &Path, experiment: &Experiment) -> Result<(), CliE
 ///
 /// # Errors
 /// What stopped it; a failed run does not.
-pub(super) fn one(
-    runs_dir: &Path,
-    experiment: Experiment,
-    format: listing::TopFormat,
-) -> Result<u8, CliError> {
+fn one(runs_dir: &Path, experiment: Experiment, format: listing::TopFormat) -> Result<u8, CliError> {
     let watch = Watch::start();
     check(runs_dir, &experiment)?;
     let choice = DeviceChoice::parse(&experiment.schedule.devices)?;
