@@ -2,12 +2,9 @@
 
 import argparse
 import datetime
-import importlib.metadata
 import json
 import os
 import pathlib
-import platform
-import subprocess
 import traceback
 
 import corpus
@@ -17,7 +14,8 @@ import scale
 import step_profile
 import sweep
 import training
-from common import PROGRAM, ROOT, WORK, say
+from common import ROOT, WORK, say
+from machine import commit, machine
 
 SECTIONS = {
     "start": ("Command line", orchestration.start),
@@ -31,8 +29,6 @@ SECTIONS = {
     "profile": ("Where a training step's time goes", step_profile.measure),
     "sweep": ("A whole sweep", sweep.measure),
 }
-PACKAGES = ["tensorflow-cpu", "keras", "torch", "opencv-python-headless", "optuna", "ray", "dvc", "tensorboardX",
-            "tensorboard", "numpy"]
 
 
 def main():
@@ -77,11 +73,6 @@ def main():
         raise SystemExit(f"bench: these sections failed: {', '.join(failed)}")
 
 
-def commit():
-    done = subprocess.run(["git", "-C", ROOT, "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
-    return done.stdout.strip() or "unknown"
-
-
 def number(value):
     if value is None:
         return "-"
@@ -122,24 +113,6 @@ def write():
         lines += ["", f"Not measured yet: {', '.join(missing)}."]
     (ROOT / "benches" / "RESULTS.md").write_text("\n".join(lines) + "\n")
     say("wrote benches/RESULTS.md")
-
-
-def machine():
-    model = "unknown processor"
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.split(":", 1)[1].strip()
-            break
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    version = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True).stdout.strip()
-    versions = [f"Python {platform.python_version()}"]
-    for package in PACKAGES:
-        try:
-            versions.append(f"{package} {importlib.metadata.version(package)}")
-        except importlib.metadata.PackageNotFoundError:
-            versions.append(f"{package} not installed")
-    return [f"- {os.cpu_count()} x {model}, {memory:.0f} GiB, Linux {platform.release()}", f"- {version}",
-            f"- {', '.join(versions)}"]
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import json
 import os
 
 from common import ROOT, row, run, say
+from machine import commit, machine
 
 
 def measure(arguments):
@@ -42,9 +43,6 @@ def answers(output):
 
 
 def write(full, halves):
-    # Here and not above: it is the script that imports this file.
-    from main import commit, machine
-
     limits = full["limits"]
     bf16 = f", {limits['bf16_flops'] / 1e9:.0f} GFLOP/s in bf16" if limits["bf16_flops"] else ""
     lines = [
