@@ -56,7 +56,8 @@ pub(super) enum Way {
 ///
 /// If it is not Rust.
 pub(super) fn module(path: &str, text: &str) -> Module {
-    let file = syn::parse_file(text).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let file =
+        syn::parse_file(text).unwrap_or_else(|error| panic!("{path}:{}: {error}", error.span().start().line));
     items(&file.items)
 }
 
