@@ -97,7 +97,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
 /// Where it names no run, or several.
 pub(super) fn directory(runs_dir: &Path, wanted: &str) -> Result<PathBuf, CliError> {
     let path = Path::new(wanted);
-    if RunDir::new(&path).run_file().is_file() {
+    if RunDir::new(path).run_file().is_file() {
         return Ok(path.to_owned());
     }
     runtime()?.block_on(async {
