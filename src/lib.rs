@@ -5,6 +5,8 @@
 
 pub mod base;
 
+pub mod tags;
+
 pub mod spec;
 
 pub mod grid;

@@ -24,7 +24,7 @@ use super::{
     problem::{Problems, hint},
     yaml::{Content, Node},
 };
-use crate::event::tags;
+use crate::tags;
 
 /// The keys of a spec, in the order they are written.
 pub(super) const KEYS: [&str; 8] =
