@@ -2,10 +2,9 @@
 //!
 //! Called by `gridboard predict` and by the sweep, for its test images and the report's X-rays. In reading order:
 //! [`TrainedRun`] is what a run's directory holds of it, `sources` turns paths into image files, `stream` decodes them
-//! with the code that made the corpus and asks `gridboard-worker predict`, whose language is [`protocol`]. libtorch is
+//! with the code that made the corpus and asks `gridboard-worker predict`, whose language is [`crate::predictions::protocol`]. libtorch is
 //! never loaded here. `test_set` asks about held-out images. `xrays` makes Fig. 11 of the answers.
 
-pub mod protocol;
 mod sources;
 mod stream;
 mod test_set;

@@ -12,13 +12,11 @@ use std::{
 
 use rayon::prelude::*;
 
-use super::{
-    TrainedRun,
-    protocol::{Answers, Hello},
-};
+use super::TrainedRun;
 use crate::{
     corpus::{Progress, npy},
     launch::{LaunchPlan, PlanError},
+    predictions::protocol::{Answers, Hello},
 };
 
 /// Pixels of one array, bytes: a second of work or less, and little beside the network.
