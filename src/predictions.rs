@@ -14,6 +14,7 @@ use crate::{
 
 mod comparison;
 mod hits;
+pub mod protocol;
 
 pub use comparison::{Answer, Comparison, Disagreement, Incomparable};
 pub use hits::Hits;

@@ -21,7 +21,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
-use super::{BadFile, CorpusError, IndexEntry, index, npy};
+use super::{
+    BadFile, CorpusError, IndexEntry, index,
+    mapped::{IMAGES, LABELS},
+    npy,
+};
 use crate::base::files::{Durability, FileError, PARTIAL, sync_folder, write_whole};
 
 /// Version of the folder's layout and of everything that makes its pixels: decoding, resizing, blur, phantoms. A change
@@ -103,11 +107,11 @@ impl Cache {
         }
         let layout = |name: &str| npy::read_layout(&folder.join(name)).map_err(|error| error.to_string());
         let (images, size) = (manifest.images as u64, u64::from(manifest.image_size));
-        if layout("images.npy")?.shape != [images, size, size] || layout("labels.npy")?.shape != [images] {
+        if layout(IMAGES)?.shape != [images, size, size] || layout(LABELS)?.shape != [images] {
             return Err("the arrays have other shapes than corpus.json says".to_owned());
         }
-        let index = read("index.csv")?;
-        if hash(&index) != manifest.index_hash || hash(&read("labels.npy")?) != manifest.labels_hash {
+        let index = read(index::FILE_NAME)?;
+        if hash(&index) != manifest.index_hash || hash(&read(LABELS)?) != manifest.labels_hash {
             return Err("index.csv or labels.npy has changed".to_owned());
         }
         let files = index::from_csv(&String::from_utf8_lossy(&index))?;
@@ -139,7 +143,7 @@ impl Cache {
             .permissions(Permissions::from_mode(0o777))
             .tempdir_in(&parent)
             .map_err(FileError::at("create a folder in", &parent))?;
-        let path = folder.path().join("images.npy");
+        let path = folder.path().join(IMAGES);
         let images = File::options()
             .read(true)
             .write(true)
@@ -278,8 +282,8 @@ impl Builder {
         };
         let manifest = serde_json::to_vec_pretty(&manifest).expect("names and numbers always make JSON");
         let folder = self.folder.path();
-        write_whole(&folder.join("labels.npy"), &[&labels_npy], Durability::Synced)?;
-        write_whole(&folder.join("index.csv"), &[index.as_bytes()], Durability::Synced)?;
+        write_whole(&folder.join(LABELS), &[&labels_npy], Durability::Synced)?;
+        write_whole(&folder.join(index::FILE_NAME), &[index.as_bytes()], Durability::Synced)?;
         write_whole(&folder.join("corpus.json"), &[&manifest], Durability::Synced)?;
         cache.publish(self.folder, fingerprint)?;
         let skipped = skipped.to_vec();

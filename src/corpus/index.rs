@@ -4,6 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The file in a folder of the cache.
+pub const FILE_NAME: &str = "index.csv";
+
 /// One image of a prepared corpus.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IndexEntry {

@@ -9,6 +9,12 @@ use memmap2::Mmap;
 use super::npy::{self, NpyError, format_error};
 use crate::base::files::FileError;
 
+/// The pixels, in a folder of the cache.
+pub(super) const IMAGES: &str = "images.npy";
+
+/// The class of each image, in a folder of the cache.
+pub(super) const LABELS: &str = "labels.npy";
+
 /// The images and labels of a prepared corpus.
 #[derive(Debug)]
 pub struct MappedCorpus {
@@ -26,7 +32,7 @@ impl MappedCorpus {
     /// # Errors
     /// [`NpyError`] where a file is missing, is no array of bytes, or where the two do not belong together.
     pub fn open(folder: &Path) -> Result<Self, NpyError> {
-        let path = folder.join("images.npy");
+        let path = folder.join(IMAGES);
         let file = File::open(&path).map_err(FileError::at("open", &path))?;
         let layout = npy::read_layout(&path)?;
         #[expect(unsafe_code, reason = "mapping a file is unsafe: someone could shorten or change it")]
@@ -43,7 +49,7 @@ impl MappedCorpus {
         if map.len() as u64 != len {
             return Err(format_error(&path, "the file changed while it was opened".to_owned()));
         }
-        let labels_path = folder.join("labels.npy");
+        let labels_path = folder.join(LABELS);
         let (shape, labels) = npy::read(&labels_path)?;
         if shape != [layout.shape[0]] {
             let reason = format!("labels of shape {shape:?} do not belong to {images} images");

@@ -37,7 +37,7 @@ use crate::base::files::FileError;
 pub use cache::{cache_root, cached_fingerprint};
 pub use decode::{Decoded, decode, read_image};
 pub use decode_error::{DecodeError, MAX_PIXELS};
-pub use index::{BadFile, IndexEntry, from_csv as parse_index};
+pub use index::{BadFile, FILE_NAME as INDEX_FILE, IndexEntry, from_csv as parse_index};
 pub use mapped::MappedCorpus;
 pub use prepare::{Prepared, prepare};
 pub use preprocess::Preprocess;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::plan::environment;
-use crate::run::RunFile;
+use crate::run::{RunDir, RunFile};
 
 /// Why a throughput is not known.
 #[derive(Debug, thiserror::Error)]
@@ -29,7 +29,10 @@ pub enum CalibrateError {
 /// If a worker cannot be started or does not answer, for want of memory for instance.
 pub fn throughput(worker: &Path, file: &RunFile, slots: u32, seconds: f64) -> Result<f64, CalibrateError> {
     let folder = tempfile::tempdir()?;
-    std::fs::write(folder.path().join("run.json"), serde_json::to_vec(file).map_err(io::Error::from)?)?;
+    std::fs::write(
+        RunDir::new(folder.path()).run_file(),
+        serde_json::to_vec(file).map_err(io::Error::from)?,
+    )?;
     let mut workers = Workers(Vec::new());
     for _ in 0..slots {
         let mut child = Command::new(worker)

@@ -35,4 +35,4 @@ pub use local::{LaunchError, LocalLauncher};
 #[cfg(test)]
 pub(crate) use plan::tests::run_file as test_run_file;
 pub use plan::{LaunchPlan, PlanError, Stdin};
-pub use worker::{FindWorkerError, find_worker};
+pub use worker::{FindWorkerError, VARIABLE as WORKER_VARIABLE, find_worker};

@@ -6,6 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The variable of the environment that names the executable of the worker.
+pub const VARIABLE: &str = "GRIDBOARD_WORKER";
+
 /// Why there is no worker to start.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FindWorkerError {
@@ -40,7 +43,7 @@ impl FindWorkerError {
 /// If it is in neither place.
 pub fn find_worker() -> Result<PathBuf, FindWorkerError> {
     let program = env::current_exe().map_err(|error| FindWorkerError::NoPath(error.to_string()));
-    find(env::var_os("GRIDBOARD_WORKER"), program)
+    find(env::var_os(VARIABLE), program)
 }
 
 fn find(

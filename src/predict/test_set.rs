@@ -80,7 +80,7 @@ impl TestImages {
             let problem = format!("label {} of image {row} is no class", mapped.label(row));
             return Err(fail(folder, problem));
         }
-        let path = folder.join("index.csv");
+        let path = folder.join(corpus::INDEX_FILE);
         let text = fs::read_to_string(&path).map_err(|error: io::Error| fail(&path, error.to_string()))?;
         let index = corpus::parse_index(&text).map_err(|problem| fail(&path, problem))?;
         if index.len() != mapped.len() {

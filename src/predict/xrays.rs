@@ -152,7 +152,7 @@ pub fn validation_xrays(
 
 /// The row of each file of a prepared corpus.
 fn corpus_rows(cache: &Path) -> Result<HashMap<String, usize>, XraysError> {
-    let path = cache.join("index.csv");
+    let path = cache.join(corpus::INDEX_FILE);
     let fail = |problem: String| XraysError::Index { path: path.clone(), problem };
     let text = fs::read_to_string(&path).map_err(|error: io::Error| fail(error.to_string()))?;
     let index = corpus::parse_index(&text).map_err(fail)?;

@@ -10,6 +10,7 @@ use tokio::process::Command;
 use crate::{
     device::Discovery,
     kernels::InstructionSet,
+    launch::WORKER_VARIABLE,
     run::{GitState, Provenance, RunSpec},
     schedule::Slot,
     spec::{Axis, Experiment, FAMILY_AXIS, Family, Grid},
@@ -35,7 +36,7 @@ const PREFIXES: [&str; 11] = [
 /// Others, by name.
 const NAMES: [&str; 10] = [
     "ATEN_CPU_CAPABILITY",
-    "GRIDBOARD_WORKER",
+    WORKER_VARIABLE,
     "LD_PRELOAD",
     "NVIDIA_TF32_OVERRIDE",
     "PYTHONHASHSEED",

@@ -22,6 +22,7 @@ use super::{
     },
     pr_curve, record,
 };
+use crate::base::program::host;
 
 /// Gathered bytes are written when there are this many.
 const PIECE: usize = 64 << 10;
@@ -254,7 +255,7 @@ impl<W: Write> Drop for EventWriter<W> {
 /// `events.out.tfevents.<second>.<machine>.<suffix>`: TensorBoard wants `tfevents` in it and reads a directory's files
 /// in the order of their names, so the second has a fixed width.
 pub(super) fn file_name(wall_time: f64, suffix: &str) -> String {
-    let host = gethostname::gethostname().to_string_lossy().replace('/', "-");
+    let host = host().replace('/', "-");
     format!("events.out.tfevents.{:010}.{host}.{suffix}", wall_time.max(0.0).floor())
 }
 

@@ -15,7 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use gridboard::{run::RunFile, spec::Train};
+use gridboard::{
+    run::{RunDir, RunFile},
+    spec::Train,
+};
 
 use crate::{data::Images, engine::Engine, error::TrainError, machine, train::read_run_file};
 
@@ -39,7 +42,7 @@ pub(crate) fn calibrate(run_dir: &Path, seconds: f64) -> u8 {
 fn measure(run: &RunFile, time: Duration) -> Result<(), TrainError> {
     let settings = Train::from_parameters(&run.parameters)?;
     let missing =
-        || TrainError::RunFile { path: "run.json".into(), problem: "`dataset` is missing".to_owned() };
+        || TrainError::RunFile { path: RunDir::RUN_FILE.into(), problem: "`dataset` is missing".to_owned() };
     let dataset = run.dataset.as_ref().ok_or_else(missing)?;
     let (side, classes) = (dataset.image_size as usize, dataset.classes.len().max(1));
     let batch = settings.batch_size as usize;

@@ -82,7 +82,7 @@ impl Corpus {
                 return Err(mismatch(&dataset.split, format!("no image is left to {side}")));
             }
         }
-        let path = dataset.cache.join("index.csv");
+        let path = dataset.cache.join(corpus::INDEX_FILE);
         let text =
             fs::read_to_string(&path).map_err(|source| DataError::Read { path: path.clone(), source })?;
         let index = corpus::parse_index(&text).map_err(|problem| mismatch(&path, problem))?;

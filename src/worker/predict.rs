@@ -1,6 +1,6 @@
 //! `gridboard-worker predict`: a run's trained network on images from stdin.
 //!
-//! The language is `gridboard::predict::protocol`'s. Images come ready for the network, as a corpus has them: files are
+//! The language is `gridboard::predictions::protocol`'s. Images come ready for the network, as a corpus has them: files are
 //! decoded and resized by the orchestrator, with the code that made the corpus. Nothing is written but answers.
 
 use std::{
@@ -10,7 +10,7 @@ use std::{
 
 use gridboard::{
     corpus::npy,
-    predict::protocol::{Answers, Hello},
+    predictions::protocol::{Answers, Hello},
     run::{RunDir, RunFile},
 };
 use tch::Device;
