@@ -8,26 +8,32 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::modules::Import;
 
-/// The circles between files, each with its files and imports.
-pub(super) fn between_files(imports: &[Import]) -> Vec<String> {
+/// The circles between files, each with its files and imports, but for those inside of an excused folder; and
+/// excuses that are not needed any more.
+pub(super) fn between_files(imports: &[Import], excused: &[&str]) -> Vec<String> {
     let imports: Vec<&Import> =
         imports.iter().filter(|import| !is_below(&import.defined_in, &import.file)).collect();
-    circles(imports.iter().map(|import| (import.file.as_str(), import.defined_in.as_str())))
-        .into_iter()
-        .map(|circle| {
-            let mut edges = BTreeMap::new();
-            for import in &imports {
-                if circle.contains(import.file.as_str()) && circle.contains(import.defined_in.as_str()) {
-                    edges.entry((&import.file, &import.defined_in)).or_insert(import);
-                }
-            }
-            let files: Vec<&str> = circle.into_iter().collect();
-            let edges = edges.into_values().map(|Import { file, line, path, defined_in }| {
-                format!("\n    {file}:{line}: `{path}` is of {defined_in}")
-            });
-            files.join(", ") + &edges.collect::<String>()
-        })
-        .collect()
+    let found = circles(imports.iter().map(|import| (import.file.as_str(), import.defined_in.as_str())));
+    let inside = |circle: &BTreeSet<&str>, folder: &str| circle.iter().all(|file| file.starts_with(folder));
+    let unneeded = excused.iter().filter(|folder| !found.iter().any(|circle| inside(circle, folder)));
+    let unneeded = unneeded.map(|folder| format!("{folder} has no circle and needs no excuse"));
+    let bad = found.iter().filter(|circle| !excused.iter().any(|folder| inside(circle, folder)));
+    bad.map(|circle| told(circle, &imports)).chain(unneeded).collect()
+}
+
+/// The files of a circle, and one import of each file of it from each other.
+fn told(circle: &BTreeSet<&str>, imports: &[&Import]) -> String {
+    let mut edges = BTreeMap::new();
+    for import in imports {
+        if circle.contains(import.file.as_str()) && circle.contains(import.defined_in.as_str()) {
+            edges.entry((&import.file, &import.defined_in)).or_insert(import);
+        }
+    }
+    let files: Vec<&str> = circle.iter().copied().collect();
+    let edges = edges.into_values().map(|Import { file, line, path, defined_in }| {
+        format!("\n    {file}:{line}: `{path}` is of {defined_in}")
+    });
+    files.join(", ") + &edges.collect::<String>()
 }
 
 /// Whether a file is of a module inside of the other file's module.
@@ -76,7 +82,7 @@ mod tests {
     use super::*;
 
     fn found(files: &[(&str, &str)]) -> Vec<String> {
-        between_files(&Modules::read(&made_up(files)).imports())
+        between_files(&Modules::read(&made_up(files)).imports(), &[])
     }
 
     #[test]
@@ -129,5 +135,23 @@ mod tests {
             ("src/a/two.rs", "pub struct Two; use super::One;"),
         ]);
         assert_eq!(found.len(), 1, "{found:?}");
+    }
+
+    #[test]
+    fn an_excuse_is_of_one_folder_and_as_long_as_its_circle() {
+        let circle = [
+            ("src/lib.rs", "mod a; mod b;"),
+            ("src/a/mod.rs", "mod one; mod two;"),
+            ("src/a/one.rs", "pub struct One; use super::two::Two;"),
+            ("src/a/two.rs", "pub struct Two; use super::one::One;"),
+            ("src/b.rs", ""),
+        ];
+        let imports = Modules::read(&made_up(&circle)).imports();
+        assert_eq!(between_files(&imports, &["src/a/"]), [""; 0]);
+        assert_eq!(
+            between_files(&imports, &["src/a/", "src/b"]),
+            ["src/b has no circle and needs no excuse"]
+        );
+        assert_eq!(between_files(&imports, &["src/a/one"]).len(), 2, "half of it is outside");
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn misfits(
         text.lines().flat_map(quoted).chain(mapped.iter().map(String::as_str)).collect();
     for path in paths {
         let rooted = ["src/", "tests/", "benches/", "scripts/"].iter().any(|folder| path.starts_with(folder));
-        let below_src = path.ends_with(".rs") || path.ends_with(".sql");
+        let below_src = path.contains('/') && (path.ends_with(".rs") || path.ends_with(".sql"));
         let plain = path.chars().all(|letter| letter.is_ascii_alphanumeric() || "_./-".contains(letter));
         if plain && (rooted && !exists(path) || !rooted && below_src && !exists(&format!("src/{path}"))) {
             found.push(format!("`{path}` is not there"));

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::modules::{Modules, top};
+use super::modules::{Modules, Outside, top};
 
 /// Crates that any module may use: they are of the language that all of them speak.
 const ANYWHERE: [&str; 4] = ["blake3", "serde", "serde_json", "thiserror"];
@@ -15,13 +15,13 @@ const HOMES: [(&str, &[&str]); 30] = [
     ("comfy_table", &["report"]),
     ("crc32c", &["tfevents"]),
     ("epaint_default_fonts", &["figure"]),
-    ("gethostname", &["sweep", "tfevents"]),
+    ("gethostname", &["base"]),
     ("image", &["corpus", "figure", "predict"]),
     ("indicatif", &["cli", "sweep"]),
     ("libc", &["kernels", "launch", "worker"]),
     ("maud", &["report"]),
     ("memmap2", &["corpus"]),
-    ("nix", &["launch", "sweep", "worker"]),
+    ("nix", &["base", "launch", "sweep", "worker"]),
     ("nvml_wrapper", &["device"]),
     ("plotters", &["figure"]),
     ("prost", &["tfevents"]),
@@ -33,7 +33,7 @@ const HOMES: [(&str, &[&str]); 30] = [
     ("sqlx", &["store"]),
     ("statrs", &["stats"]),
     ("tch", &["worker"]),
-    ("tempfile", &["cli", "corpus", "launch", "report", "sweep"]),
+    ("tempfile", &["base", "cli", "corpus", "launch"]),
     ("terminal_size", &["cli"]),
     ("tokio", &["cli", "launch", "rerun", "store", "sweep"]),
     ("unicode_width", &["report"]),
@@ -72,7 +72,10 @@ pub(super) fn crates(dependencies: &[String], homes: &[(&str, &[&str])], modules
         for module in home.iter().filter(|module| !users.iter().any(|user| top(&user.file) == **module)) {
             found.push(format!("`{name}` has a home in `{module}`, which does not use it"));
         }
-        for user in users.iter().filter(|user| !home.contains(&top(&user.file).as_str())) {
+        // The first of each file is enough.
+        let mut told = BTreeSet::new();
+        let stranger = |user: &&&Outside| !home.contains(&top(&user.file).as_str());
+        for user in users.iter().filter(stranger).filter(|user| told.insert(&user.file)) {
             let path = user.path.join("::");
             found.push(format!("{}:{}: `{path}`: `{name}` belongs to {home:?}", user.file, user.line));
         }
@@ -92,7 +95,7 @@ const ENDINGS: [&str; 10] =
 /// Names that stand in two files for two things.
 const TWICE: [(&str, [&str; 2]); 1] =
     // Tab. 1 of an experiment, and the head of a folder of the cache.
-    [("corpus.json", ["src/corpus/cache.rs", "src/sweep/prepare.rs"])];
+    [("corpus.json", ["src/corpus/cache.rs", "src/run/folder.rs"])];
 
 /// The names of files in a literal, which may be a path, and the variable of the environment that it is.
 pub(super) fn names(literal: &str) -> impl Iterator<Item = &str> {

@@ -19,6 +19,9 @@ use std::{collections::BTreeSet, fs, sync::OnceLock};
 use layers::Layers;
 use modules::Modules;
 
+/// Folders that still have a circle between files, to be opened; the list gets no longer.
+const CIRCLES: [&str; 4] = ["src/report/", "src/store/", "src/sweep/", "src/worker/"];
+
 /// Files longer than [`heads::LONGEST`] lines, to be divided; the list gets no longer.
 const TOO_LONG: [&str; 2] = ["src/corpus/split.rs", "src/worker/engine.rs"];
 
@@ -53,7 +56,7 @@ fn nobody_imports_upwards() {
 
 #[test]
 fn no_files_import_each_other_in_a_circle() {
-    none(&circles::between_files(&project().imports()));
+    none(&circles::between_files(&project().imports(), &CIRCLES));
 }
 
 #[test]
