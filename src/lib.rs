@@ -45,6 +45,8 @@ pub mod report;
 
 pub mod predict;
 
+pub mod publish;
+
 pub mod sweep;
 
 pub mod rerun;
