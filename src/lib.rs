@@ -47,6 +47,8 @@ pub mod report;
 
 pub mod predict;
 
+pub mod publish;
+
 pub mod sweep;
 
 pub mod rerun;

@@ -10,6 +10,7 @@ use super::{
 use crate::{
     corpus::{audit::Audit, cache_root},
     figure::{self, ClassCount},
+    publish,
     report::{Format, audit_tables, class_table, pair_table},
     spec::{self, Dataset, Experiment, Overrides, Spec},
     sweep::{self, AuditProgress},
@@ -81,7 +82,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             };
             // Another pattern than the spec's is a question of the moment.
             if args.group_by.is_none() {
-                let path = sweep::keep_audit(runs_dir, &experiment.name, &audit)?;
+                let path = publish::keep_audit(runs_dir, &experiment.name, &audit)?;
                 output::note(&format!("kept for the report: {}", path.display()));
             }
         }

@@ -12,7 +12,7 @@ use crate::{
     model::ImpossibleRuns,
     predict::{AskError, SourceError, TrainedRunError},
     predictions::PredictionsError,
-    report::ReportError,
+    publish::PublishError,
     rerun::{self, CompareError, RepeatError},
     spec::SpecError,
     store::StoreError,
@@ -57,9 +57,9 @@ pub enum CliError {
     /// The sweep could not be carried out.
     #[error(transparent)]
     Sweep(#[from] SweepError),
-    /// The report could not be written.
+    /// The report could not be made.
     #[error(transparent)]
-    Report(#[from] ReportError),
+    Publish(#[from] PublishError),
     /// A figure could not be drawn.
     #[error(transparent)]
     Figure(#[from] FigureError),
@@ -173,6 +173,7 @@ impl CliError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Sweep(error) => error.hint(),
+            Self::Publish(error) => error.hint(),
             Self::Store(error) => error.hint().map(str::to_owned),
             Self::Corpus(error) => error.hint(),
             Self::NotFound { hint, .. } | Self::Incomparable { hint, .. } | Self::Usage { hint, .. } => {

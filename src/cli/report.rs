@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::{CliError, corpus, exit, experiments, output, runtime, suite};
 use crate::{
+    publish,
     spec::{self, Overrides, Spec},
     store::Store,
-    sweep,
 };
 
 /// Write the report of experiments or of a suite anew from the database
@@ -47,7 +47,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         }
         for name in &names {
             let record = experiments::named(&mut store, runs_dir, name).await?;
-            let finished = sweep::report(&mut store, runs_dir, &record, &corpus::test_bar()).await?;
+            let finished = publish::report(&mut store, runs_dir, &record, &corpus::test_bar()).await?;
             for warning in &finished.warnings {
                 output::note(&format!("warning: {warning}"));
             }

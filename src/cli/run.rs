@@ -12,12 +12,13 @@ use crate::{
     corpus::cache_root,
     device::{self, DeviceChoice},
     model,
+    publish::{self, Finished},
     report::{Format, files::PAGE, top_table, unranked_table},
     run::ExperimentDir,
     schedule::Slot,
     spec::{Experiment, Spec, Suite},
     store::Store,
-    sweep::{self, Account, End, Finished, Progress, Watch},
+    sweep::{self, Account, End, Progress, Watch},
 };
 
 /// Train what is missing of a spec's grid, then rank it
@@ -245,7 +246,7 @@ async fn report_on(
             hint: None,
         }
     })?;
-    Ok(sweep::report(store, runs_dir, &record, &corpus::test_bar()).await?)
+    Ok(publish::report(store, runs_dir, &record, &corpus::test_bar()).await?)
 }
 
 /// Counts, time, where the report is, and how to look at it in TensorBoard and SQL.

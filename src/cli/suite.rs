@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{CliError, corpus, output};
-use crate::{spec::Suite, store::Store, sweep};
+use crate::{publish, spec::Suite, store::Store};
 
 /// Writes the suite's report. Returns the paths written, `report.html` first.
 ///
@@ -14,7 +14,7 @@ pub(super) async fn report(
     runs_dir: &Path,
     suite: &Suite,
 ) -> Result<Vec<String>, CliError> {
-    let (paths, warnings) = sweep::report_suite(store, runs_dir, suite, &corpus::test_bar()).await?;
+    let (paths, warnings) = publish::report_suite(store, runs_dir, suite, &corpus::test_bar()).await?;
     for warning in &warnings {
         output::note(&format!("warning: {warning}"));
     }

@@ -1,15 +1,13 @@
 //! What a report knows of an experiment besides its leaderboard: its spec, its images, and the facts of its runs.
 //!
-//! Filled by the sweep from the database and the run directories, read by the pages.
+//! Filled by `publish` from the database and the run directories, read by the pages.
 
 use std::collections::BTreeMap;
 
 use crate::{
     corpus::{LoadingTable, audit::Audit},
     model::Layer,
-    rank::Row,
     spec::Experiment,
-    spec::Value,
 };
 
 /// An experiment without its results.
@@ -119,21 +117,5 @@ impl About {
         let first = self.runs.iter().filter_map(|facts| facts.started).reduce(f64::min)?;
         let last = self.runs.iter().filter_map(|facts| facts.finished).reduce(f64::max)?;
         Some(last - first).filter(|seconds| *seconds >= 0.0)
-    }
-}
-
-impl super::ReportInput {
-    /// A whole number among a run's parameters, whether it was swept or fixed.
-    #[must_use]
-    pub fn whole_parameter(&self, row: &Row, name: &str) -> Option<i64> {
-        let axis = self.leaderboard.axes.iter().position(|axis| axis == name);
-        match axis.and_then(|axis| row.axes.get(axis)?.as_ref()) {
-            Some(Value::Int(value)) => Some(*value),
-            Some(_) => None,
-            None => match self.about.spec.fixed.get(name) {
-                Some(Value::Int(value)) => Some(*value),
-                _ => None,
-            },
-        }
     }
 }

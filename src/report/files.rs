@@ -7,56 +7,18 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::{
-    about::About,
-    curves::ScoredRun,
     document::{Block, Document, DrawError},
     grid_points::grid_point_table,
     html,
+    input::ReportInput,
     leaderboard::full_table,
     page,
     table::{Format, Table},
-    test_set::TestResult,
 };
 use crate::{
     base::files::{Durability, FileError, remove_if_there, write_whole},
     figure::{self, Figure, FigureError},
-    metrics::ConfusionMatrix,
-    rank::Leaderboard,
 };
-
-/// What a report is made of.
-#[derive(Clone, Debug)]
-pub struct ReportInput {
-    /// All runs.
-    pub leaderboard: Leaderboard,
-    /// Run name and validation counts, of every run that has them, ranked or not.
-    pub confusion: Vec<(String, ConfusionMatrix)>,
-    /// The curves, of every run that has them.
-    pub curves: Vec<RunCurves>,
-    /// Spec, images, and facts of the runs.
-    pub about: About,
-    /// The predictions of the best runs that have any, best first.
-    pub predictions: Vec<ScoredRun>,
-    /// The best runs on the held-out test images, by rank; empty without a test set.
-    pub test: Vec<TestResult>,
-    /// Fig. 11 of the paper: validation images with the best run's answers, where predictions and corpus are there.
-    pub xrays: Option<Figure>,
-}
-
-/// The four curves of a run: (epoch from 0, value), by epoch.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct RunCurves {
-    /// The run's name.
-    pub run: String,
-    /// `train/epoch_accuracy`.
-    pub train_accuracy: Vec<(i64, f64)>,
-    /// `train/epoch_loss`.
-    pub train_loss: Vec<(i64, f64)>,
-    /// `validation/epoch_accuracy`.
-    pub validation_accuracy: Vec<(i64, f64)>,
-    /// `validation/epoch_loss`.
-    pub validation_loss: Vec<(i64, f64)>,
-}
 
 /// Why a report could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -214,4 +176,4 @@ impl Writer {
 }
 
 #[cfg(test)]
-pub(super) mod tests;
+mod tests;

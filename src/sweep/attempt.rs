@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Preparation, SweepError, hparams, results};
+use super::{Preparation, SweepError, hparams};
 use crate::{
     base::{
         clock::wall_now,
@@ -14,6 +14,7 @@ use crate::{
     },
     follow::{Poll, RunFollower},
     launch::{AttemptEnd, Ending, LaunchPlan, LocalLauncher},
+    publish::{TakeError, take_predictions},
     run::{Failure, FailureKind, RunDir, RunFile, RunSpec, Used},
     schedule::Slot,
     spec::Family,
@@ -120,12 +121,10 @@ pub(super) async fn finish(
             ready.experiment.dataset.as_ref().map(|dataset| dataset.classes.clone()).unwrap_or_default();
         let relative = format!("{}/{}/{}", ready.experiment.name, run.name, RunDir::PREDICTIONS);
         let key = key(ready, run.index);
-        match results::take_predictions(&mut ready.store, key, &RunDir::new(&live.dir), &relative, &classes)
-            .await
-        {
+        match take_predictions(&mut ready.store, key, &RunDir::new(&live.dir), &relative, &classes).await {
             Ok(()) => {}
-            Err(results::TakeError::Store(error)) => return Err(error.into()),
-            Err(results::TakeError::File(reason)) => {
+            Err(TakeError::Store(error)) => return Err(error.into()),
+            Err(TakeError::File(reason)) => {
                 end.ending = Ending::Failed(failure(FailureKind::Trainer, reason));
                 // The trainer's own word is not the last one here.
                 end.has_outcome = false;

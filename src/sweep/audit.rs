@@ -1,21 +1,15 @@
-//! The audit of an experiment's images, and where it is kept for the report.
+//! The audit of an experiment's images: prepares and splits them as a sweep does, then has them checked.
 //!
-//! Called by `gridboard corpus`; read by the report. What is checked and how is `corpus::audit`'s.
+//! Called by `gridboard corpus`. What is checked and how is `corpus::audit`'s; `publish` keeps it for the report.
 
-use std::{
-    fs, io,
-    path::{Path, PathBuf},
-    sync::atomic::AtomicBool,
-};
+use std::{path::Path, sync::atomic::AtomicBool};
 
 use super::{SweepError, prepare_corpus};
 use crate::{
-    base::files::{Durability, write_whole},
     corpus::{
         self, Part, Progress,
         audit::{Audit, Images},
     },
-    run::ExperimentDir,
     spec::{Dataset, OnError, Source, TestSet},
 };
 
@@ -73,33 +67,4 @@ pub fn audit_folder(
     let sets = [Images { prepared: &prepared, folder, parts: Vec::new(), full_names: false }];
     let fingerprint = &prepared.fingerprint;
     Ok(corpus::audit::audit(fingerprint, &sets, group_by, progress.looking, Some(cancelled))?)
-}
-
-/// Keeps an audit for the report of an experiment; the path it is kept at.
-///
-/// # Errors
-/// Where the file cannot be written.
-pub fn keep_audit(runs_dir: &Path, experiment: &str, audit: &Audit) -> Result<PathBuf, SweepError> {
-    let path = ExperimentDir::new(runs_dir, experiment).audit();
-    let text = serde_json::to_vec_pretty(audit).expect("names and numbers are JSON");
-    write_whole(&path, &[&text], Durability::Synced)?;
-    Ok(path)
-}
-
-/// The audit in an experiment's directory, where it is of the images and the split with this content id.
-///
-/// # Errors
-/// Where there is a file that cannot be read.
-pub(super) fn kept_audit(
-    dir: &ExperimentDir,
-    fingerprint: Option<&str>,
-) -> Result<Option<Audit>, SweepError> {
-    let path = dir.audit();
-    let fail = |source| SweepError::Io { what: "read", path: path.clone(), source };
-    let audit: Audit = match fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| fail(error.into()))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(fail(error)),
-    };
-    Ok(Some(audit).filter(|audit| Some(audit.fingerprint.as_str()) == fingerprint))
 }

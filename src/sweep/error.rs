@@ -5,8 +5,8 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 use crate::{
-    base::files::FileError, corpus::CorpusError, launch::FindWorkerError, report::ReportError,
-    store::StoreError, tfevents::WriteError,
+    base::files::FileError, corpus::CorpusError, launch::FindWorkerError, store::StoreError,
+    tfevents::WriteError,
 };
 
 impl From<FileError> for SweepError {
@@ -74,9 +74,6 @@ pub enum SweepError {
     /// An event file could not be written.
     #[error(transparent)]
     Events(#[from] WriteError),
-    /// The report could not be written.
-    #[error(transparent)]
-    Report(#[from] ReportError),
 }
 
 fn listing(lines: &[String]) -> String {

@@ -1,4 +1,4 @@
-//! A sweep: the ledger is opened, the corpus prepared, every owed run is trained, the results are ranked and reported.
+//! A sweep: the ledger is opened, the corpus prepared, every owed run is trained. `publish` makes the report afterwards.
 //!
 //! Called by `gridboard run`. The decisions are the scheduler's (`schedule`), the processes the launcher's (`launch`),
 //! the numbers come from the event files (`follow`); this module only carries things from one to the other.
@@ -7,7 +7,6 @@ mod account;
 mod attempt;
 mod audit;
 mod error;
-mod facts;
 mod hparams;
 mod orphans;
 mod placement;
@@ -15,20 +14,17 @@ mod planned;
 mod prepare;
 mod progress;
 mod provenance;
-mod results;
 mod run_loop;
 mod status;
-mod test_set;
 
 pub use account::{Account, Sum, Watch};
-pub use audit::{AuditProgress, audit_dataset, audit_folder, keep_audit};
+pub use audit::{AuditProgress, audit_dataset, audit_folder};
 pub use error::SweepError;
 pub use placement::{Measured, measured_placement};
 pub use prepare::{Corpus, Owed, Preparation, check_unchanged, is_being_run, prepare, prepare_corpus};
 pub(crate) use prepare::{check_dataset, write_split};
 pub use progress::{Line, Progress};
 pub use provenance::Facts;
-pub use results::{Finished, report, report_suite, suite_dir};
 pub use run_loop::{End, sweep};
 pub use status::{Live, Planned, Status};
 

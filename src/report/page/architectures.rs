@@ -5,7 +5,7 @@ use crate::{
     rank::Row,
     report::{
         document::{DrawError, Section},
-        files::ReportInput,
+        input::ReportInput,
         paper,
         table::{Cell, Column, Table},
     },

@@ -9,8 +9,8 @@ use crate::{
     report::{
         curves,
         document::{DrawError, Section},
-        files::ReportInput,
         grid_points::top_table,
+        input::ReportInput,
         leaderboard::{leaderboard_table, unranked_table},
         paper::{self, Part},
         test_set::test_table,

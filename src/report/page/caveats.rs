@@ -1,7 +1,7 @@
 //! What the figures of the report do not say by themselves.
 
 use crate::{
-    report::{document::Section, files::ReportInput, paper},
+    report::{document::Section, input::ReportInput, paper},
     spec::Source,
 };
 

@@ -7,7 +7,7 @@ use crate::{
     report::{
         audit::audit_tables,
         document::{DrawError, Section},
-        files::ReportInput,
+        input::ReportInput,
         paper::{self, NOT_STATED},
         table::{Cell, Column, Table},
     },

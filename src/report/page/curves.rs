@@ -5,7 +5,7 @@
 use crate::{
     figure::{self, Figure, FigureError, GridCurve, Key, MOST_KEY_VALUES, Panel, Quantity, Series},
     rank::Row,
-    report::files::{ReportInput, RunCurves},
+    report::input::{ReportInput, RunCurves},
     spec::Value,
 };
 

@@ -4,7 +4,7 @@ use crate::{
     base::human,
     report::{
         document::Section,
-        files::ReportInput,
+        input::ReportInput,
         paper::{self, NOT_STATED, Part},
         table::{Cell, Column, Table},
     },

@@ -6,7 +6,7 @@ use crate::{
     rank::Row,
     report::{
         document::{DrawError, Section},
-        files::ReportInput,
+        input::ReportInput,
         leaderboard::full_table,
         paper::{self, Part},
         table::{Cell, Column, Table},

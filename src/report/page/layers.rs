@@ -1,6 +1,6 @@
 //! Tab. 2 of the paper: the layers of a network, here of the best one.
 
-use crate::report::{document::Section, files::ReportInput, layers_table, paper};
+use crate::report::{document::Section, input::ReportInput, layers_table, paper};
 
 use super::ranked;
 

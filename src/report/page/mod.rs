@@ -19,7 +19,7 @@ pub use corpus::loading_table;
 
 use super::{
     document::{Block, Document, DrawError, Section},
-    files::ReportInput,
+    input::ReportInput,
     paper::{self, Part},
 };
 use crate::rank::Row;

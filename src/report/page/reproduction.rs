@@ -6,7 +6,7 @@ use crate::{
     base::human,
     report::{
         document::{Block, Section},
-        files::ReportInput,
+        input::ReportInput,
         table::{Cell, Column, Table},
     },
     spec,

@@ -5,8 +5,8 @@ use crate::{
     report::{
         About,
         document::Block,
-        files::tests::{about, input},
         html,
+        input::samples::{about, input},
         paper::NOT_STATED,
         table::{Cell, Table},
     },

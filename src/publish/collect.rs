@@ -8,16 +8,22 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{SweepError, audit::kept_audit, facts, test_set};
+use super::{
+    PublishError,
+    audit::kept_audit,
+    facts,
+    predictions::{TakeError, take_predictions},
+    test_set,
+};
 use crate::{
-    base::error::with_causes,
+    base::{error::with_causes, files::FileError},
     corpus::{LoadingTable, Progress},
     event::tags,
     metrics::ConfusionMatrix,
-    predictions::{self, Hits},
+    predictions,
     rank::Leaderboard,
     report::{self, About, ReportInput, RunCurves, Table},
-    run::{ExperimentDir, RunDir},
+    run::ExperimentDir,
     spec::{Experiment, Suite},
     store::{ExperimentRecord, RunKey, RunRecord, Store, Untaken},
 };
@@ -47,7 +53,7 @@ pub async fn report(
     runs_dir: &Path,
     record: &ExperimentRecord,
     progress: &dyn Progress,
-) -> Result<Finished, SweepError> {
+) -> Result<Finished, PublishError> {
     let (input, warnings) = collect(store, runs_dir, record, progress).await?;
     let dir = ExperimentDir::new(runs_dir, &record.name).report();
     let paths = report::files::write(&dir, &input)?;
@@ -65,7 +71,7 @@ pub async fn report_suite(
     runs_dir: &Path,
     suite: &Suite,
     progress: &dyn Progress,
-) -> Result<(Vec<PathBuf>, Vec<String>), SweepError> {
+) -> Result<(Vec<PathBuf>, Vec<String>), PublishError> {
     let (mut inputs, mut missing, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for Experiment { name, .. } in &suite.experiments {
         let Some(record) = store.experiment(name).await? else {
@@ -93,7 +99,7 @@ async fn collect(
     runs_dir: &Path,
     record: &ExperimentRecord,
     progress: &dyn Progress,
-) -> Result<(ReportInput, Vec<String>), SweepError> {
+) -> Result<(ReportInput, Vec<String>), PublishError> {
     let mut warnings = take_older_predictions(store, runs_dir, record).await?;
     let mut leaderboard = store.leaderboard(record.key).await?;
     store.keep_statistics(record.key, &leaderboard).await?;
@@ -161,7 +167,7 @@ async fn take_older_predictions(
     store: &mut Store,
     runs_dir: &Path,
     record: &ExperimentRecord,
-) -> Result<Vec<String>, SweepError> {
+) -> Result<Vec<String>, PublishError> {
     let mut warnings = Vec::new();
     for Untaken { run, name, predictions } in store.untaken_predictions(record.key).await? {
         let dir = ExperimentDir::new(runs_dir, &record.name).run(&name);
@@ -175,17 +181,17 @@ async fn take_older_predictions(
 }
 
 /// Tab. 1 as the preparation kept it; none for an experiment without images.
-fn loading(dir: &ExperimentDir) -> Result<Option<LoadingTable>, SweepError> {
+fn loading(dir: &ExperimentDir) -> Result<Option<LoadingTable>, PublishError> {
     let path = dir.loading_table();
-    let fail = |source| SweepError::Io { what: "read", path: path.clone(), source };
+    let fail = FileError::at("read", &path);
     match fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| fail(error.into())),
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).map(Some).map_err(|error| fail(error.into()))?),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(fail(error)),
+        Err(error) => Err(fail(error).into()),
     }
 }
 
-async fn run_curves(store: &mut Store, run: RunKey, name: &str) -> Result<RunCurves, SweepError> {
+async fn run_curves(store: &mut Store, run: RunKey, name: &str) -> Result<RunCurves, PublishError> {
     let wanted = [tags::TRAIN_ACCURACY, tags::TRAIN_LOSS, tags::VALIDATION_ACCURACY, tags::VALIDATION_LOSS];
     let mut curves = store.history(run, &wanted).await?;
     let mut take = |tag: &str| {
@@ -202,57 +208,4 @@ async fn run_curves(store: &mut Store, run: RunKey, name: &str) -> Result<RunCur
         validation_accuracy: take(tags::VALIDATION_ACCURACY),
         validation_loss: take(tags::VALIDATION_LOSS),
     })
-}
-
-/// Takes a completed run's predictions into the database: confusion counts and per-class metrics. A run without a
-/// predictions file (a command that writes none) has none.
-///
-/// # Errors
-/// What is wrong with the file, or with the database.
-pub(super) async fn take_predictions(
-    store: &mut Store,
-    run: RunKey,
-    run_dir: &RunDir,
-    relative: &str,
-    classes: &[String],
-) -> Result<(), TakeError> {
-    let path = run_dir.predictions();
-    if !path.exists() {
-        return Ok(());
-    }
-    let rows = predictions::read(&path).map_err(|error| TakeError::File(with_causes(&error)))?;
-    // A command without a dataset names no classes: then they are called by their index.
-    let numbered: Vec<String>;
-    let classes = if classes.is_empty() {
-        let k = rows.first().map_or(0, |row| row.probabilities.len());
-        numbered = (0..k).map(|class| class.to_string()).collect();
-        &numbered
-    } else {
-        classes
-    };
-    let known = |class: usize| class < classes.len();
-    if let Some(row) = rows.iter().find(|row| !known(row.label) || !known(row.predicted)) {
-        let (label, predicted, k) = (row.label, row.predicted, classes.len());
-        let image = &row.image;
-        let path = path.display();
-        let reason = format!(
-            "`{path}`: image `{image}` has label {label}, predicted {predicted}; there are {k} classes"
-        );
-        return Err(TakeError::File(reason));
-    }
-    let matrix = predictions::confusion(&rows, classes.len());
-    store.put_confusion(run, &matrix, classes, Some(&Hits::of(&rows))).await?;
-    store.set_predictions(run, Some(relative)).await?;
-    Ok(())
-}
-
-/// Why predictions were not taken.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum TakeError {
-    /// The file is wrong: that fails the run.
-    #[error("{0}")]
-    File(String),
-    /// The database is: that fails the sweep.
-    #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
 }

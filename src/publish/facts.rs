@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 
 use serde_json::Value as Json;
 
-use super::SweepError;
+use super::PublishError;
 use crate::{
     base::error::with_causes,
     figure::Figure,
@@ -29,7 +29,7 @@ pub(super) async fn of_run(
     experiment: &Experiment,
     dir: &ExperimentDir,
     run: &RunRecord,
-) -> Result<RunFacts, SweepError> {
+) -> Result<RunFacts, PublishError> {
     let last = store.last_points(run.key).await?;
     // Read key by key: files of older versions lack some.
     let file: Json = fs::read(dir.run(&run.spec.name).run_file())
