@@ -3,9 +3,11 @@
 # Only a Python package index is needed. Idempotent: what is in place and whole is left alone; an interrupted
 # download or unpacking is done again.
 #
-#   scripts/setup.sh            CPU libtorch, or CUDA where the NVIDIA driver is present
-#   scripts/setup.sh --cuda     CUDA libtorch on any machine
-#   scripts/setup.sh --cpu      CPU libtorch even beside a driver
+#   scripts/setup.sh            the libtorch that was asked for last; if none was: CUDA where the NVIDIA driver is
+#                               present or a CUDA libtorch is in place, else CPU
+#   scripts/setup.sh --cuda     CUDA libtorch on any machine, from now on
+#   scripts/setup.sh --cpu      CPU libtorch even beside a driver, from now on
+#   scripts/setup.sh --auto     forget what was asked for
 #   scripts/setup.sh --no-venv  libtorch alone
 #
 # An existing LIBTORCH or LIBTORCH_USE_PYTORCH is respected: then nothing is downloaded for libtorch.
@@ -16,18 +18,20 @@ TORCH_VERSION=2.13.0       # what tch 0.26 binds
 CUDART_VERSION=13.0.96     # named by torch 2.13.0 through cuda-toolkit 13.0.3
 CUPTI_VERSION=13.0.85
 WHEEL_PYTHON=3.11          # which CPython's wheel is taken: only its C++ libraries are used, so any will do
+ASKED=.libtorch/asked      # the variant that somebody asked for, `cuda` or `cpu`
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { printf 'setup: error: %s\n' "$1" >&2; [ $# -gt 1 ] && printf '\nhint: %s\n' "$2" >&2; exit 1; }
 
-variant=auto venv=yes
+variant=asked venv=yes
 for argument in "$@"; do
   case $argument in
     --cuda) variant=cuda ;;
     --cpu) variant=cpu ;;
+    --auto) variant=auto ;;
     --no-venv) venv=no ;;
-    -h|--help) sed -n '2,12s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) die "unknown option \`$argument\`" "known: --cuda, --cpu, --no-venv" ;;
+    -h|--help) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) die "unknown option \`$argument\`" "known: --cuda, --cpu, --auto, --no-venv" ;;
   esac
 done
 
@@ -54,6 +58,9 @@ def wanted(name):
     if base.startswith("libtorch_python"):
         return False
     if variant == "cpu" and base.startswith(("libtorch_cuda", "libc10_cuda", "libcaffe2_nvrtc", "libtorch_nvshmem")):
+        return False
+    # Of NVIDIA's packages the shared libraries alone: nothing is compiled or linked against their headers and archives.
+    if name.startswith("nvidia/") and ".so" not in base:
         return False
     return any(name.startswith(p) for p in prefixes) and not name.endswith("/")
 with zipfile.ZipFile(wheel) as archive:
@@ -84,34 +91,64 @@ fetch() {
   echo "$have"
 }
 
+# Which libtorch, into `variant`: what is asked for now or was asked for before, else what fits this machine.
+choose_variant() {
+  if [ "$variant" = auto ]; then rm -f "$ASKED"; fi
+  if [ "$variant" = cuda ] || [ "$variant" = cpu ]; then
+    mkdir -p .libtorch; echo "$variant" >"$ASKED"
+    return
+  fi
+  local asked; asked=$(cat "$ASKED" 2>/dev/null || true)
+  if [ "$asked" = cuda ] || [ "$asked" = cpu ]; then
+    variant=$asked
+    say "libtorch with $variant, as asked for before (--auto forgets it)"
+  elif [ -e /proc/driver/nvidia/version ] || [ -e /dev/nvidiactl ] || command -v nvidia-smi >/dev/null 2>&1; then
+    variant=cuda
+  # It computes on the processor too, and a container may see the driver at one time and not at another.
+  elif [ "$variant" = asked ] && [ -e ".libtorch/complete-$TORCH_VERSION-cuda" ]; then
+    variant=cuda
+  else
+    variant=cpu
+  fi
+}
+
+# What will be brought, how much of it, and whether there is room. Sizes of the wheels and of their unpacked parts.
+announce() {
+  local download unpacked peak
+  if [ "$variant" = cuda ]; then download=2530 unpacked=3830; else download=540 unpacked=560; fi
+  peak=$((download + unpacked))
+  say "bringing libtorch $TORCH_VERSION ($variant) into .libtorch/: a download of $(gigabytes $download), $(gigabytes $unpacked)" \
+    "on disk, $(gigabytes $peak) until it is unpacked"
+  local free; free=$(df -Pk .libtorch | awk 'NR == 2 { print int($4 / 1000 * 1.024) }')
+  [ "${free:-$peak}" -ge "$peak" ] \
+    || die "$PWD has $(gigabytes "$free") free, and $(gigabytes $peak) are needed" "free some, or move the project"
+}
+
+# A number of megabytes in GB.
+gigabytes() { awk -v mb="$1" 'BEGIN { printf "%.1f GB", mb / 1000 }'; }
+
 setup_libtorch() {
   if [ -n "${LIBTORCH_USE_PYTORCH:-}" ]; then say "LIBTORCH_USE_PYTORCH is set: using that PyTorch"; return; fi
   if [ -n "${LIBTORCH:-}" ] && [ "$LIBTORCH" != "$PWD/.libtorch/torch" ]; then
     [ -d "$LIBTORCH/lib" ] || die "LIBTORCH=$LIBTORCH has no folder lib" "unset it to let this script bring libtorch"
     say "LIBTORCH is set: using $LIBTORCH"; return
   fi
-  if [ "$variant" = auto ]; then
-    variant=cpu
-    if [ -e /proc/driver/nvidia/version ] || command -v nvidia-smi >/dev/null 2>&1; then variant=cuda; fi
-  fi
+  choose_variant
   local stamp=".libtorch/complete-$TORCH_VERSION-$variant"
   if [ -e "$stamp" ]; then say "libtorch $TORCH_VERSION ($variant) is in place"; return; fi
 
-  local machine; machine=$(uname -m)
+  local machine begun=$SECONDS; machine=$(uname -m)
   [ "$(uname -s)" = Linux ] || die "no libtorch set-up for $(uname -s)" "set LIBTORCH to a libtorch $TORCH_VERSION"
   PIP=$(pip_command)
-  say "bringing libtorch $TORCH_VERSION ($variant) into .libtorch/ (download of about 540 MB$([ $variant = cuda ] && echo ', and 2 GB of CUDA libraries'))"
   mkdir -p .libtorch
-  rm -rf .libtorch/torch .libtorch/nvidia .libtorch/complete-*
-  local abi=cp${WHEEL_PYTHON/./}
+  announce
+  local abi=cp${WHEEL_PYTHON/./} wheels=()
   local torch; torch=$(fetch "torch==$TORCH_VERSION" --python-version "$WHEEL_PYTHON" --implementation cp --abi "$abi" \
     --platform "manylinux_2_28_$machine")
-  say "unpacking $(basename "$torch")"
-  unpack "$torch" torch/lib/ torch/include/ torch/version.py
   if [ "$variant" = cpu ]; then
     # libtorch_cpu.so of this wheel names libcudart and libcupti even where there is no GPU.
-    unpack "$(fetch "nvidia-cuda-runtime==$CUDART_VERSION")" nvidia/
-    unpack "$(fetch "nvidia-cuda-cupti==$CUPTI_VERSION")" nvidia/
+    wheels+=("$(fetch "nvidia-cuda-runtime==$CUDART_VERSION")")
+    wheels+=("$(fetch "nvidia-cuda-cupti==$CUPTI_VERSION")")
   else
     local requirements; requirements=$(python3 - "$torch" <<'PY'
 import re, sys, zipfile
@@ -122,18 +159,34 @@ for line in re.findall(r"^Requires-Dist: ((?:nvidia|cuda-toolkit)[^;\n]*)", text
 PY
 )
     say "downloading the CUDA libraries: $(echo $requirements)"
-    mkdir -p .libtorch/wheels/cuda
-    # shellcheck disable=SC2086 # one word a requirement
-    $PIP download --quiet --only-binary=:all: --disable-pip-version-check --dest .libtorch/wheels/cuda \
+    local folder=.libtorch/wheels/cuda-$TORCH_VERSION; mkdir -p "$folder"
+    # Every tag from the oldest on: pip takes the tags that are named, not older ones too.
+    # shellcheck disable=SC2046,SC2086 # one word a requirement and a platform
+    $PIP download --quiet --only-binary=:all: --disable-pip-version-check --dest "$folder" \
       --python-version "$WHEEL_PYTHON" --implementation cp --abi "$abi" \
-      --platform "manylinux_2_28_$machine" --platform "manylinux_2_27_$machine" --platform "manylinux_2_25_$machine" \
-      --platform "manylinux_2_17_$machine" --platform "manylinux2014_$machine" $requirements >&2 \
+      $(for minor in $(seq 28 -1 17); do echo "--platform manylinux_2_${minor}_$machine"; done) \
+      --platform "manylinux2014_$machine" $requirements >&2 \
       || die "cannot download the CUDA libraries" "scripts/setup.sh --cpu sets up without them"
-    for wheel in .libtorch/wheels/cuda/nvidia_*.whl; do unpack "$wheel" nvidia/; done
+    wheels+=("$folder"/nvidia_*.whl)
   fi
+  say "unpacking"
+  # Only now, so that a failed download leaves a whole libtorch as it was.
+  local before; before=$(find .libtorch -maxdepth 1 -name 'complete-*' | head -1)
+  rm -rf .libtorch/torch .libtorch/nvidia .libtorch/complete-*
+  unpack "$torch" torch/lib/ torch/include/ torch/version.py
+  local wheel; for wheel in "${wheels[@]}"; do unpack "$wheel" nvidia/; done
+  if [ "$variant" = cpu ]; then case $before in *-cuda) forget_build ;; esac; fi
   : >"$stamp"
   rm -rf .libtorch/wheels
-  say "libtorch is in place: $(du -sh .libtorch | cut -f1)"
+  say "libtorch is in place: $(du -sh .libtorch | cut -f1), $((SECONDS - begun)) s"
+}
+
+# What torch-sys has built against a CUDA libtorch names libtorch_cuda.so, and its build script does not look again.
+forget_build() {
+  local cargo=${CARGO:-cargo}
+  command -v "$cargo" >/dev/null || return 0
+  "$cargo" clean --quiet -p torch-sys && "$cargo" clean --quiet --release -p torch-sys \
+    || say "warning: if linking fails for want of torch_cuda: cargo clean"
 }
 
 setup_venv() {

@@ -11,6 +11,7 @@ mod interrupt;
 mod predict;
 mod reporting;
 mod rerun;
+mod setup;
 mod spec_and_plan;
 mod support;
 mod tensorboard;
