@@ -1,13 +1,28 @@
-//! Gives the trainer an rpath to libtorch, so that `gridboard-worker` starts with no environment set.
+//! Ties the trainer to libtorch: an rpath, so that `gridboard-worker` starts with no environment set, and the CUDA half
+//! where there is one.
 //!
-//! torch-sys tells where the shared libraries are (its build script's key `libtorch_lib`). Only the worker gets the
-//! rpath: the orchestrator never loads libtorch.
+//! torch-sys tells where the shared libraries are (its build script's key `libtorch_lib`). Only the worker is linked so:
+//! the orchestrator never loads libtorch.
+
+#[path = "build/link.rs"]
+mod link;
+
+use std::path::PathBuf;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
-    if let Ok(lib) = std::env::var("DEP_TCH_LIBTORCH_LIB") {
-        println!("cargo:rustc-link-arg-bin=gridboard-worker=-Wl,-rpath,{lib}");
+    println!("cargo:rerun-if-changed=build");
+    let lib = std::env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from);
+    if let Some(lib) = &lib {
+        // Another variant of libtorch in the same place is linked anew.
+        println!("cargo:rerun-if-changed={}", lib.display());
+        for argument in link::arguments(lib) {
+            println!("cargo:rustc-link-arg-bin=gridboard-worker={argument}");
+        }
     }
+    // What the memory estimate of a worker depends on.
+    let cuda = lib.is_some_and(|lib| link::has_cuda(&lib));
+    println!("cargo:rustc-env=GRIDBOARD_LIBTORCH_CUDA={}", if cuda { "yes" } else { "" });
     // The commit that was built, for run.json and `gridboard doctor`; unknown outside a git checkout.
     println!("cargo:rerun-if-changed=.git/HEAD");
     println!("cargo:rerun-if-changed=.git/refs/heads");

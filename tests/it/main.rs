@@ -7,6 +7,7 @@ mod corpus;
 mod database;
 mod devices;
 mod interrupt;
+mod linking;
 #[cfg(feature = "torch")]
 mod predict;
 mod reporting;

@@ -1,0 +1,61 @@
+//! The worker is tied to libtorch's CUDA half, looked up on a stand-in: CI has the CPU libtorch.
+
+use std::{path::Path, process::Command};
+
+#[path = "../../build/link.rs"]
+mod link;
+
+/// Runs a command that has to succeed; answers its stdout.
+fn run(command: &mut Command) -> String {
+    let output = command.output().expect("start it");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(output.status.success(), "{command:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+/// A library of the name, which says so when it is loaded and has no symbol that anybody names.
+fn stand_in(lib: &Path) {
+    let source = lib.join("stand_in.c");
+    let code = "#include <stdio.h>\n\
+                __attribute__((constructor)) static void loaded(void) { puts(\"the CUDA half is loaded\"); }\n";
+    std::fs::write(&source, code).expect("write the source");
+    let library = lib.join("libtorch_cuda.so");
+    run(Command::new("cc")
+        .args(["-shared", "-fPIC", "-Wl,-soname,libtorch_cuda.so", "-o"])
+        .args([&library, &source]));
+}
+
+/// Links a program as cargo links the worker: torch-sys names the library, rustc says --as-needed, and the arguments of
+/// `build.rs` come last. Answers with what the program prints.
+fn linked(lib: &Path, arguments: &[String]) -> String {
+    let (source, program) = (lib.join("program.rs"), lib.join("program"));
+    std::fs::write(&source, "fn main() { println!(\"started\"); }\n").expect("write the source");
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let mut command = Command::new(rustc);
+    command.arg(&source).arg("-o").arg(&program).arg("-L").arg(format!("native={}", lib.display()));
+    if link::has_cuda(lib) {
+        command.arg("-ltorch_cuda");
+    }
+    command.args(arguments.iter().map(|argument| format!("-Clink-arg={argument}")));
+    run(&mut command);
+    run(Command::new(&program).env_remove("LD_LIBRARY_PATH"))
+}
+
+#[test]
+fn the_worker_loads_the_cuda_half_of_libtorch_where_there_is_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lib = folder.path();
+    assert!(!link::has_cuda(lib));
+    assert_eq!(linked(lib, &link::arguments(lib)), "started\n");
+
+    stand_in(lib);
+    assert!(link::has_cuda(lib));
+    let rpath_alone = &link::arguments(lib)[..1];
+    assert_eq!(
+        linked(lib, rpath_alone),
+        "started\n",
+        "then the linker drops it, and this test proves nothing"
+    );
+    let printed = linked(lib, &link::arguments(lib));
+    assert!(printed.contains("the CUDA half is loaded") && printed.contains("started"), "{printed}");
+}
