@@ -1,8 +1,8 @@
-//! Ties the trainer to libtorch: an rpath, so that `gridboard-worker` starts with no environment set, and the CUDA half
-//! where there is one.
+//! Ties the trainer to libtorch: an rpath, so that `gridboard-worker` starts with no environment set, and
+//! the CUDA half where there is one.
 //!
-//! torch-sys tells where the shared libraries are (its build script's key `libtorch_lib`). Only the worker is linked so:
-//! the orchestrator never loads libtorch.
+//! torch-sys tells where the shared libraries are (its build script's key `libtorch_lib`). Only the worker is
+//! linked so: the orchestrator never loads libtorch.
 
 #[path = "build/link.rs"]
 mod link;

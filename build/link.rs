@@ -13,8 +13,9 @@ pub(crate) fn has_cuda(lib: &Path) -> bool {
 pub(crate) fn arguments(lib: &Path) -> Vec<String> {
     let mut arguments = vec![format!("-Wl,-rpath,{}", lib.display())];
     if has_cuda(lib) {
-        // The CUDA half of libtorch registers itself when it is loaded, and nobody names a symbol of it. rustc links with
-        // --as-needed, which drops such a library whatever torch-sys asks for (tch-rs issue 980): then no GPU is ever seen.
+        // The CUDA half of libtorch registers itself when it is loaded, and nobody names a symbol of it.
+        // rustc links with --as-needed, which drops such a library whatever torch-sys asks for (tch-rs issue
+        // 980): then no GPU is ever seen.
         arguments.push("-Wl,--push-state,--no-as-needed,-ltorch_cuda,--pop-state".to_owned());
     }
     arguments

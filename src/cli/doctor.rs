@@ -1,6 +1,6 @@
 //! `gridboard doctor`: what this installation and this machine have, and what is wrong.
 
-use std::{path::Path, process::Command};
+use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
@@ -9,10 +9,10 @@ use super::{
     output::{self, ListFormat},
 };
 use crate::{
-    base::{human, program::version},
+    base::{error::with_causes, human, program::version},
     corpus::cache_root,
-    device::{self, Discovery},
-    launch,
+    device::{self, Discovery, LibtorchCuda},
+    launch::{self, ProbeError},
     report::{Cell, Column, Table},
     store,
 };
@@ -41,8 +41,9 @@ impl Findings {
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let mut findings = Findings::default();
     findings.found("gridboard", version());
-    machine(&mut findings, &device::discover());
-    worker(&mut findings);
+    let discovery = device::discover();
+    machine(&mut findings, &discovery);
+    worker(&mut findings, &discovery);
     places(&mut findings, runs_dir);
 
     let mut rows: Vec<Vec<Cell>> =
@@ -62,13 +63,17 @@ fn machine(findings: &mut Findings, discovery: &Discovery) {
     findings.found("cores", discovery.cpu.cores.to_string());
     findings.found("memory free", human::bytes(discovery.cpu.memory_bytes));
     match &discovery.driver {
-        None => findings.found("CUDA driver", "none"),
+        None if discovery.problems.is_empty() => findings.found("CUDA driver", "none"),
+        None => findings.found("CUDA driver", "unknown"),
         Some(driver) => {
             let cuda = driver.cuda.as_deref().unwrap_or("unknown");
             findings.found("CUDA driver", format!("{} (CUDA {cuda})", driver.version));
         }
     }
     for device in &discovery.cuda {
+        let capability = device
+            .compute_capability
+            .map_or_else(|| "unknown".to_owned(), |(major, minor)| format!("{major}.{minor}"));
         let busy = match device.processes {
             Some(0) => String::new(),
             Some(count) => format!(", {count} other process(es) on it"),
@@ -77,7 +82,7 @@ fn machine(findings: &mut Findings, discovery: &Discovery) {
         findings.found(
             &format!("cuda:{}", device.index),
             format!(
-                "{} ({}), {} of {} free{busy}, {}",
+                "{} ({}), compute capability {capability}, {} of {} free{busy}, {}",
                 device.name,
                 device.uuid,
                 human::bytes(device.memory_free),
@@ -89,7 +94,7 @@ fn machine(findings: &mut Findings, discovery: &Discovery) {
     findings.problems.extend(discovery.problems.iter().cloned());
 }
 
-fn worker(findings: &mut Findings) {
+fn worker(findings: &mut Findings, discovery: &Discovery) {
     let program = match launch::find_worker() {
         Ok(program) => program,
         Err(error) => {
@@ -99,24 +104,16 @@ fn worker(findings: &mut Findings) {
         }
     };
     findings.found("worker", program.display().to_string());
-    let answer = match Command::new(&program).arg("doctor").output() {
-        Ok(answer) if answer.status.success() => answer,
-        Ok(answer) => {
-            let text = String::from_utf8_lossy(&answer.stderr);
-            let first = text.lines().next().unwrap_or("it says nothing");
-            findings.problems.push(format!("the worker does not start ({}): {first}", answer.status));
-            return;
+    match launch::ask_worker(&program, "doctor") {
+        Ok((facts, said)) if facts["works"].is_boolean() => {
+            libtorch(findings, &facts);
+            match serde_json::from_value(facts["cuda"].clone()) {
+                Ok(facts) => cuda(findings, discovery, &facts, said.as_deref()),
+                Err(_) => findings.problems.push(ProbeError::Language.to_string()),
+            }
         }
-        Err(error) => {
-            findings.problems.push(format!("cannot start the worker: {error}"));
-            return;
-        }
-    };
-    match serde_json::from_slice::<Json>(&answer.stdout) {
-        Ok(facts) if facts["works"].is_boolean() => libtorch(findings, &facts),
-        _ => {
-            findings.problems.push("the worker's answer is not understood: is it of this version?".to_owned())
-        }
+        Ok(_) => findings.problems.push(ProbeError::Language.to_string()),
+        Err(error) => findings.problems.push(with_causes(&error)),
     }
 }
 
@@ -128,18 +125,46 @@ fn libtorch(findings: &mut Findings, facts: &Json) {
     let parts: Vec<&str> =
         ["mkldnn", "mkl", "openmp"].into_iter().filter(|part| library[*part] == json!(true)).collect();
     findings.found("libtorch parts", if parts.is_empty() { "none".to_owned() } else { parts.join(", ") });
-    let cuda = &facts["cuda"];
-    findings.found(
-        "libtorch CUDA",
-        match (cuda["built"] == json!(true), cuda["available"] == json!(true)) {
-            (false, _) => "not built in".to_owned(),
-            (true, false) => "built in, no device available".to_owned(),
-            (true, true) => format!("{} device(s), cuDNN {}", cuda["devices"], cuda["cudnn_version"]),
-        },
-    );
     if facts["works"] != json!(true) {
         findings.problems.push(format!("a small training step fails: {}", text(&facts["error"])));
     }
+}
+
+/// What libtorch has of CUDA, and whether the machine's devices can be used with it.
+fn cuda(findings: &mut Findings, discovery: &Discovery, cuda: &LibtorchCuda, said: Option<&str>) {
+    findings.found(
+        "libtorch CUDA",
+        match (cuda.built, cuda.available) {
+            (false, _) => "not built in".to_owned(),
+            (true, false) => format!("{}, no usable device", cuda.cuda()),
+            (true, true) => {
+                format!("{}, {} usable", cuda.cuda(), listing::counted(device_count(cuda), "device"))
+            }
+        },
+    );
+    if cuda.available {
+        findings.found("cuDNN", cuda.cudnn().unwrap_or_else(|| "none".to_owned()));
+        if cuda.cudnn_version.is_none() {
+            let problem =
+                "cuDNN is not loaded, so convolutions on CUDA are slow: `scripts/setup.sh --cuda` brings it";
+            findings.problems.push(problem.to_owned());
+        }
+    }
+    if discovery.cuda.is_empty() {
+        // No device, no problem: such a libtorch computes on the processor.
+        return;
+    }
+    if let Some(obstacle) = cuda.obstacle(discovery.driver.as_ref(), said) {
+        findings
+            .problems
+            .push(format!("built-in trainers cannot use the CUDA devices: {obstacle}; {}", obstacle.hint()));
+        return;
+    }
+    findings.problems.extend(discovery.cuda.iter().filter_map(|device| cuda.too_old(device)));
+}
+
+fn device_count(cuda: &LibtorchCuda) -> usize {
+    usize::try_from(cuda.devices).unwrap_or(0)
 }
 
 fn places(findings: &mut Findings, runs_dir: &Path) {

@@ -6,9 +6,9 @@ use thiserror::Error;
 
 use crate::{
     corpus::{BadFile, CorpusError},
-    device::{DeviceError, ParseDevicesError},
+    device::{DeviceError, Obstacle, ParseDevicesError},
     figure::FigureError,
-    launch::FindWorkerError,
+    launch::{FindWorkerError, ProbeError},
     model::ImpossibleRuns,
     predict::{AskError, SourceError, TrainedRunError},
     predictions::PredictionsError,
@@ -48,6 +48,12 @@ pub enum CliError {
     /// The words for the devices are not understood.
     #[error(transparent)]
     Devices(#[from] ParseDevicesError),
+    /// CUDA devices are asked for by name, and built-in trainers cannot use them.
+    #[error("the CUDA devices cannot be used: {0}")]
+    Unusable(Obstacle),
+    /// The worker does not say what it can use.
+    #[error(transparent)]
+    Probe(#[from] ProbeError),
     /// The images could not be prepared.
     #[error(transparent)]
     Corpus(#[from] CorpusError),
@@ -155,7 +161,9 @@ impl CliError {
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Spec(_) | Self::Model(_) | Self::Device(_) | Self::Devices(_) => exit::USAGE,
+            Self::Spec(_) | Self::Model(_) | Self::Device(_) | Self::Devices(_) | Self::Unusable(_) => {
+                exit::USAGE
+            }
             Self::Sweep(error) if error.is_usage() => exit::USAGE,
             Self::Corpus(error) if error.is_usage() => exit::USAGE,
             Self::Sweep(SweepError::Corpus(CorpusError::Cancelled)) => exit::INTERRUPTED,
@@ -182,6 +190,8 @@ impl CliError {
             Self::Repeat(error) => error.hint(),
             Self::TrainedRun(error) => error.hint().map(str::to_owned),
             Self::Worker(error) => Some(error.hint().to_owned()),
+            Self::Unusable(obstacle) => Some(obstacle.hint().to_owned()),
+            Self::Probe(_) => Some("`gridboard doctor` says more".to_owned()),
             _ => None,
         }
     }

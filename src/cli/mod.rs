@@ -6,6 +6,7 @@ mod audit;
 mod compare;
 mod completions;
 mod corpus;
+mod devices;
 mod doctor;
 mod error;
 mod experiments;

@@ -5,7 +5,7 @@ use std::{collections::HashMap, fmt::Write as _};
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    CliError, corpus, exit, listing,
+    CliError, corpus, devices, exit, listing,
     output::{self, ListFormat},
     spec_args::{self, SpecArgs},
     suite,
@@ -52,13 +52,14 @@ pub(super) fn run(args: &Args) -> Result<u8, CliError> {
 /// Prints the runs of every experiment, all of them checked first.
 fn plan(experiments: &[Experiment], format: ListFormat) -> Result<(), CliError> {
     let mut images = Vec::with_capacity(experiments.len());
+    let discovery = device::discover();
     for experiment in experiments {
         model::check(experiment)?;
+        devices::check_precision(experiment, |_| Ok(discovery.clone()))?;
         spec_args::check_weights(experiment)?;
         images.push(training_images(experiment)?);
     }
     let plans: Vec<grid::Plan<'_>> = experiments.iter().map(grid::Plan::new).collect();
-    let discovery = device::discover();
     if format == ListFormat::Json {
         return output::json_array(experiments.iter().zip(&plans).flat_map(|(experiment, plan)| {
             let mut costs = Costs::new(experiment, &discovery);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    CliError, corpus, exit, listing,
+    CliError, corpus, devices, exit, listing,
     output::{self, ListFormat, write_figure},
     runtime, show,
 };
@@ -37,7 +37,7 @@ pub(super) struct Args {
     /// Most X-rays of the figure: wrong answers up to half, evenly chosen
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..=300))]
     figure_images: u16,
-    /// Where to compute instead of the run's own device: `cpu`, or the UUID of a CUDA device
+    /// Where to compute instead of the run's own device: `cpu`, `cuda:0`, or the UUID of a CUDA device
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
     /// Output format
@@ -57,12 +57,13 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         });
     }
     let worker = launch::find_worker()?;
+    let device = args.device.as_deref().map(devices::one).transpose()?;
     let load = |place: usize| {
         let file: &ImageFile = &files[place];
         file.problem.clone().map_or_else(|| Ok(preprocess.apply(&read_image(&file.path)?.1.image)), Err)
     };
     let bar = corpus::Bar::new("predicting");
-    let answers = predict::ask(&worker, &run, args.device.as_deref(), files.len(), load, &bar)?;
+    let answers = predict::ask(&worker, &run, device.as_deref(), files.len(), load, &bar)?;
 
     let bad: Vec<BadFile> = files
         .iter()

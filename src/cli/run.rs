@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    CliError, corpus, exit, listing, output, runtime,
+    CliError, corpus, devices, exit, listing, output, runtime,
     spec_args::{SpecArgs, check_weights},
     suite,
 };
@@ -89,6 +89,7 @@ fn check(runs_dir: &Path, experiment: &Experiment) -> Result<(), CliError> {
     model::check(experiment)?;
     check_weights(experiment)?;
     DeviceChoice::parse(&experiment.schedule.devices)?;
+    devices::check_precision(experiment, |choice| devices::usable(choice, true))?;
     runtime()?.block_on(sweep::check_unchanged(runs_dir, experiment))?;
     Ok(())
 }
@@ -101,12 +102,23 @@ fn one(runs_dir: &Path, experiment: Experiment, format: listing::TopFormat) -> R
     let watch = Watch::start();
     check(runs_dir, &experiment)?;
     let choice = DeviceChoice::parse(&experiment.schedule.devices)?;
-    let discovery = device::discover();
-    for problem in &discovery.problems {
-        output::note(&format!("warning: {problem}"));
-    }
+    let discovery = devices::usable(&choice, !experiment.is_command())?;
+    devices::tell(&discovery);
     let runs = u64::try_from(crate::grid::count(&experiment)).unwrap_or(u64::MAX);
-    let placement = device::place(&choice, &discovery, experiment.schedule.runs_per_device, runs)?;
+    let mut placement = device::place(&choice, &discovery, experiment.schedule.runs_per_device, runs)?;
+    if !experiment.is_command() {
+        let free = discovery.cpu.memory_bytes;
+        let taken = placement.limit_host_memory(model::CUDA_HOST_BYTES, free);
+        if taken > 0 {
+            output::note(&format!(
+                "warning: {} of the CUDA devices not used: each process takes {} of the host's memory, of \
+                 which {} are free",
+                listing::counted(taken, "slot"),
+                human::bytes(model::CUDA_HOST_BYTES),
+                human::bytes(free)
+            ));
+        }
+    }
     if let Some(warning) = oversubscription(&placement, &discovery) {
         output::note(&warning);
     }

@@ -4,10 +4,14 @@
 //! devices, and that is no problem; every other failure is one and is told. No CUDA context is made, so looking costs
 //! no device memory.
 //!
-//! `CUDA_VISIBLE_DEVICES` means here what it means to a CUDA program: the devices it names, in its order, up to the
-//! first entry that names none. An entry is the start of a UUID (`GPU-...`, `MIG-...`), or a number that counts devices by
-//! PCI bus id (`CUDA_DEVICE_ORDER=PCI_BUS_ID`, which is also what children get, and not CUDA's default "fastest first",
-//! which NVML cannot tell).
+//! A device that is partitioned (multi-instance GPU, MIG) is no device for CUDA programs, its parts are: they
+//! are listed in its place, each with a UUID and memory of its own.
+//!
+//! `CUDA_VISIBLE_DEVICES` means here what it means to a CUDA program: the devices it names, in its order, up
+//! to the first entry that names none. An entry is the start of a UUID (`GPU-...`, `MIG-...`), or a number
+//! that counts devices by PCI bus id (`CUDA_DEVICE_ORDER=PCI_BUS_ID`, which is also what children get, and
+//! not CUDA's default "fastest first", which NVML cannot tell). A number counts a partitioned device once,
+//! and means its first part.
 
 use std::{ffi::OsStr, path::Path};
 
@@ -22,8 +26,11 @@ pub struct CudaDevice {
     pub uuid: String,
     /// Product name: `NVIDIA H100 80GB HBM3`.
     pub name: String,
-    /// `00000000:3B:00.0`; empty where the driver does not tell, as for a part of a partitioned device.
+    /// `00000000:3B:00.0`, of a part that of the whole device; empty where the driver does not tell.
     pub pci_bus_id: String,
+    /// Major and minor number of the compute capability, which says what the device can do. `None` where the
+    /// driver does not tell.
+    pub compute_capability: Option<(i32, i32)>,
     /// Memory of the device, bytes.
     pub memory_total: u64,
     /// Memory that nobody has allocated, bytes.
@@ -53,13 +60,19 @@ const LIBRARY: &str = "libnvidia-ml.so.1";
 
 const NO_DEVICE: &str = "names no device";
 
-/// Asks NVML, from `library` if given. `visible` is the value of `CUDA_VISIBLE_DEVICES`, if set.
-pub(super) fn discover(library: Option<&OsStr>, visible: Option<&str>, problems: &mut Vec<String>) -> Cuda {
+/// Asks NVML, from `library` if given. `visible` is the value of `CUDA_VISIBLE_DEVICES`, if set. `root` is
+/// where `/proc` and `/dev` are.
+pub(super) fn discover(
+    library: Option<&OsStr>,
+    visible: Option<&str>,
+    root: &Path,
+    problems: &mut Vec<String>,
+) -> Cuda {
     let library = library.unwrap_or(OsStr::new(LIBRARY));
     let nvml = match Nvml::builder().lib_path(library).init() {
         Ok(nvml) => nvml,
         Err(error) => {
-            problems.extend(init_problem(&error, &library.to_string_lossy()));
+            problems.extend(init_problem(&error, &library.to_string_lossy(), root));
             return Cuda::default();
         }
     };
@@ -72,7 +85,9 @@ pub(super) fn discover(library: Option<&OsStr>, visible: Option<&str>, problems:
 }
 
 /// What to tell of a failure to start NVML; nothing where there is simply no driver.
-fn init_problem(error: &NvmlError, library: &str) -> Option<String> {
+fn init_problem(error: &NvmlError, library: &str, root: &Path) -> Option<String> {
+    // The driver's module is in the kernel, or its devices have been given to this container.
+    let driver = ["proc/driver/nvidia/version", "dev/nvidiactl"].iter().any(|file| root.join(file).exists());
     let text = error.to_string();
     if matches!(error, NvmlError::LibloadingError(_)) {
         // The loader names the missing file: the library itself, or one that the library needs.
@@ -80,8 +95,12 @@ fn init_problem(error: &NvmlError, library: &str) -> Option<String> {
             || text.contains(&format!("Error loading shared library {library}: No such file"));
         return if !missing {
             Some(format!("NVML cannot be loaded: {text}"))
-        } else if Path::new("/proc/driver/nvidia/version").exists() {
-            Some(format!("the NVIDIA driver is loaded, but its library `{library}` is not found"))
+        } else if driver {
+            Some(format!(
+                "the NVIDIA driver is loaded, but its library `{library}` is not found, so no CUDA device is \
+                 known: install it in the driver's version, or give the container \
+                 NVIDIA_DRIVER_CAPABILITIES=compute,utility"
+            ))
         } else {
             None
         };
@@ -111,27 +130,72 @@ fn all_devices(nvml: &Nvml, problems: &mut Vec<String>) -> Vec<CudaDevice> {
     });
     let mut devices = Vec::new();
     for number in 0..count {
-        let device = nvml
-            .device_by_index(number)
-            .and_then(|device| Ok((device.pci_info()?.bus_id, device)))
-            .and_then(|(bus_id, device)| describe(&device, bus_id));
+        let device = nvml.device_by_index(number).and_then(|device| {
+            let whole = Whole { bus_id: device.pci_info()?.bus_id, capability: capability(&device) };
+            if is_partitioned(&device) {
+                return Ok(parts(&device, &whole, number, problems));
+            }
+            Ok(vec![describe(&device, &whole)?])
+        });
         match device {
-            Ok(device) => devices.push(device),
+            Ok(device) => devices.extend(device),
             Err(error) => problems.push(format!("CUDA device {number} of NVML is left out: {error}")),
         }
     }
-    // Domain, bus, device and function are of fixed width in hexadecimal, so text order is bus order.
+    // Domain, bus, device and function are of fixed width in hexadecimal, so text order is bus order. Parts
+    // of one device stay in their order.
     devices.sort_by_key(|device| device.pci_bus_id.to_ascii_lowercase());
     devices
 }
 
-fn describe(device: &Device<'_>, pci_bus_id: String) -> Result<CudaDevice, NvmlError> {
+/// What a part of a partitioned device has from the whole.
+struct Whole {
+    bus_id: String,
+    capability: Option<(i32, i32)>,
+}
+
+fn capability(device: &Device<'_>) -> Option<(i32, i32)> {
+    device.cuda_compute_capability().ok().map(|capability| (capability.major, capability.minor))
+}
+
+/// Whether CUDA programs see the parts of a device instead of the device. Those that cannot be partitioned
+/// answer with an error.
+fn is_partitioned(device: &Device<'_>) -> bool {
+    /// `NVML_DEVICE_MIG_ENABLE` of nvml.h.
+    const ENABLED: u32 = 1;
+    device.mig_mode().is_ok_and(|mode| mode.current == ENABLED)
+}
+
+/// The parts of a partitioned device. Places of parts that nobody has made are empty.
+fn parts(device: &Device<'_>, whole: &Whole, number: u32, problems: &mut Vec<String>) -> Vec<CudaDevice> {
+    let mut parts = Vec::new();
+    for place in 0..device.mig_device_count().unwrap_or(0) {
+        match device.mig_device_by_index(place).and_then(|part| describe(&part, whole)) {
+            Ok(part) => parts.push(part),
+            Err(NvmlError::NotFound | NvmlError::InvalidArg) => {}
+            Err(error) => {
+                problems.push(format!("part {place} of CUDA device {number} of NVML is left out: {error}"));
+            }
+        }
+    }
+    if parts.is_empty() {
+        let bus_id = &whole.bus_id;
+        problems.push(format!(
+            "the CUDA device at {bus_id} is in MIG mode without a part, so no program can use it: \
+             `nvidia-smi mig -cgi PROFILE -C` makes one, `nvidia-smi -mig 0` ends the mode"
+        ));
+    }
+    parts
+}
+
+fn describe(device: &Device<'_>, whole: &Whole) -> Result<CudaDevice, NvmlError> {
     let memory = device.memory_info()?;
     Ok(CudaDevice {
         index: 0,
         uuid: device.uuid()?,
         name: device.name()?,
-        pci_bus_id,
+        pci_bus_id: whole.bus_id.clone(),
+        compute_capability: whole.capability,
         memory_total: memory.total,
         memory_free: memory.free,
         processes: device.running_compute_processes_count().ok(),
@@ -158,17 +222,16 @@ fn select(
         if entry == "-1" || visible.trim().is_empty() {
             break;
         }
-        let found = if entry.starts_with("MIG-") {
-            part_of_device(nvml, entry)
-        } else if entry.starts_with("GPU-") {
+        let found = if entry.starts_with("GPU-") || entry.starts_with("MIG-") {
             match by_uuid(&devices, entry) {
                 ByUuid::One(device) => Ok(device.clone()),
+                // Older drivers name a part by its device and two numbers: MIG-GPU-<uuid>/1/0.
+                ByUuid::None if entry.starts_with("MIG-") => part_of_device(nvml, entry),
                 ByUuid::None => Err(NO_DEVICE.to_owned()),
                 ByUuid::Several(why) => Err(why),
             }
         } else {
-            let number: Option<usize> = entry.parse().ok();
-            number.and_then(|number| devices.get(number)).cloned().ok_or_else(|| NO_DEVICE.to_owned())
+            by_number(&devices, entry).cloned().ok_or_else(|| NO_DEVICE.to_owned())
         };
         match found {
             Ok(device) if selected.iter().any(|other| other.uuid == device.uuid) => {
@@ -205,11 +268,28 @@ pub(super) fn by_uuid<'a>(devices: &'a [CudaDevice], prefix: &str) -> ByUuid<'a>
     }
 }
 
-/// A part of a partitioned device (multi-instance GPU), which has a UUID of its own.
-fn part_of_device(nvml: &Nvml, uuid: &str) -> Result<CudaDevice, String> {
-    let device = nvml.device_by_uuid(uuid).and_then(|device| {
-        let bus_id = device.pci_info().map(|info| info.bus_id).unwrap_or_default();
-        describe(&device, bus_id)
+/// The device that a number of `CUDA_VISIBLE_DEVICES` means; of the parts of one device the first.
+fn by_number<'a>(devices: &'a [CudaDevice], entry: &str) -> Option<&'a CudaDevice> {
+    let number: usize = entry.parse().ok()?;
+    let mut whole: Vec<&CudaDevice> = devices.iter().collect();
+    whole.dedup_by_key(|device| &device.pci_bus_id);
+    whole.get(number).copied()
+}
+
+/// A part that NVML knows by a name which is not its UUID.
+fn part_of_device(nvml: &Nvml, name: &str) -> Result<CudaDevice, String> {
+    let device = nvml.device_by_uuid(name).and_then(|part| {
+        let device = part.mig_parent_device();
+        let whole = Whole {
+            bus_id: device
+                .as_ref()
+                .ok()
+                .and_then(|d| d.pci_info().ok())
+                .map(|i| i.bus_id)
+                .unwrap_or_default(),
+            capability: device.ok().and_then(|device| capability(&device)),
+        };
+        describe(&part, &whole)
     });
     device.map_err(|error| format!("{NO_DEVICE}: {error}"))
 }

@@ -1,6 +1,6 @@
 //! What there is to train on, all in one value.
 
-use std::{env, ffi::OsStr};
+use std::{env, ffi::OsStr, path::Path};
 
 use super::{
     CpuInfo,
@@ -25,7 +25,7 @@ pub struct Discovery {
 #[must_use]
 pub fn discover() -> Discovery {
     let visible = env::var_os("CUDA_VISIBLE_DEVICES").map(|visible| visible.to_string_lossy().into_owned());
-    Discovery::with(None, visible.as_deref())
+    Discovery::with(None, visible.as_deref(), Path::new("/"))
 }
 
 impl Discovery {
@@ -36,14 +36,22 @@ impl Discovery {
         Self { cpu: CpuInfo::discover(&mut problems), driver: None, cuda: Vec::new(), problems }
     }
 
-    pub(super) fn with(library: Option<&OsStr>, visible: Option<&str>) -> Self {
+    /// Without CUDA devices, for a reason: what is left where the trainers cannot use them.
+    #[must_use]
+    pub fn without_cuda(mut self, why: String) -> Self {
+        self.cuda.clear();
+        self.problems.push(why);
+        self
+    }
+
+    pub(super) fn with(library: Option<&OsStr>, visible: Option<&str>, root: &Path) -> Self {
         let mut problems = Vec::new();
-        let cuda = cuda::discover(library, visible, &mut problems);
+        let cuda = cuda::discover(library, visible, root, &mut problems);
         Self { cpu: CpuInfo::discover(&mut problems), driver: cuda.driver, cuda: cuda.devices, problems }
     }
 
     /// The CUDA devices for messages: `this machine has cuda:0 (NVIDIA H100), cuda:1 (NVIDIA H100)`.
-    pub(super) fn cuda_in_words(&self) -> String {
+    pub(crate) fn cuda_in_words(&self) -> String {
         if !self.cuda.is_empty() {
             let devices: Vec<String> =
                 self.cuda.iter().map(|device| format!("cuda:{} ({})", device.index, device.name)).collect();
@@ -85,7 +93,7 @@ mod tests {
         }
 
         fn discover(&self, visible: Option<&str>) -> Discovery {
-            Discovery::with(Some(self.library.as_os_str()), visible)
+            Discovery::with(Some(self.library.as_os_str()), visible, Path::new("/"))
         }
 
         /// The devices by the last digit of their UUID, which is their place on the bus, and the problems.
@@ -107,6 +115,7 @@ mod tests {
             uuid: format!("GPU-fa4e0000-0000-0000-0000-00000000000{place}"),
             name: format!("Fake GPU {place}"),
             pci_bus_id: format!("00000000:{:02X}:00.0", 0x0A + 0x10 * place),
+            compute_capability: Some((9, 0)),
             memory_total: 16 << 30,
             memory_free: u64::from(16 - place) << 30,
             processes: Some(place),
@@ -149,13 +158,43 @@ mod tests {
         }
     }
 
+    /// Three devices, of which the one in the middle of the bus is partitioned.
     #[test]
-    fn a_part_of_a_device_is_passed_through() {
-        let found = FakeNvml::new(&["FAKE_GPUS=1"]).discover(Some("MIG-fa4e0000-part"));
+    fn parts_stand_in_the_place_of_their_device() {
+        let nvml = FakeNvml::new(&["FAKE_GPUS=3", "FAKE_PARTITIONED=1"]);
+        let found = nvml.discover(None);
         assert_eq!(found.problems, [""; 0]);
+        let uuids: Vec<&str> = found.cuda.iter().map(|device| device.uuid.as_str()).collect();
+        let (first, second) =
+            ("MIG-fa4e0000-0000-0000-0000-000000000010", "MIG-fa4e0000-0000-0000-0000-000000000012");
+        let (below, above) =
+            ("GPU-fa4e0000-0000-0000-0000-000000000000", "GPU-fa4e0000-0000-0000-0000-000000000002");
+        assert_eq!(uuids, [below, first, second, above]);
+        let part = &found.cuda[1];
+        assert_eq!((part.name.as_str(), part.memory_total), ("Fake GPU 1 MIG 1g.2gb", 2 << 30));
+        assert_eq!((part.pci_bus_id.as_str(), part.compute_capability), ("00000000:1A:00.0", Some((9, 0))));
+        assert_eq!(part.processes, None);
+
+        let seen = |visible: &str| {
+            let found = nvml.discover(Some(visible));
+            assert_eq!(found.problems, [""; 0], "{visible}");
+            found.cuda.into_iter().map(|device| device.uuid).collect::<Vec<_>>()
+        };
+        assert_eq!(seen(second), [second]);
+        // By the device's number, whose first part it is; the device after it keeps its own.
+        assert_eq!(seen("1,2"), [first, above]);
+        assert_eq!(seen("MIG-GPU-fa4e0000-0000-0000-0000-000000000001/1/0"), [first]);
+    }
+
+    #[test]
+    fn a_device_without_a_part_is_told() {
+        let found = FakeNvml::new(&["FAKE_GPUS=2", "FAKE_PARTITIONED=0", "FAKE_PARTS=0"]).discover(None);
         assert_eq!(found.cuda.len(), 1);
-        assert_eq!(found.cuda[0].uuid, "MIG-fa4e0000-part");
-        assert_eq!(found.cuda[0].memory_total, 16 << 30);
+        assert!(
+            found.problems[0].contains("00000000:0A:00.0 is in MIG mode without a part"),
+            "{:?}",
+            found.problems
+        );
     }
 
     #[test]
@@ -181,11 +220,24 @@ mod tests {
 
         let folder = tempfile::tempdir().unwrap();
         let library = folder.path().join("libnvidia-ml.so.1");
-        let missing = Discovery::with(Some(library.as_os_str()), None);
+        let below = |root: &Path| Discovery::with(Some(library.as_os_str()), None, root);
+        let missing = below(folder.path());
         assert_eq!((missing.cuda.len(), missing.problems.len(), missing.driver), (0, 0, None));
 
+        // A container that was given the devices and not the library.
+        std::fs::create_dir(folder.path().join("dev")).unwrap();
+        std::fs::write(folder.path().join("dev/nvidiactl"), "").unwrap();
+        let hidden = below(folder.path());
+        assert_eq!(hidden.problems.len(), 1);
+        assert!(
+            hidden.problems[0].starts_with("the NVIDIA driver is loaded, but its library `"),
+            "{:?}",
+            hidden.problems
+        );
+        assert!(hidden.problems[0].contains("NVIDIA_DRIVER_CAPABILITIES"), "{:?}", hidden.problems);
+
         std::fs::write(&library, "not a library").unwrap();
-        let broken = Discovery::with(Some(library.as_os_str()), None);
+        let broken = below(Path::new("/"));
         assert!(broken.problems[0].starts_with("NVML cannot be loaded"), "{:?}", broken.problems);
     }
 

@@ -102,6 +102,30 @@ pub fn place(
     Ok(Placement { slots, capacities: cuda.iter().map(|device| device.memory_free).collect() })
 }
 
+impl Placement {
+    /// Takes slots of CUDA devices away until so many processes of `each` bytes fit into `available` bytes of
+    /// the host's memory, the devices in turn; one slot stays. Returns how many were taken.
+    pub fn limit_host_memory(&mut self, each: u64, available: u64) -> usize {
+        let fit = usize::try_from(available / each.max(1)).unwrap_or(usize::MAX).max(1);
+        let before = self.slots.len();
+        if fit < before && self.slots.iter().all(|slot| slot.device != Slot::CPU) {
+            // Every device's first slot, then every device's second one.
+            let mut taken = vec![0_usize; self.capacities.len()];
+            self.slots.sort_by_cached_key(|slot| {
+                let nth = &mut taken[slot.device_index as usize];
+                *nth += 1;
+                (*nth, slot.device_index)
+            });
+            self.slots.truncate(fit);
+            self.slots.sort_by_key(|slot| slot.index);
+            for (index, slot) in (0..).zip(&mut self.slots) {
+                slot.index = index;
+            }
+        }
+        before - self.slots.len()
+    }
+}
+
 fn place_on_cpu(discovery: &Discovery, slots: Option<u32>, n_runs: u64) -> Placement {
     let cores = discovery.cpu.cores.max(1);
     let number = slots.unwrap_or_else(|| cores.min(u32::try_from(n_runs).unwrap_or(u32::MAX)).max(1));
@@ -167,6 +191,7 @@ mod tests {
             uuid: format!("GPU-{}0{index}", if index < 2 { "a" } else { "b" }),
             name: "NVIDIA H100".to_owned(),
             pci_bus_id: format!("00000000:0{index}:00.0"),
+            compute_capability: None,
             memory_total: 80,
             memory_free: u64::from(70 + index),
             processes: Some(0),
@@ -228,6 +253,28 @@ mod tests {
         check("cuda:GPU-b", &cuda, None, 99, "cuda:2/0=GPU-b02x8@72");
         check("cuda:1", &cuda, Some(2), 99, "cuda:1/0=GPU-a01x4@71 cuda:1/1=GPU-a01x4@71");
         check("cpu:1", &cuda, None, 99, "cpu/0=cpux8@1000");
+    }
+
+    #[test]
+    fn no_more_processes_than_the_host_has_memory_for() {
+        let placed = || {
+            let choice = DeviceChoice::parse("cuda").expect("words");
+            place(&choice, &machine(12, 2), Some(3), 99).expect("placed")
+        };
+        let left = |available: u64| {
+            let mut placement = placed();
+            let taken = placement.limit_host_memory(100, available);
+            assert_eq!(placement.slots.len() + taken, 6);
+            let labels: Vec<String> =
+                placement.slots.iter().map(|slot| format!("{}@{}", slot.label, slot.index)).collect();
+            labels.join(" ")
+        };
+        assert_eq!(left(600), "cuda:0/0@0 cuda:0/1@1 cuda:0/2@2 cuda:1/0@3 cuda:1/1@4 cuda:1/2@5");
+        assert_eq!(left(399), "cuda:0/0@0 cuda:0/1@1 cuda:1/0@2");
+        assert_eq!(left(20), "cuda:0/0@0");
+        // The processor's own slots are admitted by the memory of each run.
+        let mut cpu = slots_on_cpu(Division { slots: 4, threads: 1 }, 50);
+        assert_eq!(cpu.limit_host_memory(100, 50), 0);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod end;
 mod local;
 mod log;
 mod plan;
+mod probe;
 mod reap;
 mod reason;
 mod worker;
@@ -35,4 +36,5 @@ pub use local::{LaunchError, LocalLauncher};
 #[cfg(test)]
 pub(crate) use plan::tests::run_file as test_run_file;
 pub use plan::{LaunchPlan, PlanError, Stdin};
+pub use probe::{Probe, ProbeError, ask_worker, probe};
 pub use worker::{FindWorkerError, VARIABLE as WORKER_VARIABLE, find_worker};

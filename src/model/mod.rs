@@ -14,7 +14,7 @@ use crate::spec::{Family, ParameterError, Parameters, parameter::View};
 
 pub use check::{ImpossibleRun, ImpossibleRuns, check};
 pub use layers::{Activation, Layer, LayerKind, ModelError, layers, outputs};
-pub use memory::{FUSED_PROCESS_BYTES, memory_on_processor};
+pub use memory::{CUDA_HOST_BYTES, CUDA_LIBRARIES_BYTES, FUSED_PROCESS_BYTES, memory_on_processor};
 pub use resnet::{Block, EXPANSION, Resnet, STAGE_WIDTHS, STEM_WIDTH};
 pub use summary::{PROCESS_BYTES, Summary, summary};
 pub use vgg::{CLASSIFIER_WIDTH, POOLED_SIDE, Vgg, VggStep};

@@ -1,5 +1,5 @@
-//! What libtorch is and sees, as JSON: `gridboard doctor` starts the worker to ask, since it never loads libtorch
-//! itself.
+//! What libtorch is and sees, as JSON: `gridboard` starts the worker to ask (`doctor` for all of it, `probe`
+//! for CUDA alone), since it never loads libtorch itself.
 
 use std::{
     fs,
@@ -7,14 +7,13 @@ use std::{
     thread,
 };
 
+use gridboard::device::LibtorchCuda;
 use serde_json::{Value, json};
 use tch::{Cuda, Device, Kind, Tensor, utils};
 
 /// One object. `works` is whether a small network step ran; `error` says what happened if not.
 pub(crate) fn report() -> Value {
     let library = library();
-    let cuda = Cuda::is_available();
-    let cudnn = cuda && Cuda::cudnn_is_available();
     let step = small_step();
     json!({
         "worker": crate::version(),
@@ -25,19 +24,26 @@ pub(crate) fn report() -> Value {
             "mkl": utils::has_mkl(),
             "openmp": utils::has_openmp(),
         },
-        "cuda": {
-            "built": utils::has_cuda(),
-            "available": cuda,
-            "devices": if cuda { Cuda::device_count() } else { 0 },
-            "cudnn": cudnn,
-            "cudnn_version": cudnn.then(utils::version_cudnn),
-            "cudart_version": cuda.then(utils::version_cudart),
-        },
+        "cuda": cuda(),
         "threads": tch::get_num_threads(),
         "cores": thread::available_parallelism().map(usize::from).ok(),
         "works": step.is_ok(),
         "error": step.err().map(|error| crate::error::TrainError::from(error).one_line()),
     })
+}
+
+/// What libtorch says of CUDA. Makes no context on a device, and so takes no memory there.
+pub(crate) fn cuda() -> LibtorchCuda {
+    // Whether the CUDA half is loaded. (`has_cuda` asks for a device.)
+    let built = utils::has_cudart();
+    let available = built && Cuda::is_available();
+    LibtorchCuda {
+        built,
+        version: built.then(utils::version_cudart),
+        available,
+        devices: if available { Cuda::device_count() } else { 0 },
+        cudnn_version: (available && Cuda::cudnn_is_available()).then(utils::version_cudnn),
+    }
 }
 
 /// The version of the libtorch that this process has loaded, where it can be told.
@@ -88,6 +94,10 @@ mod tests {
         let report = report();
         assert_eq!(report["works"], json!(true), "{report:#}");
         assert!(report["libtorch"]["library"].as_str().unwrap().contains("libtorch_cpu"), "{report:#}");
+        // Whichever libtorch this is: the number of the CUDA that it is built with, or none.
+        let cuda = cuda();
+        assert_eq!(cuda.built, cuda.version.is_some_and(|version| version >= 11_000), "{cuda:?}");
+        assert_eq!(cuda.available, cuda.devices > 0, "{cuda:?}");
         assert!(report["threads"].as_u64().unwrap() >= 1);
     }
 

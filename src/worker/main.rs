@@ -71,6 +71,8 @@ enum Verb {
     },
     /// Print what libtorch and the devices are, as JSON
     Doctor,
+    /// Print whether libtorch can use CUDA devices, as JSON
+    Probe,
 }
 
 fn main() -> ExitCode {
@@ -78,10 +80,15 @@ fn main() -> ExitCode {
         Verb::Train { run_dir } => ExitCode::from(outcome::attempt(&run_dir)),
         Verb::Predict { run_dir, device } => ExitCode::from(predict::predict(&run_dir, device.as_deref())),
         Verb::Calibrate { run_dir, seconds } => ExitCode::from(calibrate::calibrate(&run_dir, seconds)),
-        Verb::Doctor => match writeln!(io::stdout(), "{:#}", doctor::report()) {
-            Ok(()) => ExitCode::SUCCESS,
-            // Nobody is left to tell.
-            Err(_) => ExitCode::FAILURE,
-        },
+        Verb::Doctor => print(&doctor::report()),
+        Verb::Probe => print(&serde_json::json!(doctor::cuda())),
+    }
+}
+
+fn print(answer: &serde_json::Value) -> ExitCode {
+    match writeln!(io::stdout(), "{answer:#}") {
+        Ok(()) => ExitCode::SUCCESS,
+        // Nobody is left to tell.
+        Err(_) => ExitCode::FAILURE,
     }
 }

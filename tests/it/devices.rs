@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::Command};
 use crate::support::{Project, Ran};
 
 /// Compiles the stand-in into the project's folder and answers that folder.
-fn fake_nvml(project: &Project) -> PathBuf {
+pub(crate) fn fake_nvml(project: &Project) -> PathBuf {
     let folder = project.path("nvml");
     std::fs::create_dir_all(&folder).expect("create the folder");
     let compiled = Command::new("cc")

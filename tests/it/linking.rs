@@ -17,7 +17,8 @@ fn run(command: &mut Command) -> String {
 fn stand_in(lib: &Path) {
     let source = lib.join("stand_in.c");
     let code = "#include <stdio.h>\n\
-                __attribute__((constructor)) static void loaded(void) { puts(\"the CUDA half is loaded\"); }\n";
+                __attribute__((constructor))\n\
+                static void loaded(void) { puts(\"the CUDA half is loaded\"); }\n";
     std::fs::write(&source, code).expect("write the source");
     let library = lib.join("libtorch_cuda.so");
     run(Command::new("cc")
@@ -25,8 +26,8 @@ fn stand_in(lib: &Path) {
         .args([&library, &source]));
 }
 
-/// Links a program as cargo links the worker: torch-sys names the library, rustc says --as-needed, and the arguments of
-/// `build.rs` come last. Answers with what the program prints.
+/// Links a program as cargo links the worker: torch-sys names the library, rustc says --as-needed, and the
+/// arguments of `build.rs` come last. Answers with what the program prints.
 fn linked(lib: &Path, arguments: &[String]) -> String {
     let (source, program) = (lib.join("program.rs"), lib.join("program"));
     std::fs::write(&source, "fn main() { println!(\"started\"); }\n").expect("write the source");

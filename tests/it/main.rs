@@ -7,6 +7,7 @@ mod corpus;
 mod database;
 mod devices;
 mod interrupt;
+mod libtorch;
 mod linking;
 #[cfg(feature = "torch")]
 mod predict;

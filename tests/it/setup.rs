@@ -1,5 +1,5 @@
-//! `scripts/setup.sh`: which libtorch it brings, and that what was asked for stays. Nothing is downloaded: Python is a stand-in
-//! whose pip fails.
+//! `scripts/setup.sh`: which libtorch it brings, and that what was asked for stays. Nothing is downloaded:
+//! Python is a stand-in whose pip fails.
 
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 

@@ -5,12 +5,14 @@
 use super::{
     axes::{RawAxis, listed},
     parameters::{Fixed, Trainer},
-    section::Section,
+    section::{Section, text},
 };
 use crate::spec::{
     FAMILY_AXIS, Family, Value,
+    devices::DeviceChoice,
     parameter::{Default, parameter, parameters},
     problem::{Place, Problems},
+    yaml::Content,
 };
 
 /// Reports every grid whose families and parameters do not fit.
@@ -27,6 +29,7 @@ pub(super) fn check(
     for (grid, families) in grids.iter().zip(&families) {
         check_together(trainer, grid, families, problems);
     }
+    check_precision(top, trainer, grids, problems);
 }
 
 /// The families of a grid's runs; none where its axis has no good value, which was reported.
@@ -145,6 +148,36 @@ fn check_required(
             };
             problems.add(place, message);
         }
+    }
+}
+
+/// A precision that the devices of the spec do not have.
+fn check_precision(
+    top: &Section<'_>,
+    trainer: &Trainer,
+    grids: &[Vec<RawAxis<'_>>],
+    problems: &mut Problems,
+) {
+    let devices = devices(top).filter(|words| matches!(words.parse(), Ok(DeviceChoice::Cpu { .. })));
+    let Some(devices) = devices.filter(|_| !trainer.is_command()) else { return };
+    let swept = grids.iter().flatten().filter(|axis| axis.name == "precision");
+    let swept = swept.map(|axis| (axis.values.as_slice(), axis.place));
+    let fixed = trainer.fixed.iter().filter(|fixed| fixed.name == "precision");
+    let fixed = fixed.map(|fixed| (fixed.value.as_slice(), &fixed.place));
+    for (values, place) in swept.chain(fixed) {
+        if values.iter().any(|value| word(value) == Some("tf32")) {
+            let message =
+                format!("`precision`: tf32 is for CUDA devices, and `schedule.devices` is `{devices}`");
+            problems.add(place, message);
+        }
+    }
+}
+
+/// The words of `schedule.devices`, where they are text. What is wrong with them is reported elsewhere.
+fn devices<'a>(top: &Section<'a>) -> Option<&'a str> {
+    match &top.given("schedule")?.value.content {
+        Content::Mapping(entries) => text(&entries.iter().find(|entry| entry.key == "devices")?.value),
+        _ => None,
     }
 }
 

@@ -191,6 +191,23 @@ fn values_that_do_not_go_together_are_mistakes() {
             "line 4, column 62: `backbone_learning_rate` has no effect: the backbone is frozen at line 4, column 20"
         ]
     );
+    let on = |devices: &str, rest: &str| {
+        found(&format!(
+            "model: {{family: vgg16}}\ntrain: {{epochs: 1{rest}\nschedule: {{devices: {devices}}}\n"
+        ))
+    };
+    assert_eq!(
+        on("cpu:2", ", precision: tf32}"),
+        ["line 4, column 20: `precision`: tf32 is for CUDA devices, and `schedule.devices` is `cpu:2`"]
+    );
+    assert_eq!(
+        on("cpu", "}\ngrid: {precision: [fp32, tf32]}"),
+        ["line 5, column 8: `precision`: tf32 is for CUDA devices, and `schedule.devices` is `cpu`"]
+    );
+    for devices in ["auto", "\"cuda:1\""] {
+        let train = "model: {family: vgg16}\ntrain: {epochs: 1, precision: tf32}";
+        accept(&format!("{DATASET}{train}\nschedule: {{devices: {devices}}}\n"));
+    }
     let swept = "model: {family: vgg16}\ntrain: {epochs: 1, initial_weights: w.pth, backbone_learning_rate: 1.0e-5}\n\
                  grid: {kernels: [auto, plain], freeze: [none, backbone]}\n";
     assert_eq!(names(swept).len(), 4);

@@ -200,6 +200,12 @@ fn experiment() -> impl Strategy<Value = Experiment> {
             (by, then, top),
             (devices, runs_per_device),
         )| {
+            // TF32 on a processor is a mistake of the spec.
+            let tf32 = Value::Text("tf32".to_owned());
+            let axes = grids.iter().flat_map(|grid: &Grid| &grid.axes);
+            let is_swept = axes.into_iter().any(|axis| axis.values.contains(&tf32));
+            let no_processor = fixed.values().any(|value| *value == tf32) || is_swept;
+            let devices = if no_processor && devices == "cpu:2" { "cuda" } else { devices };
             Experiment {
                 name,
                 dataset: Some(dataset),
