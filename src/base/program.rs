@@ -10,8 +10,11 @@ pub const COMMIT: &str = env!("GRIDBOARD_COMMIT");
 
 /// Version and, where it is known, commit: `0.1.0 (1f2e3d4c5b6a)`.
 #[must_use]
-pub fn version() -> String {
-    if COMMIT.is_empty() { VERSION.to_owned() } else { format!("{VERSION} ({COMMIT})") }
+pub const fn version() -> &'static str {
+    match COMMIT.is_empty() {
+        true => VERSION,
+        false => concat!(env!("CARGO_PKG_VERSION"), " (", env!("GRIDBOARD_COMMIT"), ")"),
+    }
 }
 
 /// The machine's name.

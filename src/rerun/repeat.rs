@@ -134,7 +134,7 @@ impl Repeat {
             attempt: 1,
             provenance: Some(Box::new(facts.of(&experiment, &run, &device))),
             device,
-            version: version(),
+            version: version().to_owned(),
             host: host().to_owned(),
             started: wall_now(),
             ..then.clone()

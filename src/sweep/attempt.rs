@@ -179,7 +179,7 @@ pub(super) fn run_file(
         dataset: ready.dataset.clone(),
         device: slot.device.clone(),
         threads: slot.threads,
-        version: version(),
+        version: version().to_owned(),
         host: host().to_owned(),
         started,
         provenance: Some(Box::new(ready.facts.of(&ready.experiment, run, &slot.device))),

@@ -16,7 +16,7 @@ pub(crate) fn report() -> Value {
     let library = library();
     let step = small_step();
     json!({
-        "worker": crate::version(),
+        "worker": gridboard::base::program::version(),
         "libtorch": {
             "version": library.as_deref().and_then(version_beside),
             "library": library,

@@ -126,6 +126,8 @@ fn rows(last: &Evaluation, corpus: &Corpus, classes: usize) -> Vec<Prediction> {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::fs;
+
     use gridboard::{
         run::RunDataset,
         spec::{Parameters, Value},

@@ -147,7 +147,10 @@ fn dtype(info: &Info) -> Dtype {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{
+        fs::{self, File},
+        os::unix::fs::PermissionsExt,
+    };
 
     use gridboard::{model::GridCnn, spec::Kernels};
     use tch::{Kind, Tensor};
