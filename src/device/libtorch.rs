@@ -4,12 +4,12 @@
 //! asks it. That NVML knows a device does not mean that a built-in trainer can use it: libtorch may be built
 //! without CUDA, or for a newer driver. Programs of the user's are not concerned.
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::{CudaDevice, Driver};
 
 /// What libtorch, as the worker has loaded it, says of CUDA.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct LibtorchCuda {
     /// Whether its CUDA half is there and loaded.
     pub built: bool,

@@ -7,7 +7,6 @@ use std::{
     thread,
 };
 
-use gridboard::device::LibtorchCuda;
 use serde_json::{Value, json};
 use tch::{Cuda, Device, Kind, Tensor, utils};
 
@@ -32,18 +31,19 @@ pub(crate) fn report() -> Value {
     })
 }
 
-/// What libtorch says of CUDA. Makes no context on a device, and so takes no memory there.
-pub(crate) fn cuda() -> LibtorchCuda {
+/// What libtorch says of CUDA; `gridboard::device::LibtorchCuda` reads it and says what the fields are. Makes no
+/// context on a device, and so takes no memory there.
+pub(crate) fn cuda() -> Value {
     // Whether the CUDA half is loaded. (`has_cuda` asks for a device.)
     let built = utils::has_cudart();
     let available = built && Cuda::is_available();
-    LibtorchCuda {
-        built,
-        version: built.then(utils::version_cudart),
-        available,
-        devices: if available { Cuda::device_count() } else { 0 },
-        cudnn_version: (available && Cuda::cudnn_is_available()).then(utils::version_cudnn),
-    }
+    json!({
+        "built": built,
+        "version": built.then(utils::version_cudart),
+        "available": available,
+        "devices": if available { Cuda::device_count() } else { 0 },
+        "cudnn_version": (available && Cuda::cudnn_is_available()).then(utils::version_cudnn),
+    })
 }
 
 /// The version of the libtorch that this process has loaded, where it can be told.
@@ -96,8 +96,12 @@ mod tests {
         assert!(report["libtorch"]["library"].as_str().unwrap().contains("libtorch_cpu"), "{report:#}");
         // Whichever libtorch this is: the number of the CUDA that it is built with, or none.
         let cuda = cuda();
-        assert_eq!(cuda.built, cuda.version.is_some_and(|version| version >= 11_000), "{cuda:?}");
-        assert_eq!(cuda.available, cuda.devices > 0, "{cuda:?}");
+        assert_eq!(
+            cuda["built"],
+            cuda["version"].as_i64().is_some_and(|version| version >= 11_000),
+            "{cuda:#}"
+        );
+        assert_eq!(cuda["available"], cuda["devices"].as_i64().unwrap() > 0, "{cuda:#}");
         assert!(report["threads"].as_u64().unwrap() >= 1);
     }
 

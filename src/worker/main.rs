@@ -81,7 +81,7 @@ fn main() -> ExitCode {
         Verb::Predict { run_dir, device } => ExitCode::from(predict::predict(&run_dir, device.as_deref())),
         Verb::Calibrate { run_dir, seconds } => ExitCode::from(calibrate::calibrate(&run_dir, seconds)),
         Verb::Doctor => print(&doctor::report()),
-        Verb::Probe => print(&serde_json::json!(doctor::cuda())),
+        Verb::Probe => print(&doctor::cuda()),
     }
 }
 

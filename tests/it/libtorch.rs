@@ -225,3 +225,12 @@ fn predict_takes_the_words_for_a_device() {
     assert!(predicted("cuda:0,1", 2).1.contains("`cuda:0,1` is not one device"));
     assert!(predicted("gpu", 2).1.contains("`gpu` names no devices"));
 }
+
+/// The two sides of the answer are written apart: the worker names nothing of `device`.
+#[cfg(feature = "torch")]
+#[test]
+fn the_real_worker_is_understood() {
+    let ran = Project::new().run(&DOCTOR);
+    let told = rows(&ran, "libtorch CUDA");
+    assert_eq!(told.len(), 1, "{}", ran.stdout);
+}
