@@ -16,6 +16,9 @@ fn main() {
     if let Some(lib) = &lib {
         // Another variant of libtorch in the same place is linked anew.
         println!("cargo:rerun-if-changed={}", lib.display());
+        device_memory(lib);
+        // For a test that compiles against it.
+        println!("cargo:rustc-env=GRIDBOARD_LIBTORCH_LIB={}", lib.display());
         for argument in link::arguments(lib) {
             println!("cargo:rustc-link-arg-bin=gridboard-worker={argument}");
         }
@@ -40,6 +43,25 @@ fn main() {
     let torch = std::env::var_os("CARGO_FEATURE_TORCH").is_some();
     println!("cargo:rustc-env=GRIDBOARD_TCH={}", if torch { locked_version("tch") } else { String::new() });
 }
+
+/// Compiles the worker's question for the allocator's peak, which tch does not have, against libtorch's headers.
+#[cfg(feature = "torch")]
+fn device_memory(lib: &std::path::Path) {
+    const NAME: &str = "gridboard_device_memory";
+    println!("cargo:rerun-if-changed=src/worker/device_memory.cpp");
+    println!("cargo:rerun-if-env-changed=LIBTORCH_INCLUDE");
+    let beside = lib.parent().map(PathBuf::from).unwrap_or_default();
+    let root = std::env::var_os("LIBTORCH_INCLUDE").map_or(beside, PathBuf::from);
+    let mut build = cc::Build::new();
+    build.cpp(true).std("c++17").warnings(false).include(root.join("include"));
+    // Linked into the worker alone, so that the orchestrator names nothing of libtorch.
+    build.cargo_metadata(false).file("src/worker/device_memory.cpp").compile(NAME);
+    let folder = std::env::var("OUT_DIR").expect("cargo sets it");
+    println!("cargo:rustc-link-arg-bin=gridboard-worker={folder}/lib{NAME}.a");
+}
+
+#[cfg(not(feature = "torch"))]
+fn device_memory(_: &std::path::Path) {}
 
 /// `rustc 1.95.0 (…)` of the compiler at work; `unknown` where it does not say.
 fn compiler() -> String {

@@ -69,8 +69,9 @@ impl AttemptEnd {
             Ending::Failed(failure) => Some(failure.clone()),
             Ending::Interrupted => return None,
         };
-        let Used { peak_memory, phases, .. } = self.used;
-        Some(Outcome { attempt: self.attempt, state: self.state(), failure, finished, peak_memory, phases })
+        let Used { peak_memory, peak_device_memory, phases, .. } = self.used;
+        let (attempt, state) = (self.attempt, self.state());
+        Some(Outcome { attempt, state, failure, finished, peak_memory, peak_device_memory, phases })
     }
 }
 
@@ -186,7 +187,15 @@ mod tests {
     }
 
     fn outcome(state: RunState, failure: Option<Failure>) -> Option<Outcome> {
-        Some(Outcome { attempt: 1, state, failure, finished: 0.0, peak_memory: None, phases: None })
+        Some(Outcome {
+            attempt: 1,
+            state,
+            failure,
+            finished: 0.0,
+            peak_memory: None,
+            peak_device_memory: None,
+            phases: None,
+        })
     }
 
     fn ending(status: Option<ExitStatus>, outcome: Option<Outcome>, stopped: bool, log: &str) -> Ending {
@@ -336,7 +345,7 @@ mod tests {
 
     #[test]
     fn an_end_has_its_state_and_its_outcome() {
-        let used = Used { peak_memory: Some(5), ..Used::default() };
+        let used = Used { peak_memory: Some(5), peak_device_memory: Some(7), ..Used::default() };
         let end = |ending| AttemptEnd { run: 1, attempt: 2, ending, used, has_outcome: false };
         let failure = Failure { kind: FailureKind::Exit, reason: "no".into(), log_tail: String::new() };
         let completed = end(Ending::Completed);
@@ -350,6 +359,7 @@ mod tests {
             failure: Some(failure),
             finished: 7.0,
             peak_memory: Some(5),
+            peak_device_memory: Some(7),
             phases: None,
         };
         assert_eq!(failed.outcome(7.0), Some(expected));

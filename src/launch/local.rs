@@ -212,6 +212,7 @@ impl LocalLauncher {
         });
         let used = Used {
             peak_memory,
+            peak_device_memory: own_word.and_then(|outcome| outcome.peak_device_memory),
             core_seconds: reaped.map(|reaped| reaped.core_seconds),
             phases: own_word.and_then(|outcome| outcome.phases),
         };

@@ -316,13 +316,14 @@ fn the_trainers_outcome_is_taken_over_if_it_is_of_this_attempt() {
             }),
             finished: 1.0,
             peak_memory: Some(12345),
+            peak_device_memory: Some(67),
             phases: Some(phases),
         };
         fs::create_dir_all(env.run_dir(0)).unwrap();
         failure_of(2).write(&env.run_dir(0)).unwrap();
         let end = env.end("echo epoch 3; exit 1").await;
         assert_eq!((end.has_outcome, end.used.peak_memory), (true, Some(12345)));
-        assert_eq!(end.used.phases, Some(phases));
+        assert_eq!((end.used.phases, end.used.peak_device_memory), (Some(phases), Some(67)));
         let expected = (FailureKind::Diverged, "loss is NaN".to_owned(), "epoch 3".to_owned());
         assert_eq!(failure(end), expected);
 

@@ -45,6 +45,9 @@ pub struct Outcome {
     pub finished: f64,
     /// Peak resident memory of the attempt, bytes, where known.
     pub peak_memory: Option<u64>,
+    /// Peak memory of its device, bytes, where the trainer tells; files of earlier versions do not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peak_device_memory: Option<u64>,
     /// Where the attempt's time went, where the trainer tells; files of earlier versions do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phases: Option<Phases>,
@@ -96,6 +99,7 @@ mod tests {
             failure: Some(failure),
             finished: 1_700_000_000.25,
             peak_memory: Some(1 << 30),
+            peak_device_memory: Some(1 << 31),
             phases: None,
         };
         outcome.write(folder.path()).unwrap();
@@ -119,6 +123,7 @@ mod tests {
             failure: None,
             finished: 0.0,
             peak_memory: None,
+            peak_device_memory: None,
             phases: None,
         };
         let error = outcome.write(&missing).expect_err("no folder").to_string();

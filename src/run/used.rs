@@ -25,6 +25,8 @@ pub struct Spent {
 pub struct Used {
     /// Peak resident memory, bytes: the trainer's word, or the kernel's where that can be told from Gridboard's own.
     pub peak_memory: Option<u64>,
+    /// Peak memory of its device, bytes, by the trainer's word; `None` on the processor and where it does not tell.
+    pub peak_device_memory: Option<u64>,
     /// User and system time of its process and of the children that this has waited for, seconds.
     pub core_seconds: Option<f64>,
     /// Where the time went, by the trainer's word.

@@ -157,6 +157,7 @@ impl UsedRow {
         let validation = spent(self.validation_seconds, self.validation_core_seconds);
         Ok(Used {
             peak_memory: self.peak_memory.map(|bytes| narrow("peak memory", bytes)).transpose()?,
+            peak_device_memory: None,
             core_seconds: self.core_seconds,
             phases: training.zip(validation).map(|(training, validation)| Phases { training, validation }),
         })

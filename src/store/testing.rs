@@ -19,7 +19,12 @@ use super::{ExperimentKey, NewAttempt, QueryResult, RunKey, SqlValue, Store, Sto
 pub(super) fn peak(bytes: u64) -> Used {
     let spent = |seconds| Spent { seconds, core_seconds: 2.0 * seconds };
     let phases = Phases { training: spent(40.0), validation: spent(5.5) };
-    Used { peak_memory: Some(bytes), core_seconds: Some(99.25), phases: Some(phases) }
+    Used {
+        peak_memory: Some(bytes),
+        peak_device_memory: None,
+        core_seconds: Some(99.25),
+        phases: Some(phases),
+    }
 }
 
 /// A store in a directory that goes with it.

@@ -224,7 +224,7 @@ mod tests {
     fn used(core_seconds: f64, training: f64, validation: f64) -> Used {
         let spent = |core_seconds| Spent { seconds: core_seconds / 2.0, core_seconds };
         let phases = Phases { training: spent(training), validation: spent(validation) };
-        Used { peak_memory: None, core_seconds: Some(core_seconds), phases: Some(phases) }
+        Used { core_seconds: Some(core_seconds), phases: Some(phases), ..Used::default() }
     }
 
     fn end(used: Sum) -> End {

@@ -72,9 +72,29 @@ impl Stopwatch {
     }
 }
 
+/// The most memory that libtorch's allocator has had on the CUDA device of this process, bytes: what it reserved, used
+/// or not. The context and what libraries take past the allocator are not in it. `None` where it has none there.
+pub(crate) fn peak_device_memory() -> Option<u64> {
+    #[expect(unsafe_code, reason = "tch has no call for it: device_memory.cpp")]
+    // SAFETY: takes nothing, and catches every C++ exception.
+    let bytes = unsafe { gridboard_peak_device_memory() };
+    u64::try_from(bytes).ok()
+}
+
+#[expect(unsafe_code, reason = "the declaration of a C function")]
+unsafe extern "C" {
+    fn gridboard_peak_device_memory() -> i64;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_processor_has_no_device_memory() {
+        drop(tch::Tensor::from_slice(&[1.0_f32]));
+        assert_eq!(peak_device_memory(), None);
+    }
 
     #[test]
     fn a_device_that_is_not_there_is_named() {

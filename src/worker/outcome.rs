@@ -45,6 +45,7 @@ pub(crate) fn attempt(run_dir: &Path) -> u8 {
     };
     let outcome = Outcome {
         peak_memory: own_peak_memory(),
+        peak_device_memory: machine::peak_device_memory(),
         phases: Some(phases),
         ..outcome(&run, result.err(), wall_now())
     };
@@ -91,7 +92,15 @@ fn outcome(run: &RunFile, error: Option<TrainError>, finished: f64) -> Outcome {
         Some(Failure { kind, reason: error.one_line(), log_tail: String::new() })
     });
     let state = if failure.is_some() { RunState::Failed } else { RunState::Completed };
-    Outcome { attempt: run.attempt, state, failure, finished, peak_memory: None, phases: None }
+    Outcome {
+        attempt: run.attempt,
+        state,
+        failure,
+        finished,
+        peak_memory: None,
+        peak_device_memory: None,
+        phases: None,
+    }
 }
 
 #[cfg(test)]

@@ -60,3 +60,23 @@ fn the_worker_loads_the_cuda_half_of_libtorch_where_there_is_one() {
     let printed = linked(lib, &link::arguments(lib));
     assert!(printed.contains("the CUDA half is loaded") && printed.contains("started"), "{printed}");
 }
+
+/// The worker's question for the peak of a CUDA device's memory, asked of a stand-in that is registered where libtorch
+/// has its own allocator.
+#[cfg(feature = "torch")]
+#[test]
+fn the_peak_of_the_allocator_is_what_it_had_reserved() {
+    let lib = Path::new(env!("GRIDBOARD_LIBTORCH_LIB"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let program = folder.path().join("program");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new("c++");
+    command.args(["-std=c++17", "-w", "-o"]).arg(&program);
+    command.arg("-I").arg(lib.join("../include"));
+    command.args(
+        ["tests/it/fake_allocator.cpp", "src/worker/device_memory.cpp"].map(|source| root.join(source)),
+    );
+    command.arg("-L").arg(lib).args(["-lc10", &link::arguments(lib)[0]]);
+    run(&mut command);
+    assert_eq!(run(&mut Command::new(&program)), "-1\n-1\n5000\n");
+}
