@@ -41,7 +41,7 @@ impl Evaluation {
 /// Runs the network over `rows`.
 ///
 /// # Errors
-/// [`TrainError::Stopped`] between batches; [`TrainError::Torch`] where memory is short.
+/// [`TrainError::Stopped`] between batches; [`TrainError::Engine`] where memory is short.
 pub(crate) fn evaluate(
     engine: &mut Engine,
     images: &Images<'_>,

@@ -25,7 +25,7 @@ use gridboard::{
 };
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::{error::TrainError, init};
+use crate::{engine::EngineError, init};
 use resnet::ResnetLayers;
 use tensors::{Linear, Tensors};
 pub(crate) use tensors::{Role, Stored};
@@ -83,14 +83,14 @@ impl Baseline {
     /// The network with weights of no value yet: zeros, which [`Self::initialise`] or a file fill.
     ///
     /// # Errors
-    /// [`TrainError::Model`] where the image is too small; [`TrainError::Torch`] where memory is short.
+    /// [`EngineError::Model`] where the image is too small; [`EngineError::Torch`] where memory is short.
     pub(crate) fn new(
         architecture: &Architecture,
         image_size: u32,
         classes: u32,
         freeze: Freeze,
         device: Device,
-    ) -> Result<Self, TrainError> {
+    ) -> Result<Self, EngineError> {
         architecture.layers(image_size, classes)?;
         let mut tensors = Tensors::new(device, freeze);
         let outputs = outputs(classes).into();
@@ -149,9 +149,9 @@ impl Baseline {
     /// Logits of images `[n, 1, h, w]`, f32 in 0..=1: `[n]` for two classes (of the second), `[n, K]` for more.
     ///
     /// # Errors
-    /// [`TrainError::BatchNorm`] where a batch norm in training would see one value a channel; [`TrainError::Torch`] where
+    /// [`EngineError::BatchNorm`] where a batch norm in training would see one value a channel; [`EngineError::Torch`] where
     /// memory is short.
-    pub(crate) fn forward(&mut self, images: &Tensor, mode: Mode) -> Result<Tensor, TrainError> {
+    pub(crate) fn forward(&mut self, images: &Tensor, mode: Mode) -> Result<Tensor, EngineError> {
         // One gray channel less three means is three channels.
         let x = images.f_sub(&self.mean)?.f_div_(&self.deviation)?;
         let features = match &self.backbone {

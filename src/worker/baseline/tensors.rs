@@ -5,7 +5,7 @@
 use gridboard::spec::Freeze;
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
-use crate::{error::TrainError, init};
+use crate::{engine::EngineError, init};
 
 /// torchvision's batch norms: weight of the newest batch in the running statistics, and what is added to the variance.
 const MOMENTUM: f64 = 0.1;
@@ -210,12 +210,12 @@ impl Convolution {
 
 impl BatchNorm {
     /// `by_batch`: normalise by the batch and move the running statistics, else normalise by those.
-    pub(super) fn forward(&self, x: &Tensor, by_batch: bool) -> Result<Tensor, TrainError> {
+    pub(super) fn forward(&self, x: &Tensor, by_batch: bool) -> Result<Tensor, EngineError> {
         if by_batch {
             let size = x.size();
             // The variance of one value is nothing to divide by, and its unbiased estimate no number at all.
             if size[0] * size[2] * size[3] == 1 {
-                return Err(TrainError::BatchNorm { layer: self.name.clone() });
+                return Err(EngineError::BatchNorm { layer: self.name.clone() });
             }
             no_grad(|| self.batches.shallow_clone().f_add_scalar_(1).map(drop))?;
         }
