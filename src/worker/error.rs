@@ -122,6 +122,14 @@ impl TrainError {
         }
     }
 
+    /// libtorch's own words, where the message has others: for the log.
+    pub(crate) fn words(&self) -> Option<String> {
+        match self {
+            Self::Engine(error) | Self::Weights(WeightsError::Engine(error)) => error.words(),
+            _ => None,
+        }
+    }
+
     /// The message and all its causes on one line.
     pub(crate) fn one_line(&self) -> String {
         let mut line = self.to_string();
@@ -142,7 +150,10 @@ mod tests {
     #[test]
     fn what_libtorch_says_has_its_kind() {
         let torch = |message: &str| TrainError::from(TchError::Torch(message.to_owned()));
-        assert_eq!(torch("CUDA out of memory.").kind(), Some(FailureKind::OutOfMemory));
+        let full = torch("CUDA out of memory. Tried to allocate 2.00 GiB.\nframe #0: c10::Error::Error\n");
+        assert_eq!(full.kind(), Some(FailureKind::OutOfMemory));
+        assert_eq!(full.one_line(), "the GPU has no memory left: 2.1 GB more were asked for");
+        assert_eq!(full.words().as_deref(), Some("CUDA out of memory. Tried to allocate 2.00 GiB."));
         let error = torch("sizes differ\nframe #0: c10::Error::Error\n");
         assert_eq!(error.kind(), Some(FailureKind::Trainer));
         assert_eq!(error.one_line(), "libtorch: sizes differ");

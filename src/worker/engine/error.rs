@@ -3,7 +3,7 @@
 //! Made by the engine and by what it is built of (`network`, `baseline`); `error` of the worker says what that means for
 //! the attempt.
 
-use gridboard::{model::ModelError, spec::ParameterError};
+use gridboard::{model::ModelError, run::Shortage, spec::ParameterError};
 use tch::TchError;
 
 /// Why a network cannot be made or computed.
@@ -45,7 +45,7 @@ pub(crate) enum EngineError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// An operation of libtorch failed.
-    #[error("libtorch: {}", first_line(.0))]
+    #[error("{}", in_words(.0))]
     Torch(TchError),
 }
 
@@ -60,15 +60,24 @@ impl From<TchError> for EngineError {
 impl EngineError {
     /// Whether the host or the device has no memory left.
     pub(crate) fn is_out_of_memory(&self) -> bool {
-        matches!(self, Self::Torch(error) if is_out_of_memory(&error.to_string()))
+        matches!(self, Self::Torch(error) if Shortage::told_by(&error.to_string()).is_some())
+    }
+
+    /// libtorch's own words, where the message has others: for the log.
+    pub(crate) fn words(&self) -> Option<String> {
+        match self {
+            Self::Torch(error) if self.is_out_of_memory() => Some(first_line(error)),
+            _ => None,
+        }
     }
 }
 
-/// What the allocators of libtorch say when memory runs out: CUDA's, the host's, and C++'s own.
-fn is_out_of_memory(message: &str) -> bool {
-    ["out of memory", "not enough memory", "can't allocate memory", "std::bad_alloc"]
-        .iter()
-        .any(|words| message.contains(words))
+/// One sentence where memory ran out, else libtorch's own.
+fn in_words(error: &TchError) -> String {
+    match Shortage::told_by(&error.to_string()) {
+        Some(shortage) => shortage.to_string(),
+        None => format!("libtorch: {}", first_line(error)),
+    }
 }
 
 /// The part of a C++ exception that says what happened. libtorch appends the place in its sources and a stack trace
@@ -118,14 +127,19 @@ mod tests {
         );
     }
 
+    /// The allocator of a real libtorch, asked for more than any machine has.
     #[test]
-    fn memory_is_told_apart() {
-        for message in [
-            "CUDA out of memory. Tried to allocate 2.00 GiB.",
-            "[enforce fail at alloc_cpu.cpp:124] err == 0. DefaultCPUAllocator: can't allocate memory: you tried to \
-             allocate 99 bytes. Error code 12 (Cannot allocate memory)",
-        ] {
-            assert!(torch(message).is_out_of_memory(), "{message}");
-        }
+    fn memory_that_ran_out_is_one_short_sentence_and_libtorchs_words_are_kept() {
+        let error = EngineError::from(
+            tch::Tensor::f_zeros([1 << 50], (tch::Kind::Uint8, tch::Device::Cpu)).unwrap_err(),
+        );
+        assert!(error.is_out_of_memory(), "{error:?}");
+        assert_eq!(error.to_string(), "the machine has no memory left: 1.1 PB more were asked for");
+        let words = error.words().unwrap();
+        assert!(words.contains("you tried to allocate 1125899906842624 bytes"), "{words}");
+        assert!(!words.contains("frame #"), "{words}");
+        let error = torch("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`");
+        assert_eq!(error.to_string(), "the GPU has no memory left");
+        assert_eq!(torch("sizes differ").words(), None);
     }
 }
