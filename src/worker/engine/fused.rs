@@ -12,7 +12,7 @@ use gridboard::{
 };
 
 use super::{Answers, BatchResult, Compute, EngineError, Info, Plan, write_values};
-use crate::{data::Images, init::GlorotUniform, network};
+use crate::{data::Batch, init::GlorotUniform, network};
 
 /// Rows of a parameter that are written into the kernels' layout together: a cache line there.
 const ROWS: usize = 16;
@@ -106,11 +106,10 @@ impl Compute for Fused {
         false
     }
 
-    fn train(&mut self, images: &Images<'_>, rows: &[usize]) -> Result<BatchResult, EngineError> {
-        let pixels: Vec<&[u8]> = rows.iter().map(|&row| images.pixels(row)).collect();
-        let labels: Vec<usize> = rows.iter().map(|&row| images.label(row)).collect();
-        let logits = self.network.forward(&pixels);
-        let outputs = logits.len() / rows.len();
+    fn train(&mut self, batch: Batch<'_>) -> Result<BatchResult, EngineError> {
+        let labels = batch.labels();
+        let logits = self.network.forward(&batch.pixels());
+        let outputs = logits.len() / batch.len();
         let (mut loss, mut correct) = (0.0, 0);
         for (logits, &label) in logits.chunks_exact(outputs).zip(&labels) {
             loss += f64::from(kernels::loss::cross_entropy(logits, label));
@@ -119,19 +118,18 @@ impl Compute for Fused {
         let gradient = &mut self.gradient[..logits.len()];
         kernels::loss::gradient(logits, &labels, gradient);
         self.network.backward(gradient, self.learning_rate);
-        Ok(BatchResult::Ready((loss / rows.len() as f64) as f32, correct))
+        Ok(BatchResult::Ready((loss / batch.len() as f64) as f32, correct))
     }
 
     fn evaluation_batch(&self, _side: usize) -> usize {
         self.batch_size
     }
 
-    fn answer(&mut self, images: &Images<'_>, rows: &[usize]) -> Result<Answers, EngineError> {
-        let pixels: Vec<&[u8]> = rows.iter().map(|&row| images.pixels(row)).collect();
-        let logits = self.network.forward(&pixels);
+    fn answer(&mut self, batch: Batch<'_>) -> Result<Answers, EngineError> {
+        let logits = self.network.forward(&batch.pixels());
         let mut answers = Answers::default();
-        for (logits, &row) in logits.chunks_exact(logits.len() / rows.len().max(1)).zip(rows) {
-            answers.losses.push(kernels::loss::cross_entropy(logits, images.label(row)));
+        for (logits, label) in logits.chunks_exact(logits.len() / batch.len()).zip(batch.labels()) {
+            answers.losses.push(kernels::loss::cross_entropy(logits, label));
             answers.predicted.push(kernels::loss::predicted(logits));
             answers.probabilities.extend(kernels::loss::probabilities(logits));
         }

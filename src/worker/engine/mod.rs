@@ -24,7 +24,7 @@ use gridboard::{
 };
 use tch::{Device, TchError, Tensor};
 
-use crate::data::Images;
+use crate::data::Batch;
 pub(crate) use error::EngineError;
 use fused::Fused;
 use plain::Plain;
@@ -61,7 +61,7 @@ pub(crate) trait Compute: Debug {
     ///
     /// # Errors
     /// Where memory is short.
-    fn train(&mut self, images: &Images<'_>, rows: &[usize]) -> Result<BatchResult, EngineError>;
+    fn train(&mut self, batch: Batch<'_>) -> Result<BatchResult, EngineError>;
 
     /// Images that are evaluated at once. A function of shapes alone, so that results repeat.
     fn evaluation_batch(&self, side: usize) -> usize;
@@ -70,7 +70,7 @@ pub(crate) trait Compute: Debug {
     ///
     /// # Errors
     /// Where memory is short.
-    fn answer(&mut self, images: &Images<'_>, rows: &[usize]) -> Result<Answers, EngineError>;
+    fn answer(&mut self, batch: Batch<'_>) -> Result<Answers, EngineError>;
 }
 
 /// One tensor of what is stored of a network.
@@ -115,15 +115,29 @@ pub(crate) enum BatchResult {
 }
 
 impl BatchResult {
-    /// Mean loss and number of right answers. On CUDA this waits for the device.
+    /// Mean loss and number of right answers of each batch. On CUDA this waits for the device: once for all of them, and
+    /// not for each.
     ///
     /// # Errors
     /// Where the device failed meanwhile.
-    pub(crate) fn wait(self) -> Result<(f32, f64), TchError> {
-        Ok(match self {
-            Self::Ready(loss, correct) => (loss, correct as f64),
-            Self::Pending(loss, correct) => (f32::try_from(loss)?, i64::try_from(correct)? as f64),
-        })
+    pub(crate) fn wait(results: impl IntoIterator<Item = Self>) -> Result<Vec<(f32, f64)>, TchError> {
+        let (mut all, mut losses, mut counts) = (Vec::new(), Vec::new(), Vec::new());
+        for result in results {
+            match result {
+                Self::Ready(loss, correct) => all.push((loss, correct as f64)),
+                Self::Pending(loss, correct) => {
+                    losses.push(loss);
+                    counts.push(correct);
+                }
+            }
+        }
+        // An engine's results are all of one kind, so that their order is kept.
+        if !losses.is_empty() {
+            let losses = Vec::<f32>::try_from(Tensor::f_stack(&losses, 0)?)?;
+            let counts = Vec::<i64>::try_from(Tensor::f_stack(&counts, 0)?)?;
+            all.extend(losses.into_iter().zip(counts).map(|(loss, correct)| (loss, correct as f64)));
+        }
+        Ok(all)
     }
 }
 

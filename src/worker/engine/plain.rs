@@ -12,7 +12,7 @@ use super::{Answers, BatchResult, Compute, EngineError, Info, Plan, write_values
 use crate::{
     adam::Adam,
     baseline::{Baseline, Mode, Role},
-    data::Images,
+    data::Batch,
     loss, machine,
     network::Network,
 };
@@ -105,8 +105,8 @@ impl Compute for Plain {
         self.network.device().is_cuda()
     }
 
-    fn train(&mut self, images: &Images<'_>, rows: &[usize]) -> Result<BatchResult, EngineError> {
-        let (x, y) = images.batch(rows)?;
+    fn train(&mut self, batch: Batch<'_>) -> Result<BatchResult, EngineError> {
+        let (x, y) = batch.tensors()?;
         let logits = self.network.forward(&x, Mode::Training)?;
         let loss = loss::mean(&logits, &y)?;
         let parameters = self.network.trained();
@@ -120,9 +120,9 @@ impl Compute for Plain {
         (ACTIVATION_BYTES / self.network.largest_output(side).max(1)).clamp(1, LARGEST_BATCH)
     }
 
-    fn answer(&mut self, images: &Images<'_>, rows: &[usize]) -> Result<Answers, EngineError> {
+    fn answer(&mut self, batch: Batch<'_>) -> Result<Answers, EngineError> {
         no_grad(|| {
-            let (x, y) = images.batch(rows)?;
+            let (x, y) = batch.tensors()?;
             let logits = self.network.forward(&x, Mode::Evaluation)?;
             let predicted = Vec::<i64>::try_from(loss::predicted(&logits)?)?;
             Ok(Answers {

@@ -7,6 +7,7 @@ use gridboard::{
 };
 
 use super::*;
+use crate::data::Images;
 
 fn train() -> Train {
     Train {
@@ -71,12 +72,14 @@ fn both_take_the_same_steps() {
         let labels: Vec<u8> = (0..16).map(|row| (row % classes) as u8).collect();
         let images = Images::new(&pixels, &labels, side, Device::Cpu).unwrap();
         let rows: Vec<usize> = (0..13).collect();
+        let order = images.order(&rows).unwrap();
+        let batch = order.batches(13).next().unwrap();
         let run = |kernels| {
             let model = GridCnn { conv_layers, dense_layers, layer_size: 18 };
             let mut engine = engine(model, side as u32, classes, 3, kernels);
             let steps: Vec<(f32, f64)> =
-                (0..4).map(|_| engine.train(&images, &rows).unwrap().wait().unwrap()).collect();
-            let answers = engine.answer(&images, &rows[..5]).unwrap();
+                BatchResult::wait((0..4).map(|_| engine.train(batch).unwrap())).unwrap();
+            let answers = engine.answer(order.batches(5).next().unwrap()).unwrap();
             (steps, answers, values(&engine))
         };
         let (fused, plain) = (run(Kernels::Fused), run(Kernels::Plain));
