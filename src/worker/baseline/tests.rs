@@ -116,7 +116,13 @@ fn gray(case: &Case) -> Tensor {
 
 #[track_caller]
 fn near(what: &str, ours: f64, theirs: f64, scale: f64) {
-    assert!((ours - theirs).abs() <= 1e-4 * scale.max(theirs.abs()), "{what}: {ours}, torchvision {theirs}");
+    within(1e-4, what, ours, theirs, scale);
+}
+
+#[track_caller]
+fn within(relative: f64, what: &str, ours: f64, theirs: f64, scale: f64) {
+    let allowed = relative * scale.max(theirs.abs());
+    assert!((ours - theirs).abs() <= allowed, "{what}: {ours}, torchvision {theirs}");
 }
 
 fn compare(network: &mut Baseline, case: &Case, mode: Mode, expected: &Pass) {
@@ -133,15 +139,18 @@ fn compare(network: &mut Baseline, case: &Case, mode: Mode, expected: &Pass) {
     let trained: Vec<&Stored> = network.trained().collect();
     let tensors: Vec<&Tensor> = trained.iter().map(|stored| &stored.tensor).collect();
     let gradients = Tensor::f_run_backward(&[&loss], &tensors, false, false).unwrap();
+    // Batch norms over few values magnify rounding through fifty layers, and processors round differently: a tenth of a
+    // per cent in the first convolution of ResNet50 between AVX-512, AVX2 and SSE. The fixture is of one of them.
+    let relative = if mode == Mode::Training { 5e-3 } else { 1e-4 };
     let mut compared = 0;
     for (stored, gradient) in trained.iter().zip(gradients) {
         let Some([norm, product]) = expected.gradients.get(&stored.name) else { continue };
         let gradient = gradient.flatten(0, -1).to_kind(Kind::Double);
         let probe = pattern(&format!("{}.probe", stored.name), gradient.numel()).to_kind(Kind::Double);
         let what = format!("{what}: gradient of {}", stored.name);
-        near(&what, gradient.norm().double_value(&[]), *norm, *norm);
+        within(relative, &what, gradient.norm().double_value(&[]), *norm, *norm);
         // A product is a sum of numbers of both signs: its rounding is that of the norm.
-        near(&what, gradient.dot(&probe).double_value(&[]), *product, 10.0 * *norm);
+        within(relative, &what, gradient.dot(&probe).double_value(&[]), *product, 10.0 * *norm);
         compared += 1;
     }
     assert_eq!(compared, expected.gradients.len(), "{what}");
