@@ -97,7 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::kernels::{InstructionSet, Network, buffer::tests::counted};
+    use crate::kernels::{InstructionSet, Network, buffer::tests::counted, simd::tests::available};
 
     proptest! {
         #[test]
@@ -113,12 +113,13 @@ mod tests {
         ) {
             let shape = Shape { image_size, conv_layers, dense_layers, layer_size, outputs };
             let precision = if halves { Precision::Bf16 } else { Precision::Fp32 };
-            let instructions = InstructionSet::best();
-            let execution = Execution { batch_size, threads, instructions, precision };
-            let (network, bytes) = counted(|| Network::new(shape, execution));
-            match network {
-                Ok(_) => prop_assert_eq!(memory_bytes(shape, execution), Some(bytes)),
-                Err(_) => prop_assert_eq!(memory_bytes(shape, execution), None),
+            for instructions in available() {
+                let execution = Execution { batch_size, threads, instructions, precision };
+                let (network, bytes) = counted(|| Network::new(shape, execution));
+                match network {
+                    Ok(_) => prop_assert_eq!(memory_bytes(shape, execution), Some(bytes)),
+                    Err(_) => prop_assert_eq!(memory_bytes(shape, execution), None),
+                }
             }
         }
     }

@@ -337,30 +337,69 @@ fn ties_change_no_gradient() {
     }
 }
 
-#[test]
-fn any_number_of_threads_gives_the_same_bits() {
-    let run = |precision, threads| {
-        let execution = Execution { batch_size: 7, threads, instructions: InstructionSet::best(), precision };
-        let mut network = Network::new(shape(40, 2, 18, 1, 1), execution).unwrap();
-        let mut numbers = Numbers(5);
-        for at in 0..network.parameters().count() {
-            let len = network.get(at, Part::Value).len();
-            let values: Vec<f32> = (0..len).map(|_| numbers.next() as f32 / 10.0).collect();
-            network.set(at, Part::Value, &values);
-        }
-        let image: Vec<Vec<u8>> =
-            (0..7).map(|_| (0..1600).map(|_| ((numbers.next() + 1.0) * 127.0) as u8).collect()).collect();
-        let slices: Vec<&[u8]> = image.iter().map(|image| &image[..]).collect();
-        for _ in 0..3 {
-            network.forward(&slices);
-            network.backward(&[0.1, -0.1, 0.2, 0.1, -0.3, 0.1, 0.05], 0.01);
-        }
+/// A network that has taken a few steps of training, and images for it.
+fn trained(execution: Execution, dense_layers: usize, outputs: usize) -> (Network, Vec<Vec<u8>>) {
+    let mut network = Network::new(shape(40, 2, 18, dense_layers, outputs), execution).unwrap();
+    let mut numbers = Numbers(5);
+    for at in 0..network.parameters().count() {
+        let len = network.get(at, Part::Value).len();
+        let values: Vec<f32> = (0..len).map(|_| numbers.next() as f32 / 10.0).collect();
+        network.set(at, Part::Value, &values);
+    }
+    let mut image = || (0..1600).map(|_| ((numbers.next() + 1.0) * 127.0) as u8).collect();
+    let images: Vec<Vec<u8>> = (0..7).map(|_| image()).collect();
+    let slices: Vec<&[u8]> = images.iter().map(|image| &image[..]).collect();
+    let gradient: Vec<f32> = (0..7 * outputs).map(|at| (at as f32 * 0.7).sin() / 3.0).collect();
+    for _ in 0..3 {
+        network.forward(&slices);
+        network.backward(&gradient, 0.01);
+    }
+    (network, images)
+}
+
+/// Logits of the images, `size` of them at a time.
+fn logits(network: &mut Network, images: &[Vec<u8>], size: usize) -> Vec<u32> {
+    let forward = |images: &[Vec<u8>]| {
+        let slices: Vec<&[u8]> = images.iter().map(|image| &image[..]).collect();
         network.forward(&slices).iter().map(|logit| logit.to_bits()).collect::<Vec<_>>()
     };
-    for precision in [Precision::Fp32, Precision::Bf16] {
-        let one = run(precision, 1);
-        for threads in [1, 2, 3, 20] {
-            assert_eq!(run(precision, threads), one, "{threads} threads, {precision:?}");
+    images.chunks(size).flat_map(forward).collect()
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    for (instructions, precision) in
+        available().into_iter().flat_map(|set| [(set, Precision::Fp32), (set, Precision::Bf16)])
+    {
+        let run = |threads| {
+            let execution = Execution { batch_size: 7, threads, instructions, precision };
+            let (mut network, images) = trained(execution, 1, 1);
+            logits(&mut network, &images, 7)
+        };
+        let one = run(1);
+        for threads in [1, 3, 20] {
+            assert_eq!(run(threads), one, "{threads} threads, {instructions:?}, {precision:?}");
+        }
+    }
+}
+
+/// What the network says of an image does not depend on its neighbours in the batch.
+#[test]
+fn any_cut_of_a_batch_gives_the_same_bits() {
+    for (instructions, precision) in
+        available().into_iter().flat_map(|set| [(set, Precision::Fp32), (set, Precision::Bf16)])
+    {
+        for (dense_layers, outputs) in [(0, 3), (2, 9)] {
+            let execution = Execution { batch_size: 7, threads: 2, instructions, precision };
+            let (mut network, images) = trained(execution, dense_layers, outputs);
+            let whole = logits(&mut network, &images, 7);
+            for size in [1, 3, 5] {
+                let cut = logits(&mut network, &images, size);
+                assert_eq!(
+                    cut, whole,
+                    "{size} at a time, {instructions:?}, {precision:?}, {dense_layers} dense"
+                );
+            }
         }
     }
 }

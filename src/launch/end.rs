@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 
 use super::reason::{error_line, own, readable, shortened};
 use crate::{
-    run::{Failure, FailureKind, Outcome, OutcomeError, RunState, Used},
+    run::{Failure, FailureKind, Outcome, OutcomeError, RunState, Shortage, Used},
     schedule::Ended,
 };
 
@@ -132,12 +132,12 @@ fn reason(status: ExitStatus, oom_kill: bool, log_tail: &str) -> (FailureKind, S
         Some(line) => shortened(format!("{what}: {line}")),
         None => what,
     };
-    if let Some(line) = log_tail.lines().rev().find(|line| tells_out_of_memory(line)) {
-        return (FailureKind::OutOfMemory, with("ran out of memory".to_owned(), readable(line)));
+    if let Some(shortage) = log_tail.lines().rev().find_map(Shortage::told_by) {
+        return (FailureKind::OutOfMemory, shortage.to_string());
     }
     match (status.code(), status.signal()) {
         (_, Some(signal)) if signal == Signal::SIGKILL as i32 && oom_kill => {
-            (FailureKind::OutOfMemory, "ran out of memory: killed by the kernel".to_owned())
+            (FailureKind::OutOfMemory, "the machine has no memory left: killed by the kernel".to_owned())
         }
         (_, Some(signal)) => {
             (FailureKind::Signal, with(format!("killed by {}", signal_name(signal)), error_line(log_tail)))
@@ -147,24 +147,6 @@ fn reason(status: ExitStatus, oom_kill: bool, log_tail: &str) -> (FailureKind, S
         }
         (None, None) => (FailureKind::Exit, format!("ended with {status}")),
     }
-}
-
-/// What programs print when the host or the device has no memory left.
-const OUT_OF_MEMORY: [&str; 8] = [
-    "DefaultCPUAllocator: not enough memory",
-    "DefaultCPUAllocator: can't allocate memory",
-    "CUDA out of memory",
-    "CUDA error: out of memory",
-    "OutOfMemoryError",
-    "MemoryError",
-    "std::bad_alloc",
-    "Cannot allocate memory",
-];
-
-fn tells_out_of_memory(line: &str) -> bool {
-    OUT_OF_MEMORY.iter().any(|words| line.contains(words))
-        // Rust's allocator: "memory allocation of 4096 bytes failed".
-        || (line.starts_with("memory allocation of ") && line.ends_with(" bytes failed"))
 }
 
 fn signal_name(signal: i32) -> String {
@@ -299,7 +281,7 @@ mod tests {
         assert_eq!(failed(ending(exit(1), None, false, &garbage)).1, "exited with status 1");
         assert_eq!(failed(ending(signal(ABORT), None, false, &garbage)).1, "killed by SIGABRT");
         let garbage = format!("std::bad_alloc {}", "\u{fffd}".repeat(500));
-        let out_of_memory = (FailureKind::OutOfMemory, "ran out of memory".to_owned());
+        let out_of_memory = (FailureKind::OutOfMemory, "the machine has no memory left".to_owned());
         assert_eq!(failed(ending(signal(ABORT), None, false, &garbage)), out_of_memory);
     }
 
@@ -319,16 +301,26 @@ mod tests {
 
     #[test]
     fn memory_that_ran_out_is_told_apart() {
-        for (status, line) in [
-            (exit(1), "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB"),
-            (exit(1), "RuntimeError: [enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"),
-            (exit(1), "MemoryError"),
-            (signal(ABORT), "  what():  std::bad_alloc"),
-            (signal(ABORT), "memory allocation of 17179869184 bytes failed"),
+        for (status, line, reason) in [
+            (
+                exit(1),
+                "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total capacity",
+                "the GPU has no memory left: 2.1 GB more were asked for",
+            ),
+            (
+                exit(1),
+                "RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+                "the GPU has no memory left",
+            ),
+            (
+                exit(1),
+                "RuntimeError: GET was unable to find an engine to execute this computation",
+                "the GPU has probably no memory left: cuDNN found no algorithm that fits",
+            ),
+            (signal(ABORT), "  what():  std::bad_alloc", "the machine has no memory left"),
         ] {
-            let (kind, reason) = failed(ending(status, None, false, &format!("epoch 1\n{line}\nbye")));
-            assert_eq!(kind, FailureKind::OutOfMemory);
-            assert_eq!(reason, format!("ran out of memory: {}", line.trim()));
+            let end = failed(ending(status, None, false, &format!("epoch 1\n{line}\nbye")));
+            assert_eq!(end, (FailureKind::OutOfMemory, reason.to_owned()));
         }
         let killed = |status| {
             let evidence =
@@ -337,7 +329,7 @@ mod tests {
         };
         assert_eq!(
             killed(signal(KILL)),
-            (FailureKind::OutOfMemory, "ran out of memory: killed by the kernel".to_owned())
+            (FailureKind::OutOfMemory, "the machine has no memory left: killed by the kernel".to_owned())
         );
         assert_eq!(killed(signal(ABORT)).0, FailureKind::Signal);
         assert_eq!(killed(exit(1)).0, FailureKind::Exit);

@@ -16,8 +16,11 @@ pub struct Hello {
     pub classes: usize,
     /// Side of the images, pixels.
     pub image_size: u32,
-    /// Images that are computed at once. Arrays of a multiple of it, but for the last, are computed in the same batches as
-    /// one array of all images, and so to the same last bit.
+    /// Images that are computed at once, as the validation of the training does. Arrays of a multiple of it, but for the
+    /// last, are computed in the same batches as one array of all images: so a run's own validation images, in their
+    /// order, get the probabilities that the training wrote to the last bit, on the same processor with the same threads.
+    /// Our own kernels compute each image by itself, whatever the batches; libtorch does not, and other batches may move a
+    /// probability by 1e-6.
     pub batch: usize,
 }
 

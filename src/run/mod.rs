@@ -8,6 +8,7 @@ mod failure;
 mod file;
 mod folder;
 mod outcome;
+mod shortage;
 mod state;
 mod used;
 mod words;
@@ -16,6 +17,7 @@ pub use failure::{Failure, FailureKind};
 pub use file::{GitState, Provenance, RunDataset, RunFile, RunFileError};
 pub use folder::{ExperimentDir, RunDir};
 pub use outcome::{Outcome, OutcomeError};
+pub use shortage::Shortage;
 pub use state::RunState;
 pub use used::{Phases, Spent, Used};
 

@@ -20,7 +20,13 @@ use gridboard::{
     spec::Train,
 };
 
-use crate::{data::Images, engine::Engine, error::TrainError, machine, train::read_run_file};
+use crate::{
+    data::Images,
+    engine::{BatchResult, Engine},
+    error::TrainError,
+    machine,
+    train::read_run_file,
+};
 
 /// Measures the run that `run_dir/run.json` describes, for `seconds` and one step at least. Returns the exit code.
 pub(crate) fn calibrate(run_dir: &Path, seconds: f64) -> u8 {
@@ -54,7 +60,13 @@ fn measure(run: &RunFile, time: Duration) -> Result<(), TrainError> {
     let images = Images::new(&pixels, &labels, side, device)?;
     let mut engine = Engine::from_run(run, device)?;
     let rows: Vec<usize> = (0..batch).collect();
-    let mut step = || engine.train(&images, &rows)?.wait().map_err(TrainError::from);
+    let order = images.order(&rows)?;
+    let mut step = || {
+        for batch in order.batches(batch) {
+            BatchResult::wait([engine.train(batch)?])?;
+        }
+        Ok::<_, TrainError>(())
+    };
     step()?;
     say("ready");
     let over = until_stdin_ends();

@@ -130,44 +130,121 @@ impl<'a> Images<'a> {
         [n as i64, 1, self.side as i64, self.side as i64]
     }
 
-    /// Width and height, pixels.
-    pub(crate) fn side(&self) -> usize {
-        self.side
-    }
-
     /// The pixels of an image, `[side, side]`.
-    pub(crate) fn pixels(&self, row: usize) -> &[u8] {
+    fn pixels(&self, row: usize) -> &[u8] {
         let size = self.side * self.side;
         &self.pixels[row * size..(row + 1) * size]
     }
 
     /// True class of an image.
-    pub(crate) fn label(&self, row: usize) -> usize {
+    fn label(&self, row: usize) -> usize {
         usize::from(self.labels[row])
     }
 
-    /// The images of `rows`, f32 `[b, 1, side, side]` in 0..=1 (pixel / 255), and their labels, i64 `[b]`.
+    /// These images in this order, to be taken a batch at a time. What a device needs to know of the order goes there once.
     ///
     /// # Errors
     /// Where memory is short.
-    pub(crate) fn batch(&self, rows: &[usize]) -> Result<(Tensor, Tensor), TchError> {
+    pub(crate) fn order<'o>(&'o self, rows: &'o [usize]) -> Result<Order<'o>, TchError> {
         let labels: Vec<i64> = rows.iter().map(|&row| i64::from(self.labels[row])).collect();
-        let pixels = match &self.resident {
-            Some(all) => {
-                let rows: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
-                all.f_index_select(0, &Tensor::f_from_slice(&rows)?.f_to_device(self.device)?)?
+        let labels = Tensor::f_from_slice(&labels)?.f_to_device(self.device)?;
+        let places = match &self.resident {
+            Some(_) => {
+                let places: Vec<i64> = rows.iter().map(|&row| row as i64).collect();
+                Some(Tensor::f_from_slice(&places)?.f_to_device(self.device)?)
             }
-            None => {
-                let size = self.side * self.side;
-                let mut bytes = Vec::with_capacity(rows.len() * size);
-                for row in rows {
-                    bytes.extend_from_slice(&self.pixels[row * size..(row + 1) * size]);
-                }
-                Tensor::f_from_data_size(&bytes, &self.shape(rows.len()), Kind::Uint8)?
-            }
+            None => None,
         };
-        let images = pixels.f_to_kind(Kind::Float)?.f_div_scalar_(255.0)?;
-        Ok((images, Tensor::f_from_slice(&labels)?.f_to_device(self.device)?))
+        Ok(Order { images: self, rows, labels, places })
+    }
+
+    /// Pixels of `rows`, u8 `[b, 1, side, side]`, from the mapped file.
+    fn copied(&self, rows: &[usize]) -> Result<Tensor, TchError> {
+        let size = self.side * self.side;
+        let mut bytes = Vec::with_capacity(rows.len() * size);
+        for row in rows {
+            bytes.extend_from_slice(&self.pixels[row * size..(row + 1) * size]);
+        }
+        Tensor::f_from_data_size(&bytes, &self.shape(rows.len()), Kind::Uint8)
+    }
+}
+
+/// Images in the order in which they are taken.
+#[derive(Debug)]
+pub(crate) struct Order<'a> {
+    images: &'a Images<'a>,
+    rows: &'a [usize],
+    /// i64 `[n]`, on the device.
+    labels: Tensor,
+    /// On a CUDA device: the rows, i64 `[n]`, there.
+    places: Option<Tensor>,
+}
+
+/// Some images that stand one behind the other in an [`Order`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch<'a> {
+    order: &'a Order<'a>,
+    first: usize,
+    n: usize,
+}
+
+impl Order<'_> {
+    /// All images, `size` at a time; the last batch may be smaller.
+    pub(crate) fn batches(&self, size: usize) -> impl Iterator<Item = Batch<'_>> {
+        let all = self.rows.len();
+        (0..all).step_by(size).map(move |first| Batch { order: self, first, n: size.min(all - first) })
+    }
+
+    /// Number of images.
+    pub(crate) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Width and height, pixels.
+    pub(crate) fn side(&self) -> usize {
+        self.images.side
+    }
+
+    /// True class of each image.
+    pub(crate) fn labels(&self) -> impl Iterator<Item = usize> {
+        self.rows.iter().map(|&row| self.images.label(row))
+    }
+}
+
+impl<'a> Batch<'a> {
+    /// Number of images.
+    pub(crate) fn len(&self) -> usize {
+        self.n
+    }
+
+    fn rows(&self) -> &'a [usize] {
+        &self.order.rows[self.first..self.first + self.n]
+    }
+
+    /// The pixels of each image, `[side, side]`.
+    pub(crate) fn pixels(&self) -> Vec<&'a [u8]> {
+        self.rows().iter().map(|&row| self.order.images.pixels(row)).collect()
+    }
+
+    /// True class of each image.
+    pub(crate) fn labels(&self) -> Vec<usize> {
+        self.rows().iter().map(|&row| self.order.images.label(row)).collect()
+    }
+
+    /// The images, f32 `[n, 1, h, w]` in 0..=1 (pixel / 255), and their labels, i64 `[n]`. On CUDA nothing crosses the bus
+    /// and nothing is waited for.
+    ///
+    /// # Errors
+    /// Where memory is short.
+    pub(crate) fn tensors(&self) -> Result<(Tensor, Tensor), TchError> {
+        let Order { images, labels, places, .. } = self.order;
+        let (first, n) = (self.first as i64, self.n as i64);
+        let pixels = match (&images.resident, places) {
+            (Some(all), Some(places)) => all.f_index_select(0, &places.f_narrow(0, first, n)?)?,
+            _ => images.copied(self.rows())?,
+        };
+        let pixels = pixels.f_to_kind(Kind::Float)?.f_div_scalar_(255.0)?;
+        Ok((pixels, labels.f_narrow(0, first, n)?))
     }
 }
 
@@ -212,12 +289,25 @@ pub(crate) mod tests {
     #[test]
     fn batches_hold_the_rows_that_were_asked_for() {
         let pixels: Vec<u8> = (0..=11).map(|value| value * 20).collect();
-        let images = Images::new(&pixels, &[2, 0, 1], 2, Device::Cpu).unwrap();
-        let (x, y) = images.batch(&[2, 0]).unwrap();
-        assert_eq!((x.size(), x.kind()), (vec![2, 1, 2, 2], Kind::Float));
-        let expected = [160u8, 180, 200, 220, 0, 20, 40, 60].map(|pixel| f32::from(pixel) / 255.0);
-        assert_eq!(Vec::<f32>::try_from(x.flatten(0, -1)).unwrap(), expected);
-        assert_eq!(Vec::<i64>::try_from(y).unwrap(), [1, 2]);
+        let mut images = Images::new(&pixels, &[2, 0, 1], 2, Device::Cpu).unwrap();
+        let expected: [&[u8]; 2] = [&[160, 180, 200, 220, 0, 20, 40, 60], &[80, 100, 120, 140]];
+        // From the file, and from a corpus that lies on a device.
+        for resident in [None, Some(Tensor::from_data_size(&pixels, &[3, 1, 2, 2], Kind::Uint8))] {
+            images.resident = resident;
+            let order = images.order(&[2, 0, 1]).unwrap();
+            assert_eq!((order.len(), order.labels().collect::<Vec<_>>()), (3, vec![1, 2, 0]));
+            let batches: Vec<Batch> = order.batches(2).collect();
+            assert_eq!(batches.len(), 2);
+            for ((batch, bytes), labels) in batches.iter().zip(expected).zip([&[1, 2][..], &[0]]) {
+                assert_eq!((batch.len(), batch.pixels().concat()), (labels.len(), bytes.to_vec()));
+                let (x, y) = batch.tensors().unwrap();
+                assert_eq!((x.size(), x.kind()), (vec![labels.len() as i64, 1, 2, 2], Kind::Float));
+                let expected: Vec<f32> = bytes.iter().map(|&pixel| f32::from(pixel) / 255.0).collect();
+                assert_eq!(Vec::<f32>::try_from(x.flatten(0, -1)).unwrap(), expected);
+                assert_eq!(Vec::<i64>::try_from(y).unwrap(), labels);
+                assert!(batch.labels().into_iter().map(|label| label as i64).eq(labels.iter().copied()));
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use gridboard::metrics::{ConfusionMatrix, roc_auc};
 
 use crate::{
-    data::Images,
+    data::Order,
     engine::{Answers, Engine},
     error::TrainError,
     stop::Stop,
@@ -38,33 +38,32 @@ impl Evaluation {
     }
 }
 
-/// Runs the network over `rows`.
+/// Runs the network over the images of `order`.
 ///
 /// # Errors
-/// [`TrainError::Stopped`] between batches; [`TrainError::Torch`] where memory is short.
+/// [`TrainError::Stopped`] between batches; [`TrainError::Engine`] where memory is short.
 pub(crate) fn evaluate(
     engine: &mut Engine,
-    images: &Images<'_>,
-    rows: &[usize],
+    order: &Order<'_>,
     classes: usize,
     stop: &Stop,
 ) -> Result<Evaluation, TrainError> {
     let mut sum = 0.0;
     let mut evaluation = Evaluation {
         loss: f64::NAN,
-        truths: rows.iter().map(|&row| images.label(row)).collect(),
-        predicted: Vec::with_capacity(rows.len()),
-        probabilities: Vec::with_capacity(rows.len() * classes),
+        truths: order.labels().collect(),
+        predicted: Vec::with_capacity(order.len()),
+        probabilities: Vec::with_capacity(order.len() * classes),
     };
-    for batch in rows.chunks(engine.evaluation_batch(images.side())) {
+    for batch in order.batches(engine.evaluation_batch(order.side())) {
         stop.check()?;
-        let Answers { losses, predicted, probabilities } = engine.answer(images, batch)?;
+        let Answers { losses, predicted, probabilities } = engine.answer(batch)?;
         // In f64, so that the sum does not depend on where one batch ends.
         sum += losses.into_iter().map(f64::from).sum::<f64>();
         evaluation.predicted.extend(predicted);
         evaluation.probabilities.extend(probabilities);
     }
-    evaluation.loss = sum / rows.len() as f64;
+    evaluation.loss = sum / order.len() as f64;
     Ok(evaluation)
 }
 
@@ -74,7 +73,7 @@ mod tests {
     use tch::Device;
 
     use super::*;
-    use crate::engine::tests::engine;
+    use crate::{data::Images, engine::tests::engine};
 
     fn network(classes: u32, kernels: Kernels) -> Engine {
         engine(GridCnn { conv_layers: 1, dense_layers: 1, layer_size: 4 }, 10, classes, 5, kernels)
@@ -88,14 +87,15 @@ mod tests {
         for kernels in [Kernels::Fused, Kernels::Plain] {
             let mut network = network(3, kernels);
             let rows: Vec<usize> = (0..600).rev().collect();
-            let all = evaluate(&mut network, &images, &rows, 3, &Stop::default()).unwrap();
+            let all = evaluate(&mut network, &images.order(&rows).unwrap(), 3, &Stop::default()).unwrap();
             assert_eq!((all.truths.len(), all.predicted.len(), all.probabilities.len()), (600, 600, 1800));
             assert_eq!(all.truths[..3], [2, 1, 0]);
 
             // One by one, as a check on the order and on the mean.
             let mut sum = 0.0;
             for (place, row) in rows.iter().enumerate().step_by(97) {
-                let one = evaluate(&mut network, &images, &[*row], 3, &Stop::default()).unwrap();
+                let one =
+                    evaluate(&mut network, &images.order(&[*row]).unwrap(), 3, &Stop::default()).unwrap();
                 for (ours, one) in all.probabilities[3 * place..].iter().zip(&one.probabilities) {
                     assert!((ours - one).abs() < 1e-6);
                 }
@@ -123,7 +123,7 @@ mod tests {
         stop.request(crate::stop::Reason::Terminated);
         let images = Images::new(&[0; 100], &[0], 10, Device::Cpu).unwrap();
         assert!(matches!(
-            evaluate(&mut network(2, Kernels::Auto), &images, &[0], 2, &stop),
+            evaluate(&mut network(2, Kernels::Auto), &images.order(&[0]).unwrap(), 2, &stop),
             Err(TrainError::Stopped(_))
         ));
     }

@@ -59,6 +59,7 @@ pub(crate) fn fit(
     let mut last_flush = Instant::now();
     let mut step = 0;
     let mut evaluation = None;
+    let validation = sides.images.order(sides.validation)?;
     for epoch in 0..train.epochs {
         let mut order = sides.training.to_vec();
         if train.shuffle {
@@ -66,9 +67,10 @@ pub(crate) fn fit(
         }
         let stopwatch = Stopwatch::start();
         let mut running = Running::new(epoch, step);
-        for rows in order.chunks(train.batch_size as usize) {
+        let order = sides.images.order(&order)?;
+        for batch in order.batches(train.batch_size as usize) {
             stop.check()?;
-            running.ahead.push((engine.train(sides.images, rows)?, rows.len()));
+            running.ahead.push((engine.train(batch)?, batch.len()));
             step += 1;
             if !engine.runs_ahead() || running.ahead.len() >= AHEAD {
                 running.catch_up(recorder)?;
@@ -88,7 +90,7 @@ pub(crate) fn fit(
         recorder.scalar(tags::LEARNING_RATE, at, engine.learning_rate() as f32)?;
         recorder.scalar(tags::IMAGES_PER_SECOND, at, (running.images / spent.seconds) as f32)?;
         let stopwatch = Stopwatch::start();
-        let result = evaluate(engine, sides.images, sides.validation, sides.classes.len(), stop)?;
+        let result = evaluate(engine, &validation, sides.classes.len(), stop)?;
         recorder.spent(Phase::Validation, stopwatch.spent());
         record_validation(&result, sides, at, recorder)?;
         if epoch + 1 == train.epochs {
@@ -126,8 +128,8 @@ impl Running {
 
     /// Reads the results that are outstanding. On CUDA this waits for the device.
     fn catch_up(&mut self, recorder: &mut dyn Recorder) -> Result<(), TrainError> {
-        for (result, images) in self.ahead.drain(..) {
-            let (loss, correct) = result.wait()?;
+        let (results, sizes): (Vec<_>, Vec<_>) = self.ahead.drain(..).unzip();
+        for ((loss, correct), images) in BatchResult::wait(results)?.into_iter().zip(sizes) {
             let step = self.first_step + self.batches as i64;
             // The point where it happened belongs on the curve.
             recorder.scalar(tags::BATCH_LOSS, step, loss)?;

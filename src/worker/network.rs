@@ -22,7 +22,7 @@
 use gridboard::model::{GridCnn, LayerKind, ModelError, layers};
 use tch::{Device, Kind, TchError, Tensor};
 
-use crate::{error::TrainError, init};
+use crate::{engine::EngineError, init};
 
 /// A weight or bias.
 #[derive(Debug)]
@@ -106,14 +106,14 @@ impl Network {
     /// A network with the initial weights of `seed`: Glorot uniform kernels and zero biases, as Keras'.
     ///
     /// # Errors
-    /// [`TrainError::Model`] where the image is too small; [`TrainError::Torch`] where memory is short.
+    /// [`EngineError::Model`] where the image is too small; [`EngineError::Torch`] where memory is short.
     pub(crate) fn new(
         model: &GridCnn,
         image_size: u32,
         classes: u32,
         seed: u64,
         device: Device,
-    ) -> Result<Self, TrainError> {
+    ) -> Result<Self, EngineError> {
         let parameters = shapes(model, image_size, classes)?
             .into_iter()
             .enumerate()
@@ -122,7 +122,7 @@ impl Network {
                 let tensor = Tensor::f_from_slice(&values)?.f_reshape(shape)?.f_to_device(device)?;
                 Ok(Parameter { name, tensor: tensor.f_set_requires_grad(true)? })
             })
-            .collect::<Result<_, TrainError>>()?;
+            .collect::<Result<_, EngineError>>()?;
         Ok(Self {
             parameters,
             n_convs: model.conv_layers as usize,
@@ -173,7 +173,7 @@ impl Network {
     ///
     /// # Errors
     /// Where memory is short, or the images have another size than the network.
-    pub(crate) fn forward(&self, images: &Tensor) -> Result<Tensor, TrainError> {
+    pub(crate) fn forward(&self, images: &Tensor) -> Result<Tensor, EngineError> {
         // Where they are f32 already these are the tensors themselves.
         let rounded = |tensor: &Tensor| tensor.f_to_kind(self.multiplied);
         let mut layers = self.parameters.chunks_exact(2).map(|pair| (&pair[0].tensor, &pair[1].tensor));
@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn too_small_an_image_names_the_layer() {
         let error = Network::new(&model(3, 4, 0), 16, 2, 0, Device::Cpu).unwrap_err();
-        assert!(error.one_line().contains("conv2d_3"), "{error}");
+        assert!(error.to_string().contains("conv2d_3"), "{error}");
     }
 
     fn logits_and_gradients(network: &Network, images: &Tensor) -> (Tensor, Vec<Tensor>) {

@@ -41,7 +41,12 @@ pub(crate) fn attempt(run_dir: &Path) -> u8 {
             say(&format!("stopped: {reason}"));
             return reason.exit_code();
         }
-        Err(error) => say(&error.one_line()),
+        Err(error) => {
+            if let Some(words) = error.words() {
+                say(&words);
+            }
+            say(&error.one_line())
+        }
     };
     let outcome = Outcome {
         peak_memory: own_peak_memory(),

@@ -71,7 +71,7 @@ fn answer(
         let labels = vec![0; n];
         let images = Images::new(&pixels, &labels, side, device)?;
         let rows: Vec<usize> = (0..n).collect();
-        let all = evaluate(&mut engine, &images, &rows, classes, &Stop::default())?;
+        let all = evaluate(&mut engine, &images.order(&rows)?, classes, &Stop::default())?;
         say(output, &Answers::new(all.predicted, &all.probabilities, classes))?;
     }
     Ok(())
@@ -97,9 +97,9 @@ mod tests {
         train::{tests::run_file, train},
     };
 
-    /// A trained run in a folder, and its validation images one behind the other.
-    fn trained(folder: &Path, kernels: &str, classes: usize) -> (RunFile, Vec<u8>) {
-        let labels: Vec<u8> = (0..60).map(|row| (row / 2 % classes) as u8).collect();
+    /// A trained run of `n` images in a folder, and its validation images one behind the other.
+    fn trained(folder: &Path, kernels: &str, classes: usize, n: usize) -> (RunFile, Vec<u8>) {
+        let labels: Vec<u8> = (0..n).map(|row| (row / 2 % classes) as u8).collect();
         let dataset = write_corpus(folder, 12, &labels, classes);
         let text = Value::Text(kernels.to_owned());
         let parameters = [("kernels", text), ("layer_size", Value::Int(6)), ("dense_layers", Value::Int(1))];
@@ -107,7 +107,7 @@ mod tests {
         fs::write(folder.join("run.json"), serde_json::to_string(&run).unwrap()).unwrap();
         train(folder, &run, &Stop::default(), &mut Phases::default()).unwrap();
         let mapped = MappedCorpus::open(&dataset.cache).unwrap();
-        let pixels = (0..60).filter(|row| row % 3 == 2).flat_map(|row| mapped.image(row).to_vec()).collect();
+        let pixels = (0..n).filter(|row| row % 3 == 2).flat_map(|row| mapped.image(row).to_vec()).collect();
         (run, pixels)
     }
 
@@ -125,32 +125,67 @@ mod tests {
         Ok((hello, lines.map(|line| serde_json::from_str(line).unwrap()).collect()))
     }
 
-    /// In both kernels, whole and in pieces: the checkpoint says of the validation images what the training wrote.
+    /// Predicted class and probabilities of an image.
+    type Row = (usize, Vec<f64>);
+
+    /// What the training wrote of its validation images, and what the checkpoint says of them in arrays of `sizes`.
+    fn both(folder: &Path, (run, pixels): &(RunFile, Vec<u8>), sizes: &[usize]) -> (Vec<Row>, Vec<Row>) {
+        let (mut arrays, mut rest) = (Vec::new(), &pixels[..]);
+        for size in sizes {
+            let (piece, others) = rest.split_at(144 * size);
+            arrays.extend(array(piece));
+            rest = others;
+        }
+        assert!(rest.is_empty());
+        let (_, answers) = ask(folder, run, arrays).unwrap();
+        assert_eq!(answers.len(), sizes.len());
+        let ours =
+            answers.into_iter().flat_map(|all| all.predicted.into_iter().zip(all.probabilities)).collect();
+        let widened = |row: predictions::Prediction| {
+            (row.predicted, row.probabilities.into_iter().map(f64::from).collect())
+        };
+        let written = predictions::read(&folder.join("predictions.csv")).unwrap();
+        (written.into_iter().map(widened).collect(), ours)
+    }
+
+    /// Our kernels compute each image by itself.
     #[test]
-    fn the_checkpoint_repeats_the_predictions_to_the_last_bit() {
-        for (kernels, classes) in [("fused", 2), ("plain", 2), ("fused", 3), ("plain", 3)] {
+    fn with_fused_kernels_the_checkpoint_repeats_the_predictions_to_the_last_bit_in_any_pieces() {
+        for classes in [2, 3] {
             let folder = tempfile::tempdir().unwrap();
-            let (run, pixels) = trained(folder.path(), kernels, classes);
-            let expected = predictions::read(&folder.path().join("predictions.csv")).unwrap();
-            let (hello, whole) = ask(folder.path(), &run, array(&pixels)).unwrap();
-            assert_eq!((hello.classes, hello.image_size, hello.id.as_str()), (classes, 12, run.id.as_str()));
-            let cut = 144 * hello.batch.min(8);
-            let pieces = [array(&pixels[..cut]), array(&pixels[cut..])].concat();
-            let (_, pieces) = ask(folder.path(), &run, pieces).unwrap();
-            assert_eq!((whole.len(), pieces.len()), (1, 2));
-            for answers in [whole, pieces] {
-                let predicted: Vec<usize> = answers.iter().flat_map(|a| a.predicted.clone()).collect();
-                let rows: Vec<Vec<f64>> = answers.into_iter().flat_map(|a| a.probabilities).collect();
-                assert_eq!(rows.len(), expected.len(), "{kernels}, {classes} classes");
-                for ((row, predicted), expected) in rows.iter().zip(predicted).zip(&expected) {
-                    let widened: Vec<f64> = expected.probabilities.iter().copied().map(f64::from).collect();
-                    assert_eq!(
-                        (row, predicted),
-                        (&widened, expected.predicted),
-                        "{kernels}, {}",
-                        expected.image
-                    );
-                }
+            let trained = trained(folder.path(), "fused", classes, 60);
+            for sizes in [&[20][..], &[8, 12], &[3, 1, 7, 9]] {
+                let (expected, ours) = both(folder.path(), &trained, sizes);
+                assert_eq!(ours, expected, "{classes} classes, {sizes:?}");
+            }
+        }
+    }
+
+    /// libtorch cuts a batch up as the processor has it, so the last bits are those of the training where the batches are,
+    /// and not elsewhere on every processor.
+    #[test]
+    fn with_plain_kernels_the_batches_of_the_validation_repeat_its_predictions_to_the_last_bit() {
+        for classes in [2, 3] {
+            let folder = tempfile::tempdir().unwrap();
+            let trained = trained(folder.path(), "plain", classes, 801);
+            let (hello, _) = ask(folder.path(), &trained.0, Vec::new()).unwrap();
+            assert_eq!(
+                (hello.classes, hello.image_size, hello.id.as_str()),
+                (classes, 12, trained.0.id.as_str())
+            );
+            assert_eq!(hello.batch, 256, "two batches, and the second is smaller");
+            for sizes in [&[267][..], &[256, 11]] {
+                let (expected, ours) = both(folder.path(), &trained, sizes);
+                assert_eq!(ours, expected, "{classes} classes, {sizes:?}");
+            }
+            for sizes in [&[100, 167][..], &[1, 5, 250, 11]] {
+                let (expected, ours) = both(folder.path(), &trained, sizes);
+                assert_eq!(ours.len(), expected.len());
+                let far = |(ours, expected): (&Row, &Row)| {
+                    ours.1.iter().zip(&expected.1).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max)
+                };
+                let worst = ours.iter().zip(&expected).map(far).fold(0.0, f64::max);
+                assert!(worst < 1e-6, "{classes} classes, {sizes:?}: {worst}");
             }
         }
     }
@@ -158,7 +193,7 @@ mod tests {
     #[test]
     fn what_is_no_image_or_no_checkpoint_is_named() {
         let folder = tempfile::tempdir().unwrap();
-        let (run, pixels) = trained(folder.path(), "fused", 2);
+        let (run, pixels) = trained(folder.path(), "fused", 2, 60);
         let message = |input| ask(folder.path(), &run, input).unwrap_err().one_line();
         let other = [npy::header(&[1, 144]), vec![0; 144]].concat();
         assert!(message(other).ends_with("shape [1, 144] came, images [n, 12, 12] are taken"));

@@ -16,8 +16,6 @@ use std::{
 
 use nix::sys::signal::{SigSet, Signal};
 
-use crate::error::TrainError;
-
 /// Why an attempt stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -71,9 +69,12 @@ impl Stop {
         }
     }
 
-    /// Between batches: [`TrainError::Stopped`] once the flag is up.
-    pub(crate) fn check(&self) -> Result<(), TrainError> {
-        self.requested().map_or(Ok(()), |reason| Err(TrainError::Stopped(reason)))
+    /// Between batches: the reason, once the flag is up.
+    ///
+    /// # Errors
+    /// The reason to stop.
+    pub(crate) fn check(&self) -> Result<(), Reason> {
+        self.requested().map_or(Ok(()), Err)
     }
 
     /// A flag that SIGTERM, SIGINT and the end of stdin raise. Call it before any other thread exists: the signals are
@@ -121,7 +122,7 @@ mod tests {
         stop.clone().request(Reason::Interrupted);
         stop.request(Reason::Terminated);
         assert_eq!(stop.requested(), Some(Reason::Interrupted));
-        assert!(matches!(stop.check(), Err(TrainError::Stopped(Reason::Interrupted))));
+        assert!(matches!(stop.check(), Err(Reason::Interrupted)));
     }
 
     #[test]

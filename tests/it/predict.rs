@@ -72,11 +72,36 @@ fn files_get_the_predictions_that_the_training_wrote() {
             for k in 0..2 {
                 let ours = row[format!("probability_{k}")].as_f64().expect("a number");
                 let theirs: f64 = fields[3 + k].parse().expect("a number");
+                // In other batches than the training's, which matters to libtorch.
                 assert!((ours - theirs).abs() < 1e-6, "{line}: {row}");
             }
             seen += 1;
         }
         assert_eq!(seen, 13, "30 % of 44 images validate");
+    }
+}
+
+/// The run's own validation images, in their order: the same batches, and so the same bits, whatever computes them.
+#[test]
+fn validation_images_get_the_bits_that_the_training_wrote() {
+    let project = project();
+    for kernels in ["fused", "plain"] {
+        let run = run_of(&project, kernels);
+        let predictions = project.read(&format!("runs/mini/{run}/predictions.csv"));
+        let written: Vec<Vec<&str>> =
+            predictions.lines().skip(1).map(|line| line.split(',').collect()).collect();
+        let files: Vec<String> = written.iter().map(|fields| format!("images/{}", fields[0])).collect();
+        let mut arguments = vec!["predict", run.as_str(), "--format", "json"];
+        arguments.extend(files.iter().map(String::as_str));
+        let answers = project.run(&arguments).expect(0).json();
+        assert_eq!(answers.len(), written.len());
+        for (row, fields) in answers.iter().zip(&written) {
+            for k in 0..2 {
+                let ours = row[format!("probability_{k}")].as_f64().expect("a number");
+                let theirs: f32 = fields[3 + k].parse().expect("a number");
+                assert_eq!(ours, f64::from(theirs), "{kernels}: {row}");
+            }
+        }
     }
 }
 

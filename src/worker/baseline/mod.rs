@@ -1,7 +1,7 @@
 //! VGG and ResNet as tensors: torchvision's networks on gray images, with a head for the run's classes.
 //!
 //! [`Baseline`] is what the engine trains; `tensors` holds what is stored under torchvision's names, `vgg` and `resnet`
-//! say what is computed with it. Which layers there are is `model` of the library; files of weights are read in `weights`.
+//! say what is computed with it, `dropout` draws masks. Which layers there are is `model` of the library; files of weights are read in `weights`.
 //!
 //! A gray image becomes the three channels of ImageNet, each with that channel's mean taken off and divided by its
 //! deviation. The head has one output for two classes (the logit of the second, under a sigmoid) and K for more, as the
@@ -13,6 +13,7 @@
 //! generator, the device or the threads. A frozen backbone takes no gradients, and its batch norms neither use nor move
 //! the statistics of the batch; dropout stays, since it is part of how the head is trained.
 
+mod dropout;
 mod resnet;
 mod tensors;
 #[cfg(test)]
@@ -23,9 +24,10 @@ use gridboard::{
     model::{Architecture, IMAGENET_DEVIATION, IMAGENET_MEAN, outputs},
     spec::Freeze,
 };
-use tch::{Device, Kind, TchError, Tensor};
+use tch::{Device, TchError, Tensor};
 
-use crate::{error::TrainError, init};
+use crate::engine::EngineError;
+use dropout::Dropout;
 use resnet::ResnetLayers;
 use tensors::{Linear, Tensors};
 pub(crate) use tensors::{Role, Stored};
@@ -61,36 +63,18 @@ pub(crate) enum Mode {
     Evaluation,
 }
 
-/// The masks of dropout, p = 1/2.
-#[derive(Debug)]
-struct Dropout {
-    seed: u64,
-    /// Masks drawn.
-    drawn: u64,
-}
-
-impl Dropout {
-    /// Zero for half of the features, twice the rest: `features` is `[n, width]`.
-    fn apply(&mut self, features: &Tensor) -> Result<Tensor, TchError> {
-        let mask = init::doubled_or_nothing(features.numel(), self.seed, self.drawn);
-        self.drawn += 1;
-        let mask = Tensor::f_from_data_size(&mask, &features.size(), Kind::Uint8)?;
-        features.f_mul(&mask.f_to_device(features.device())?)
-    }
-}
-
 impl Baseline {
     /// The network with weights of no value yet: zeros, which [`Self::initialise`] or a file fill.
     ///
     /// # Errors
-    /// [`TrainError::Model`] where the image is too small; [`TrainError::Torch`] where memory is short.
+    /// [`EngineError::Model`] where the image is too small; [`EngineError::Torch`] where memory is short.
     pub(crate) fn new(
         architecture: &Architecture,
         image_size: u32,
         classes: u32,
         freeze: Freeze,
         device: Device,
-    ) -> Result<Self, TrainError> {
+    ) -> Result<Self, EngineError> {
         architecture.layers(image_size, classes)?;
         let mut tensors = Tensors::new(device, freeze);
         let outputs = outputs(classes).into();
@@ -109,6 +93,7 @@ impl Baseline {
             let values = values.map(|value| value as f32);
             Tensor::f_from_slice(&values)?.f_reshape([1, 3, 1, 1])?.f_to_device(device)
         };
+        tensors.join_counts()?;
         Ok(Self {
             tensors,
             backbone,
@@ -117,7 +102,7 @@ impl Baseline {
             deviation: per_channel(IMAGENET_DEVIATION)?,
             classes: classes as usize,
             freeze,
-            dropout: Dropout { seed: 0, drawn: 0 },
+            dropout: Dropout::new(0),
         })
     }
 
@@ -127,7 +112,7 @@ impl Baseline {
     /// # Errors
     /// Where memory is short.
     pub(crate) fn initialise(&mut self, seed: u64) -> Result<(), TchError> {
-        self.dropout = Dropout { seed, drawn: 0 };
+        self.dropout = Dropout::new(seed);
         self.tensors.initialise(seed)
     }
 
@@ -149,9 +134,9 @@ impl Baseline {
     /// Logits of images `[n, 1, h, w]`, f32 in 0..=1: `[n]` for two classes (of the second), `[n, K]` for more.
     ///
     /// # Errors
-    /// [`TrainError::BatchNorm`] where a batch norm in training would see one value a channel; [`TrainError::Torch`] where
+    /// [`EngineError::BatchNorm`] where a batch norm in training would see one value a channel; [`EngineError::Torch`] where
     /// memory is short.
-    pub(crate) fn forward(&mut self, images: &Tensor, mode: Mode) -> Result<Tensor, TrainError> {
+    pub(crate) fn forward(&mut self, images: &Tensor, mode: Mode) -> Result<Tensor, EngineError> {
         // One gray channel less three means is three channels.
         let x = images.f_sub(&self.mean)?.f_div_(&self.deviation)?;
         let features = match &self.backbone {
@@ -161,7 +146,11 @@ impl Baseline {
             }
             Backbone::Resnet(layers) => {
                 let by_batch = mode == Mode::Training && self.freeze == Freeze::None;
-                layers.forward(&x, by_batch)?
+                let features = layers.forward(&x, by_batch)?;
+                if by_batch {
+                    self.tensors.count_batch()?;
+                }
+                features
             }
         };
         let logits = self.head.forward(&features)?;

@@ -4,7 +4,7 @@ use gridboard::model::{Block, COLOURS, Resnet, STEM_WIDTH};
 use tch::{TchError, Tensor};
 
 use super::tensors::{BatchNorm, Convolution, Linear, LinearStart, Role, Tensors};
-use crate::error::TrainError;
+use crate::engine::EngineError;
 
 /// All layers of a ResNet but the last.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl ResnetLayers {
     }
 
     /// Features `[n, 512]` or `[n, 2048]` of normalised images `[n, 3, h, w]`. `by_batch` is for batch norm.
-    pub(super) fn forward(&self, x: &Tensor, by_batch: bool) -> Result<Tensor, TrainError> {
+    pub(super) fn forward(&self, x: &Tensor, by_batch: bool) -> Result<Tensor, EngineError> {
         let mut x = self.stem.forward(x, by_batch)?.f_relu_()?;
         x = x.f_max_pool2d([3, 3], [2, 2], [1, 1], [1, 1], false)?;
         for block in &self.blocks {
@@ -70,7 +70,7 @@ impl Normalised {
         })
     }
 
-    fn forward(&self, x: &Tensor, by_batch: bool) -> Result<Tensor, TrainError> {
+    fn forward(&self, x: &Tensor, by_batch: bool) -> Result<Tensor, EngineError> {
         self.norm.forward(&self.convolution.forward(x)?, by_batch)
     }
 }
@@ -97,7 +97,7 @@ impl Residual {
         Ok(Self { convolutions, downsample })
     }
 
-    fn forward(&self, input: &Tensor, by_batch: bool) -> Result<Tensor, TrainError> {
+    fn forward(&self, input: &Tensor, by_batch: bool) -> Result<Tensor, EngineError> {
         let mut x = input.shallow_clone();
         for (place, layer) in self.convolutions.iter().enumerate() {
             x = layer.forward(&x, by_batch)?;

@@ -5,7 +5,7 @@
 use gridboard::spec::Freeze;
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
-use crate::{error::TrainError, init};
+use crate::{engine::EngineError, init};
 
 /// torchvision's batch norms: weight of the newest batch in the running statistics, and what is added to the variance.
 const MOMENTUM: f64 = 0.1;
@@ -63,6 +63,8 @@ pub(super) enum LinearStart {
 #[derive(Debug)]
 pub(super) struct Tensors {
     all: Vec<Stored>,
+    /// i64 `[norms]`: what the tensors of [`Role::Count`] are views of, so that all of them count in one operation.
+    counts: Tensor,
     device: Device,
     freeze: Freeze,
 }
@@ -85,8 +87,6 @@ pub(super) struct BatchNorm {
     bias: Tensor,
     mean: Tensor,
     variance: Tensor,
-    /// i64, no dimension.
-    batches: Tensor,
 }
 
 /// A dense layer.
@@ -99,11 +99,37 @@ pub(super) struct Linear {
 
 impl Tensors {
     pub(super) fn new(device: Device, freeze: Freeze) -> Self {
-        Self { all: Vec::new(), device, freeze }
+        Self { all: Vec::new(), counts: Tensor::new(), device, freeze }
     }
 
     pub(super) fn all(&self) -> &[Stored] {
         &self.all
+    }
+
+    /// Lays the counts of batches into one tensor, once all layers are made.
+    ///
+    /// # Errors
+    /// Where memory is short.
+    pub(super) fn join_counts(&mut self) -> Result<(), TchError> {
+        let counts: Vec<&Tensor> = self
+            .all
+            .iter()
+            .filter(|stored| stored.role == Role::Count)
+            .map(|stored| &stored.tensor)
+            .collect();
+        self.counts = Tensor::f_zeros([counts.len() as i64], (Kind::Int64, self.device))?;
+        for (place, count) in (0..).zip(counts) {
+            count.shallow_clone().f_set_data(&self.counts.f_select(0, place)?)?;
+        }
+        Ok(())
+    }
+
+    /// Every batch norm has seen one more batch.
+    ///
+    /// # Errors
+    /// Where the device fails.
+    pub(super) fn count_batch(&self) -> Result<(), TchError> {
+        no_grad(|| self.counts.shallow_clone().f_add_scalar_(1).map(drop))
     }
 
     /// See [`super::Baseline::initialise`].
@@ -168,14 +194,16 @@ impl Tensors {
         let shape = [i64::from(channels)];
         let mut add =
             |part: &str, shape: &[i64], role, start| self.add(format!("{name}.{part}"), shape, role, start);
-        Ok(BatchNorm {
+        let norm = BatchNorm {
             name: name.to_owned(),
             weight: add("weight", &shape, Role::Backbone, Start::Constant(1.0))?,
             bias: add("bias", &shape, Role::Backbone, Start::Constant(0.0))?,
             mean: add("running_mean", &shape, Role::Statistic, Start::Constant(0.0))?,
             variance: add("running_var", &shape, Role::Statistic, Start::Constant(1.0))?,
-            batches: add("num_batches_tracked", &[], Role::Count, Start::Constant(0.0))?,
-        })
+        };
+        // The layer counts through the list.
+        add("num_batches_tracked", &[], Role::Count, Start::Constant(0.0)).map(drop)?;
+        Ok(norm)
     }
 
     /// A dense layer.
@@ -210,14 +238,13 @@ impl Convolution {
 
 impl BatchNorm {
     /// `by_batch`: normalise by the batch and move the running statistics, else normalise by those.
-    pub(super) fn forward(&self, x: &Tensor, by_batch: bool) -> Result<Tensor, TrainError> {
+    pub(super) fn forward(&self, x: &Tensor, by_batch: bool) -> Result<Tensor, EngineError> {
         if by_batch {
             let size = x.size();
             // The variance of one value is nothing to divide by, and its unbiased estimate no number at all.
             if size[0] * size[2] * size[3] == 1 {
-                return Err(TrainError::BatchNorm { layer: self.name.clone() });
+                return Err(EngineError::BatchNorm { layer: self.name.clone() });
             }
-            no_grad(|| self.batches.shallow_clone().f_add_scalar_(1).map(drop))?;
         }
         let (mean, variance) = (Some(&self.mean), Some(&self.variance));
         let (weight, bias) = (Some(&self.weight), Some(&self.bias));

@@ -9,18 +9,15 @@ use super::{
     numbers::{Found, Numbers, row_major},
     state_dict::{StateDict, is_state_dict},
 };
-use crate::{
-    engine::{Engine, Info},
-    error::TrainError,
-};
+use crate::engine::{Engine, Info};
 
 /// Puts the weights of a file into the network. Every tensor of the network must be there in its shape, and no other; halves
 /// become f32 exactly, doubles are rounded. Only the counts of batches may be missing, which files of old have not.
 ///
 /// # Errors
 /// [`WeightsError::Mismatch`] lists every tensor that is missing, foreign, or of another shape or type; the network is
-/// unchanged then. [`TrainError::Torch`] where memory is short.
-pub(crate) fn load(path: &Path, engine: &mut Engine) -> Result<(), TrainError> {
+/// unchanged then. [`WeightsError::Engine`] where memory is short.
+pub(crate) fn load(path: &Path, engine: &mut Engine) -> Result<(), WeightsError> {
     put(path, engine, Head::Fits).map(drop)
 }
 
@@ -29,7 +26,7 @@ pub(crate) fn load(path: &Path, engine: &mut Engine) -> Result<(), TrainError> {
 ///
 /// # Errors
 /// As [`load`].
-pub(crate) fn transfer(path: &Path, engine: &mut Engine) -> Result<Option<String>, TrainError> {
+pub(crate) fn transfer(path: &Path, engine: &mut Engine) -> Result<Option<String>, WeightsError> {
     put(path, engine, Head::MayDiffer)
 }
 
@@ -40,7 +37,7 @@ enum Head {
     MayDiffer,
 }
 
-fn put(path: &Path, engine: &mut Engine, head: Head) -> Result<Option<String>, TrainError> {
+fn put(path: &Path, engine: &mut Engine, head: Head) -> Result<Option<String>, WeightsError> {
     let bytes = fs::read(path).map_err(|source| WeightsError::Read { path: path.to_owned(), source })?;
     let found = tensors(path, &bytes)?;
     let state = engine.state();
@@ -59,7 +56,7 @@ fn put(path: &Path, engine: &mut Engine, head: Head) -> Result<Option<String>, T
     foreign.sort();
     mismatches.append(&mut foreign);
     if !mismatches.is_empty() {
-        return Err(WeightsError::Mismatch { path: path.to_owned(), mismatches }.into());
+        return Err(WeightsError::Mismatch { path: path.to_owned(), mismatches });
     }
     for (place, info) in state.iter().enumerate().filter(|(_, info)| kept(info)) {
         // A count that the file has not stays 0.
@@ -146,6 +143,7 @@ mod tests {
     use super::*;
     use crate::{
         engine::{Plan, tests::values},
+        error::TrainError,
         weights::save,
     };
 
@@ -235,7 +233,9 @@ mod tests {
 
     #[test]
     fn files_that_are_no_state_dict_are_refused_in_words() {
-        let message = |path: &Path| load(path, &mut resnet(2, 1, Freeze::None)).unwrap_err().one_line();
+        let message = |path: &Path| {
+            TrainError::from(load(path, &mut resnet(2, 1, Freeze::None)).unwrap_err()).one_line()
+        };
         let model = message(&fixture("model.pth"));
         assert!(model.contains("model.pth` is no state_dict: the pickle asks for `"), "{model}");
         let checkpoint = message(&fixture("checkpoint.pth"));

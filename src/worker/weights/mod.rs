@@ -21,10 +21,7 @@ use safetensors::{
     tensor::{Metadata, TensorInfo},
 };
 
-use crate::{
-    engine::{Engine, Info},
-    error::TrainError,
-};
+use crate::engine::{Engine, EngineError, Info};
 
 pub(crate) use load::{load, transfer};
 use state_dict::StateDictError;
@@ -79,6 +76,9 @@ pub(crate) enum WeightsError {
         /// Why.
         source: io::Error,
     },
+    /// A tensor cannot be set.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
 }
 
 fn list(mismatches: &[String]) -> String {
@@ -96,8 +96,8 @@ fn list(mismatches: &[String]) -> String {
 ///
 /// # Errors
 /// [`WeightsError::Write`]; a file of that name is then what it was before.
-pub(crate) fn save(path: &Path, engine: &Engine, about: String) -> Result<(), TrainError> {
-    write(path, engine, about).map_err(|source| WeightsError::Write { path: path.to_owned(), source }.into())
+pub(crate) fn save(path: &Path, engine: &Engine, about: String) -> Result<(), WeightsError> {
+    write(path, engine, about).map_err(|source| WeightsError::Write { path: path.to_owned(), source })
 }
 
 fn write(path: &Path, engine: &Engine, about: String) -> io::Result<()> {
@@ -194,7 +194,7 @@ mod tests {
         // A folder in the place of the file.
         let path = folder.path().join("checkpoint.safetensors");
         fs::create_dir_all(path.join("full")).unwrap();
-        let error = save(&path, &network(4, 1, 1, Kernels::Fused), "{}".to_owned()).unwrap_err().one_line();
+        let error = save(&path, &network(4, 1, 1, Kernels::Fused), "{}".to_owned()).unwrap_err().to_string();
         assert!(error.starts_with("failed to write the weights `"), "{error}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
