@@ -8,7 +8,7 @@ use super::modules::{Modules, Outside, top};
 const ANYWHERE: [&str; 4] = ["blake3", "serde", "serde_json", "thiserror"];
 
 /// Each other crate with the modules of the first level that may name it.
-const HOMES: [(&str, &[&str]); 30] = [
+pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("base64", &["figure"]),
     ("clap", &["cli", "report", "worker"]),
     ("clap_complete", &["cli"]),
@@ -81,11 +81,6 @@ pub(super) fn crates(dependencies: &[String], homes: &[(&str, &[&str])], modules
         }
     }
     found
-}
-
-/// The homes of the project's crates.
-pub(super) fn of_crates() -> &'static [(&'static str, &'static [&'static str])] {
-    &HOMES
 }
 
 /// The endings of the files that the program writes or reads.
