@@ -54,7 +54,9 @@ impl Layers {
             let Crossing { file, line, path, from, to } = crossing;
             let together =
                 |round: &BTreeSet<&str>| round.contains(from.as_str()) && round.contains(to.as_str());
-            let fault = if self.rank(from) > self.rank(to) {
+            // A module without a line is told of as a misfit.
+            let (Some(rank), Some(other)) = (self.rank(from), self.rank(to)) else { continue };
+            let fault = if rank > other {
                 format!("`{from}` imports upwards from `{to}`")
             } else if beside(&crossing) && rounds.iter().any(together) {
                 format!("`{from}` and `{to}` import each other, perhaps by others of their line")
