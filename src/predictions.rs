@@ -307,8 +307,8 @@ mod tests {
         fs::write(&path, "image,label,predicted,probability_0,probability_1\n\n").unwrap();
         let message = read(&path).unwrap_err().to_string();
         assert!(message.ends_with("predictions.csv`, line 2: 1 fields, expected 5"), "{message}");
-        let absent = write(&folder.path().join("absent/x.csv"), &predictions, 2).unwrap_err();
-        assert!(absent.to_string().ends_with("absent/x.csv`"), "{absent}");
+        let below = write(&path.join("x.csv"), &predictions, 2).unwrap_err();
+        assert!(below.to_string().ends_with("predictions.csv`"), "a file is no folder: {below}");
     }
 
     fn table() -> impl Strategy<Value = (usize, Vec<Prediction>)> {
