@@ -29,6 +29,28 @@ fn scaled(count: u64, units: &[&str]) -> String {
     format!("{number} {}", units[unit]).trim_end().to_owned()
 }
 
+/// `1 run`, `27 runs`, `2 processes`: a number with what it counts.
+#[must_use]
+pub fn counted(number: impl TryInto<u64>, what: &str) -> String {
+    // Nothing that is counted here is beyond 64 bits.
+    let number = number.try_into().unwrap_or(u64::MAX);
+    format!("{number} {}", plural(number, what))
+}
+
+/// The word for so many of something. Its last word is an English noun: `validation image`, `process`, `entry`.
+#[must_use]
+pub fn plural(number: impl TryInto<u64>, what: &str) -> String {
+    if number.try_into().is_ok_and(|number| number == 1) {
+        return what.to_owned();
+    }
+    let hisses = ["s", "x", "z", "ch", "sh"].iter().any(|end| what.ends_with(end));
+    match what.strip_suffix('y') {
+        Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
+        _ if hisses => format!("{what}es"),
+        _ => format!("{what}s"),
+    }
+}
+
 /// A whole number with a comma between thousands: `12,617,089`.
 #[must_use]
 pub fn grouped(number: u64) -> String {
@@ -111,6 +133,24 @@ mod tests {
         for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_617_089, "12,617,089")] {
             assert_eq!(grouped(number), text);
         }
+    }
+
+    #[test]
+    fn what_is_counted_has_its_plural() {
+        let cases = [
+            (1_usize, "process", "1 process"),
+            (2, "process", "2 processes"),
+            (0, "run", "0 runs"),
+            (27, "validation image", "27 validation images"),
+            (3, "entry", "3 entries"),
+            (3, "day", "3 days"),
+            (2, "box", "2 boxes"),
+            (2, "batch", "2 batches"),
+        ];
+        for (number, what, text) in cases {
+            assert_eq!(counted(number, what), text);
+        }
+        assert_eq!((plural(1_u64, "thread"), plural(2_u64, "thread")), ("thread".into(), "threads".into()));
     }
 
     #[test]

@@ -5,6 +5,8 @@
 
 pub mod clock;
 
+pub mod csv;
+
 pub mod error;
 
 pub mod files;
@@ -12,5 +14,7 @@ pub mod files;
 pub mod human;
 
 pub mod program;
+
+pub mod text;
 
 pub mod usage;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     CliError, corpus, exit,
-    output::{self, ListFormat, write_figure},
+    output::{self, write_figure},
     runtime, suite,
 };
 use crate::{
@@ -35,8 +35,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "REGEX")]
     group_by: Option<String>,
     /// Output format; JSON has everything that was found, CSV the classes
-    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
-    format: ListFormat,
+    #[arg(long, value_parser = output::one_of(&output::LISTS), default_value = "table")]
+    format: Format,
     /// Print every pair of duplicates instead
     #[arg(long)]
     pairs: bool,
@@ -96,7 +96,7 @@ fn experiments(args: &Args) -> Result<Vec<Experiment>, CliError> {
     let experiments = match spec::load_any(&args.what, &overrides)? {
         Spec::Experiment(experiment) => vec![*experiment],
         Spec::Suite(suite) => {
-            let plain = args.format == ListFormat::Table && !args.pairs && args.figure.is_none();
+            let plain = args.format == Format::Table && !args.pairs && args.figure.is_none();
             suite::one_format(&suite, plain, "give one of its specs instead")?;
             suite.experiments
         }
@@ -142,15 +142,14 @@ fn show(name: &str, audit: &Audit, args: &Args) -> Result<(), CliError> {
         write_figure(path, &figure::count_bars(&format!("{name}: images of each class"), &classes)?)?;
     }
     if args.pairs {
-        return output::table(&pair_table(audit, None), args.format.into());
+        return output::table(&pair_table(audit, None), args.format);
     }
     match args.format {
-        ListFormat::Json => {
+        Format::Json => {
             let text = serde_json::to_string_pretty(audit).expect("names and numbers are JSON");
             output::data(&text)
         }
-        ListFormat::Csv => output::table(&class_table(audit), Format::Csv),
-        ListFormat::Table => {
+        Format::Table => {
             for (place, (_, table)) in audit_tables(audit).iter().enumerate() {
                 if place > 0 {
                     output::data("\n")?;
@@ -159,5 +158,6 @@ fn show(name: &str, audit: &Audit, args: &Args) -> Result<(), CliError> {
             }
             Ok(())
         }
+        format => output::table(&class_table(audit), format),
     }
 }

@@ -6,7 +6,7 @@ use super::{CliError, exit, output, runtime, show};
 use crate::{
     figure,
     predictions::{self, Comparison, Prediction},
-    report::Sides,
+    report::{Format, Sides},
     run::RunState,
     spec::Value,
     store::{RunRecord, Store},
@@ -29,8 +29,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     figure: Option<PathBuf>,
     /// Output format; csv is not offered, since this is no list
-    #[arg(long, value_parser = ["table", "json"], default_value = "table")]
-    format: String,
+    #[arg(long, value_parser = output::one_of(&[Format::Table, Format::Json]), default_value = "table")]
+    format: Format,
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
@@ -46,7 +46,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             output::note(&format!("wrote {}", path.display()));
         }
     }
-    if args.format == "json" {
+    if args.format == Format::Json {
         output::data(&format!("{:#}", sides.json(args.images)))?;
     } else {
         output::data(&sides.text(args.images, output::terminal_width()))?;

@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, listing, output};
 use crate::{
+    base::human::counted,
     corpus::{LoadingTable, Progress, cache_root},
     report::{Format, loading_table},
     spec::Dataset,
@@ -44,7 +45,7 @@ pub(super) fn test_bar() -> Bar {
 impl Progress for Bar {
     fn start(&self, total: usize) {
         if !io::stderr().is_terminal() {
-            output::note(&format!("{} {total} images", self.verb));
+            output::note(&format!("{} {}", self.verb, counted(total, "image")));
             return;
         }
         let bar = ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr_with_hz(8));
@@ -116,7 +117,7 @@ pub(super) async fn prepare(dataset: &Dataset) -> Result<Corpus, CliError> {
     }
     let copies = prepared.test_copies();
     if !copies.is_empty() {
-        let what = listing::counted(copies.len(), "test image");
+        let what = counted(copies.len(), "test image");
         let are = if copies.len() == 1 { "is" } else { "are" };
         let shown: Vec<&str> = copies.iter().map(String::as_str).collect();
         let shown = listing::shortened(&shown, LISTED);

@@ -4,16 +4,13 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
-use super::{
-    CliError, exit, listing,
-    output::{self, ListFormat},
-};
+use super::{CliError, exit, output};
 use crate::{
     base::{error::with_causes, human, program::version},
     corpus::cache_root,
     device::{self, Discovery, LibtorchCuda},
     launch::{self, ProbeError},
-    report::{Cell, Column, Table},
+    report::{Cell, Column, Format, Table},
     store,
 };
 
@@ -21,8 +18,8 @@ use crate::{
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Output format
-    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
-    format: ListFormat,
+    #[arg(long, value_parser = output::one_of(&output::LISTS), default_value = "table")]
+    format: Format,
 }
 
 /// Findings and problems as they come up.
@@ -50,12 +47,12 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         findings.rows.iter().map(|(what, value)| vec![Cell::from(what), Cell::from(value)]).collect();
     rows.extend(findings.problems.iter().map(|problem| vec![Cell::from("problem"), Cell::from(problem)]));
     let columns = ["item", "value"].map(Column::text).to_vec();
-    output::table(&Table { title: None, columns, rows, notes: Vec::new() }, args.format.into())?;
+    output::table(&Table { title: None, columns, rows, notes: Vec::new() }, args.format)?;
     if findings.problems.is_empty() {
         output::note("no problem found");
         return Ok(exit::DONE);
     }
-    output::note(&format!("{} found", listing::counted(findings.problems.len(), "problem")));
+    output::note(&format!("{} found", human::counted(findings.problems.len(), "problem")));
     Ok(exit::ERROR)
 }
 
@@ -138,7 +135,7 @@ fn cuda(findings: &mut Findings, discovery: &Discovery, cuda: &LibtorchCuda, sai
             (false, _) => "not built in".to_owned(),
             (true, false) => format!("{}, no usable device", cuda.cuda()),
             (true, true) => {
-                format!("{}, {} usable", cuda.cuda(), listing::counted(device_count(cuda), "device"))
+                format!("{}, {} usable", cuda.cuda(), human::counted(device_count(cuda), "device"))
             }
         },
     );

@@ -3,13 +3,10 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{
-    CliError,
-    output::{self, ListFormat},
-};
+use super::{CliError, output};
 use crate::{
     model::{Architecture, Layer},
-    report::{layers_table, totals},
+    report::{Format, layers_table, totals},
     spec::Experiment,
     store::RunRecord,
 };
@@ -18,15 +15,11 @@ use crate::{
 ///
 /// # Errors
 /// [`CliError::Usage`] for a `command` run, whose network is its own affair.
-pub(super) fn show(
-    run: &RunRecord,
-    experiment: Option<&Experiment>,
-    format: ListFormat,
-) -> Result<(), CliError> {
+pub(super) fn show(run: &RunRecord, experiment: Option<&Experiment>, format: Format) -> Result<(), CliError> {
     let layers = layers(run, experiment)?;
-    if format != ListFormat::Json {
+    if format != Format::Json {
         let title = format!("The layers of {}", run.spec.name);
-        return output::table(&layers_table(title, &layers), format.into());
+        return output::table(&layers_table(title, &layers), format);
     }
     let rows: Vec<Json> = layers
         .iter()

@@ -31,7 +31,6 @@ use std::{path::PathBuf, process::ExitCode};
 use clap::{Parser, Subcommand};
 
 pub use error::{CliError, exit};
-pub use output::ListFormat;
 
 /// Turn a YAML grid into trained, tracked and ranked runs.
 #[derive(Debug, Parser)]

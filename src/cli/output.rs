@@ -5,32 +5,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::ValueEnum;
+use clap::{
+    ValueEnum,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
 
 use super::CliError;
 use crate::base::error::with_causes;
 use crate::figure::Figure;
 use crate::report::{Format, Table};
 
-/// Output formats of listings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ListFormat {
-    /// For the eye
-    Table,
-    /// Comma-separated values, full precision
-    Csv,
-    /// An array of objects, full precision
-    Json,
-}
+/// The formats of a listing.
+pub(super) const LISTS: [Format; 3] = [Format::Table, Format::Csv, Format::Json];
 
-impl From<ListFormat> for Format {
-    fn from(format: ListFormat) -> Self {
-        match format {
-            ListFormat::Table => Self::Table,
-            ListFormat::Csv => Self::Csv,
-            ListFormat::Json => Self::Json,
-        }
-    }
+/// What takes one of these formats from the command line.
+pub(super) fn one_of(formats: &[Format]) -> impl TypedValueParser<Value = Format> {
+    let words = formats.iter().filter_map(ValueEnum::to_possible_value);
+    PossibleValuesParser::new(words).try_map(|word| Format::from_str(&word, false))
 }
 
 /// Writes `text` and a line end, unless it has one, to stdout.

@@ -5,8 +5,7 @@ use std::{collections::HashMap, fmt::Write as _};
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    CliError, corpus, devices, exit, listing,
-    output::{self, ListFormat},
+    CliError, corpus, devices, exit, output,
     spec_args::{self, SpecArgs},
     suite,
 };
@@ -16,7 +15,7 @@ use crate::{
     device::{self, DeviceChoice, Discovery},
     grid,
     model::{self, Architecture, Summary},
-    report::{Cell, Column, Table},
+    report::{Cell, Column, Format, Table},
     run::RunSpec,
     schedule::Slot,
     spec::{
@@ -33,8 +32,8 @@ pub(super) struct Args {
     #[command(flatten)]
     spec: SpecArgs,
     /// Output format
-    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
-    format: ListFormat,
+    #[arg(long, value_parser = output::one_of(&output::LISTS), default_value = "table")]
+    format: Format,
 }
 
 pub(super) fn run(args: &Args) -> Result<u8, CliError> {
@@ -42,7 +41,7 @@ pub(super) fn run(args: &Args) -> Result<u8, CliError> {
         Spec::Experiment(experiment) => plan(&[*experiment], args.format)?,
         Spec::Suite(suite) => {
             let instead = "gridboard plan of one of its specs prints CSV; --format json has them all";
-            suite::one_format(&suite, args.format != ListFormat::Csv, instead)?;
+            suite::one_format(&suite, args.format != Format::Csv, instead)?;
             plan(&suite.experiments, args.format)?;
         }
     }
@@ -50,7 +49,7 @@ pub(super) fn run(args: &Args) -> Result<u8, CliError> {
 }
 
 /// Prints the runs of every experiment, all of them checked first.
-fn plan(experiments: &[Experiment], format: ListFormat) -> Result<(), CliError> {
+fn plan(experiments: &[Experiment], format: Format) -> Result<(), CliError> {
     let mut images = Vec::with_capacity(experiments.len());
     let discovery = device::discover();
     for experiment in experiments {
@@ -60,16 +59,16 @@ fn plan(experiments: &[Experiment], format: ListFormat) -> Result<(), CliError> 
         images.push(training_images(experiment)?);
     }
     let plans: Vec<grid::Plan<'_>> = experiments.iter().map(grid::Plan::new).collect();
-    if format == ListFormat::Json {
+    if format == Format::Json {
         return output::json_array(experiments.iter().zip(&plans).flat_map(|(experiment, plan)| {
             let mut costs = Costs::new(experiment, &discovery);
             plan.iter().map(move |run| row(&mut costs, &run))
         }));
     }
-    let for_the_eye = format == ListFormat::Table;
+    let for_the_eye = format == Format::Table;
     for ((experiment, plan), images) in experiments.iter().zip(&plans).zip(images) {
         let costs = Costs::new(experiment, &discovery);
-        output::table(&table(costs, plan, images.filter(|_| for_the_eye), for_the_eye), format.into())?;
+        output::table(&table(costs, plan, images.filter(|_| for_the_eye), for_the_eye), format)?;
     }
     Ok(())
 }
@@ -216,7 +215,7 @@ fn table(mut costs: Costs<'_>, plan: &grid::Plan<'_>, images: Option<u64>, for_t
             row
         })
         .collect();
-    let mut notes = vec![listing::counted(rows.len(), "run")];
+    let mut notes = vec![human::counted(rows.len(), "run")];
     if total > 0.0 {
         notes.push(format!(
             "about {}FLOP to train (three times forward, validation not counted); memory is an estimate",

@@ -3,16 +3,16 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    CliError, corpus, devices, exit, listing,
-    output::{self, ListFormat, write_figure},
+    CliError, corpus, devices, exit,
+    output::{self, write_figure},
     runtime, show,
 };
 use crate::{
-    base::human::grouped,
+    base::human::{counted, grouped},
     corpus::{BadFile, read_image},
     launch,
     predict::{self, Answer, ImageFile, Shown, TrainedRun},
-    report::{Cell, Column, Table},
+    report::{Cell, Column, Format, Table},
     run::RunDir,
     store::Store,
 };
@@ -41,8 +41,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "DEVICE")]
     device: Option<String>,
     /// Output format
-    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
-    format: ListFormat,
+    #[arg(long, value_parser = output::one_of(&output::LISTS), default_value = "table")]
+    format: Format,
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
@@ -73,7 +73,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             Some(BadFile { file: file.path.display().to_string(), reason })
         })
         .collect();
-    output::table(&table(&files, &answers, &run, args), args.format.into())?;
+    output::table(&table(&files, &answers, &run, args), args.format)?;
     if let Some(path) = &args.figure {
         let shown = shown(&files, &answers, args.labelled);
         let (chosen, note) = predict::choose(&shown, usize::from(args.figure_images));
@@ -111,7 +111,7 @@ pub(super) fn directory(runs_dir: &Path, wanted: &str) -> Result<PathBuf, CliErr
 /// One row an answer. Machines get a column a class, as in `predictions.csv`; people the predicted class' probability.
 fn table(files: &[ImageFile], answers: &[Result<Answer, String>], run: &TrainedRun, args: &Args) -> Table {
     let classes = &run.dataset.classes;
-    let machine = args.format != ListFormat::Table;
+    let machine = args.format != Format::Table;
     let mut columns = vec![Column::text("image"), Column::text("predicted")];
     columns.push(Column::number("probability").decimals(4));
     if args.labelled {
@@ -150,7 +150,7 @@ fn table(files: &[ImageFile], answers: &[Result<Answer, String>], run: &TrainedR
     }
     let counts: Vec<String> =
         classes.iter().zip(&predicted).map(|(class, count)| format!("{} {class}", grouped(*count))).collect();
-    let mut notes = vec![format!("{}: {}", listing::counted(rows.len(), "image"), counts.join(", "))];
+    let mut notes = vec![format!("{}: {}", counted(rows.len(), "image"), counts.join(", "))];
     if args.labelled {
         #[expect(clippy::cast_precision_loss, reason = "numbers of images")]
         let accuracy = correct as f64 / labelled.max(1) as f64;

@@ -34,8 +34,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "X", default_value_t = 1e-3, value_parser = tolerance)]
     tolerance: f64,
     /// Output format
-    #[arg(long, value_parser = ["table", "json"], default_value = "table")]
-    format: String,
+    #[arg(long, value_parser = output::one_of(&[Format::Table, Format::Json]), default_value = "table")]
+    format: Format,
 }
 
 fn tolerance(text: &str) -> Result<f64, String> {
@@ -93,7 +93,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     repeat.reread(folder)?;
     let comparison = rerun::compare(&repeat.dir, folder, repeat.is_built_in(), args.tolerance)?;
     let changed = rerun::changed(&repeat.then, &repeat.now);
-    if args.format == "json" {
+    if args.format == Format::Json {
         output::data(&format!("{:#}", as_json(&repeat, &comparison, &changed, args)))?;
     } else {
         output::data(&as_text(&repeat, &comparison, &changed, ended.seconds, args))?;
@@ -112,7 +112,7 @@ fn announcement(repeat: &Repeat, plan: &LaunchPlan, args: &Args) -> String {
         .map(|word| word.to_string_lossy().into_owned())
         .collect();
     let now = &repeat.now;
-    if args.format == "json" {
+    if args.format == Format::Json {
         let facts = json!({
             "run": format!("{}/{}", now.experiment, now.run), "command": words, "seed": now.seed,
             "device": now.device, "threads": now.threads, "parameters": now.parameters,

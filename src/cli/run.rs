@@ -31,8 +31,8 @@ pub(super) struct Args {
     #[command(flatten)]
     spec: SpecArgs,
     /// Format of the top ten on stdout
-    #[arg(long, value_enum, default_value_t = listing::TopFormat::Table)]
-    format: listing::TopFormat,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
@@ -47,10 +47,10 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
 ///
 /// # Errors
 /// What is wrong with any of the experiments, before the first one runs; what stops one of them.
-fn all(runs_dir: &Path, suite: &Suite, format: listing::TopFormat) -> Result<u8, CliError> {
+fn all(runs_dir: &Path, suite: &Suite, format: Format) -> Result<u8, CliError> {
     suite::one_format(
         suite,
-        format == listing::TopFormat::Table,
+        format == Format::Table,
         "gridboard top EXPERIMENT prints the best of one in any format",
     )?;
     for experiment in &suite.experiments {
@@ -98,7 +98,7 @@ fn check(runs_dir: &Path, experiment: &Experiment) -> Result<(), CliError> {
 ///
 /// # Errors
 /// What stopped it; a failed run does not.
-fn one(runs_dir: &Path, experiment: Experiment, format: listing::TopFormat) -> Result<u8, CliError> {
+fn one(runs_dir: &Path, experiment: Experiment, format: Format) -> Result<u8, CliError> {
     let watch = Watch::start();
     check(runs_dir, &experiment)?;
     let choice = DeviceChoice::parse(&experiment.schedule.devices)?;
@@ -113,7 +113,7 @@ fn one(runs_dir: &Path, experiment: Experiment, format: listing::TopFormat) -> R
             output::note(&format!(
                 "warning: {} of the CUDA devices not used: each process takes {} of the host's memory, of \
                  which {} are free",
-                listing::counted(taken, "slot"),
+                human::counted(taken, "slot"),
                 human::bytes(model::CUDA_HOST_BYTES),
                 human::bytes(free)
             ));
@@ -180,21 +180,21 @@ fn opening(ready: &sweep::Preparation, placement: &device::Placement) -> String 
         text += &format!("{}: {run} was cut off and is trained again\n", ready.experiment.name);
     }
     if ready.killed > 0 {
-        let what = listing::counted(ready.killed, "process");
+        let what = human::counted(ready.killed, "process");
         text += &format!("{}: {what} of cut off runs still alive, now ended\n", ready.experiment.name);
     }
     let owed = ready.owed.len();
     text += &format!(
         "{}: {}, {} completed, {owed} to train",
         ready.experiment.name,
-        listing::counted(ready.runs.len(), "run"),
+        human::counted(ready.runs.len(), "run"),
         ready.completed
     );
     if owed > 0 {
         let labels: Vec<&str> = placement.slots.iter().map(|slot| slot.label.as_str()).collect();
         let threads = placement.slots.first().map_or(1, |slot| slot.threads);
-        let plural = if threads == 1 { "thread" } else { "threads" };
-        text += &format!(" on {} ({threads} {plural} each)", listing::shortened(&labels, 8));
+        let threads = human::counted(threads, "thread");
+        text += &format!(" on {} ({threads} each)", listing::shortened(&labels, 8));
     }
     text
 }
@@ -204,7 +204,7 @@ async fn finish(
     mut ready: sweep::Preparation,
     end: &End,
     (watch, cores): (&Watch, u32),
-    format: listing::TopFormat,
+    format: Format,
 ) -> Result<u8, CliError> {
     let finished = report_on(&mut ready.store, runs_dir, &ready.experiment).await?;
     for warning in &finished.warnings {
@@ -215,22 +215,22 @@ async fn finish(
     let sweep::Preparation { experiment, store, .. } = ready;
     store.leave().await?;
 
-    if end.interrupted && matches!(format.into(), Format::Table) {
+    if end.interrupted && format == Format::Table {
         output::note(&format!(
             "{}: interrupted with {} of {} completed; run the spec again to go on",
             experiment.name,
             end.completed,
-            listing::counted(finished.leaderboard.rows.len(), "run")
+            human::counted(finished.leaderboard.rows.len(), "run")
         ));
         return Ok(exit::INTERRUPTED);
     }
     let head = top_table(&finished.leaderboard, Some(experiment.rank.top));
-    output::table(&head, format.into())?;
-    if let (Some(test), Format::Table) = (&finished.test, format.into()) {
+    output::table(&head, format)?;
+    if let (Some(test), Format::Table) = (&finished.test, format) {
         output::data("")?;
         output::table(test, Format::Table)?;
     }
-    if matches!(format.into(), Format::Table) {
+    if format == Format::Table {
         if let Some(unranked) = unranked_table(&finished.leaderboard, listing::most_unranked(false)) {
             output::data("")?;
             output::table(&unranked, Format::Table)?;

@@ -2,11 +2,7 @@
 
 use std::{collections::HashSet, path::Path};
 
-use super::{
-    CliError, exit, experiments,
-    output::{self, ListFormat},
-    runtime,
-};
+use super::{CliError, exit, experiments, output, runtime};
 use crate::{
     base::human,
     report::{Cell, Column, Format, Table},
@@ -24,8 +20,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "STATE")]
     state: Option<RunState>,
     /// Output format
-    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
-    format: ListFormat,
+    #[arg(long, value_parser = output::one_of(&output::LISTS), default_value = "table")]
+    format: Format,
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
@@ -37,7 +33,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         };
         let mut runs = store.runs(key).await?;
         runs.retain(|run| args.state.is_none_or(|state| run.state == state));
-        let format = Format::from(args.format);
+        let format = args.format;
         let live: HashSet<String> = runs
             .iter()
             .filter(|run| run.state == RunState::Running)

@@ -4,17 +4,14 @@ use std::path::Path;
 
 use serde_json::{Map, Value as Json, json};
 
-use super::{
-    CliError, exit, layers, listing,
-    output::{self, ListFormat},
-    runtime,
-};
+use super::{CliError, exit, layers, listing, output, runtime};
 use crate::{
     base::error::with_causes,
     base::human,
     metrics::{self, ConfusionMatrix},
     predictions,
     rank::Row,
+    report::Format,
     stats,
     store::{AttemptRecord, Point, RunRecord, Store},
 };
@@ -28,8 +25,8 @@ pub(super) struct Args {
     #[arg(long)]
     layers: bool,
     /// Output format; csv is for `--layers`, since a run is no list
-    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
-    format: ListFormat,
+    #[arg(long, value_parser = output::one_of(&output::LISTS), default_value = "table")]
+    format: Format,
 }
 
 /// What is known of a run.
@@ -69,7 +66,7 @@ impl Areas {
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
-    if args.format == ListFormat::Csv && !args.layers {
+    if args.format == Format::Csv && !args.layers {
         return Err(CliError::Usage {
             message: "a run is no list: `--format csv` is for its layers".to_owned(),
             hint: Some("gridboard show RUN --layers --format csv, or --format json".to_owned()),
@@ -108,7 +105,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             directory: runs_dir.join(&run.experiment).join(&run.spec.name).display().to_string(),
             run,
         };
-        if args.format == ListFormat::Json {
+        if args.format == Format::Json {
             output::data(&format!("{:#}", facts.json()))?;
         } else {
             output::data(&facts.text())?;

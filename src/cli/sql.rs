@@ -2,13 +2,9 @@
 
 use std::path::Path;
 
-use super::{
-    CliError, exit,
-    output::{self, ListFormat},
-    runtime,
-};
+use super::{CliError, exit, output, runtime};
 use crate::{
-    report::{Cell, Column, Table},
+    report::{Cell, Column, Format, Table},
     store::{SqlValue, Store},
 };
 
@@ -22,8 +18,8 @@ pub(super) struct Args {
     /// The query
     query: String,
     /// Output format
-    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
-    format: ListFormat,
+    #[arg(long, value_parser = output::one_of(&output::LISTS), default_value = "table")]
+    format: Format,
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
@@ -40,7 +36,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             .map(|(place, name)| if numeric(place) { Column::number(name) } else { Column::text(name) })
             .collect();
         let rows = result.rows.iter().map(|row| row.iter().map(cell).collect()).collect();
-        output::table(&Table { title: None, columns, rows, notes: Vec::new() }, args.format.into())?;
+        output::table(&Table { title: None, columns, rows, notes: Vec::new() }, args.format)?;
         Ok(exit::DONE)
     })
 }

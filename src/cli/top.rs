@@ -2,11 +2,7 @@
 
 use std::path::Path;
 
-use super::{
-    CliError, exit, experiments,
-    listing::{self, TopFormat},
-    output, runtime,
-};
+use super::{CliError, exit, experiments, listing, output, runtime};
 use crate::{
     report::{Format, leaderboard_table, top_table, unranked_table},
     store::Store,
@@ -30,8 +26,8 @@ pub(super) struct Args {
     #[arg(long, conflicts_with = "n")]
     all: bool,
     /// Output format
-    #[arg(long, value_enum, default_value_t = TopFormat::Table)]
-    format: TopFormat,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
@@ -39,7 +35,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         let mut store = Store::open_existing(runs_dir).await?;
         let records = match &args.experiment {
             Some(name) => vec![experiments::named(&mut store, runs_dir, name).await?],
-            None => experiments::all_or_only(&mut store, runs_dir, args.format == TopFormat::Table).await?,
+            None => experiments::all_or_only(&mut store, runs_dir, args.format == Format::Table).await?,
         };
         for (place, record) in records.iter().enumerate() {
             let head = if args.all { None } else { Some(args.n.unwrap_or(record.spec.rank.top)) };
@@ -52,8 +48,8 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
                 output::data("")?;
             }
             let table = if by_point { top_table(&board, head) } else { leaderboard_table(&board, head) };
-            output::table(&table, args.format.into())?;
-            if matches!(Format::from(args.format), Format::Table)
+            output::table(&table, args.format)?;
+            if args.format == Format::Table
                 && let Some(unranked) = unranked_table(&board, listing::most_unranked(args.all))
             {
                 output::data("")?;

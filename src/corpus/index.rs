@@ -4,6 +4,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::base::csv;
+
 /// The file in a folder of the cache.
 pub const FILE_NAME: &str = "index.csv";
 
@@ -35,18 +37,18 @@ pub struct BadFile {
     pub reason: String,
 }
 
-const HEADER: &str = "index,file,class,label,width,height,bytes,format,blake3";
+const HEADER: [&str; 9] = ["index", "file", "class", "label", "width", "height", "bytes", "format", "blake3"];
 
 /// The text of `index.csv`.
 pub(super) fn to_csv(entries: &[IndexEntry], classes: &[String]) -> String {
-    let mut text = format!("{HEADER}\n");
-    for (index, entry) in entries.iter().enumerate() {
+    let record = |(index, entry): (usize, &IndexEntry)| {
         let IndexEntry { file, label, width, height, bytes, format, hash } = entry;
-        let class = classes.get(usize::from(*label)).map_or("", String::as_str);
-        let (file, class) = (quote(file), quote(class));
-        text += &format!("{index},{file},{class},{label},{width},{height},{bytes},{format},{hash}\n");
-    }
-    text
+        let class = classes.get(usize::from(*label)).cloned().unwrap_or_default();
+        let numbers = [index.to_string(), label.to_string(), width.to_string(), height.to_string()];
+        let [index, label, width, height] = numbers;
+        [index, file.clone(), class, label, width, height, bytes.to_string(), format.clone(), hash.clone()]
+    };
+    csv::write([HEADER.map(str::to_owned)].into_iter().chain(entries.iter().enumerate().map(record)))
 }
 
 /// The entries of an `index.csv`.
@@ -54,10 +56,15 @@ pub(super) fn to_csv(entries: &[IndexEntry], classes: &[String]) -> String {
 /// # Errors
 /// Says which record is not what `to_csv` writes.
 pub fn from_csv(text: &str) -> Result<Vec<IndexEntry>, String> {
-    let body = text.strip_prefix(HEADER).and_then(|rest| rest.strip_prefix('\n'));
-    let records = records(body.ok_or("the header line is not that of an index")?)?;
+    if !text.ends_with('\n') {
+        return Err("the last record is cut off".to_owned());
+    }
+    let records = csv::read(text, b',').map_err(|(line, problem)| format!("line {line}: {problem}"))?;
+    let mut records = records.into_iter().map(|(_, record)| record);
+    if records.next().is_none_or(|header| header != HEADER) {
+        return Err("the header line is not that of an index".to_owned());
+    }
     records
-        .into_iter()
         .enumerate()
         .map(|(place, record)| entry(place, record).ok_or_else(|| format!("record {place} is malformed")))
         .collect()
@@ -77,42 +84,6 @@ fn entry(place: usize, record: Vec<String>) -> Option<IndexEntry> {
         format,
         hash,
     })
-}
-
-fn quote(field: &str) -> std::borrow::Cow<'_, str> {
-    if field.contains(['"', ',', '\n', '\r']) {
-        format!("\"{}\"", field.replace('"', "\"\"")).into()
-    } else {
-        field.into()
-    }
-}
-
-/// Splits CSV text into records of fields.
-fn records(text: &str) -> Result<Vec<Vec<String>>, String> {
-    let mut records = Vec::new();
-    let mut record = Vec::new();
-    let mut field = String::new();
-    let mut quoted = false;
-    let mut characters = text.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' if quoted && characters.peek() == Some(&'"') => {
-                characters.next();
-                field.push('"');
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => record.push(std::mem::take(&mut field)),
-            '\n' if !quoted => {
-                record.push(std::mem::take(&mut field));
-                records.push(std::mem::take(&mut record));
-            }
-            other => field.push(other),
-        }
-    }
-    if quoted || !field.is_empty() || !record.is_empty() {
-        return Err("the last record is cut off".to_owned());
-    }
-    Ok(records)
 }
 
 #[cfg(test)]
@@ -139,7 +110,7 @@ mod tests {
         let text = to_csv(&[sample("covid/a, \"b\".jpg")], &classes);
         let row =
             "0,\"covid/a, \"\"b\"\".jpg\",covid,1,299,224,12345,jpeg,0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f0f\n";
-        assert_eq!(text, format!("{HEADER}\n{row}"));
+        assert_eq!(text, format!("{}\n{row}", HEADER.join(",")));
     }
 
     #[test]
@@ -164,7 +135,7 @@ mod tests {
         #[test]
         fn arbitrary_text_never_panics(text in ".*") {
             let _ = from_csv(&text);
-            let _ = from_csv(&format!("{HEADER}\n{text}"));
+            let _ = from_csv(&format!("{}\n{text}\n", HEADER.join(",")));
         }
     }
 }

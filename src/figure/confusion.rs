@@ -9,7 +9,7 @@ use super::{
     drawing::{Anchor, Drawing},
     render, text,
 };
-use crate::metrics::ConfusionMatrix;
+use crate::{base::human::counted, metrics::ConfusionMatrix};
 
 pub(super) const TITLE: f64 = 16.0;
 pub(super) const AXIS_TITLE: f64 = 14.0;
@@ -198,8 +198,7 @@ fn summary(matrix: &ConfusionMatrix) -> String {
         return "no images".to_owned();
     }
     let correct: u64 = (0..matrix.classes()).map(|class| matrix.count(class, class)).sum();
-    let images = if total == 1 { "image" } else { "images" };
-    format!("{total} {images}, {:.3} correct", correct as f64 / total as f64)
+    format!("{}, {:.3} correct", counted(total, "image"), correct as f64 / total as f64)
 }
 
 #[cfg(test)]

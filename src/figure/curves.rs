@@ -9,6 +9,7 @@ use super::{
     render, text,
     thin::{COLUMN, thin},
 };
+use crate::base::human::counted;
 
 /// One panel of curves.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,7 +78,7 @@ fn layout(title: &str, quantity: Quantity, panels: &[Panel]) -> Result<Drawing, 
         .map(|series| text::elide(&series.name, NAME, 260.0))
         .collect::<Result<_, _>>()?;
     let others = all - named.len();
-    let others_text = if others == 1 { "1 other run".to_owned() } else { format!("{others} other runs") };
+    let others_text = counted(others, "other run");
     let texts = named.iter().map(String::as_str).chain((others > 0).then_some(others_text.as_str()));
     let legend_width = 34.0 + text::widest(texts, NAME)?;
 

@@ -8,7 +8,10 @@ use super::{
     drawing::{Anchor, Drawing},
     render, text,
 };
-use crate::stats::{PrCurve, RocCurve};
+use crate::{
+    base::human::counted,
+    stats::{PrCurve, RocCurve},
+};
 
 /// A curve with the name of what it belongs to: a run, or a class against the rest.
 #[derive(Clone, Debug, PartialEq)]
@@ -123,7 +126,7 @@ fn layout(plot: &Plot<'_>) -> Result<Drawing, FigureError> {
         .iter()
         .map(|series| text::elide(series.name, NAME, 280.0))
         .collect::<Result<_, _>>()?;
-    let others_text = if others == 1 { "1 other".to_owned() } else { format!("{others} others") };
+    let others_text = counted(others, "other");
     let mut texts: Vec<&str> = names.iter().map(String::as_str).collect();
     texts.extend((others > 0).then_some(others_text.as_str()));
     texts.extend(plot.chance.iter().map(|(_, name)| name.as_str()));

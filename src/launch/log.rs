@@ -9,6 +9,8 @@ use std::{
     path::Path,
 };
 
+use anstream::adapter::strip_str;
+
 use crate::run::RunDir;
 
 /// At most so many lines are the tail of a log.
@@ -57,9 +59,14 @@ pub(super) fn tail(run_dir: &Path, start: u64) -> io::Result<String> {
 
 /// The last lines of a text as a terminal would leave them, within the limits on lines and bytes.
 fn last_lines(text: &str) -> String {
-    let plain = without_escapes(text);
-    let mut lines: Vec<String> =
-        plain.trim_end().trim_start_matches(['\n', '\r']).lines().map(as_shown).collect();
+    // Line by line: a sequence that never ends does not take the following lines along.
+    let plain = |line: &str| as_shown(&strip_str(line).to_string());
+    let mut lines: Vec<String> = text.lines().map(plain).collect();
+    while lines.last().is_some_and(String::is_empty) {
+        lines.pop();
+    }
+    let blank = lines.iter().take_while(|line| line.is_empty()).count();
+    lines.drain(..blank);
     lines.drain(..lines.len().saturating_sub(TAIL_LINES));
     let mut bytes: usize = lines.iter().map(|line| line.len() + 1).sum();
     let mut skip = 0;
@@ -83,41 +90,6 @@ fn last_lines(text: &str) -> String {
 fn as_shown(line: &str) -> String {
     let last = line.trim_end_matches('\r').rsplit('\r').next().unwrap_or_default();
     last.chars().filter(|c| *c == '\t' || !c.is_control()).collect::<String>().trim_end().to_owned()
-}
-
-/// The text without terminal escape sequences (ECMA-48: CSI, OSC and other strings, and the short ones).
-fn without_escapes(text: &str) -> String {
-    let mut plain = String::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        if c != '\x1b' {
-            plain.push(c);
-            continue;
-        }
-        match chars.next() {
-            // Control sequence: parameters, then a final character.
-            Some('[') => while chars.next().is_some_and(|c| !('\x40'..='\x7e').contains(&c)) {},
-            // Strings, ended by BEL or ESC \; a line's end means that the end is missing.
-            Some(']' | 'P' | 'X' | '^' | '_') => {
-                while let Some(c) = chars.next() {
-                    if c == '\x07' {
-                        break;
-                    } else if c == '\x1b' {
-                        chars.next();
-                        break;
-                    } else if c == '\n' {
-                        plain.push(c);
-                        break;
-                    }
-                }
-            }
-            // Intermediates, then a final character.
-            Some(' '..='/') => while chars.next().is_some_and(|c| (' '..='/').contains(&c)) {},
-            Some('\n') => plain.push('\n'),
-            Some(_) | None => {}
-        }
-    }
-    plain
 }
 
 #[cfg(test)]

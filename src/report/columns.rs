@@ -1,16 +1,30 @@
 //! Which columns of a table its reader gets: those that are meant for them, and of those what a terminal has room for.
 //!
-//! Used by `table` before it renders.
+//! Used before a table is rendered.
 
 use std::borrow::Cow;
 
 use super::{
-    table::{Column, Table},
-    text::{break_words, one_line},
+    table::{Column, Readers, Table},
+    text::{break_words, display_width, shown_rows},
 };
+use crate::base::text::one_line;
+
+impl Table {
+    /// The table without the columns that only machines read.
+    #[must_use]
+    pub fn for_people(&self) -> Cow<'_, Self> {
+        keeping(self, |column| column.readers != Readers::Machines)
+    }
+}
+
+/// The table without the columns that only people read.
+pub(super) fn for_machines(table: &Table) -> Cow<'_, Table> {
+    keeping(table, |column| column.readers != Readers::People)
+}
 
 /// The table with the columns that `keep` lets pass.
-pub(super) fn keeping(table: &Table, keep: impl Fn(&Column) -> bool) -> Cow<'_, Table> {
+fn keeping(table: &Table, keep: impl Fn(&Column) -> bool) -> Cow<'_, Table> {
     let kept: Vec<usize> = (0..table.columns.len()).filter(|&place| keep(&table.columns[place])).collect();
     if kept.len() == table.columns.len() {
         return Cow::Borrowed(table);
@@ -53,16 +67,15 @@ pub(super) fn fitting(table: &Table, width: Option<usize>) -> Cow<'_, Table> {
     Cow::Owned(fitting)
 }
 
-/// Columns of a terminal that each column takes at least, with one space behind it.
+/// Columns of a terminal that each column takes at least, with one space after it.
 fn tight_widths(table: &Table) -> Vec<usize> {
-    let length = |text: &str| text.chars().count();
-    let rows = table.shown_rows(one_line);
+    let rows = shown_rows(table, one_line);
     (0..table.columns.len())
         .map(|index| {
-            let body = rows.iter().map(|row| length(&row[index])).max().unwrap_or(0);
+            let body = rows.iter().map(|row| display_width(&row[index])).max().unwrap_or(0);
             let heading = break_words(&one_line(table.columns[index].shown_name()), body);
-            // The library gives an empty column one all the same.
-            heading.lines().map(length).fold(body, usize::max).max(1) + 1
+            // An empty column has one all the same.
+            heading.lines().map(display_width).fold(body, usize::max).max(1) + 1
         })
         .collect()
 }
@@ -70,7 +83,7 @@ fn tight_widths(table: &Table) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::table::{Cell, Format, Readers};
+    use crate::report::{Cell, Format};
 
     fn table() -> Table {
         Table {

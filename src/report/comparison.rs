@@ -4,9 +4,11 @@ use serde_json::{Value as Json, json};
 
 use super::{
     leaderboard::shown_interval,
-    table::{Cell, Column, Format, Table},
+    render::Format,
+    table::{Cell, Column, Table},
 };
 use crate::{
+    base::human::counted,
     metrics::ConfusionMatrix,
     predictions::{Answer, Comparison},
     rank::Tally,
@@ -136,7 +138,7 @@ impl Sides {
         let verdict = if p < SIGNIFICANCE { "distinguishable" } else { "not distinguishable" };
         let p = if p < 0.0005 { format!("{p:.1e}") } else { format!("{p:.3}") };
         Table {
-            title: Some(format!("{} validation images", table.images())),
+            title: Some(counted(table.images(), "validation image")),
             columns: vec![
                 Column::text("result"),
                 self.column(0),
@@ -197,7 +199,7 @@ impl Sides {
             })
             .collect();
         Table {
-            title: Some(format!("{} images that the two answer differently", rows.len())),
+            title: Some(format!("{} that the two answer differently", counted(rows.len(), "image"))),
             columns: vec![Column::text("image"), Column::text("class"), self.column(0), self.column(1)],
             rows,
             notes: Vec::new(),

@@ -13,7 +13,8 @@ use super::{
     input::ReportInput,
     leaderboard::full_table,
     page,
-    table::{Format, Table},
+    render::Format,
+    table::Table,
 };
 use crate::{
     base::files::{Durability, FileError, remove_if_there, write_whole},

@@ -1,12 +1,11 @@
 //! The table of an experiment with several seeds: a row per grid point, ranked by its mean.
 
 use super::{
-    leaderboard::{
-        DECIMALS, axis_cell, axis_columns, heading_of, leaderboard_table, plural, rule, rule_metrics,
-    },
+    leaderboard::{DECIMALS, axis_cell, axis_columns, heading_of, leaderboard_table, rule, rule_metrics},
     table::{Cell, Column, Readers, Table},
 };
 use crate::{
+    base::human::counted,
     rank::{GridPoint, Leaderboard},
     stats::Summary,
 };
@@ -41,12 +40,12 @@ pub fn grid_point_table(leaderboard: &Leaderboard, head: Option<u32>) -> Table {
     let title = if shown.len() < ranked {
         format!("best {} of {} grid points", shown.len(), points.len())
     } else {
-        plural(shown.len(), "grid point")
+        counted(shown.len(), "grid point")
     };
     let title = format!(
         "{}: {title}, mean over {}, {}",
         leaderboard.experiment,
-        plural(leaderboard.seeds.len(), "seed"),
+        counted(leaderboard.seeds.len(), "seed"),
         rule(leaderboard)
     );
     let mut table = Table { title: Some(title), ..rows(leaderboard, &shown) };
@@ -61,7 +60,7 @@ pub fn grid_point_table(leaderboard: &Leaderboard, head: Option<u32>) -> Table {
     if ranked < points.len() {
         table
             .notes
-            .push(format!("{} without a seed that ranks", plural(points.len() - ranked, "grid point")));
+            .push(format!("{} without a seed that ranks", counted(points.len() - ranked, "grid point")));
     }
     table
 }
@@ -142,7 +141,7 @@ fn notes(points: &[&GridPoint]) -> Vec<String> {
     if incomplete > 0 {
         notes.push(format!(
             "{} with fewer seeds than asked for: its mean is over those that rank",
-            plural(incomplete, "grid point")
+            counted(incomplete, "grid point")
         ));
     }
     if points.iter().any(|point| point.ties() == Some(true)) {
@@ -154,7 +153,7 @@ fn notes(points: &[&GridPoint]) -> Vec<String> {
     if untested > 0 {
         notes.push(format!(
             "{} not tested against rank 1: no predictions of the same images and seed are stored",
-            plural(untested, "grid point")
+            counted(untested, "grid point")
         ));
     }
     notes.push("the same images choose and report: the best points would do worse on new ones".to_owned());

@@ -10,9 +10,15 @@ use super::{
     document::{Block, Document, Section},
     paper::NOT_STATED,
     table::{Align, Cell, Table},
-    text::{harmless, one_line, shown},
+    text::shown,
 };
-use crate::{base::human, figure::Figure};
+use crate::{
+    base::{
+        human,
+        text::{harmless, one_line},
+    },
+    figure::Figure,
+};
 
 const STYLE: &str = include_str!("style.css");
 /// A cell of more letters is broken into lines; names are not.

@@ -4,6 +4,7 @@ mod row_columns;
 
 use super::table::{Cell, Column, Table};
 use crate::{
+    base::human::counted,
     rank::{Leaderboard, Row, Standing},
     spec::{Goal, Metric},
 };
@@ -28,13 +29,13 @@ pub fn leaderboard_table(leaderboard: &Leaderboard, head: Option<u32>) -> Table 
     let shown = if rows.len() < ranked {
         format!("best {} of {all} runs", rows.len())
     } else {
-        plural(rows.len(), "run")
+        counted(rows.len(), "run")
     };
     table.title = Some(format!("{}: {shown}, {}", leaderboard.experiment, rule(leaderboard)));
     table.notes = notes(&rows);
     let unranked = all - ranked;
     if unranked > 0 {
-        table.notes.push(format!("{} not ranked", plural(unranked, "run")));
+        table.notes.push(format!("{} not ranked", counted(unranked, "run")));
     }
     table
 }
@@ -65,7 +66,7 @@ fn notes(rows: &[&Row]) -> Vec<String> {
         for (standing, why) in untested {
             let count = rows.iter().filter(|row| row.standing == standing).count();
             if count > 0 {
-                notes.push(format!("{UNTESTED} {} not tested against rank 1: {why}", plural(count, "run")));
+                notes.push(format!("{UNTESTED} {} not tested against rank 1: {why}", counted(count, "run")));
             }
         }
     }
@@ -73,7 +74,7 @@ fn notes(rows: &[&Row]) -> Vec<String> {
     if other > 0 {
         notes.push(format!(
             "the stored predictions of {} do not have the accuracy of the last epoch; interval and test are theirs",
-            plural(other, "run")
+            counted(other, "run")
         ));
     }
     if rows.iter().any(|row| row.best.is_some_and(|best| best.beats_last(row))) {
@@ -94,8 +95,12 @@ fn predictions_differ(row: &Row) -> bool {
 pub fn full_table(leaderboard: &Leaderboard) -> Table {
     let rows: Vec<&Row> = leaderboard.rows.iter().collect();
     let mut table = table_of(leaderboard, &rows);
-    table.title =
-        Some(format!("{}: all {}, {}", leaderboard.experiment, plural(rows.len(), "run"), rule(leaderboard)));
+    table.title = Some(format!(
+        "{}: all {}, {}",
+        leaderboard.experiment,
+        counted(rows.len(), "run"),
+        rule(leaderboard)
+    ));
     table.columns.extend([Column::text("state"), Column::text("reason")]);
     for (cells, row) in table.rows.iter_mut().zip(rows) {
         cells.push(Cell::from(row.state.as_str()));
@@ -118,7 +123,7 @@ pub fn unranked_table(leaderboard: &Leaderboard, most: Option<usize>) -> Option<
         .collect();
     let more = all - rows.len();
     (all > 0).then(|| Table {
-        title: Some(format!("{}: {} not ranked", leaderboard.experiment, plural(all, "run"))),
+        title: Some(format!("{}: {} not ranked", leaderboard.experiment, counted(all, "run"))),
         columns: vec![Column::text("run"), Column::text("state"), Column::text("reason")],
         rows,
         notes: if more > 0 { vec![format!("and {more} more: gridboard runs")] } else { Vec::new() },
@@ -138,10 +143,6 @@ pub(super) fn rule(leaderboard: &Leaderboard) -> String {
     }
     text.push_str(", then name");
     text
-}
-
-pub(super) fn plural(count: usize, noun: &str) -> String {
-    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn table_of(leaderboard: &Leaderboard, rows: &[&Row]) -> Table {

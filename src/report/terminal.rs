@@ -1,145 +1,206 @@
 //! Tables for the terminal.
 //!
-//! Used by `table` alone. A table that fits is laid out here, in one pass over its cells, so that a plan of a hundred
-//! thousand runs is a matter of milliseconds; one that must be made narrower is laid out by comfy-table, which breaks texts.
-
-use comfy_table::{
-    Cell as Shown, CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Table as Terminal,
-    TableStyle,
-};
-use unicode_width::UnicodeWidthStr as _;
+//! Used by `render` alone. A table that fits is laid out in one pass over its cells, so that a plan of a hundred thousand
+//! runs is a matter of milliseconds. One that does not fit is set closer, then its texts are broken into lines; numbers
+//! never are. Where even that leaves columns too narrow to be read, each row becomes a block of `name  value` lines.
 
 use super::{
     table::{Align, Table},
-    text::{break_words, one_line},
+    text::{break_words, display_width, pieces, shown_rows, wrap},
 };
+use crate::base::text::one_line;
 
 /// A longer table is not made narrower: the terminal breaks its lines. Nobody reads that many rows, and columns that change
 /// with the width of the terminal are of no use to `grep`.
 const MOST_FITTED: usize = 2_000;
 
-/// Space before and behind a cell.
-const PADDING: usize = 1;
+/// No text is broken into lines shorter than this.
+const NARROWEST: usize = 12;
 
-/// A line between header and body and none between columns; the lines above and below are drawn by hand, as
-/// comfy-table gives borders without junctions another width than rows.
-const LIGHT: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
+/// Space before and after each cell.
+#[derive(Clone, Copy)]
+struct Padding {
+    before: usize,
+    after: usize,
+}
+
+const WIDE: Padding = Padding { before: 1, after: 1 };
+const CLOSE: Padding = Padding { before: 0, after: 1 };
 
 /// The table between its title and its notes, no wider than `width` columns where that is known and can be had.
 pub(super) fn render(table: &Table, width: Option<usize>) -> String {
-    let rows = table.shown_rows(one_line);
-    let mut widths: Vec<usize> = (0..table.columns.len())
-        .map(|index| rows.iter().map(|row| columns_of(&row[index])).max().unwrap_or(0))
+    let rows = shown_rows(table, one_line);
+    let bodies: Vec<usize> = (0..table.columns.len())
+        .map(|index| rows.iter().map(|row| display_width(&row[index])).max().unwrap_or(0))
         .collect();
-    // Headings are broken at spaces down to the width of their column's cells.
-    let headings: Vec<String> = table
-        .columns
-        .iter()
-        .zip(&widths)
-        .map(|(column, body)| break_words(&one_line(column.shown_name()), *body))
-        .collect();
-    for (width, heading) in widths.iter_mut().zip(&headings) {
-        *width = heading.lines().map(columns_of).fold(*width, usize::max);
-    }
-    let natural: usize = widths.iter().map(|width| width + 2 * PADDING).sum();
-    let narrower = width.filter(|width| natural > *width && rows.len() <= MOST_FITTED);
-    let (lines, rule) = match narrower {
-        Some(width) => fitted(table, &headings, &rows, width),
-        None => (laid_out(table, &headings, &rows, &widths), natural),
+    let names: Vec<String> = table.columns.iter().map(|column| one_line(column.shown_name())).collect();
+    let body = match width.filter(|_| rows.len() <= MOST_FITTED) {
+        Some(width) => fitted(table, &names, &rows, &bodies, width),
+        None => natural(table, &names, &rows, &bodies).1,
     };
-    let rule = "─".repeat(rule);
+    let rule = "─".repeat(body.lines().map(display_width).max().unwrap_or(0));
     let prose = |text: &String| break_words(&one_line(text), width.unwrap_or(usize::MAX)) + "\n";
-    let mut text = String::with_capacity(lines.len() + 8 * rule.len());
+    let mut text = String::with_capacity(body.len() + 8 * rule.len());
     text.extend(table.title.iter().map(prose));
-    for part in [&rule, "\n", &lines, &rule, "\n"] {
+    for part in [&rule, "\n", &body, &rule, "\n"] {
         text.push_str(part);
     }
     text.extend(table.notes.iter().map(prose));
     text
 }
 
-/// Columns of a terminal that a text takes.
-fn columns_of(text: &str) -> usize {
-    if text.is_ascii() { text.len() } else { text.width() }
+/// The layout with room around every cell, and its width. Headings are broken at spaces down to the width of their cells.
+fn natural(table: &Table, names: &[String], rows: &[Vec<String>], bodies: &[usize]) -> (usize, String) {
+    let headings: Vec<String> =
+        names.iter().zip(bodies).map(|(name, body)| break_words(name, *body)).collect();
+    let widths: Vec<usize> =
+        headings.iter().zip(bodies).map(|(heading, body)| block(heading, *body)).collect();
+    (total(&widths, WIDE), laid_out(table, &headings, rows, &widths, WIDE))
 }
 
-/// The lines of a table whose columns are as wide as `widths`.
-fn laid_out(table: &Table, headings: &[String], rows: &[Vec<String>], widths: &[usize]) -> String {
-    let line_width: usize = widths.iter().map(|width| width + 2 * PADDING).sum();
+/// The first layout that is no wider than `width`: the natural one, the close one, broken texts, blocks.
+fn fitted(table: &Table, names: &[String], rows: &[Vec<String>], bodies: &[usize], width: usize) -> String {
+    let (natural_width, text) = natural(table, names, rows, bodies);
+    if natural_width <= width {
+        return text;
+    }
+    let headings: Vec<String> =
+        names.iter().zip(bodies).map(|(name, body)| break_words(name, *body)).collect();
+    let widths: Vec<usize> =
+        headings.iter().zip(bodies).map(|(heading, body)| block(heading, *body).max(1)).collect();
+    if total(&widths, CLOSE) <= width {
+        return laid_out(table, &headings, rows, &widths, CLOSE);
+    }
+    let Some(widths) = narrowed(table, names, bodies, width) else { return blocks(names, rows, width) };
+    let headings: Vec<String> =
+        names.iter().zip(&widths).map(|(name, width)| wrap(name, *width).join("\n")).collect();
+    laid_out(table, &headings, rows, &widths, CLOSE)
+}
+
+/// Width of a text of several lines, or of the cells below it.
+fn block(heading: &str, body: usize) -> usize {
+    heading.lines().map(display_width).fold(body, usize::max)
+}
+
+fn total(widths: &[usize], padding: Padding) -> usize {
+    widths.iter().map(|width| width + padding.before + padding.after).sum()
+}
+
+/// The widths of columns that together have room in `width`, or none. Numbers keep theirs; the widest texts give way, and
+/// none becomes narrower than [`NARROWEST`].
+fn narrowed(table: &Table, names: &[String], bodies: &[usize], width: usize) -> Option<Vec<usize>> {
+    // Where there is no room, a heading is also broken at signs, as in `validation_accuracy`.
+    let longest = |name: &String| pieces(name).map(display_width).max().unwrap_or(0);
+    let fixed = |place: usize| table.columns[place].align == Align::Right;
+    let wanted: Vec<usize> =
+        bodies.iter().zip(names).map(|(body, name)| (*body).max(longest(name)).max(1)).collect();
+    let cut = |most: usize| -> Vec<usize> {
+        let column =
+            |(place, wanted): (usize, &usize)| if fixed(place) { *wanted } else { (*wanted).min(most) };
+        wanted.iter().enumerate().map(column).collect()
+    };
+    let most = (NARROWEST..=width).rev().find(|most| total(&cut(*most), CLOSE) <= width)?;
+    let mut widths = cut(most);
+    // What is left over, from the left.
+    for place in 0..widths.len() {
+        if total(&widths, CLOSE) < width && widths[place] < wanted[place] {
+            widths[place] += 1;
+        }
+    }
+    Some(widths)
+}
+
+/// The lines of a table whose columns are as wide as `widths`; wider texts are broken.
+fn laid_out(
+    table: &Table,
+    headings: &[String],
+    rows: &[Vec<String>],
+    widths: &[usize],
+    padding: Padding,
+) -> String {
+    let line_width = total(widths, padding);
     let mut text = String::with_capacity((rows.len() + 4) * (line_width + 1));
     let shape: Vec<(Align, usize)> =
         table.columns.iter().map(|column| column.align).zip(widths.iter().copied()).collect();
     let heading_lines = headings.iter().map(|heading| heading.lines().count()).max().unwrap_or(0);
     for place in 0..heading_lines {
         let cells = headings.iter().map(|heading| heading.lines().nth(place).unwrap_or_default());
-        push_line(&mut text, &shape, cells);
+        push_line(&mut text, &shape, padding, cells);
     }
     text.push_str(&"─".repeat(line_width));
     text.push('\n');
     for row in rows {
-        push_line(&mut text, &shape, row.iter().map(String::as_str));
+        if row.iter().zip(widths).all(|(cell, width)| display_width(cell) <= *width) {
+            push_line(&mut text, &shape, padding, row.iter().map(String::as_str));
+            continue;
+        }
+        let cells: Vec<Vec<String>> =
+            row.iter().zip(widths).map(|(cell, width)| wrap(cell, *width)).collect();
+        for place in 0..cells.iter().map(Vec::len).max().unwrap_or(0) {
+            let line = cells.iter().map(|lines| lines.get(place).map_or("", String::as_str));
+            push_line(&mut text, &shape, padding, line);
+        }
     }
     text
 }
 
 /// One line, without spaces at its end.
-fn push_line<'a>(text: &mut String, shape: &[(Align, usize)], cells: impl Iterator<Item = &'a str>) {
+fn push_line<'a>(
+    text: &mut String,
+    shape: &[(Align, usize)],
+    padding: Padding,
+    cells: impl Iterator<Item = &'a str>,
+) {
     // Space that is written only when more text follows.
     let mut gap = 0;
     for (cell, (align, width)) in cells.zip(shape) {
-        let room = width.saturating_sub(columns_of(cell));
-        let (before, behind) = match align {
+        let room = width.saturating_sub(display_width(cell));
+        let (before, after) = match align {
             Align::Left => (0, room),
             Align::Right => (room, 0),
         };
-        gap += PADDING + before;
+        gap += padding.before + before;
         if !cell.is_empty() {
             text.extend(std::iter::repeat_n(' ', gap));
             text.push_str(cell);
             gap = 0;
         }
-        gap += behind + PADDING;
+        gap += after + padding.after;
     }
     text.push('\n');
 }
 
-/// The lines of a table that gives way to be no wider than `width`, and the width that came out.
-fn fitted(table: &Table, headings: &[String], rows: &[Vec<String>], width: usize) -> (String, usize) {
-    let mut terminal = Terminal::new();
-    terminal.force_no_tty().load_style(LIGHT);
-    match u16::try_from(width) {
-        Ok(width) if width > 0 => {
-            terminal.set_content_arrangement(ContentArrangement::Dynamic).set_width(width)
+/// Each row as lines of name and value, with an empty line between rows.
+fn blocks(names: &[String], rows: &[Vec<String>], width: usize) -> String {
+    let longest = names.iter().map(|name| display_width(name)).max().unwrap_or(0);
+    // Half the line at least is for the values.
+    let name_width = longest.min((width / 2).saturating_sub(2)).max(1);
+    let value_width = width.saturating_sub(name_width + 2).max(1);
+    let mut text = String::new();
+    for (place, row) in rows.iter().enumerate() {
+        if place > 0 {
+            text.push('\n');
         }
-        _ => terminal.set_content_arrangement(ContentArrangement::Disabled),
-    };
-    let shown = |texts: &[String]| -> Vec<Shown> {
-        let align = |align| match align {
-            Align::Left => CellAlignment::Left,
-            Align::Right => CellAlignment::Right,
-        };
-        let columns = table.columns.iter().map(|column| align(column.align));
-        columns.zip(texts).map(|(align, text)| Shown::new(text).set_alignment(align)).collect()
-    };
-    terminal.set_header(shown(headings));
-    for texts in rows {
-        terminal.add_row(shown(texts));
-    }
-    for (shown, column) in terminal.column_iter_mut().zip(&table.columns) {
-        // Every column counts here.
-        shown.set_padding((0, 1));
-        if column.align == Align::Right {
-            // A number is never broken; text gives way.
-            shown.set_constraint(ColumnConstraint::ContentWidth);
+        for (name, value) in names.iter().zip(row) {
+            let (name, value) = (wrap(name, name_width), wrap(value, value_width));
+            let shape = [(Align::Left, name_width + 1), (Align::Left, value_width)];
+            for line in 0..name.len().max(value.len()) {
+                let part = |lines: &[String]| lines.get(line).cloned().unwrap_or_default();
+                let (name, value) = (part(&name), part(&value));
+                push_line(&mut text, &shape, CLOSE, [name.as_str(), value.as_str()].into_iter());
+            }
         }
     }
-    let lines: Vec<String> = terminal.lines().map(|line| line.trim_end().to_owned()).collect();
-    let widest = lines.iter().map(|line| columns_of(line)).max().unwrap_or(0);
-    (lines.into_iter().map(|line| line + "\n").collect(), widest)
+    if rows.is_empty() {
+        text = wrap(&names.join(", "), width).join("\n") + "\n";
+    }
+    text
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::report::{Cell, Column, Format};
 
@@ -153,6 +214,26 @@ mod tests {
         }
     }
 
+    fn runs() -> Table {
+        let row = |run: &str, accuracy: f64, reason: &str| {
+            vec![Cell::Int(1), Cell::from(run), Cell::Float(accuracy), Cell::from(reason)]
+        };
+        Table {
+            title: Some("two runs".to_owned()),
+            columns: vec![
+                Column::number("rank"),
+                Column::text("run"),
+                Column::number("validation_accuracy").decimals(4),
+                Column::text("reason"),
+            ],
+            rows: vec![
+                row("1-conv-32-nodes-0-dense", 0.9531, "out of memory in the first step of it"),
+                row("2-conv-64-nodes-2-dense", 0.75, ""),
+            ],
+            notes: Vec::new(),
+        }
+    }
+
     #[test]
     fn wide_letters_take_two_columns() {
         let text = sample(2).render(Format::Table, None);
@@ -160,17 +241,71 @@ mod tests {
         assert_eq!(text, format!("{rule}\n n  a b     c\n{rule}\n 0  胸部 x\n 1  胸部 x\n{rule}\n"));
     }
 
-    /// Where there is room, both ways of laying a table out draw the same lines.
     #[test]
-    fn the_layout_is_that_of_the_library() {
-        let table = sample(3);
-        let rows = table.shown_rows(one_line);
-        let headings: Vec<String> = ["n", "a b", "c"].map(str::to_owned).to_vec();
-        let widths = [1, 6, 1];
-        let (fitted, _) = fitted(&table, &headings, &rows, 200);
-        // The library is given less padding, so that more columns fit.
-        let squeezed = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ").replace('─', "");
-        assert_eq!(squeezed(&fitted), squeezed(&laid_out(&table, &headings, &rows, &widths)));
+    fn a_table_that_fits_is_as_wide_as_it_needs_to_be() {
+        let free = runs().render(Format::Table, None);
+        assert_eq!(runs().render(Format::Table, Some(92)), free);
+        insta::assert_snapshot!(free, @r"
+        two runs
+        ───────────────────────────────────────────────────────────────────────────────────────────
+         rank  run                      validation_accuracy  reason
+        ───────────────────────────────────────────────────────────────────────────────────────────
+            1  1-conv-32-nodes-0-dense               0.9531  out of memory in the first step of it
+            1  2-conv-64-nodes-2-dense               0.7500
+        ───────────────────────────────────────────────────────────────────────────────────────────
+        ");
+    }
+
+    #[test]
+    fn cells_move_together_before_any_text_is_broken() {
+        insta::assert_snapshot!(runs().render(Format::Table, Some(88)), @r"
+        two runs
+        ───────────────────────────────────────────────────────────────────────────────────────
+        rank run                     validation_accuracy reason
+        ───────────────────────────────────────────────────────────────────────────────────────
+           1 1-conv-32-nodes-0-dense              0.9531 out of memory in the first step of it
+           1 2-conv-64-nodes-2-dense              0.7500
+        ───────────────────────────────────────────────────────────────────────────────────────
+        ");
+    }
+
+    #[test]
+    fn texts_give_way_and_numbers_do_not() {
+        insta::assert_snapshot!(runs().render(Format::Table, Some(60)), @r"
+        two runs
+        ────────────────────────────────────────────────────────────
+        rank run                   validation_ reason
+                                      accuracy
+        ────────────────────────────────────────────────────────────
+           1 1-conv-32-nodes-0-         0.9531 out of memory in the
+             dense                             first step of it
+           1 2-conv-64-nodes-2-         0.7500
+             dense
+        ────────────────────────────────────────────────────────────
+        ");
+    }
+
+    #[test]
+    fn a_row_becomes_a_block_before_a_column_becomes_unreadable() {
+        insta::assert_snapshot!(runs().render(Format::Table, Some(40)), @r"
+        two runs
+        ────────────────────────────────────────
+        rank                1
+        run                 1-conv-32-nodes-0-
+                            dense
+        validation_         0.9531
+        accuracy
+        reason              out of memory in the
+                            first step of it
+
+        rank                1
+        run                 2-conv-64-nodes-2-
+                            dense
+        validation_         0.7500
+        accuracy
+        reason
+        ────────────────────────────────────────
+        ");
     }
 
     #[test]
@@ -180,6 +315,31 @@ mod tests {
         let free = table.render(Format::Table, None);
         assert_eq!(table.render(Format::Table, Some(20)), free);
         table.rows.truncate(MOST_FITTED);
-        assert!(table.render(Format::Table, Some(20)).lines().all(|line| columns_of(line) <= 20));
+        assert!(table.render(Format::Table, Some(20)).lines().all(|line| display_width(line) <= 20));
+    }
+
+    proptest! {
+        /// Nothing is cut off and nothing sticks out, whatever the width.
+        #[test]
+        fn every_letter_is_shown_within_the_width(
+            cells in prop::collection::vec("[a-z胸é,/ -]{0,40}", 1..6),
+            number in 0..10_000_i64,
+            width in 24..100_usize,
+        ) {
+            let mut columns = vec![Column::number("n")];
+            columns.extend((0..cells.len()).map(|place| Column::text(format!("column {place}"))));
+            let mut row = vec![Cell::Int(number)];
+            row.extend(cells.iter().map(Cell::from));
+            let table = Table { columns, rows: vec![row], ..Table::default() };
+            let text = table.render(Format::Table, Some(width));
+            prop_assert!(text.lines().all(|line| display_width(line) <= width), "{}", text);
+            let letters = |text: &str| {
+                let mut letters: Vec<char> = text.chars().filter(|c| !" ─\n".contains(*c)).collect();
+                letters.sort_unstable();
+                letters
+            };
+            let names: String = (0..cells.len()).map(|place| format!("column{place}")).collect();
+            prop_assert_eq!(letters(&text), letters(&format!("n{names}{number}{}", cells.concat())), "{}", text);
+        }
     }
 }

@@ -1,9 +1,26 @@
 //! Cells as text: rounding for people, escapes of CSV, JSON, Markdown and LaTeX.
 //!
-//! Used by `table` alone. Names and reasons in a table come from specs, file names and logs, so none of them is trusted
+//! Used by `render`, `columns`, `terminal` and `html`. Names and reasons in a table come from specs, file names and logs, so none of them is trusted
 //! to be free of separators, markup or terminal escapes.
 
-use super::table::Cell;
+use unicode_width::UnicodeWidthStr as _;
+
+use super::table::{Cell, Column, Table};
+use crate::base::{
+    csv::without_formula,
+    text::{harmless, one_line},
+};
+
+/// All cells of a table as people read them.
+pub(super) fn shown_rows(table: &Table, escape: impl Fn(&str) -> String) -> Vec<Vec<String>> {
+    let shown = |(column, cell): (&Column, &Cell)| escape(&shown(cell, column.decimals));
+    table.rows.iter().map(|row| table.cells(row).map(shown).collect()).collect()
+}
+
+/// Columns of a terminal that a text takes.
+pub(super) fn display_width(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { text.width() }
+}
 
 /// A cell for people.
 pub(super) fn shown(cell: &Cell, decimals: Option<usize>) -> String {
@@ -32,29 +49,9 @@ fn shown_float(number: f64, decimals: Option<usize>) -> String {
     }
 }
 
-/// The text on one line, control characters replaced.
-pub(super) fn one_line(text: &str) -> String {
-    if is_plain(text) {
-        return text.to_owned();
-    }
-    harmless(text).replace("\r\n", " ").replace(['\n', '\r', '\t'], " ")
-}
-
-/// Whether a text is printable ASCII: nothing in it does harm or breaks a line. Nearly every cell is.
-fn is_plain(text: &str) -> bool {
-    text.bytes().all(|byte| (b' '..=b'~').contains(&byte))
-}
-
-/// The text with control characters other than line breaks and tabs replaced by U+FFFD, so that no cell can send an
-/// escape sequence to the terminal.
-pub(super) fn harmless(text: &str) -> String {
-    let harmful = |c: char| c.is_control() && !matches!(c, '\n' | '\r' | '\t');
-    text.chars().map(|c| if harmful(c) { '\u{fffd}' } else { c }).collect()
-}
-
 /// The text, broken at spaces into lines no longer than `room` or its longest word.
 pub(super) fn break_words(text: &str, room: usize) -> String {
-    let length = |text: &str| text.chars().count();
+    let length = display_width;
     let room = text.split(' ').map(length).max().unwrap_or(0).max(room);
     let mut lines: Vec<String> = Vec::new();
     for word in text.split(' ') {
@@ -69,12 +66,57 @@ pub(super) fn break_words(text: &str, room: usize) -> String {
     lines.join("\n")
 }
 
+/// The text in lines of at most `room` columns: broken at spaces, words that are longer also after signs, else anywhere.
+pub(super) fn wrap(text: &str, room: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    let mut used = 0;
+    let mut push = |part: &str, width: usize, space: usize| {
+        if used > 0 && used + space + width > room {
+            lines.push(String::new());
+            used = 0;
+        }
+        let line = lines.last_mut().expect("there is one from the start");
+        if used > 0 {
+            line.extend(std::iter::repeat_n(' ', space));
+            used += space;
+        }
+        line.push_str(part);
+        used += width;
+    };
+    for word in text.split(' ') {
+        let width = display_width(word);
+        if width <= room {
+            push(word, width, 1);
+            continue;
+        }
+        for (place, piece) in pieces(word).enumerate() {
+            let space = usize::from(place == 0);
+            let width = display_width(piece);
+            if width <= room {
+                push(piece, width, space);
+                continue;
+            }
+            for (place, letter) in piece.char_indices() {
+                let mut bytes = [0; 4];
+                let letter = letter.encode_utf8(&mut bytes);
+                push(letter, display_width(letter), if place == 0 { space } else { 0 });
+            }
+        }
+    }
+    lines
+}
+
+/// The parts of a text that are kept on one line where that is possible.
+pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    text.split_inclusive([' ', '-', '_', '/', ',', '=']).map(|piece| piece.trim_end_matches(' '))
+}
+
 /// A cell as a CSV field. Unknown is empty; an empty text is quoted, so that the two differ.
 pub(super) fn csv_cell(cell: &Cell) -> String {
     match cell {
         Cell::Empty => String::new(),
         Cell::Text(text) if text.is_empty() => "\"\"".to_owned(),
-        Cell::Text(text) => csv_field(text),
+        Cell::Text(text) => csv_field(&without_formula(text)),
         Cell::Int(number) => number.to_string(),
         // Debug is the shortest text that reads back as the same number, with a point or an exponent.
         Cell::Float(number) => format!("{number:?}"),
@@ -85,8 +127,8 @@ pub(super) fn csv_cell(cell: &Cell) -> String {
 
 /// A text as a CSV field, quoted where RFC 4180 asks for it.
 #[must_use]
-pub fn csv_field(text: &str) -> String {
-    let text = if is_plain(text) { text.to_owned() } else { harmless(text) };
+pub(super) fn csv_field(text: &str) -> String {
+    let text = harmless(text);
     if text.contains(['"', ',', '\n', '\r']) || text.starts_with(' ') || text.ends_with(' ') {
         format!("\"{}\"", text.replace('"', "\"\""))
     } else {
@@ -94,12 +136,15 @@ pub fn csv_field(text: &str) -> String {
     }
 }
 
-/// A cell as a JSON value; JSON has no NaN and no infinities.
+/// A cell as a JSON value. JSON has no infinities: those are words, as in `gridboard sql`. NaN is unknown.
 pub(super) fn json_cell(cell: &Cell) -> serde_json::Value {
     match cell {
         Cell::Empty => serde_json::Value::Null,
         Cell::Text(text) => text.as_str().into(),
         Cell::Int(number) => (*number).into(),
+        Cell::Float(number) if number.is_infinite() => {
+            if *number > 0.0 { "Infinity" } else { "-Infinity" }.into()
+        }
         Cell::Float(number) => (*number).into(),
         Cell::Bool(value) => (*value).into(),
         Cell::Json(value) => value.clone(),
@@ -135,6 +180,9 @@ pub(super) fn latex(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
+            // Two hyphens would be a dash.
+            '-' if out.ends_with('-') => out.push_str("{}-"),
+            '`' => out.push_str("\\textasciigrave{}"),
             '_' | '%' | '&' | '#' | '$' | '{' | '}' => out.extend(['\\', letter]),
             '~' => out.push_str("\\textasciitilde{}"),
             '^' => out.push_str("\\textasciicircum{}"),
@@ -218,6 +266,7 @@ pub(super) mod tests {
              \\textless{}\\textbar{}\\textgreater{}"
         );
         assert_eq!(latex("-"), "--");
+        assert_eq!(latex("a--b---c `d'"), "a-{}-b-{}-{}-c \\textasciigrave{}d'");
     }
 
     #[test]
@@ -230,9 +279,18 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn escape_sequences_never_reach_the_terminal() {
-        assert_eq!(one_line("a\u{1b}[31mb\u{9b}c\r\nd\te"), "a\u{fffd}[31mb\u{fffd}c d e");
+    fn a_text_is_no_formula_in_csv_and_a_number_is_a_number() {
+        assert_eq!(csv_cell(&Cell::from("=HYPERLINK(\"x\",1)")), "\"'=HYPERLINK(\"\"x\"\",1)\"");
+        assert_eq!(csv_cell(&Cell::from("-1.5")), "-1.5");
+        assert_eq!(csv_cell(&Cell::Float(-1.5)), "-1.5");
         assert_eq!(csv_field("a\u{0}b"), "a\u{fffd}b");
+    }
+
+    #[test]
+    fn infinities_are_words_in_json() {
+        let json = |number| json_cell(&Cell::Float(number)).to_string();
+        assert_eq!([json(f64::INFINITY), json(f64::NEG_INFINITY)], ["\"Infinity\"", "\"-Infinity\""]);
+        assert_eq!([json(f64::NAN), json(1.5)], ["null", "1.5"]);
     }
 
     #[test]

@@ -4,9 +4,10 @@
 use std::path::PathBuf;
 
 use super::{
-    problem::{Place, Problems, counted},
+    problem::{Place, Problems},
     yaml::{self, Content, Entry, Node},
 };
+use crate::base::human::counted;
 
 /// The flags that change a spec.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,7 +87,7 @@ fn child<'a>(node: &'a mut Node, key: &str, place: &Place) -> Result<&'a mut Nod
         Content::Sequence(items) => {
             let n_items = items.len();
             key.parse::<usize>().ok().and_then(|index| items.get_mut(index)).ok_or_else(|| {
-                let items = counted(n_items, "item", "items");
+                let items = counted(n_items, "item");
                 format!("`{key}` is no index into a list of {items}; write a number from 0")
             })
         }

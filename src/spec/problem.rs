@@ -5,7 +5,7 @@
 
 use std::{fmt, io, path::PathBuf};
 
-use crate::base::error::with_causes;
+use crate::base::{error::with_causes, human::counted};
 
 /// Where a piece of the spec was written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +78,7 @@ pub enum SpecError {
 const MAX_LISTED: usize = 50;
 
 fn report(path: &std::path::Path, problems: &[Problem]) -> String {
-    let n_problems = counted(problems.len(), "problem", "problems");
+    let n_problems = counted(problems.len(), "problem");
     let mut text = format!("spec `{}` has {n_problems}", path.display());
     for problem in problems.iter().take(MAX_LISTED) {
         text.push_str(&format!("\n  {problem}"));
@@ -122,11 +122,6 @@ impl Problems {
     }
 }
 
-/// `1 count`, `2 counts`.
-pub(super) fn counted(number: usize, one: &str, many: &str) -> String {
-    format!("{number} {}", if number == 1 { one } else { many })
-}
-
 /// `; did you mean ..? known: ...` for a word that is none of `known`.
 pub(super) fn hint(word: &str, known: &[&str]) -> String {
     let suggestion = suggest(word, known).map(|best| format!("; did you mean `{best}`?")).unwrap_or_default();
@@ -143,33 +138,10 @@ pub(super) fn suggest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     let word = word.to_lowercase();
     known
         .iter()
-        .map(|candidate| (distance(&word, candidate), *candidate))
+        .map(|candidate| (strsim::osa_distance(&word, candidate), *candidate))
         .filter(|(distance, candidate)| *distance <= 1.max(candidate.chars().count() / 3))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
-}
-
-/// Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours cost 1.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut rows = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for (i, row) in rows.iter_mut().enumerate() {
-        row[0] = i;
-    }
-    for (j, cell) in rows[0].iter_mut().enumerate() {
-        *cell = j;
-    }
-    for i in 1..=a.len() {
-        for j in 1..=b.len() {
-            let substitution = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut best = substitution.min(rows[i - 1][j] + 1).min(rows[i][j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                best = best.min(rows[i - 2][j - 2] + 1);
-            }
-            rows[i][j] = best;
-        }
-    }
-    rows[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -190,13 +162,6 @@ mod tests {
             "; did you mean `epochs`? known: epochs, batch_size, learning_rate"
         );
         assert_eq!(hint("zzz", &known), "; known: epochs, batch_size, learning_rate");
-    }
-
-    #[test]
-    fn distance_counts_a_swap_once() {
-        assert_eq!(distance("ab", "ba"), 1);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("kitten", "sitting"), 3);
     }
 
     #[test]

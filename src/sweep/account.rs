@@ -12,6 +12,7 @@ use crate::{
     base::{
         clock::wall_now,
         files::{Durability, write_whole},
+        human::counted,
         program::host,
         usage::own_core_seconds,
     },
@@ -202,8 +203,7 @@ impl Account {
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
         let Shares { utilisation, training, validation, orchestrator, .. } = self.shares;
         let used = utilisation?;
-        let cores = if self.cores == 1 { "core" } else { "cores" };
-        let mut text = format!("{} {cores} {} used by runs", self.cores, percent(used));
+        let mut text = format!("{} {} used by runs", counted(self.cores, "core"), percent(used));
         if let (Some(training), Some(validation)) = (training, validation) {
             let rest = (used - training - validation).max(0.0);
             text += &format!(

@@ -13,6 +13,7 @@ use super::{Preparation, SweepError, attempt::run_file, index, planned::Plans};
 use crate::{
     base::{
         files::{Durability, write_whole},
+        human::counted,
         program::{COMMIT, VERSION, host},
     },
     device::{Placement, slots_on_cpu},
@@ -153,8 +154,7 @@ fn recall(path: &Path) -> Option<Division> {
 }
 
 fn in_words(Division { slots, threads }: Division) -> String {
-    let plural = |n: u32| if n == 1 { "" } else { "s" };
-    format!("{slots} run{} at once with {threads} thread{} each", plural(slots), plural(threads))
+    format!("{} at once with {} each", counted(slots, "run"), counted(threads, "thread"))
 }
 
 #[cfg(test)]

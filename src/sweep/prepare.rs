@@ -10,14 +10,15 @@ use std::{
 
 use super::{Facts, SweepError, hparams, orphans};
 use crate::{
-    base::error::with_causes,
     base::{
         clock::wall_now,
+        csv,
+        error::with_causes,
         files::{Durability, write_whole},
+        text::harmless,
     },
     corpus::{self, CorpusError, LoadingTable, Part, Prepared, SplitRule},
     grid,
-    report::csv_field,
     run::{ExperimentDir, RunDataset, RunSpec, RunState},
     spec::{self, Dataset, Experiment},
     store::{ExperimentKey, ExperimentRecord, RunKey, Store},
@@ -279,13 +280,15 @@ pub(crate) fn write_split(
     })?;
     let loading = serde_json::to_vec_pretty(&corpus.loading).expect("plain counts are JSON");
     write_whole(&dir.loading_table(), &[&loading], Durability::Synced)?;
-    let mut csv = "index,file,class,label,part\n".to_owned();
-    for (index, (file, part)) in corpus.prepared.files.iter().zip(&corpus.parts).enumerate() {
+    let header = ["index", "file", "class", "label", "part"].map(str::to_owned);
+    let record = |(index, (file, part)): (usize, (&corpus::IndexEntry, &corpus::Part))| {
         let class = &corpus.prepared.classes[usize::from(file.label)];
-        let (name, class, part) = (csv_field(&file.file), csv_field(class), part.as_str());
-        csv += &format!("{index},{name},{class},{},{part}\n", file.label);
-    }
-    write_whole(&dir.split_table(), &[csv.as_bytes()], Durability::Synced)?;
+        let text = |text: &str| csv::without_formula(&harmless(text)).into_owned();
+        [index.to_string(), text(&file.file), text(class), file.label.to_string(), part.as_str().to_owned()]
+    };
+    let images = corpus.prepared.files.iter().zip(&corpus.parts).enumerate().map(record);
+    let table = csv::write([header].into_iter().chain(images));
+    write_whole(&dir.split_table(), &[table.as_bytes()], Durability::Synced)?;
     Ok(RunDataset {
         cache: corpus.prepared.folder.clone(),
         split,

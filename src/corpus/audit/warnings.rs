@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Audit;
-use crate::base::human::grouped;
+use crate::base::human::{grouped, plural};
 
 /// A reason not to believe results on a corpus.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -39,8 +39,8 @@ pub enum WarningKind {
 }
 
 /// `1 image is`, `3 images are`.
-fn counted(count: u64, what: &str) -> String {
-    if count == 1 { format!("1 {what} is") } else { format!("{} {what}s are", grouped(count)) }
+fn are(count: u64, what: &str) -> String {
+    format!("{} {} {}", grouped(count), plural(count, what), if count == 1 { "is" } else { "are" })
 }
 
 pub(super) fn of(audit: &Audit) -> Vec<Warning> {
@@ -54,24 +54,23 @@ pub(super) fn of(audit: &Audit) -> Vec<Warning> {
     let leaked = found.leaked_validation;
     let message = format!(
         "{} a picture that also trains: it is remembered, not recognised",
-        counted(leaked, "validation image")
+        are(leaked, "validation image")
     );
     warn(WarningKind::LeakedValidation, leaked, message);
     let leaked = found.leaked_test;
-    let message = format!("{} a picture that also trains or validates", counted(leaked, "test image"));
+    let message = format!("{} a picture that also trains or validates", are(leaked, "test image"));
     warn(WarningKind::LeakedTest, leaked, message);
     let conflicts = found.label_conflicts;
     let message = format!(
         "{} a picture that is there in several classes: some label is wrong",
-        counted(conflicts, "image")
+        are(conflicts, "image")
     );
     warn(WarningKind::LabelConflict, conflicts, message);
-    let message = format!("{} a copy of another", counted(found.surplus, "image"));
+    let message = format!("{} a copy of another", are(found.surplus, "image"));
     warn(WarningKind::Duplicate, found.surplus, message);
     if let Some(groups) = &audit.groups {
         let count = groups.across_parts.len() as u64;
-        let message =
-            format!("{} in several parts of the split (`{}`)", counted(count, "group"), groups.pattern);
+        let message = format!("{} in several parts of the split (`{}`)", are(count, "group"), groups.pattern);
         warn(WarningKind::SplitGroup, count, message);
     }
     let high: Vec<String> = audit
@@ -86,10 +85,6 @@ pub(super) fn of(audit: &Audit) -> Vec<Warning> {
     );
     warn(WarningKind::Shortcut, high.len() as u64, message);
     let unreadable = audit.unreadable.len() as u64;
-    warn(
-        WarningKind::Unreadable,
-        unreadable,
-        format!("{} left out as unreadable", counted(unreadable, "file")),
-    );
+    warn(WarningKind::Unreadable, unreadable, format!("{} left out as unreadable", are(unreadable, "file")));
     warnings
 }

@@ -195,7 +195,7 @@ fn a_folder_that_cannot_be_made_is_named() {
     let file = root.path().join("file");
     fs::write(&file, "").unwrap();
     let error = write(&file.join("report"), &input(1)).unwrap_err();
-    assert_eq!(error.to_string(), format!("cannot write `{}`", file.join("report/report.html").display()));
+    assert_eq!(error.to_string(), format!("cannot create folder `{}`", file.join("report").display()));
     assert!(std::error::Error::source(&error).is_some());
 }
 

@@ -1,7 +1,7 @@
 //! The table of grid points as people and machines get it.
 
 use super::*;
-use crate::report::{leaderboard::tests::leaderboard, table::Format};
+use crate::report::{Format, leaderboard::tests::leaderboard};
 
 /// Nine grid points of the paper's grid with three seeds each; the last point lacks two of them.
 fn seeded() -> Leaderboard {

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     event::tags,
     rank::{Best, Omitted, Tally},
-    report::table::Format,
+    report::Format,
     run::RunState,
     spec::{RankRule, Value},
     stats::McNemar,

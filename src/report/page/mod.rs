@@ -22,7 +22,7 @@ use super::{
     input::ReportInput,
     paper::{self, Part},
 };
-use crate::rank::Row;
+use crate::{base::human::counted, rank::Row};
 
 /// The figures that an experiment's report may have, by stem: those of an earlier report that this one lacks are removed.
 pub(super) const FIGURES: [&str; 8] = [
@@ -135,12 +135,7 @@ fn summary(input: &ReportInput) -> String {
     use crate::run::RunState;
     let board = &input.leaderboard;
     let count = |state: RunState| board.rows.iter().filter(|row| row.state == state).count();
-    let mut text = format!(
-        "{} {}: {} completed",
-        board.rows.len(),
-        if board.rows.len() == 1 { "run" } else { "runs" },
-        count(RunState::Completed)
-    );
+    let mut text = format!("{}: {} completed", counted(board.rows.len(), "run"), count(RunState::Completed));
     for (state, word) in
         [(RunState::Failed, "failed"), (RunState::Running, "running"), (RunState::Pending, "to be run")]
     {

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::section::{Section, int, must_be, path, scalar, text};
+use crate::base::human::counted;
 use crate::spec::{
     Blur, Dataset, OnError, Phantom, Source, TestSet, Value,
     names::is_class_name,
-    problem::{Problems, counted},
+    problem::Problems,
     yaml::{Content, Entry},
 };
 
@@ -159,7 +160,7 @@ fn phantom(entry: &Entry, n_classes: Option<usize>, problems: &mut Problems) -> 
     {
         let message = format!(
             "`dataset.phantom.images` has {} for {n_classes} classes",
-            counted(items(entry), "count", "counts")
+            counted(items(entry), "count")
         );
         problems.add(&entry.place, message);
     }

@@ -1,0 +1,130 @@
+//! A table in one of its five forms.
+//!
+//! Called by everything that prints or writes a table. Machine formats (CSV, JSON) keep column names and full precision,
+//! formats for people use headings and round. The layout for the terminal is `terminal`'s, the escapes are `text`'s.
+
+use std::fmt::Write as _;
+
+use super::{
+    columns::{fitting, for_machines},
+    table::{Align, Table},
+    terminal,
+    text::{csv_cell, csv_field, json_cell, latex, markdown, shown_rows},
+};
+
+/// The forms of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For the eye
+    Table,
+    /// Comma-separated values, full precision
+    ///
+    /// Quoted as RFC 4180 says but with bare line feeds, which shell tools expect; a header line; unknown is empty. A text
+    /// that a spreadsheet would take for a formula is kept from it with an apostrophe.
+    Csv,
+    /// An array of objects, full precision
+    ///
+    /// Unknown is `null`; JSON has no infinities, so those are the words `"Infinity"` and `"-Infinity"`.
+    Json,
+    /// A Markdown table
+    Markdown,
+    /// A LaTeX tabular, for booktabs
+    Latex,
+}
+
+impl Table {
+    /// The table in one of its forms, ending with a line break. `width` is that of the terminal, in columns; without
+    /// it, lines are as long as they need to be.
+    #[must_use]
+    pub fn render(&self, format: Format, width: Option<usize>) -> String {
+        match format {
+            Format::Table => terminal::render(&fitting(&self.for_people(), width), width),
+            Format::Csv => for_machines(self).to_csv(),
+            Format::Json => for_machines(self).to_json(),
+            Format::Markdown => self.for_people().to_markdown(),
+            Format::Latex => self.for_people().to_latex(),
+        }
+    }
+
+    fn to_csv(&self) -> String {
+        let mut text = String::new();
+        let mut record = |fields: &mut dyn Iterator<Item = String>| {
+            for (place, field) in fields.enumerate() {
+                text.push_str(if place == 0 { "" } else { "," });
+                text.push_str(&field);
+            }
+            text.push('\n');
+        };
+        record(&mut self.columns.iter().map(|column| csv_field(&column.name)));
+        for row in &self.rows {
+            record(&mut self.cells(row).map(|(_, cell)| csv_cell(cell)));
+        }
+        text
+    }
+
+    fn to_json(&self) -> String {
+        let rows: Vec<serde_json::Value> = self
+            .rows
+            .iter()
+            .map(|row| {
+                let pairs = self.cells(row).map(|(column, cell)| (column.name.clone(), json_cell(cell)));
+                serde_json::Value::Object(pairs.collect())
+            })
+            .collect();
+        // The alternate form of a JSON value's Display is the indented one, and it cannot fail.
+        format!("{:#}\n", serde_json::Value::Array(rows))
+    }
+
+    fn to_markdown(&self) -> String {
+        let mut text = String::new();
+        if let Some(title) = &self.title {
+            let _ = write!(text, "{}\n\n", markdown(title));
+        }
+        let mut line = |fields: Vec<String>| {
+            let _ = writeln!(text, "| {} |", fields.join(" | "));
+        };
+        line(self.columns.iter().map(|column| markdown(column.shown_name())).collect());
+        line(
+            self.columns
+                .iter()
+                .map(|column| if column.align == Align::Right { "---:" } else { ":---" }.to_owned())
+                .collect(),
+        );
+        for row in shown_rows(self, markdown) {
+            line(row);
+        }
+        for note in &self.notes {
+            let _ = write!(text, "\n{}\n", markdown(note));
+        }
+        text
+    }
+
+    fn to_latex(&self) -> String {
+        let spec: String =
+            self.columns.iter().map(|column| if column.align == Align::Right { 'r' } else { 'l' }).collect();
+        let row = |fields: Vec<String>| {
+            // Behind `\\\\` and the rules, LaTeX takes what begins with [ or * for an argument, also on the next line.
+            let guard = fields.first().is_some_and(|field| field.starts_with(['[', '*']));
+            format!("    {}{} \\\\\n", if guard { "{}" } else { "" }, fields.join(" & "))
+        };
+        let mut text = String::from("% \\usepackage{booktabs}\n\\begin{table}\n  \\centering\n");
+        if let Some(title) = &self.title {
+            let _ = writeln!(text, "  \\caption{{{}}}", latex(title));
+        }
+        let _ = writeln!(text, "  \\begin{{tabular}}{{{spec}}}\n    \\toprule");
+        text.push_str(&row(self.columns.iter().map(|column| latex(column.shown_name())).collect()));
+        text.push_str("    \\midrule\n");
+        for cells in shown_rows(self, latex) {
+            text.push_str(&row(cells));
+        }
+        text.push_str("    \\bottomrule\n  \\end{tabular}\n");
+        for note in &self.notes {
+            let _ = writeln!(text, "  \\par\\smallskip\\footnotesize {}", latex(note));
+        }
+        text.push_str("\\end{table}\n");
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests;
