@@ -9,11 +9,12 @@ const ANYWHERE: [&str; 4] = ["blake3", "serde", "serde_json", "thiserror"];
 
 /// Each other crate with the modules of the first level that may name it.
 pub(super) const HOMES: &[(&str, &[&str])] = &[
+    ("anstream", &["launch"]),
     ("base64", &["figure"]),
     ("clap", &["cli", "report", "worker"]),
     ("clap_complete", &["cli"]),
-    ("comfy_table", &["report"]),
     ("crc32c", &["tfevents"]),
+    ("csv", &["base"]),
     ("epaint_default_fonts", &["figure"]),
     ("gethostname", &["base"]),
     ("image", &["corpus", "figure", "predict"]),
@@ -32,6 +33,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("serde_saphyr", &["spec"]),
     ("sqlx", &["store"]),
     ("statrs", &["stats"]),
+    ("strsim", &["spec"]),
     ("tch", &["worker"]),
     ("tempfile", &["base", "cli", "corpus", "launch"]),
     ("terminal_size", &["cli"]),
