@@ -22,7 +22,7 @@ use gridboard::{
     event::Scalar,
     follow::RunFollower,
     run::RunState,
-    store::{FILE_NAME, RunKey, Store},
+    store::{FILE_NAME, Reader, RunKey, Store},
     tfevents::EventWriter,
 };
 use serde_json::{Map, Value, json};
@@ -112,7 +112,7 @@ async fn write(dir: &Path, runs: i64, points: i64) -> Map<String, Value> {
 
 /// Median milliseconds of the questions that the program's commands ask, each over a connection of its own.
 async fn ask(dir: &Path) -> Map<String, Value> {
-    let mut store = Store::open_existing(dir).await.expect("a database");
+    let mut store = Reader::open(dir).await.expect("a database");
     let record = store.experiments().await.expect("experiments").pop().expect("an experiment");
     let runs = store.runs(Some(record.key)).await.expect("runs");
     assert!(runs.iter().all(|run| run.state == RunState::Completed), "every run was completed");
@@ -124,7 +124,7 @@ async fn ask(dir: &Path) -> Map<String, Value> {
         let mut times = Vec::with_capacity(REPEATS);
         for _ in 0..REPEATS {
             let begun = Instant::now();
-            let mut store = Store::open_existing(dir).await.expect("a database");
+            let mut store = Reader::open(dir).await.expect("a database");
             let answers = match question {
                 "head" => store.leaderboard_head(record.key, 10, 50).await.expect("a head").rows.len(),
                 "last_points" => store.last_points(run).await.expect("points").len(),

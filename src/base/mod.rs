@@ -7,6 +7,8 @@ pub mod clock;
 
 pub mod csv;
 
+pub mod disk;
+
 pub mod error;
 
 pub mod files;

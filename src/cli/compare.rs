@@ -9,7 +9,7 @@ use crate::{
     report::{Format, Sides},
     run::RunState,
     spec::Value,
-    store::{RunRecord, Store},
+    store::{Reader, RunRecord},
 };
 
 /// Compare two runs on the validation images that both predicted
@@ -55,7 +55,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
 }
 
 async fn sides(runs_dir: &Path, args: &Args) -> Result<Sides, CliError> {
-    let mut store = Store::open_existing(runs_dir).await?;
+    let mut store = Reader::open(runs_dir).await?;
     let runs = [
         show::one(&mut store, runs_dir, &args.first).await?,
         show::one(&mut store, runs_dir, &args.second).await?,

@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use super::{CliError, listing};
-use crate::store::{ExperimentRecord, Store};
+use crate::store::{ExperimentRecord, Reader};
 
 /// The experiment of this name.
 pub(super) async fn named(
-    store: &mut Store,
+    store: &mut Reader,
     runs_dir: &Path,
     name: &str,
 ) -> Result<ExperimentRecord, CliError> {
@@ -27,7 +27,7 @@ pub(super) async fn named(
 
 /// Every experiment, or, where only one makes sense, the only one.
 pub(super) async fn all_or_only(
-    store: &mut Store,
+    store: &mut Reader,
     runs_dir: &Path,
     several: bool,
 ) -> Result<Vec<ExperimentRecord>, CliError> {

@@ -14,7 +14,7 @@ use crate::{
     predict::{self, Answer, ImageFile, Shown, TrainedRun},
     report::{Cell, Column, Format, Table},
     run::RunDir,
-    store::Store,
+    store::Reader,
 };
 
 /// Class and probability of images, by a run's trained network
@@ -102,7 +102,7 @@ pub(super) fn directory(runs_dir: &Path, wanted: &str) -> Result<PathBuf, CliErr
         return Ok(path.to_owned());
     }
     runtime()?.block_on(async {
-        let mut store = Store::open_existing(runs_dir).await?;
+        let mut store = Reader::open(runs_dir).await?;
         let run = show::one(&mut store, runs_dir, wanted).await?;
         Ok(runs_dir.join(&run.experiment).join(&run.spec.name))
     })

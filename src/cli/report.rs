@@ -6,7 +6,7 @@ use super::{CliError, corpus, exit, experiments, output, runtime, suite};
 use crate::{
     publish,
     spec::{self, Overrides, Spec},
-    store::Store,
+    store::{Reader, Store},
 };
 
 /// Write the report of experiments or of a suite anew from the database
@@ -30,7 +30,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     }
     runtime()?.block_on(async {
         // Looked for before anything is written: a directory that was mistyped must not get a database.
-        let mut reader = Store::open_existing(runs_dir).await?;
+        let mut reader = Reader::open(runs_dir).await?;
         for name in &names {
             experiments::named(&mut reader, runs_dir, name).await?;
         }

@@ -1,14 +1,13 @@
 //! `gridboard runs`: the ledger.
 
-use std::{collections::HashSet, path::Path};
+use std::path::Path;
 
 use super::{CliError, exit, experiments, output, runtime};
 use crate::{
     base::human,
     report::{Cell, Column, Format, Table},
     run::RunState,
-    store::{RunRecord, Store},
-    sweep,
+    store::{Reader, RunRecord},
 };
 
 /// List runs with their state
@@ -26,7 +25,7 @@ pub(super) struct Args {
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     runtime()?.block_on(async {
-        let mut store = Store::open_existing(runs_dir).await?;
+        let mut store = Reader::open(runs_dir).await?;
         let key = match &args.experiment {
             Some(name) => Some(experiments::named(&mut store, runs_dir, name).await?.key),
             None => None,
@@ -34,34 +33,18 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         let mut runs = store.runs(key).await?;
         runs.retain(|run| args.state.is_none_or(|state| run.state == state));
         let format = args.format;
-        let live: HashSet<String> = runs
-            .iter()
-            .filter(|run| run.state == RunState::Running)
-            .map(|run| run.experiment.clone())
-            .collect::<HashSet<_>>()
-            .into_iter()
-            .filter(|experiment| sweep::is_being_run(runs_dir, experiment))
-            .collect();
         let table = if format == Format::Table {
-            short_table(&runs, &live, args.experiment.is_none())
+            short_table(&runs, args.experiment.is_none())
         } else {
-            full_table(&runs, &live)
+            full_table(&runs)
         };
         output::table(&table, format)?;
         Ok(exit::DONE)
     })
 }
 
-/// The ledger's word, or `interrupted` for a run whose sweep is gone: then nobody is left to say that it ended.
-fn state(run: &RunRecord, live: &HashSet<String>) -> &'static str {
-    if run.state == RunState::Running && !live.contains(&run.experiment) {
-        return "interrupted";
-    }
-    run.state.as_str()
-}
-
 /// For the eye: what fits a terminal; the rest is in `gridboard show RUN`.
-fn short_table(runs: &[RunRecord], live: &HashSet<String>, with_experiment: bool) -> Table {
+fn short_table(runs: &[RunRecord], with_experiment: bool) -> Table {
     let mut columns = vec![Column::text("run"), Column::text("state"), Column::number("attempts")];
     columns.extend([Column::number("time"), Column::text("slot"), Column::text("reason")]);
     if with_experiment {
@@ -70,7 +53,7 @@ fn short_table(runs: &[RunRecord], live: &HashSet<String>, with_experiment: bool
     let rows = runs.iter().map(|run| {
         let mut row = vec![
             Cell::from(&run.spec.name),
-            Cell::from(state(run, live)),
+            Cell::from(run.state.as_str()),
             Cell::from(u64::from(run.attempts)),
             run.seconds().map_or(Cell::Empty, |seconds| Cell::from(human::seconds(seconds))),
             run.slot.as_deref().map_or(Cell::Empty, Cell::from),
@@ -85,7 +68,7 @@ fn short_table(runs: &[RunRecord], live: &HashSet<String>, with_experiment: bool
 }
 
 /// For machines: everything, in plain units.
-fn full_table(runs: &[RunRecord], live: &HashSet<String>) -> Table {
+fn full_table(runs: &[RunRecord]) -> Table {
     let names =
         ["experiment", "run", "state", "seed", "attempts", "seconds", "device", "slot", "peak_memory"];
     let columns = names.into_iter().chain(["failure", "reason"]).map(Column::text).collect();
@@ -94,7 +77,7 @@ fn full_table(runs: &[RunRecord], live: &HashSet<String>) -> Table {
         vec![
             Cell::from(&run.experiment),
             Cell::from(&run.spec.name),
-            Cell::from(state(run, live)),
+            Cell::from(run.state.as_str()),
             Cell::from(run.spec.seed),
             Cell::from(u64::from(run.attempts)),
             Cell::from(run.seconds()),

@@ -13,7 +13,7 @@ use crate::{
     rank::Row,
     report::Format,
     stats,
-    store::{AttemptRecord, Point, RunRecord, Store},
+    store::{AttemptRecord, Point, Reader, RunRecord},
 };
 
 /// Show one run: parameters, attempts, metrics, confusion matrix, files
@@ -73,7 +73,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         });
     }
     runtime()?.block_on(async {
-        let mut store = Store::open_existing(runs_dir).await?;
+        let mut store = Reader::open(runs_dir).await?;
         let run = one(&mut store, runs_dir, &args.run).await?;
         let record = store.experiment(&run.experiment).await?;
         if args.layers {
@@ -118,7 +118,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
 ///
 /// # Errors
 /// Where it names none, or several.
-pub(super) async fn one(store: &mut Store, runs_dir: &Path, wanted: &str) -> Result<RunRecord, CliError> {
+pub(super) async fn one(store: &mut Reader, runs_dir: &Path, wanted: &str) -> Result<RunRecord, CliError> {
     let mut found = store.find_runs(wanted).await?;
     if found.len() > 1 {
         let names: Vec<String> =

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{CliError, exit, output, runtime};
 use crate::{
     report::{Cell, Column, Format, Table},
-    store::{SqlValue, Store},
+    store::{Reader, SqlValue},
 };
 
 /// Query the runs database, read-only
@@ -24,7 +24,7 @@ pub(super) struct Args {
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     runtime()?.block_on(async {
-        let mut store = Store::open_existing(runs_dir).await?;
+        let mut store = Reader::open(runs_dir).await?;
         let result = store.query(&args.query).await?;
         let numeric = |column: usize| {
             result.rows.iter().any(|row| matches!(row[column], SqlValue::Integer(_) | SqlValue::Real(_)))

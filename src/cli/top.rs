@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{CliError, exit, experiments, listing, output, runtime};
 use crate::{
     report::{Format, leaderboard_table, top_table, unranked_table},
-    store::Store,
+    store::Reader,
 };
 
 /// Show the best runs of an experiment
@@ -32,7 +32,7 @@ pub(super) struct Args {
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     runtime()?.block_on(async {
-        let mut store = Store::open_existing(runs_dir).await?;
+        let mut store = Reader::open(runs_dir).await?;
         let records = match &args.experiment {
             Some(name) => vec![experiments::named(&mut store, runs_dir, name).await?],
             None => experiments::all_or_only(&mut store, runs_dir, args.format == Format::Table).await?,

@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    run::RunSpec,
+    run::{RunIndex, RunSpec},
     spec::{Experiment, FAMILY_AXIS, Family, Grid, Parameters, Value},
 };
 
@@ -104,7 +104,7 @@ impl<'a> Plan<'a> {
         let parameters = self.merged(&axes);
         let id = content_id(self.experiment, family, &parameters, seed);
         let name = name::name(name::plain(self.experiment, &axes, seed), &id, &self.shared_names);
-        Some(RunSpec { index, name, id, family, axes, parameters, seed })
+        Some(RunSpec { index: RunIndex::new(index), name, id, family, axes, parameters, seed })
     }
 
     /// All runs in order.

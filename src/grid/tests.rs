@@ -120,7 +120,7 @@ fn a_union_drops_what_it_repeats() {
     let experiment = command("train: {b: 0}\ngrid: [{a: [1, 2]}, {a: [2, 3]}, {a: [3, 4], b: [0, 1]}]");
     assert_eq!(names(&experiment), ["a-1", "a-2", "a-3", "a-3-b-1", "a-4-b-0", "a-4-b-1"]);
     assert_eq!(count(&experiment), 6);
-    assert_eq!(nth(&experiment, 5).map(|run| run.index), Some(5));
+    assert_eq!(nth(&experiment, 5).map(|run| run.index.get()), Some(5));
     assert_eq!(nth(&experiment, 6), None);
     assert_eq!(axis_names(&experiment), ["a", "b"]);
 }
@@ -215,7 +215,7 @@ proptest! {
         let mut names = HashSet::new();
         let mut ids = HashSet::new();
         for (index, run) in (0..).zip(&listed) {
-            prop_assert_eq!(run.index, index);
+            prop_assert_eq!(run.index.get(), index);
             let direct = plan.nth(index);
             prop_assert_eq!(direct.as_ref(), Some(run));
             prop_assert!(names.insert(run.name.to_ascii_lowercase()), "name {} twice", run.name);

@@ -25,7 +25,7 @@ use crate::{
     report::{self, About, ReportInput, RunCurves, Table},
     run::ExperimentDir,
     spec::{Experiment, Suite},
-    store::{ExperimentRecord, RunKey, RunRecord, Store, Untaken},
+    store::{ExperimentRecord, Reader, RunKey, RunRecord, Store, Untaken},
 };
 
 /// Facts of so many runs are collected, the best first: each takes a query and a file.
@@ -106,12 +106,12 @@ async fn collect(
     let mut confusion: Vec<(String, ConfusionMatrix)> = Vec::new();
     let mut curves = Vec::new();
     let mut best_predictions = Vec::new();
-    let runs: HashMap<u64, RunRecord> =
-        store.runs(Some(record.key)).await?.into_iter().map(|run| (run.spec.index, run)).collect();
+    let runs: HashMap<RunKey, RunRecord> =
+        store.runs(Some(record.key)).await?.into_iter().map(|run| (run.key, run)).collect();
     let dir = ExperimentDir::new(runs_dir, &record.name);
     let mut facts = Vec::new();
     for row in &leaderboard.rows {
-        let Some(run) = runs.get(&row.index) else { continue };
+        let Some(run) = runs.get(&row.key) else { continue };
         if let Some(rank) = row.rank {
             if let Some(file) = run.predictions.as_ref().filter(|_| rank <= MOST_CURVES) {
                 match predictions::read(&runs_dir.join(file)) {
@@ -129,7 +129,7 @@ async fn collect(
         }
     }
     facts.sort_by_key(|facts| facts.index);
-    let best = leaderboard.rows.iter().find(|row| row.rank == Some(1)).and_then(|row| runs.get(&row.index));
+    let best = leaderboard.rows.iter().find(|row| row.rank == Some(1)).and_then(|row| runs.get(&row.key));
     let about = About {
         spec: record.spec.clone(),
         loading: loading(&dir)?,
@@ -191,7 +191,7 @@ fn loading(dir: &ExperimentDir) -> Result<Option<LoadingTable>, PublishError> {
     }
 }
 
-async fn run_curves(store: &mut Store, run: RunKey, name: &str) -> Result<RunCurves, PublishError> {
+async fn run_curves(store: &mut Reader, run: RunKey, name: &str) -> Result<RunCurves, PublishError> {
     let wanted = [tags::TRAIN_ACCURACY, tags::TRAIN_LOSS, tags::VALIDATION_ACCURACY, tags::VALIDATION_LOSS];
     let mut curves = store.history(run, &wanted).await?;
     let mut take = |tag: &str| {

@@ -14,7 +14,7 @@ use crate::{
     report::RunFacts,
     run::{ExperimentDir, RunFile, RunFileError},
     spec::{Experiment, Train},
-    store::{RunRecord, Store},
+    store::{Reader, RunRecord},
 };
 
 /// X-rays of the figure: four rows of six.
@@ -25,7 +25,7 @@ const MOST_XRAYS: usize = 24;
 /// # Errors
 /// Where the database cannot be read. A `run.json` that is gone or damaged has nothing to say.
 pub(super) async fn of_run(
-    store: &mut Store,
+    store: &mut Reader,
     experiment: &Experiment,
     dir: &ExperimentDir,
     run: &RunRecord,
@@ -43,6 +43,7 @@ pub(super) async fn of_run(
     });
     let summary = summary(experiment, run);
     Ok(RunFacts {
+        key: run.key,
         index: run.spec.index,
         family: run.spec.family.to_string(),
         parameters: summary.map(|summary| summary.parameters),

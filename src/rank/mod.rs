@@ -3,6 +3,7 @@
 //! The store collects the rows and calls [`Leaderboard::new`]; the same [`rank`] gives the ranks that it keeps for the
 //! SQL views, so that there is one ranking. Tables and figures are left to `report`.
 
+mod columns;
 mod order;
 mod point;
 mod standing;
@@ -12,11 +13,12 @@ use serde::Serialize;
 use crate::{
     metrics::ConfusionMatrix,
     predictions::Hits,
-    run::{FailureKind, RunState},
+    run::{FailureKind, RunIndex, RunKey, RunState},
     spec::{Goal, RankRule, Value},
     stats::{Interval, wilson},
 };
 
+pub use columns::{axis_columns, rule_metrics, standard_metrics};
 pub use order::{Candidate, Ranking, rank, unfinished};
 pub use point::{GridPoint, Means};
 pub use standing::Standing;
@@ -55,10 +57,13 @@ pub struct Omitted {
 pub struct Row {
     /// From 1; `None` for a run that does not rank.
     pub rank: Option<u32>,
+    /// Which run it is: the rest of a row may be that of another run too, or change.
+    #[serde(skip)]
+    pub key: RunKey,
     /// The run's name.
     pub run: String,
     /// Place in the grid.
-    pub index: u64,
+    pub index: RunIndex,
     /// One value per axis of the leaderboard: the grid point's, or, where only another grid of a union has the axis, the
     /// value that the run trains with all the same; `None` where it has no such parameter.
     pub axes: Vec<Option<Value>>,

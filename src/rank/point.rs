@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::{Candidate, Leaderboard, Row, rank};
 use crate::{
-    run::RunState,
+    run::{RunIndex, RunState},
     spec::Value,
     stats::{SIGNIFICANCE, Summary, spearman},
 };
@@ -22,7 +22,7 @@ pub struct GridPoint {
     /// The names of its runs without the seed.
     pub name: String,
     /// Place of its first run in the grid.
-    pub index: u64,
+    pub index: RunIndex,
     /// As [`Row::axes`].
     pub axes: Vec<Option<Value>>,
     /// Seeds that rank, which the means are over, by their place in the spec.
@@ -78,10 +78,9 @@ impl Leaderboard {
     /// seeds it has: one whose seeds are not all there says so.
     #[must_use]
     pub fn grid_points(&self) -> Vec<GridPoint> {
-        let per_point = self.seeds.len().max(1) as u64;
         let mut groups: BTreeMap<u64, Vec<&Row>> = BTreeMap::new();
         for row in &self.rows {
-            groups.entry(row.index / per_point).or_default().push(row);
+            groups.entry(row.index.point(self.seeds.len())).or_default().push(row);
         }
         let mut names = HashSet::new();
         let mut members: Vec<Vec<&Row>> = groups.into_values().collect();
@@ -125,10 +124,9 @@ impl Leaderboard {
     /// no pair has three points of both seeds.
     #[must_use]
     pub fn agreement_of_seeds(&self) -> Option<f64> {
-        let per_point = self.seeds.len().max(1) as u64;
         let of = |seed: u64| -> BTreeMap<u64, f64> {
             let ranked = self.rows.iter().filter(|row| row.seed == seed && row.rank.is_some());
-            ranked.filter_map(|row| Some((row.index / per_point, row.by?))).collect()
+            ranked.filter_map(|row| Some((row.index.point(self.seeds.len()), row.by?))).collect()
         };
         let seeds: Vec<BTreeMap<u64, f64>> = self.seeds.iter().map(|seed| of(*seed)).collect();
         let pairs =

@@ -28,7 +28,8 @@ fn entry(index: u64, name: &str, seed: u64, accuracy: Option<f64>, hits: Option<
     let row = Row {
         rank: None,
         run: name.to_owned(),
-        index,
+        key: RunKey::new(index as i64),
+        index: RunIndex::new(index),
         axes: Vec::new(),
         seed,
         state: if accuracy.is_some() { RunState::Completed } else { RunState::Pending },

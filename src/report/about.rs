@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use crate::{
     corpus::{LoadingTable, audit::Audit},
     model::Layer,
+    run::{RunIndex, RunKey},
     spec::Experiment,
 };
 
@@ -30,8 +31,10 @@ pub struct About {
 /// What is known of one run.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RunFacts {
+    /// Which run it is.
+    pub key: RunKey,
     /// Place in the grid.
-    pub index: u64,
+    pub index: RunIndex,
     /// Its trainer, as `model.family` names it.
     pub family: String,
     /// Trainable numbers of its network, where known.
@@ -77,10 +80,10 @@ impl RunFacts {
 }
 
 impl About {
-    /// The facts of the run at this place in the grid.
+    /// The facts of a run.
     #[must_use]
-    pub fn facts(&self, index: u64) -> Option<&RunFacts> {
-        self.runs.binary_search_by_key(&index, |facts| facts.index).ok().map(|place| &self.runs[place])
+    pub fn facts(&self, run: RunKey) -> Option<&RunFacts> {
+        self.runs.iter().find(|facts| facts.key == run)
     }
 
     /// Whether both trained on the same images and split.

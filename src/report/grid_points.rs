@@ -121,10 +121,10 @@ fn metrics(leaderboard: &Leaderboard) -> Vec<(String, String, bool, Read)> {
         ),
         ("validation_loss".into(), "val. loss".into(), false, Box::new(|point| point.means.validation_loss)),
     ];
-    for (tag, _) in rule_metrics(leaderboard) {
-        let by = leaderboard.rule.by.tag == tag;
+    for metric in rule_metrics(leaderboard) {
+        let by = leaderboard.rule.by.tag == metric.tag;
         let read = move |point: &GridPoint| if by { point.means.by } else { point.means.then };
-        metrics.push((tag.to_owned(), heading_of(tag), by, Box::new(read)));
+        metrics.push((metric.column, heading_of(metric.tag), by, Box::new(read)));
     }
     metrics
 }

@@ -14,7 +14,7 @@ use crate::{
     device::Discovery,
     launch::{LaunchPlan, PlanError},
     predict::TrainedRunError,
-    run::{ExperimentDir, Outcome, OutcomeError, RunFile, RunSpec, RunState},
+    run::{ExperimentDir, Outcome, OutcomeError, RunFile, RunIndex, RunSpec, RunState},
     schedule::Slot,
     spec::{self, Dataset, Experiment, Family, Overrides, SpecError},
     sweep::{self, Corpus, Facts, Planned, SweepError},
@@ -122,7 +122,7 @@ impl Repeat {
         };
         let device = device(&then.device, discovery)?;
         let run = RunSpec {
-            index: 0,
+            index: RunIndex::default(),
             name: then.run.clone(),
             id: then.id.clone(),
             axes: then.axes.iter().map(|(name, value)| (name.clone(), value.clone())).collect(),

@@ -7,6 +7,8 @@
 mod failure;
 mod file;
 mod folder;
+mod key;
+mod lock;
 mod outcome;
 mod shortage;
 mod state;
@@ -16,6 +18,8 @@ mod words;
 pub use failure::{Failure, FailureKind};
 pub use file::{GitState, Provenance, RunDataset, RunFile, RunFileError};
 pub use folder::{ExperimentDir, RunDir};
+pub use key::{RunIndex, RunKey};
+pub use lock::ExperimentLock;
 pub use outcome::{Outcome, OutcomeError};
 pub use shortage::Shortage;
 pub use state::RunState;
@@ -27,7 +31,7 @@ use crate::spec::{Family, Parameters, Value};
 #[derive(Clone, Debug, PartialEq)]
 pub struct RunSpec {
     /// Place in the grid, from 0; seeds innermost.
-    pub index: u64,
+    pub index: RunIndex,
     /// Readable name, unique in the experiment, and the run's directory.
     pub name: String,
     /// Content id: 16 hex digits of the BLAKE3 hash of family, parameters and seed.

@@ -116,7 +116,7 @@ mod tests {
         fs::write(&path, "{").unwrap();
         let error = Outcome::read(folder.path()).expect_err("half a file").to_string();
         assert!(error.starts_with(&format!("`{}` is not an outcome: EOF", path.display())), "{error}");
-        let missing = folder.path().join("missing");
+        let occupied = folder.path().join("outcome.json");
         let outcome = Outcome {
             attempt: 1,
             state: RunState::Completed,
@@ -126,10 +126,7 @@ mod tests {
             peak_device_memory: None,
             phases: None,
         };
-        let error = outcome.write(&missing).expect_err("no folder").to_string();
-        assert!(
-            error.starts_with(&format!("cannot write `{}`", missing.join("outcome.json").display())),
-            "{error}"
-        );
+        let error = outcome.write(&occupied).expect_err("a file where a folder belongs").to_string();
+        assert_eq!(error, format!("cannot create folder `{}`", occupied.display()));
     }
 }

@@ -27,6 +27,30 @@ pub enum StoreError {
         /// Why.
         source: io::Error,
     },
+    /// The database could not be made.
+    #[error("cannot make the runs database `{}`", .path.display())]
+    CreateDatabase {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It cannot be told what lies under the name of the database.
+    #[error("cannot look at `{}`", .path.display())]
+    Look {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Under the name of the database lies something that is no file.
+    #[error("`{}` is {what}, not a database", .path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+        /// What it is: `a folder`.
+        what: &'static str,
+    },
     /// Another kind of file, or a database of another program.
     #[error("`{}` is not a Gridboard database", .path.display())]
     NotADatabase {
@@ -202,7 +226,9 @@ impl StoreError {
             Self::NoDatabase { .. } => {
                 Some("run `gridboard run SPEC` first, or name another directory with `--runs-dir DIR`")
             }
-            Self::NotADatabase { .. } => Some("name another directory with `--runs-dir DIR`"),
+            Self::NotADatabase { .. } | Self::NotAFile { .. } => {
+                Some("name another directory with `--runs-dir DIR`")
+            }
             Self::NewerSchema { .. } => Some("use the Gridboard that wrote it, or a newer one"),
             Self::OlderSchema { .. } => {
                 Some("any command brings it up to date where the runs directory may be written")

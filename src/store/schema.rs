@@ -1,7 +1,7 @@
 //! The schema: its versions, and what a file must be to be opened.
 //!
 //! `user_version` counts the migrations that were applied, `application_id` marks the file as ours. A migration that was
-//! released is never edited; a new one is appended.
+//! released is never edited; a new one is appended, and makes tables only: the views are `views`' business.
 
 use std::path::Path;
 
@@ -9,14 +9,16 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection, raw_sql};
 
 use super::{
     error::{StoreError, sqlite},
-    statistics::count_confusions,
+    validation::count_confusions,
+    views,
 };
 
 /// The migrations in order; the version of a schema is how many of them it has.
-pub(super) const MIGRATIONS: [&str; 3] = [
+pub(super) const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001_ledger.sql"),
     include_str!("migrations/0002_core_seconds.sql"),
     include_str!("migrations/0003_statistics.sql"),
+    include_str!("migrations/0004_apart_from_views.sql"),
 ];
 
 /// The version that this program reads and writes.
@@ -27,30 +29,18 @@ pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
 pub(super) const APPLICATION_ID: i32 = 0x4752_4944;
 
 /// What was found in a file.
-enum Found {
-    /// No tables at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// No tables at all: an older program was cut off while it made the database.
     Nothing,
     /// A schema of ours.
     Version(u32),
 }
 
-/// Refuses a file that is no database, or not ours, before anything is changed in it. A new one passes.
-pub(super) async fn recognise(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    match inspect(connection, path).await? {
-        Found::Version(found) if found > VERSION => {
-            Err(StoreError::NewerSchema { path: path.to_owned(), found, known: VERSION })
-        }
-        Found::Version(_) | Found::Nothing => Ok(()),
-    }
-}
-
-/// Brings the schema up to date, in one transaction that excludes every other writer.
-///
-/// Returns whether an older schema was migrated, after which the views of the experiments have to be made anew.
-pub(super) async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<bool, StoreError> {
+/// Brings schema and views up to date, in one transaction that excludes every other writer; a new database gets both.
+pub(super) async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     let action = "migrate the runs database";
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(sqlite(action))?;
-    recognise(&mut transaction, path).await?;
     let version = match inspect(&mut transaction, path).await? {
         Found::Nothing => 0,
         Found::Version(version) => version,
@@ -64,13 +54,19 @@ pub(super) async fn migrate(connection: &mut SqliteConnection, path: &Path) -> R
         let stamp = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}");
         raw_sql(AssertSqlSafe(stamp)).execute(&mut *transaction).await.map_err(sqlite(action))?;
     }
-    transaction.commit().await.map_err(sqlite(action))?;
-    Ok(0 < version && version < VERSION)
+    if version < VERSION || !views::are_current(&mut transaction).await? {
+        views::renew(&mut transaction).await?;
+    }
+    transaction.commit().await.map_err(sqlite(action))
+}
+
+/// Whether a database of ours has schema and views of this program, so that there is nothing to migrate.
+pub(super) async fn is_current(connection: &mut SqliteConnection, path: &Path) -> Result<bool, StoreError> {
+    Ok(inspect(connection, path).await? == Found::Version(VERSION) && views::are_current(connection).await?)
 }
 
 /// Checks that a file opened for reading holds a schema of ours, of the version that this program reads.
 pub(super) async fn check(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
-    recognise(connection, path).await?;
     match inspect(connection, path).await? {
         Found::Nothing => Err(StoreError::NoDatabase { directory: path.parent().unwrap_or(path).to_owned() }),
         Found::Version(found) if found < VERSION => {
@@ -80,7 +76,11 @@ pub(super) async fn check(connection: &mut SqliteConnection, path: &Path) -> Res
     }
 }
 
-async fn inspect(connection: &mut SqliteConnection, path: &Path) -> Result<Found, StoreError> {
+/// What a file holds. Changes nothing in it.
+///
+/// # Errors
+/// Where it is no database, not ours, or of a newer program.
+pub(super) async fn inspect(connection: &mut SqliteConnection, path: &Path) -> Result<Found, StoreError> {
     let (application, version, objects): (i32, u32, i64) = sqlx::query_as(
         "SELECT (SELECT application_id FROM pragma_application_id),
                 (SELECT user_version FROM pragma_user_version),
@@ -91,6 +91,9 @@ async fn inspect(connection: &mut SqliteConnection, path: &Path) -> Result<Found
     .map_err(sqlite("read the runs database"))
     .map_err(|error| error.at(path))?;
     match (application, version, objects) {
+        (APPLICATION_ID, found, 1..) if found > VERSION => {
+            Err(StoreError::NewerSchema { path: path.to_owned(), found, known: VERSION })
+        }
         (APPLICATION_ID, version, 1..) => Ok(Found::Version(version)),
         (_, 0, 0) => Ok(Found::Nothing),
         _ => Err(StoreError::NotADatabase { path: path.to_owned() }),

@@ -6,14 +6,16 @@ use tempfile::TempDir;
 
 use crate::{
     event::{Scalar, tags},
-    run::{Failure, FailureKind, Phases, RunSpec, RunState, Spent, Used},
+    run::{
+        ExperimentDir, ExperimentLock, Failure, FailureKind, Phases, RunIndex, RunSpec, RunState, Spent, Used,
+    },
     spec::{
         Axis, Dataset, Experiment, Family, Grid, Metric, OnError, Parameters, RankRule, Schedule, Source,
         Value,
     },
 };
 
-use super::{ExperimentKey, NewAttempt, QueryResult, RunKey, SqlValue, Store, StoreError};
+use super::{ExperimentKey, NewAttempt, QueryResult, Reader, RunKey, SqlValue, Store, StoreError};
 
 /// What an attempt of this peak memory has used.
 pub(super) fn peak(bytes: u64) -> Used {
@@ -21,31 +23,35 @@ pub(super) fn peak(bytes: u64) -> Used {
     let phases = Phases { training: spent(40.0), validation: spent(5.5) };
     Used {
         peak_memory: Some(bytes),
-        peak_device_memory: None,
+        peak_device_memory: Some(2 * bytes),
         core_seconds: Some(99.25),
         phases: Some(phases),
     }
 }
 
-/// A store in a directory that goes with it.
+/// A store in a directory that goes with it, and the locks of a sweep of each of its experiments.
 pub(super) struct Bench {
     pub(super) directory: TempDir,
     pub(super) store: Store,
+    pub(super) locks: Vec<ExperimentLock>,
 }
 
 impl Bench {
     pub(super) async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path()).await.unwrap();
-        Self { directory, store }
+        Self { directory, store, locks: Vec::new() }
     }
 
     pub(super) fn path(&self) -> &Path {
         self.directory.path()
     }
 
-    /// An experiment with its whole grid.
+    /// An experiment with its whole grid, that is being swept.
     pub(super) async fn sweep(&mut self, spec: &Experiment) -> (ExperimentKey, Vec<RunKey>) {
+        let dir = ExperimentDir::new(self.path(), &spec.name);
+        std::fs::create_dir_all(dir.path()).unwrap();
+        self.locks.push(dir.take_lock().unwrap().expect("nobody else sweeps it"));
         let key = self.store.create_experiment(spec, Some("corpus"), 1000.0).await.unwrap();
         self.store.insert_runs(key, runs(spec)).await.unwrap();
         let keys = self.store.runs(Some(key)).await.unwrap().into_iter().map(|run| run.key).collect();
@@ -83,7 +89,7 @@ impl Bench {
 
     /// A query over a connection of its own, read-only, as `gridboard sql` makes it.
     pub(super) async fn sql(&self, sql: &str) -> QueryResult {
-        let mut reader = Store::open_existing(self.path()).await.unwrap();
+        let mut reader = Reader::open(self.path()).await.unwrap();
         reader.query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
@@ -175,7 +181,7 @@ pub(super) fn runs(spec: &Experiment) -> Vec<RunSpec> {
             let mut parameters = spec.fixed.clone();
             parameters.extend(axes.iter().cloned());
             runs.push(RunSpec {
-                index: runs.len() as u64,
+                index: RunIndex::new(runs.len() as u64),
                 name: format!("{}-seed-{seed}", words.join("-")),
                 id: blake3::hash(format!("{words:?} {seed}").as_bytes()).to_hex()[..16].to_owned(),
                 family: Family::GridCnn,

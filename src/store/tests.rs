@@ -2,6 +2,7 @@
 
 mod files;
 mod ledger;
+mod live;
 mod results;
 mod statistics;
 mod views;

@@ -1,135 +1,120 @@
-//! The view of an experiment's own name: its SQL, as text. Pure.
+//! The views of a database: those of `views.sql`, and one of each experiment's name.
 //!
-//! The fixed views are in the migration; this one depends on the axes and on the rule of the leaderboard.
+//! They are made anew by whoever may write and finds them to be another program's, so that a new program answers from an old
+//! database as from its own. A reader that may not write makes them for itself alone, as temporary views, which hide those of
+//! the file; so it does with the tables, where they call runs running whose sweep is dead (see `reader::live`).
 
-use crate::{
-    event::tags,
-    spec::{Metric, RESERVED_EXPERIMENTS, RankRule},
+use sqlx::{AssertSqlSafe, SqliteConnection, raw_sql};
+
+use super::{
+    convert::from_json,
+    error::{StoreError, sqlite},
+    experiment_view::{self, identifier},
 };
+use crate::spec::Experiment;
 
-/// Columns before and after those of the axes.
-const BEFORE: [&str; 2] = ["rank", "run"];
-const AFTER: [&str; 2] = ["seed", "state"];
+const FIXED: &str = include_str!("views.sql");
 
-/// The leaderboard's standard metrics: column and tag.
-pub(super) const STANDARD: [(&str, &str); 4] = [
-    ("train_accuracy", tags::TRAIN_ACCURACY),
-    ("train_loss", tags::TRAIN_LOSS),
-    ("validation_accuracy", tags::VALIDATION_ACCURACY),
-    ("validation_loss", tags::VALIDATION_LOSS),
-];
+/// How a view begins.
+const CREATE: &str = "CREATE VIEW ";
 
-/// Behind the metrics, from the tables `v` and `q`. The test is shown only as long as it is one against the best run.
-const STATISTICS: [(&str, &str); 5] = [
-    ("validation_accuracy_low", "v.low"),
-    ("validation_accuracy_high", "v.high"),
-    ("best_epoch", "q.best_epoch"),
-    ("best_value", "q.best_value"),
-    ("mcnemar_p", "CASE WHEN (SELECT f.rank FROM _ranking f WHERE f.run_id = q.first_id) = 1 THEN q.p END"),
-];
-
-/// Whether an experiment of this name would hide a view that belongs to every runs database, or SQLite's own tables.
-pub(super) fn is_reserved(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    name.starts_with("sqlite_") || RESERVED_EXPERIMENTS.contains(&name.as_str())
+/// Where views are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// In the file, in place of those that are there.
+    File,
+    /// In this connection alone.
+    Connection,
 }
 
-/// The columns of the axes in the experiment's view: the axes' names, with the suffix `_axis` where a name is that of
-/// another column. SQLite takes no notice of case.
-#[must_use]
-pub fn axis_columns(axes: &[String]) -> Vec<String> {
-    let statistics = STATISTICS.map(|(column, _)| column);
-    let fixed = BEFORE.into_iter().chain(AFTER).chain(STANDARD.map(|(column, _)| column)).chain(statistics);
-    let mut taken: Vec<String> = fixed.map(str::to_owned).collect();
-    let mut columns = Vec::with_capacity(axes.len());
-    for axis in axes {
-        let mut column = axis.clone();
-        // An axis of the plain name further on keeps it.
-        while taken.contains(&column.to_ascii_lowercase())
-            || (column != *axis && axes.iter().any(|other| other.eq_ignore_ascii_case(&column)))
-        {
-            column.push_str("_axis");
-        }
-        taken.push(column.to_ascii_lowercase());
-        columns.push(column);
+/// The views that every database has: name, and the rest of the statement from the name on.
+fn fixed() -> impl Iterator<Item = (&'static str, &'static str)> {
+    FIXED.split(CREATE).skip(1).filter_map(|rest| Some((rest.split_once(' ')?.0, rest)))
+}
+
+/// Of which program views are: 16 hex digits that follow from the text of all that it makes.
+fn mark() -> String {
+    let mut hash = blake3::Hasher::new();
+    hash.update(FIXED.as_bytes());
+    hash.update(experiment_view::sample().as_bytes());
+    hash.finalize().to_hex()[..16].to_owned()
+}
+
+/// Whether the views of a database of this schema are this program's.
+pub(super) async fn are_current(connection: &mut SqliteConnection) -> Result<bool, StoreError> {
+    let found: Option<String> = sqlx::query_scalar("SELECT value FROM _meta WHERE name = 'views'")
+        .fetch_optional(connection)
+        .await
+        .map_err(sqlite("read the runs database"))?;
+    Ok(found.is_some_and(|found| found == mark()))
+}
+
+/// Makes all views anew and notes whose they are. Within a transaction.
+pub(super) async fn renew(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    make(connection, Place::File).await?;
+    sqlx::query("INSERT OR REPLACE INTO _meta (name, value) VALUES ('views', ?1)")
+        .bind(mark())
+        .execute(connection)
+        .await
+        .map_err(sqlite("make the views of the runs database"))?;
+    Ok(())
+}
+
+/// Hides the views of the file from this connection behind its own.
+pub(super) async fn overlay(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    make(connection, Place::Connection).await
+}
+
+async fn make(connection: &mut SqliteConnection, place: Place) -> Result<(), StoreError> {
+    let action = "make the views of the runs database";
+    let rows: Vec<(i64, String, String, String)> =
+        sqlx::query_as("SELECT id, name, axes, spec FROM _experiment ORDER BY id")
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(sqlite("read the experiments"))?;
+    let mut sql = String::new();
+    let mut add = |name: &str, rest: &str| match place {
+        Place::File => sql += &format!("DROP VIEW IF EXISTS main.{name};\n{CREATE}{rest};\n"),
+        Place::Connection => sql += &format!("CREATE TEMP VIEW {rest};\n"),
+    };
+    for (name, rest) in fixed() {
+        add(name, rest.trim_end().trim_end_matches(';'));
     }
-    columns
-}
-
-/// Drops and makes the view: two statements.
-pub(super) fn experiment_view(experiment: i64, name: &str, axes: &[String], rule: &RankRule) -> String {
-    let mut columns = vec!["k.rank".to_owned(), "r.name AS run".to_owned()];
-    columns.extend(axis_columns(axes).iter().enumerate().map(|(place, column)| {
-        format!("json_extract(r.axis_values, '$[{place}]') AS {}", identifier(column))
-    }));
-    columns.extend(AFTER.map(|column| format!("r.{column}")));
-    columns.extend(STANDARD.map(|(column, tag)| latest(tag, column)));
-    let others = [Some(&rule.by), rule.then.as_ref()].into_iter().flatten();
-    let mut tags: Vec<&str> = STANDARD.map(|(_, tag)| tag).to_vec();
-    for Metric { tag, .. } in others {
-        if !tags.contains(&tag.as_str()) {
-            tags.push(tag);
-            columns.push(latest(tag, tag));
-        }
+    for (id, name, axes, spec) in rows {
+        let spec: Experiment = from_json("the spec of an experiment", &spec)?;
+        let axes: Vec<String> = from_json("the axes of an experiment", &axes)?;
+        add(&identifier(&name), &experiment_view::text(id, &name, &axes, &spec.rank));
     }
-    columns.extend(STATISTICS.map(|(column, sql)| format!("{sql} AS {column}")));
-    let view = identifier(name);
-    format!(
-        "DROP VIEW IF EXISTS {view};
-CREATE VIEW {view} AS
-SELECT {}
-FROM _run r JOIN _ranking k ON k.run_id = r.id
-LEFT JOIN _validation v ON v.run_id = r.id
-LEFT JOIN _statistic q ON q.run_id = r.id
-WHERE r.experiment_id = {experiment} AND k.rank IS NOT NULL
-ORDER BY k.rank",
-        columns.join(",\n       ")
-    )
+    // Safe: constants, and quoted names.
+    raw_sql(AssertSqlSafe(sql)).execute(connection).await.map_err(sqlite(action))?;
+    Ok(())
 }
 
-/// The value of a tag at its highest step.
-fn latest(tag: &str, column: &str) -> String {
-    format!(
-        "(SELECT value FROM _latest WHERE run_id = r.id AND tag_id = (SELECT id FROM _tag WHERE name = {})) AS {}",
-        literal(tag),
-        identifier(column)
-    )
-}
-
-/// A quoted identifier: <https://www.sqlite.org/lang_keywords.html>.
-fn identifier(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
-}
-
-/// A quoted string.
-fn literal(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "''"))
+/// Makes the view of one experiment anew.
+pub(super) async fn renew_one(
+    connection: &mut SqliteConnection,
+    id: i64,
+    name: &str,
+    axes: &[String],
+    rule: &crate::spec::RankRule,
+) -> Result<(), StoreError> {
+    let view = experiment_view::text(id, name, axes, rule);
+    // Safe: every name in it is quoted.
+    let sql = AssertSqlSafe(format!("DROP VIEW IF EXISTS {};\n{CREATE}{view}", identifier(name)));
+    raw_sql(sql).execute(connection).await.map_err(sqlite("make the view of an experiment"))?;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn columns(axes: &[&str]) -> Vec<String> {
-        axis_columns(&axes.iter().map(|&axis| axis.to_owned()).collect::<Vec<_>>())
-    }
+    use crate::spec::RESERVED_EXPERIMENTS;
 
     #[test]
-    fn axes_keep_their_names_unless_taken() {
-        assert_eq!(columns(&["dense_layers", "layer_size"]), ["dense_layers", "layer_size"]);
-        assert_eq!(columns(&["rank", "Seed", "lr", "LR"]), ["rank_axis", "Seed_axis", "lr", "LR_axis"]);
-        assert_eq!(columns(&["rank", "rank_axis"]), ["rank_axis_axis", "rank_axis"]);
-    }
-
-    #[test]
-    fn names_of_fixed_views_are_reserved_in_any_case() {
-        assert!(["runs", "History", "LEADERBOARD", "sqlite_master"].map(is_reserved).iter().all(|&is| is));
-        assert!(!is_reserved("tab3"));
-    }
-
-    #[test]
-    fn quotes_are_doubled() {
-        assert_eq!(identifier(r#"a"b-c"#), r#""a""b-c""#);
-        assert_eq!(literal("it's"), "'it''s'");
+    fn every_view_of_the_file_is_found_and_its_name_is_reserved() {
+        let names: Vec<&str> = fixed().map(|(name, _)| name).collect();
+        assert_eq!(names.len(), FIXED.matches(CREATE).count());
+        assert!(names.iter().all(|name| RESERVED_EXPERIMENTS.contains(name)), "{names:?}");
+        assert!(fixed().all(|(name, rest)| rest.starts_with(&format!("{name} AS\n"))));
     }
 }

@@ -70,9 +70,9 @@ pub(super) async fn start(
     hparams::write_session(&dir, &ready.experiment, run, started, None)?;
 
     let plan = if run.family == Family::Command {
-        LaunchPlan::command(run.index, &ready.experiment.command, &dir, &file)
+        LaunchPlan::command(run.index.get(), &ready.experiment.command, &dir, &file)
     } else {
-        LaunchPlan::worker(run.index, worker, &dir, &file)
+        LaunchPlan::worker(run.index.get(), worker, &dir, &file)
     };
     let begun = Instant::now();
     let pid = match plan {
@@ -88,7 +88,7 @@ pub(super) async fn start(
         host: host(),
         time: started,
     };
-    let key = key(ready, run.index);
+    let key = key(ready, run.index.get());
     ready.store.start_attempt(key, new).await?;
     match pid {
         Ok(pid) => {
@@ -97,7 +97,7 @@ pub(super) async fn start(
         }
         Err(failure) => {
             let end = AttemptEnd {
-                run: run.index,
+                run: run.index.get(),
                 attempt: number,
                 ending: Ending::Failed(failure.clone()),
                 used: Used::default(),
@@ -120,7 +120,7 @@ pub(super) async fn finish(
         let classes =
             ready.experiment.dataset.as_ref().map(|dataset| dataset.classes.clone()).unwrap_or_default();
         let relative = format!("{}/{}/{}", ready.experiment.name, run.name, RunDir::PREDICTIONS);
-        let key = key(ready, run.index);
+        let key = key(ready, run.index.get());
         match take_predictions(&mut ready.store, key, &RunDir::new(&live.dir), &relative, &classes).await {
             Ok(()) => {}
             Err(TakeError::Store(error)) => return Err(error.into()),
@@ -155,7 +155,7 @@ async fn record_end(
     if let (false, Some(outcome)) = (end.has_outcome, end.outcome(now)) {
         outcome.write(dir)?;
     }
-    let key = key(ready, run.index);
+    let key = key(ready, run.index.get());
     ready.store.finish_attempt(key, end.attempt, end.state(), failure, now, end.used).await?;
     Ok(())
 }

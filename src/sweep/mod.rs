@@ -21,7 +21,7 @@ pub use account::{Account, Sum, Watch};
 pub use audit::{AuditProgress, audit_dataset, audit_folder};
 pub use error::SweepError;
 pub use placement::{Measured, measured_placement};
-pub use prepare::{Corpus, Owed, Preparation, check_unchanged, is_being_run, prepare, prepare_corpus};
+pub use prepare::{Corpus, Owed, Preparation, check_unchanged, prepare, prepare_corpus};
 pub(crate) use prepare::{check_dataset, write_split};
 pub use progress::{Line, Progress};
 pub use provenance::Facts;

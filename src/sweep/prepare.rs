@@ -2,11 +2,7 @@
 //!
 //! Nothing is written before the spec, the devices and the images are known to be good.
 
-use std::{
-    fs::{self, File, TryLockError},
-    path::Path,
-    sync::atomic::AtomicBool,
-};
+use std::{fs, path::Path, sync::atomic::AtomicBool};
 
 use super::{Facts, SweepError, hparams, orphans};
 use crate::{
@@ -19,9 +15,9 @@ use crate::{
     },
     corpus::{self, CorpusError, LoadingTable, Part, Prepared, SplitRule},
     grid,
-    run::{ExperimentDir, RunDataset, RunSpec, RunState},
+    run::{ExperimentDir, ExperimentLock, RunDataset, RunSpec, RunState},
     spec::{self, Dataset, Experiment},
-    store::{ExperimentKey, ExperimentRecord, RunKey, Store},
+    store::{ExperimentKey, ExperimentRecord, Reader, RunKey, Store, StoreError},
 };
 
 /// A sweep that is ready to start.
@@ -53,7 +49,7 @@ pub struct Preparation {
     /// What the results may depend on beside the parameters.
     pub facts: Facts,
     /// Held while the sweep lasts: the operating system frees it however the process ends.
-    _lock: File,
+    _lock: ExperimentLock,
 }
 
 /// A run that is to be trained.
@@ -89,14 +85,6 @@ impl Corpus {
     pub fn test_copies(&self) -> &[String] {
         &self.test_copies
     }
-}
-
-/// Whether a process sweeps this experiment now: its lock is held.
-#[must_use]
-pub fn is_being_run(runs_dir: &Path, experiment: &str) -> bool {
-    let path = ExperimentDir::new(runs_dir, experiment).lock();
-    let Ok(file) = File::open(path) else { return false };
-    matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
 }
 
 /// Prepares and splits the images of a spec, until `cancelled` becomes true.
@@ -159,10 +147,10 @@ pub(crate) fn check_dataset(dataset: &RunDataset) -> Result<(), String> {
 /// # Errors
 /// [`SweepError::Changed`], or where the database cannot be read.
 pub async fn check_unchanged(runs_dir: &Path, experiment: &Experiment) -> Result<(), SweepError> {
-    if !runs_dir.join(crate::store::FILE_NAME).exists() {
-        return Ok(());
-    }
-    let mut store = Store::open_existing(runs_dir).await?;
+    let mut store = match Reader::open(runs_dir).await {
+        Err(StoreError::NoDatabase { .. }) => return Ok(()),
+        store => store?,
+    };
     let record = store.experiment(&experiment.name).await?;
     store.close().await?;
     record.map_or(Ok(()), |record| unchanged(&record, experiment))
@@ -231,7 +219,7 @@ pub async fn prepare(
     let owed = records
         .iter()
         .filter(|record| record.state != RunState::Completed)
-        .map(|record| Owed { run: record.spec.index, attempt: record.attempts + 1 })
+        .map(|record| Owed { run: record.spec.index.get(), attempt: record.attempts + 1 })
         .collect();
     let keys = records.iter().map(|record| record.key).collect();
     Ok(Preparation {
@@ -252,14 +240,12 @@ pub async fn prepare(
     })
 }
 
-fn lock(dir: &ExperimentDir, experiment: &str) -> Result<File, SweepError> {
+fn lock(dir: &ExperimentDir, experiment: &str) -> Result<ExperimentLock, SweepError> {
     let path = dir.lock();
-    let fail = |source| SweepError::Io { what: "open", path: path.clone(), source };
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(fail)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(SweepError::Locked { experiment: experiment.to_owned(), path }),
-        Err(TryLockError::Error(source)) => Err(SweepError::Io { what: "lock", path, source }),
+    match dir.take_lock() {
+        Ok(Some(lock)) => Ok(lock),
+        Ok(None) => Err(SweepError::Locked { experiment: experiment.to_owned(), path }),
+        Err(source) => Err(SweepError::Io { what: "lock", path, source }),
     }
 }
 

@@ -6,9 +6,11 @@ mod comparing;
 mod corpus;
 mod database;
 mod devices;
+mod earlier_runs;
 mod interrupt;
 mod libtorch;
 mod linking;
+mod one_state;
 #[cfg(feature = "torch")]
 mod predict;
 mod reporting;

@@ -205,8 +205,8 @@ fn several_seeds_make_the_grid_points_the_top_ten_and_keep_the_runs_beside_them(
     let mut input = input(9);
     input.leaderboard.seeds = vec![0, 1, 2];
     for row in &mut input.leaderboard.rows {
-        row.seed = row.index % 3;
-        row.run = format!("point-{}-seed-{}", row.index / 3, row.seed);
+        row.seed = row.index.get() % 3;
+        row.run = format!("point-{}-seed-{}", row.index.get() / 3, row.seed);
     }
     (input.confusion, input.curves) = (Vec::new(), Vec::new());
     write(&root.path().join("report"), &input).unwrap();

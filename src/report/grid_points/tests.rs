@@ -8,9 +8,12 @@ fn seeded() -> Leaderboard {
     let mut board = leaderboard(25);
     board.seeds = vec![0, 1, 2];
     for row in &mut board.rows {
-        (row.seed, row.run) =
-            (row.index % 3, format!("3-conv-128-nodes-{}-dense-seed-{}", row.index / 3, row.index % 3));
-        row.axes = board.axes.iter().map(|_| Some(crate::spec::Value::Int(row.index as i64 / 3))).collect();
+        (row.seed, row.run) = (
+            row.index.get() % 3,
+            format!("3-conv-128-nodes-{}-dense-seed-{}", row.index.get() / 3, row.index.get() % 3),
+        );
+        row.axes =
+            board.axes.iter().map(|_| Some(crate::spec::Value::Int(row.index.get() as i64 / 3))).collect();
     }
     board
 }

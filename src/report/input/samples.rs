@@ -7,6 +7,7 @@ use crate::{
     metrics::ConfusionMatrix,
     predictions::Prediction,
     report::{About, ReportInput, RunCurves, RunFacts, leaderboard::tests::leaderboard},
+    run::{RunIndex, RunKey},
 };
 
 pub(in crate::report) fn input(ranked: u32) -> ReportInput {
@@ -16,7 +17,8 @@ pub(in crate::report) fn input(ranked: u32) -> ReportInput {
         .clone()
         .map(|row| {
             let mut matrix = ConfusionMatrix::new(2);
-            (0..40 + row.index as usize).for_each(|n| matrix.add(n % 2, usize::from(n % 7 == 0) ^ (n % 2)));
+            (0..40 + row.index.get() as usize)
+                .for_each(|n| matrix.add(n % 2, usize::from(n % 7 == 0) ^ (n % 2)));
             (row.run.clone(), matrix)
         })
         .collect();
@@ -31,7 +33,7 @@ pub(in crate::report) fn input(ranked: u32) -> ReportInput {
         })
         .collect();
     let predictions = leaderboard.rows.iter().filter(|row| row.rank.is_some()).take(10);
-    let predictions = predictions.map(|row| (row.run.clone(), scored(40, row.index))).collect();
+    let predictions = predictions.map(|row| (row.run.clone(), scored(40, row.index.get()))).collect();
     ReportInput { leaderboard, confusion, curves, about: about(), predictions, test: Vec::new(), xrays: None }
 }
 
@@ -57,7 +59,8 @@ pub(in crate::report) fn about() -> About {
         skipped: 0,
     };
     let run = |index: u64| RunFacts {
-        index,
+        key: RunKey::new(index as i64),
+        index: RunIndex::new(index),
         family: "grid_cnn".to_owned(),
         parameters: Some(12_617_089),
         started: Some(1000.0 + index as f64),

@@ -4,10 +4,8 @@
 //! best epoch only where it is not the last.
 
 use crate::{
-    event::tags,
-    rank::{Leaderboard, Row, Standing},
+    rank::{self, Leaderboard, Row, Standing},
     report::table::{Cell, Column, Readers},
-    spec::Metric,
     stats::Interval,
 };
 
@@ -18,36 +16,11 @@ pub(in crate::report) const DECIMALS: usize = 4;
 pub(super) const TIE: &str = "=";
 pub(super) const UNTESTED: &str = "?";
 
-/// Names of the columns beside axes and metrics of the rule.
-const FIXED: [&str; 21] = [
-    "rank",
-    "run",
-    "grid_point",
-    "seed",
-    "seeds",
-    "state",
-    "reason",
-    "train_accuracy",
-    "train_loss",
-    "validation_accuracy",
-    "validation_accuracy_low",
-    "validation_accuracy_high",
-    "validation_loss",
-    "validation_images",
-    "best_epoch",
-    "best_value",
-    "mcnemar_p",
-    "against_best",
-    "validation_accuracy_interval",
-    "against_best_sign",
-    "best_at",
-];
-
 /// A column and what it shows of a row.
 pub(super) type RowColumn = (Column, Box<dyn Fn(&Row) -> Cell>);
 
 /// How a metric is read from a row.
-type Read = fn(&Row) -> Option<f64>;
+pub(in crate::report) type Read = fn(&Row) -> Option<f64>;
 
 /// The columns of these rows of the leaderboard.
 pub(super) fn columns(leaderboard: &Leaderboard, rows: &[&Row]) -> Vec<RowColumn> {
@@ -74,8 +47,8 @@ pub(super) fn columns(leaderboard: &Leaderboard, rows: &[&Row]) -> Vec<RowColumn
     columns.push(metric("validation_accuracy", "val. acc.", |row| row.validation_accuracy));
     columns.extend(certainty(rows));
     columns.push(metric("validation_loss", "val. loss", |row| row.validation_loss));
-    for (tag, read) in rule_metrics(leaderboard) {
-        columns.push(metric(tag, &heading_of(tag), read));
+    for RuleMetric { tag, column, read } in rule_metrics(leaderboard) {
+        columns.push(metric(&column, &heading_of(tag), read));
     }
     columns.extend(best_epoch(rows));
     columns
@@ -166,18 +139,16 @@ fn short(value: f64, decimals: usize) -> String {
     }
 }
 
-/// The columns of the axes, which give way to every other column of the same name.
+/// The columns of the axes.
 pub(in crate::report) fn axis_columns(leaderboard: &Leaderboard) -> Vec<Column> {
-    let taken =
-        |axis: &str| FIXED.contains(&axis) || rule_metrics(leaderboard).iter().any(|(tag, _)| *tag == axis);
-    let column = |(index, axis): (usize, &String)| {
+    let names = rank::axis_columns(&leaderboard.axes, &leaderboard.rule);
+    let column = |(index, (axis, name)): (usize, (&String, String))| {
         let values = leaderboard.rows.iter().filter_map(|row| row.axes.get(index)?.as_ref());
         let numeric = values.clone().all(|value| value.as_f64().is_some());
-        let name = if taken(axis) { format!("{axis}_axis") } else { axis.clone() };
         let column = if numeric { Column::number(name) } else { Column::text(name) };
         column.heading(axis.replace('_', " "))
     };
-    leaderboard.axes.iter().enumerate().map(column).collect()
+    leaderboard.axes.iter().zip(names).enumerate().map(column).collect()
 }
 
 /// The value of an axis.
@@ -185,21 +156,22 @@ pub(in crate::report) fn axis_cell(axes: &[Option<crate::spec::Value>], index: u
     axes.get(index).and_then(Option::as_ref).map_or(Cell::Empty, Cell::from)
 }
 
+/// A metric of the rule that is not among the four standard ones.
+pub(in crate::report) struct RuleMetric<'a> {
+    /// Its tag.
+    pub(in crate::report) tag: &'a str,
+    /// What its column is called.
+    pub(in crate::report) column: String,
+    /// How it is read from a row.
+    pub(in crate::report) read: Read,
+}
+
 /// The metrics of the rule that are not among the four standard ones, each once.
-pub(in crate::report) fn rule_metrics(leaderboard: &Leaderboard) -> Vec<(&str, Read)> {
-    const STANDARD: [&str; 4] =
-        [tags::TRAIN_ACCURACY, tags::TRAIN_LOSS, tags::VALIDATION_ACCURACY, tags::VALIDATION_LOSS];
-    let rule = &leaderboard.rule;
-    let both: [(Option<&Metric>, Read); 2] =
-        [(Some(&rule.by), |row| row.by), (rule.then.as_ref(), |row| row.then)];
-    let mut metrics: Vec<(&str, Read)> = Vec::new();
-    for (metric, read) in both {
-        let Some(Metric { tag, .. }) = metric else { continue };
-        if !STANDARD.contains(&tag.as_str()) && metrics.iter().all(|(known, _)| known != tag) {
-            metrics.push((tag, read));
-        }
-    }
-    metrics
+pub(in crate::report) fn rule_metrics(leaderboard: &Leaderboard) -> Vec<RuleMetric<'_>> {
+    let by = &leaderboard.rule.by.tag;
+    let read = |tag: &str| -> Read { if tag == by { |row| row.by } else { |row| row.then } };
+    let metrics = rank::rule_metrics(&leaderboard.rule).into_iter();
+    metrics.map(|(tag, column)| RuleMetric { tag, column, read: read(tag) }).collect()
 }
 
 /// A tag for people.

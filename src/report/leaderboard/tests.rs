@@ -7,7 +7,7 @@ use crate::{
     event::tags,
     rank::{Best, Omitted, Tally},
     report::Format,
-    run::RunState,
+    run::{RunIndex, RunKey, RunState},
     spec::{RankRule, Value},
     stats::McNemar,
 };
@@ -20,7 +20,8 @@ pub(in crate::report) fn leaderboard(ranked: u32) -> Leaderboard {
         Row {
             rank,
             run: format!("{conv}-conv-{size}-nodes-{dense}-dense"),
-            index: u64::from(place),
+            key: RunKey::new(place.into()),
+            index: RunIndex::new(place.into()),
             axes: [i64::from(dense), i64::from(conv), size].map(|value| Some(Value::Int(value))).to_vec(),
             seed: 0,
             state: if rank.is_some() { RunState::Completed } else { RunState::Failed },

@@ -60,7 +60,7 @@ fn table(input: &ReportInput) -> Table {
     let mut rows: Vec<&Row> = ranked(input);
     rows.sort_by_key(|row| row.index);
     let cells = |row: &Row| {
-        let facts = input.about.facts(row.index);
+        let facts = input.about.facts(row.key);
         let family = facts.map(|facts| facts.family.as_str()).unwrap_or_default();
         let known = paper::architecture(family);
         let mut cells =

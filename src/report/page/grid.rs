@@ -95,7 +95,7 @@ fn all_runs(input: &ReportInput, of_paper: bool) -> Table {
     let parameters: Vec<Cell> = order
         .iter()
         .map(|&place| {
-            let parameters = input.about.facts(board.rows[place].index).and_then(|facts| facts.parameters);
+            let parameters = input.about.facts(board.rows[place].key).and_then(|facts| facts.parameters);
             parameters.map_or(Cell::Empty, Cell::from)
         })
         .collect();

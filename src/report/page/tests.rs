@@ -10,6 +10,7 @@ use crate::{
         paper::NOT_STATED,
         table::{Cell, Table},
     },
+    run::{RunIndex, RunKey},
     spec::{Axis, Experiment, Grid, Overrides, Value, load},
 };
 
@@ -150,7 +151,8 @@ fn architectures_have_the_papers_accuracies() {
     input.leaderboard.axes = vec!["family".to_owned()];
     input.leaderboard.rows.truncate(3);
     for (index, (row, family)) in input.leaderboard.rows.iter_mut().zip(families).enumerate() {
-        row.index = index as u64;
+        row.index = RunIndex::new(index as u64);
+        row.key = RunKey::new(index as i64);
         row.axes = vec![Some(Value::Text(family.to_owned()))];
         input.about.runs[index].family = family.to_owned();
     }
@@ -186,7 +188,7 @@ fn a_suite_has_each_corpus_once_and_every_stem_once() {
 fn hostile_names_and_reasons_stay_text() {
     let mut input = input(2);
     for row in &mut input.leaderboard.rows {
-        row.run = format!("<img src=x onerror=alert({})>", row.index);
+        row.run = format!("<img src=x onerror=alert({})>", row.index.get());
         row.reason = row.reason.is_some().then(|| "</td><script>alert(1)</script>".to_owned());
     }
     input.confusion.clear();

@@ -1,6 +1,7 @@
 //! Opening, refusing and sharing the database file.
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -8,14 +9,14 @@ use std::{
     thread,
 };
 
-use sqlx::{AssertSqlSafe, raw_sql};
+use sqlx::{ConnectOptions as _, Connection as _, raw_sql};
 
-use super::super::{testing::*, *};
+use super::super::{connection::options, testing::*, *};
 use crate::run::RunState;
 
 async fn refusal(path: &Path) -> String {
     let write = Store::open(path).await.unwrap_err();
-    let read = Store::open_existing(path).await.unwrap_err();
+    let read = Reader::open(path).await.unwrap_err();
     assert_eq!(write.to_string(), read.to_string());
     assert!(write.hint().is_some());
     write.to_string()
@@ -25,16 +26,16 @@ async fn refusal(path: &Path) -> String {
 async fn a_missing_database_is_an_error_with_a_way_out() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("no/such");
-    let error = Store::open_existing(&path).await.unwrap_err();
+    let error = Reader::open(&path).await.unwrap_err();
     assert_eq!(error.to_string(), format!("no runs database in `{}`", path.display()));
     assert!(error.hint().unwrap().contains("gridboard run SPEC"));
     assert!(!path.exists());
     // An orchestrator that was killed while it made the file left an empty one.
     std::fs::create_dir_all(&path).unwrap();
     std::fs::write(path.join(FILE_NAME), "").unwrap();
-    assert!(matches!(Store::open_existing(&path).await, Err(StoreError::NoDatabase { .. })));
+    assert!(matches!(Reader::open(&path).await, Err(StoreError::NoDatabase { .. })));
     Store::open(&path).await.unwrap();
-    Store::open_existing(&path).await.unwrap();
+    Reader::open(&path).await.unwrap();
 }
 
 #[tokio::test]
@@ -51,7 +52,7 @@ async fn opening_again_finds_everything() {
     let mut bench = Bench::new().await;
     let (key, keys) = bench.sweep(&small("tab3")).await;
     bench.complete(keys[0], 0.9, 0.1).await;
-    let Bench { directory, store } = bench;
+    let Bench { directory, store, .. } = bench;
     store.close().await.unwrap();
     for _ in 0..2 {
         let mut store = Store::open(directory.path()).await.unwrap();
@@ -69,7 +70,7 @@ async fn one_who_leaves_empties_the_log_and_removes_nothing() {
     let mut bench = Bench::new().await;
     let (key, keys) = bench.sweep(&small("tab3")).await;
     bench.complete(keys[0], 0.9, 0.1).await;
-    let Bench { directory, store } = bench;
+    let Bench { directory, store, .. } = bench;
     let log = directory.path().join("gridboard.db-wal");
     assert!(log.metadata().unwrap().len() > 0);
     store.leave().await.unwrap();
@@ -85,14 +86,14 @@ async fn one_who_leaves_empties_the_log_and_removes_nothing() {
 async fn one_who_leaves_does_not_wait_long_for_a_reader() {
     let mut bench = Bench::new().await;
     let (_, keys) = bench.sweep(&small("tab3")).await;
-    let mut reader = Store::open_existing(bench.path()).await.unwrap();
+    let mut reader = Reader::open(bench.path()).await.unwrap();
     raw_sql("BEGIN; SELECT count(*) FROM _scalar").execute(&mut reader.connection).await.unwrap();
     bench.complete(keys[0], 0.9, 0.1).await;
-    let Bench { directory, store } = bench;
+    let Bench { directory, store, .. } = bench;
     store.leave().await.unwrap();
     let seen = reader.query("select count(*) from history").await.unwrap();
     assert_eq!(seen.rows, [[SqlValue::Integer(0)]]);
-    let mut other = Store::open_existing(directory.path()).await.unwrap();
+    let mut other = Reader::open(directory.path()).await.unwrap();
     assert_eq!(other.query("select count(*) from attempts").await.unwrap().rows, [[SqlValue::Integer(1)]]);
 }
 
@@ -118,7 +119,7 @@ async fn other_files_are_refused_and_left_alone() {
 
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
-    let Bench { directory, mut store } = Bench::new().await;
+    let Bench { directory, mut store, .. } = Bench::new().await;
     raw_sql("PRAGMA user_version = 7").execute(&mut store.connection).await.unwrap();
     store.close().await.unwrap();
     let message = refusal(directory.path()).await;
@@ -158,15 +159,8 @@ async fn an_older_schema_is_brought_up_to_date_and_keeps_its_runs() {
 #[tokio::test]
 async fn a_reader_cannot_write() {
     let mut bench = Bench::new().await;
-    let (key, keys) = bench.sweep(&small("tab3")).await;
-    let mut reader = Store::open_existing(bench.path()).await.unwrap();
-    let error = reader.append_scalars(keys[0], &[point("a", 0, 1.0)]).await.unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "cannot add points to the curves of a run: attempt to write a readonly database"
-    );
-    assert!(reader.start_attempt(keys[0], new_attempt(1)).await.is_err());
-    assert!(reader.reset_orphans(key).await.is_err());
+    let (key, _) = bench.sweep(&small("tab3")).await;
+    let mut reader = Reader::open(bench.path()).await.unwrap();
     for sql in [
         "with x as (select 1) delete from _run",
         "with x as (select 1) update _run set state = 'completed'",
@@ -221,32 +215,18 @@ async fn a_database_in_a_read_only_directory_can_be_read() {
     use std::{fs, os::unix::fs::PermissionsExt as _};
     let mut bench = Bench::new().await;
     bench.sweep(&small("tab3")).await;
-    let Bench { directory, store } = bench;
+    let Bench { directory, store, .. } = bench;
     store.close().await.unwrap();
     let protect = |mode| fs::set_permissions(directory.path(), fs::Permissions::from_mode(mode)).unwrap();
     protect(0o555);
     let answer = async {
-        let mut reader = Store::open_existing(directory.path()).await?;
+        let mut reader = Reader::open(directory.path()).await?;
         let answer = reader.query("select runs from experiments").await?;
-        assert!(reader.reset_orphans(ExperimentKey(1)).await.is_err());
         reader.close().await.map(|()| answer)
     }
     .await;
     protect(0o755);
     assert_eq!(answer.unwrap().rows, [[SqlValue::Integer(4)]]);
-}
-
-/// SQLite itself gives up at once when the mode of a locked file is to be changed.
-#[tokio::test]
-async fn opening_waits_for_another_one_that_makes_the_database() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join(FILE_NAME);
-    let mut other = options(&path).create_if_missing(true).connect().await.unwrap();
-    raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
-    let waiting = tokio::time::timeout(3 * PATIENCE, Store::open(directory.path())).await;
-    assert!(waiting.is_err(), "{waiting:?}");
-    raw_sql("ROLLBACK").execute(&mut other).await.unwrap();
-    Store::open(directory.path()).await.unwrap();
 }
 
 /// The worst neighbour: a shell that holds a read transaction open, and others that come and go.
@@ -264,7 +244,7 @@ async fn queries_from_outside_never_fail_and_never_block() {
                 runtime.block_on(async {
                     let (mut count, mut last) = (0_u32, 0);
                     while !done.load(Ordering::Relaxed) || count == 0 {
-                        let mut reader = Store::open_existing(&path).await.unwrap();
+                        let mut reader = Reader::open(&path).await.unwrap();
                         let sql = "select count(*), (select count(*) from leaderboard) from history";
                         let answer = reader.query(sql).await.unwrap();
                         let SqlValue::Integer(points) = answer.rows[0][0] else { panic!("{answer:?}") };
@@ -281,7 +261,7 @@ async fn queries_from_outside_never_fail_and_never_block() {
         })
         .collect();
     // A transaction that stays open from before the first point sees the same to its end.
-    let mut sleeper = Store::open_existing(bench.path()).await.unwrap();
+    let mut sleeper = Reader::open(bench.path()).await.unwrap();
     raw_sql("BEGIN; SELECT count(*) FROM _scalar").execute(&mut sleeper.connection).await.unwrap();
     for batch in 0..100 {
         let tag = if batch % 2 == 0 { "train/batch_loss" } else { "train/batch_accuracy" };
@@ -330,11 +310,19 @@ async fn the_sqlite3_shell_reads_the_views_while_a_sweep_writes() {
 }
 
 #[tokio::test]
-async fn a_migration_renews_the_views_of_the_experiments() {
+async fn views_of_another_program_are_renewed_by_whoever_may_write() {
     let mut bench = Bench::new().await;
     bench.sweep(&small("tab3")).await;
-    let drop_view = String::from("DROP VIEW tab3");
-    raw_sql(AssertSqlSafe(drop_view)).execute(&mut bench.store.connection).await.unwrap();
-    bench.store.renew_views().await.unwrap();
+    let other = "UPDATE _meta SET value = 'other' WHERE name = 'views';
+                 DROP VIEW runs; CREATE VIEW runs AS SELECT 1 AS old;
+                 DROP VIEW tab3; CREATE VIEW mine AS SELECT 2 AS two";
+    raw_sql(other).execute(&mut bench.store.connection).await.unwrap();
+    assert_eq!(bench.lines("select count(*), count(run) from runs").await, ["4|4"]);
     assert_eq!(bench.lines("select count(*) from tab3").await, ["0"]);
+    assert_eq!(bench.lines("select * from mine").await, ["2"], "a user's own view stays");
+    // In the file, not for the reader alone.
+    assert_eq!(
+        bench.store.query("select count(run) from runs").await.unwrap().rows,
+        [[SqlValue::Integer(4)]]
+    );
 }

@@ -130,7 +130,7 @@ async fn the_states_of_a_run_follow_one_another() {
     let states: Vec<AttemptState> = attempts.iter().map(|attempt| attempt.state).collect();
     assert_eq!(states, [AttemptState::Interrupted, AttemptState::Failed, AttemptState::Completed]);
     assert_eq!(attempts[1].failure, Some(failure()));
-    let error = bench.start(RunKey(999), 1).await.unwrap_err();
+    let error = bench.start(RunKey::new(999), 1).await.unwrap_err();
     assert!(matches!(error, StoreError::NoSuchRun { key: 999 }), "{error}");
 }
 
@@ -199,20 +199,21 @@ async fn orphans_of_a_dead_orchestrator_are_owed_again() {
     bench.complete(keys[0], 0.5, 0.5).await;
     bench.start(others[0], 1).await.unwrap();
     // The orchestrator dies, and the next one opens the database.
-    let Bench { directory, store } = bench;
-    drop(store);
+    let Bench { directory, store, locks } = bench;
+    drop((store, locks));
     let mut store = Store::open(directory.path()).await.unwrap();
     let orphans = store.reset_orphans(key).await.unwrap();
     let found: Vec<_> = orphans.iter().map(|orphan| (orphan.run, orphan.attempt, orphan.pid)).collect();
     assert_eq!(found, [(keys[1], 1, 4711), (keys[3], 2, 4711)]);
-    assert_eq!(store.reset_orphans(key).await.unwrap(), []);
+    assert_eq!(store.reset_orphans(key).await.unwrap(), orphans, "until they are started again");
     let states: Vec<_> = store.runs(Some(key)).await.unwrap().iter().map(|run| run.state).collect();
     assert_eq!(states, [RunState::Completed, RunState::Pending, RunState::Pending, RunState::Pending]);
     let attempts = store.attempts(keys[3]).await.unwrap();
     assert_eq!((attempts[1].state, attempts[1].finished), (AttemptState::Interrupted, None));
     assert_eq!(attempts[0].state, AttemptState::Failed);
-    assert_eq!(store.runs(Some(other)).await.unwrap()[0].state, RunState::Running);
-    assert_eq!(store.attempts(others[0]).await.unwrap()[0].state, AttemptState::Running);
+    // That experiment's orchestrator is dead as well.
+    assert_eq!(store.runs(Some(other)).await.unwrap()[0].state, RunState::Pending);
+    assert_eq!(store.attempts(others[0]).await.unwrap()[0].state, AttemptState::Interrupted);
     store.start_attempt(keys[3], new_attempt(3)).await.unwrap();
 }
 

@@ -1,8 +1,10 @@
 //! Intervals, tests, best epochs and grid points in SQL, and what becomes of an older database.
 
-use sqlx::{AssertSqlSafe, raw_sql};
+use std::path::Path;
 
-use super::super::{testing::*, *};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, raw_sql};
+
+use super::super::{connection::options, testing::*, *};
 use crate::{
     metrics::ConfusionMatrix,
     predictions::{Hits, Prediction, confusion},
@@ -164,10 +166,12 @@ async fn an_older_database_is_brought_up_to_date_by_whoever_opens_it() {
     for reading in [true, false] {
         let directory = tempfile::tempdir().unwrap();
         old_database(directory.path()).await;
-        let mut store = if reading {
-            Store::open_existing(directory.path()).await.unwrap()
+        let mut writer: Option<Store> = None;
+        let mut reader: Option<Reader> = None;
+        let store: &mut Reader = if reading {
+            reader.insert(Reader::open(directory.path()).await.unwrap())
         } else {
-            Store::open(directory.path()).await.unwrap()
+            writer.insert(Store::open(directory.path()).await.unwrap())
         };
         let key = store.experiment("tab3").await.unwrap().unwrap().key;
         let board = store.leaderboard(key).await.unwrap();
@@ -183,7 +187,7 @@ async fn an_older_database_is_brought_up_to_date_by_whoever_opens_it() {
             (untaken[0].name.as_str(), untaken[0].predictions.as_str()),
             ("size-8", "tab3/size-8/predictions.csv")
         );
-        if !reading {
+        if let Some(mut store) = writer {
             let hits = Hits::of(&predictions(60));
             let matrix = ConfusionMatrix::from_counts(vec![45, 15, 5, 15]).unwrap();
             store.put_confusion(untaken[0].run, &matrix, &classes(), Some(&hits)).await.unwrap();
@@ -205,7 +209,7 @@ async fn an_older_database_that_cannot_be_written_says_what_to_do() {
         // Root writes anything; then the database is brought up to date, which is tested above.
         return;
     }
-    let error = Store::open_existing(directory.path()).await.unwrap_err();
+    let error = Reader::open(directory.path()).await.unwrap_err();
     mode(0o644);
     assert!(error.to_string().contains("has schema version 1"), "{error}");
     assert!(error.hint().unwrap().contains("may be written"));

@@ -1,16 +1,15 @@
-//! Confusion matrices and the class metrics that follow from them.
+//! What a run's predictions say: its confusion matrix with the class metrics that follow, and where the file lies.
 
+use super::Commit;
 use crate::{
     metrics::{ClassMetrics, ConfusionMatrix},
     predictions::Hits,
-};
-
-use super::{
-    Commit, RunKey, Store,
-    error::{StoreError, sqlite},
-    narrow,
-    statistics::put_validation,
-    whole,
+    store::{
+        RunKey, Store,
+        convert::whole,
+        error::{StoreError, sqlite},
+        validation::put_validation,
+    },
 };
 
 impl Store {
@@ -69,33 +68,22 @@ impl Store {
         transaction.commit().await.map_err(sqlite(action))
     }
 
-    /// The confusion matrix of a run, where it has one.
+    /// Notes where a run's predictions lie, relative to the runs directory.
     ///
     /// # Errors
-    /// If the database cannot be read.
-    pub async fn confusion(&mut self, run: RunKey) -> Result<Option<ConfusionMatrix>, StoreError> {
-        let rows: Vec<(i64, i64, i64)> = sqlx::query_as(
-            "SELECT true_class, predicted_class, images FROM _confusion WHERE run_id = ?1
-             ORDER BY true_class, predicted_class",
-        )
-        .bind(run)
-        .fetch_all(&mut self.connection)
-        .await
-        .map_err(sqlite("read the confusion matrix of a run"))?;
-        if rows.is_empty() {
-            return Ok(None);
+    /// [`StoreError::NoSuchRun`], or if the database cannot be written.
+    pub async fn set_predictions(&mut self, run: RunKey, path: Option<&str>) -> Result<(), StoreError> {
+        let action = "note the predictions of a run";
+        let mut transaction = self.begin(Commit::Written).await?;
+        let done = sqlx::query("UPDATE _run SET predictions = ?2 WHERE id = ?1")
+            .bind(run)
+            .bind(path)
+            .execute(&mut *transaction)
+            .await
+            .map_err(sqlite(action))?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::NoSuchRun { key: run.get() });
         }
-        let classes = rows.len().isqrt();
-        let mut counts: Vec<u64> = Vec::with_capacity(rows.len());
-        for (place, (truth, predicted, images)) in rows.into_iter().enumerate() {
-            let expected = ((place / classes) as i64, (place % classes) as i64);
-            if (truth, predicted) != expected {
-                return Err(StoreError::Corrupt("a confusion matrix that is not square".to_owned()));
-            }
-            counts.push(narrow("number of images", images)?);
-        }
-        ConfusionMatrix::from_counts(counts)
-            .map(Some)
-            .ok_or_else(|| StoreError::Corrupt("a confusion matrix that is not square".to_owned()))
+        transaction.commit().await.map_err(sqlite(action))
     }
 }

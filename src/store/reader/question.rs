@@ -1,126 +1,13 @@
-//! Queries of users: `gridboard sql`.
+//! Which statements of a user are questions. Pure.
 //!
-//! Two locks keep them from writing: the statement must begin with a word that reads, and the connection of
-//! [`Store::open_existing`] is read-only, which also covers `WITH ... DELETE`. Pragmas that set or do something are refused
-//! at sight: some of them change the connection, and on a read-only one others fail as if the disk were broken.
+//! Two locks keep them from writing: the statement must begin with a word that reads, and the connection of a reader is
+//! read-only, which also covers `WITH ... DELETE`. Pragmas that set or do something are refused at sight: some of them change
+//! the connection, and on a read-only one others fail as if the disk were broken.
 
-use std::fmt;
-
-use serde::{Serialize, Serializer};
-use sqlx::{
-    AssertSqlSafe, Column, Executor, Row, SqlSafeStr, Statement, TypeInfo, ValueRef, sqlite::SqliteRow,
-};
-
-use super::{
-    Store,
-    error::{StoreError, sqlite},
-};
-
-/// The answer to a query.
-#[derive(Clone, Debug, PartialEq)]
-pub struct QueryResult {
-    /// Names of the columns, also where there are no rows.
-    pub columns: Vec<String>,
-    /// A value per column.
-    pub rows: Vec<Vec<SqlValue>>,
-}
-
-/// A value as SQLite holds it.
-#[derive(Clone, Debug, PartialEq)]
-pub enum SqlValue {
-    /// Nothing, or NaN.
-    Null,
-    /// A whole number.
-    Integer(i64),
-    /// A number; may be infinite, never NaN.
-    Real(f64),
-    /// Text.
-    Text(String),
-    /// Bytes.
-    Blob(Vec<u8>),
-}
-
-/// As the `sqlite3` shell prints it, but bytes in hex digits, and numbers with as many digits as tell them apart.
-impl fmt::Display for SqlValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Null => Ok(()),
-            Self::Integer(value) => value.fmt(f),
-            // `Debug` writes 1.0 and 1e-7 where `Display` writes 1 and 0.0000001.
-            Self::Real(value) => write!(f, "{value:?}"),
-            Self::Text(value) => f.pad(value),
-            Self::Blob(bytes) => f.pad(&hex(bytes)),
-        }
-    }
-}
-
-/// JSON: numbers and text as themselves; infinities and bytes, which JSON lacks, as text.
-impl Serialize for SqlValue {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Null => serializer.serialize_unit(),
-            Self::Integer(value) => serializer.serialize_i64(*value),
-            Self::Real(value) if value.is_finite() => serializer.serialize_f64(*value),
-            Self::Real(value) => {
-                serializer.serialize_str(if *value > 0.0 { "Infinity" } else { "-Infinity" })
-            }
-            Self::Text(value) => serializer.serialize_str(value),
-            Self::Blob(bytes) => serializer.serialize_str(&hex(bytes)),
-        }
-    }
-}
-
-impl Store {
-    /// Answers one statement that reads: SELECT, VALUES, WITH, EXPLAIN or PRAGMA.
-    ///
-    /// # Errors
-    /// [`StoreError::NotAQuestion`] and its neighbours for what is refused at sight; else SQLite's message.
-    pub async fn query(&mut self, sql: &str) -> Result<QueryResult, StoreError> {
-        check(sql)?;
-        let action = "answer the query";
-        // Not kept prepared: the columns of a view may be others the next time.
-        // Safe: it is the user's own database, and this is the user's own query.
-        let statement = (&mut self.connection)
-            .prepare(AssertSqlSafe(sql).into_sql_str())
-            .await
-            .map_err(sqlite(action))?;
-        let columns: Vec<String> =
-            statement.columns().iter().map(|column| column.name().to_owned()).collect();
-        let rows = sqlx::query(AssertSqlSafe(sql))
-            .persistent(false)
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(sqlite(action))?;
-        let rows = rows.iter().map(values).collect::<Result<_, _>>()?;
-        Ok(QueryResult { columns, rows })
-    }
-}
-
-fn values(row: &SqliteRow) -> Result<Vec<SqlValue>, StoreError> {
-    (0..row.len()).map(|column| value(row, column).map_err(sqlite("answer the query"))).collect()
-}
-
-fn value(row: &SqliteRow, column: usize) -> Result<SqlValue, sqlx::Error> {
-    let raw = row.try_get_raw(column)?;
-    if raw.is_null() {
-        return Ok(SqlValue::Null);
-    }
-    // The type of the value, not of the column: SQLite's columns hold values of any type.
-    let kind = raw.type_info().into_owned();
-    match kind.name() {
-        "INTEGER" => row.try_get_unchecked(column).map(SqlValue::Integer),
-        "REAL" => row.try_get_unchecked(column).map(SqlValue::Real),
-        "BLOB" => row.try_get_unchecked(column).map(SqlValue::Blob),
-        _ => row.try_get_unchecked(column).map(SqlValue::Text),
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
+use crate::store::error::StoreError;
 
 /// Refuses at sight what is no single statement that reads.
-fn check(sql: &str) -> Result<(), StoreError> {
+pub(super) fn check(sql: &str) -> Result<(), StoreError> {
     let statements = statements(sql);
     let first = statements.first().ok_or(StoreError::EmptyQuery)?;
     let word: String =
@@ -282,18 +169,5 @@ mod tests {
         }
         assert!(matches!(check(" -- \n"), Err(StoreError::EmptyQuery)));
         assert!(matches!(check("select 1; select 2"), Err(StoreError::SeveralStatements)));
-    }
-
-    #[test]
-    fn values_print_and_serialise() {
-        let print = |value: SqlValue| value.to_string();
-        assert_eq!(print(SqlValue::Null), "");
-        assert_eq!(print(SqlValue::Integer(-3)), "-3");
-        assert_eq!(print(SqlValue::Real(f64::from(0.1_f32))), "0.10000000149011612");
-        assert_eq!(print(SqlValue::Real(2.0)), "2.0");
-        assert_eq!(print(SqlValue::Real(f64::INFINITY)), "inf");
-        assert_eq!(print(SqlValue::Blob(vec![0, 255])), "00ff");
-        let row = [SqlValue::Null, SqlValue::Real(f64::NEG_INFINITY), SqlValue::Text("a\"b".to_owned())];
-        assert_eq!(serde_json::to_string(&row).unwrap(), r#"[null,"-Infinity","a\"b"]"#);
     }
 }

@@ -8,12 +8,11 @@ use crate::{
     predictions::Hits,
     rank::{Best, Row, Tally},
     spec::{Goal, Metric},
-};
-
-use super::{
-    ExperimentKey,
-    error::{StoreError, sqlite},
-    narrow,
+    store::{
+        ExperimentKey, RunKey,
+        convert::narrow,
+        error::{StoreError, sqlite},
+    },
 };
 
 const ACTION: &str = "read the statistics of the runs";
@@ -24,7 +23,7 @@ pub(super) enum Of {
     /// Those of an experiment.
     Experiment(ExperimentKey),
     /// One.
-    Run(i64),
+    Run(RunKey),
 }
 
 impl Of {
@@ -32,15 +31,15 @@ impl Of {
     fn filter(self) -> (&'static str, i64) {
         match self {
             Self::Experiment(ExperimentKey(id)) => ("r.experiment_id = ?1", id),
-            Self::Run(id) => ("r.id = ?1", id),
+            Self::Run(run) => ("r.id = ?1", run.get()),
         }
     }
 }
 
 /// Evidence of some runs, by run.
 pub(super) struct Evidence {
-    counts: HashMap<i64, (Tally, Option<Hits>)>,
-    best: HashMap<i64, Best>,
+    counts: HashMap<RunKey, (Tally, Option<Hits>)>,
+    best: HashMap<RunKey, Best>,
 }
 
 #[derive(FromRow)]
@@ -87,7 +86,7 @@ impl Evidence {
                 }
                 _ => None,
             };
-            counts.insert(row.run_id, (tally, hits));
+            counts.insert(RunKey::new(row.run_id), (tally, hits));
         }
 
         let better = match metric.goal {
@@ -120,14 +119,14 @@ impl Evidence {
         let best = kept
             .into_iter()
             .chain(rows)
-            .map(|row| (row.run_id, Best { step: row.step, value: row.value }))
+            .map(|row| (RunKey::new(row.run_id), Best { step: row.step, value: row.value }))
             .collect();
         Ok(Self { counts, best })
     }
 
     /// Puts what is known of a run into its row.
-    pub(super) fn give(&mut self, run: i64, row: &mut Row) {
-        let (tally, hits) = self.counts.remove(&run).unzip();
-        (row.tally, row.hits, row.best) = (tally, hits.flatten(), self.best.remove(&run));
+    pub(super) fn give(&mut self, row: &mut Row) {
+        let (tally, hits) = self.counts.remove(&row.key).unzip();
+        (row.tally, row.hits, row.best) = (tally, hits.flatten(), self.best.remove(&row.key));
     }
 }

@@ -1,0 +1,240 @@
+//! How a database comes into being: whole, or not at all.
+//!
+//! It is made under a temporary name in the same directory, with schema and views and in WAL mode, closed, synced, and only
+//! then given its own name, which it never takes from another database. So whoever finds the name finds a whole database, and
+//! a first start that is cut off at any instant can be made again. Of several first starts one makes the database and the
+//! others take that: they wait for one another at a lock on the directory.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io,
+    os::unix::fs::PermissionsExt as _,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use sqlx::{Connection as _, sqlite::SqliteJournalMode, sqlite::SqliteSynchronous};
+use tempfile::TempPath;
+
+use super::{
+    connection::{BUSY_TIMEOUT, Lying, beside, connect, look, options},
+    error::{StoreError, sqlite},
+    schema::{self, Found},
+};
+use crate::base::files::{PARTIAL, remove_if_there, sync_folder};
+
+/// Between two tries at the lock, which is held for some milliseconds.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// What SQLite may leave beside a file.
+const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Sees to it that a file with content lies at `path`, whose directory has to be there; a new one is a whole database.
+///
+/// # Errors
+/// Where a folder lies there, or no database can be made.
+pub(super) async fn ensure(path: &Path) -> Result<(), StoreError> {
+    match look(path)? {
+        Lying::File(_) => Ok(()),
+        Lying::Missing | Lying::Empty => make_under_lock(path).await,
+    }
+}
+
+/// Makes the database anew that an older program has begun and never finished: it has no tables. Nobody may have it open in
+/// this process.
+///
+/// # Errors
+/// As [`ensure`].
+pub(super) async fn replace_begun(path: &Path) -> Result<(), StoreError> {
+    make_under_lock(path).await
+}
+
+async fn make_under_lock(path: &Path) -> Result<(), StoreError> {
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
+    let _lock = lock(directory).await.map_err(|source| fail(path)(source))?;
+    // Another first start may have made it since.
+    if is_whole(path).await? {
+        return Ok(());
+    }
+    remove_litter(directory).map_err(fail(path))?;
+    let made = make(directory, path).await?;
+    let begun = look(path)? != Lying::Missing;
+    // A log without its database would be taken for the new one's.
+    for suffix in COMPANIONS {
+        remove_if_there(&beside(path, suffix)).map_err(|error| fail(path)(error.source))?;
+    }
+    // Under the lock nobody of ours works with what was begun.
+    let named = if begun { made.persist(path) } else { made.persist_noclobber(path) };
+    match named {
+        Ok(()) => sync_folder(directory).map_err(|error| fail(path)(error.source)),
+        // A program without this lock was quicker.
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(fail(path)(error.error)),
+    }
+}
+
+fn fail(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+    move |source| StoreError::CreateDatabase { path: path.to_owned(), source }
+}
+
+/// Whether a database with tables lies there; false where there is none, or an older program was cut off while it made it.
+async fn is_whole(path: &Path) -> Result<bool, StoreError> {
+    if !matches!(look(path)?, Lying::File(_)) {
+        return Ok(false);
+    }
+    let mut connection = connect(&options(path), path).await?;
+    let found = schema::inspect(&mut connection, path).await?;
+    connection.close().await.map_err(sqlite("close the runs database"))?;
+    Ok(found != Found::Nothing)
+}
+
+/// Waits for the lock on the directory; goes on without it where the file system has none.
+async fn lock(directory: &Path) -> io::Result<File> {
+    let file = File::open(directory)?;
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < BUSY_TIMEOUT => {
+                tokio::time::sleep(PATIENCE).await;
+            }
+            // The name is never taken from another database all the same.
+            _ => return Ok(file),
+        }
+    }
+}
+
+fn prefix() -> String {
+    format!("{PARTIAL}{}-", super::FILE_NAME)
+}
+
+/// Removes what first starts have left that were cut off. Under the lock nobody is making one.
+fn remove_litter(directory: &Path) -> io::Result<()> {
+    let prefix = prefix();
+    for entry in fs::read_dir(directory)? {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            remove_if_there(&entry.path()).map_err(|error| error.source)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes a whole database under a temporary name.
+async fn make(directory: &Path, path: &Path) -> Result<TempPath, StoreError> {
+    let file = tempfile::Builder::new()
+        .prefix(&prefix())
+        // The umask takes from it, as for any other file.
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(directory)
+        .map_err(fail(path))?
+        // Closed before SQLite opens it.
+        .into_temp_path();
+    let made = fill(&file).await;
+    for suffix in COMPANIONS {
+        // Only where it failed: a database that is closed has none.
+        remove_if_there(&beside(&file, suffix)).map_err(|error| fail(path)(error.source))?;
+    }
+    made?;
+    // Closed again before it has its name, so that no lock of SQLite's is given up with it.
+    File::open(&file).and_then(|file| file.sync_all()).map_err(fail(path))?;
+    Ok(file)
+}
+
+async fn fill(path: &Path) -> Result<(), StoreError> {
+    let action = "make the runs database";
+    // Nobody knows the file, and if it fails it is thrown away: it needs no journal, and is synced once, at the end.
+    let options = options(path).journal_mode(SqliteJournalMode::Memory).synchronous(SqliteSynchronous::Off);
+    let mut connection = connect(&options, path).await?;
+    schema::migrate(&mut connection, path).await?;
+    let mode: String = sqlx::query_scalar("PRAGMA journal_mode = WAL")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(sqlite(action))?;
+    if mode != "wal" {
+        let message = format!("this file system keeps it in mode `{mode}`");
+        return Err(StoreError::Sqlite {
+            action: "put the runs database into WAL mode",
+            message,
+            code: None,
+        });
+    }
+    connection.close().await.map_err(sqlite(action))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::FILE_NAME;
+
+    /// The names in a directory, sorted.
+    fn names(directory: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[tokio::test]
+    async fn a_database_is_born_whole_and_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE_NAME);
+        // What a start left that was killed, and the log of a database that somebody deleted.
+        fs::write(directory.path().join(format!("{}abc", prefix())), "half").unwrap();
+        fs::write(directory.path().join(format!("{}abc-journal", prefix())), "half").unwrap();
+        fs::write(beside(&path, "-wal"), "somebody else's").unwrap();
+        ensure(&path).await.unwrap();
+        assert_eq!(names(directory.path()), [FILE_NAME]);
+        assert!(is_whole(&path).await.unwrap());
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
+        let plain = directory.path().join("plain");
+        fs::write(&plain, "").unwrap();
+        assert_eq!(mode(&path), mode(&plain), "the umask decides who may read it");
+    }
+
+    #[tokio::test]
+    async fn a_database_keeps_its_name() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE_NAME);
+        ensure(&path).await.unwrap();
+        let before = look(&path).unwrap();
+        ensure(&path).await.unwrap();
+        assert_eq!(look(&path).unwrap(), before);
+    }
+
+    #[tokio::test]
+    async fn what_an_older_program_began_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE_NAME);
+        fs::write(&path, "").unwrap();
+        ensure(&path).await.unwrap();
+        assert!(is_whole(&path).await.unwrap());
+        fs::remove_file(&path).unwrap();
+        // In WAL mode, and without tables.
+        let begun = options(&path).create_if_missing(true).journal_mode(SqliteJournalMode::Wal);
+        connect(&begun, &path).await.unwrap().close().await.unwrap();
+        assert!(fs::metadata(&path).unwrap().len() > 0);
+        assert!(!is_whole(&path).await.unwrap());
+        ensure(&path).await.unwrap();
+        assert!(!is_whole(&path).await.unwrap(), "a file with content is looked into by who opens it");
+        replace_begun(&path).await.unwrap();
+        assert!(is_whole(&path).await.unwrap());
+        let before = look(&path).unwrap();
+        replace_begun(&path).await.unwrap();
+        assert_eq!(look(&path).unwrap(), before, "a whole database is never replaced");
+    }
+
+    #[tokio::test]
+    async fn a_folder_or_a_dead_link_of_the_name_is_said() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join(FILE_NAME);
+        fs::create_dir(&path).unwrap();
+        let error = ensure(&path).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("`{}` is a folder, not a database", path.display()));
+        fs::remove_dir(&path).unwrap();
+        std::os::unix::fs::symlink("nowhere", &path).unwrap();
+        let error = ensure(&path).await.unwrap_err();
+        assert_eq!(error.to_string(), format!("`{}` is a link to nothing, not a database", path.display()));
+    }
+}

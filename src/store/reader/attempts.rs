@@ -1,0 +1,174 @@
+//! Attempts as they are read, and what each has used.
+
+use std::{fmt, str::FromStr};
+
+use sqlx::FromRow;
+
+use crate::{
+    run::{Failure, Phases, Spent, Used},
+    store::{
+        Reader, RunKey,
+        convert::{narrow, word},
+        error::{StoreError, sqlite},
+    },
+};
+
+/// The state of an attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum AttemptState {
+    /// Alive, as far as the orchestrator said.
+    Running,
+    /// Ended with results.
+    Completed,
+    /// Ended without.
+    Failed,
+    /// Stopped by the user, or lost with its orchestrator; its run is owed again.
+    Interrupted,
+}
+
+impl AttemptState {
+    /// The word for the database and the tables.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+impl fmt::Display for AttemptState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for AttemptState {
+    type Err = String;
+
+    fn from_str(word: &str) -> Result<Self, String> {
+        [Self::Running, Self::Completed, Self::Failed, Self::Interrupted]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+            .ok_or_else(|| format!("the attempt state `{word}`"))
+    }
+}
+
+/// An attempt in the database.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttemptRecord {
+    /// Counts from 1.
+    pub attempt: u32,
+    /// Its state.
+    pub state: AttemptState,
+    /// Process id.
+    pub pid: u32,
+    /// Label of the slot.
+    pub slot: String,
+    /// Id of the device.
+    pub device: String,
+    /// The machine's name.
+    pub host: String,
+    /// Seconds since 1970.
+    pub started: f64,
+    /// Seconds since 1970; `None` while it runs, and where nobody saw it end.
+    pub finished: Option<f64>,
+    /// Why, where it failed.
+    pub failure: Option<Failure>,
+    /// Threads that it might use; not known of attempts of version 0.1.0.
+    pub threads: Option<u32>,
+    /// What it has used of the machine.
+    pub used: Used,
+}
+
+#[derive(FromRow)]
+struct AttemptRow {
+    attempt: i64,
+    state: String,
+    pid: i64,
+    slot: String,
+    device: String,
+    host: String,
+    started: f64,
+    finished: Option<f64>,
+    failure: Option<String>,
+    reason: Option<String>,
+    log_tail: Option<String>,
+    threads: Option<i64>,
+    #[sqlx(flatten)]
+    used: UsedRow,
+}
+
+/// The columns of [`Used`].
+#[derive(FromRow)]
+pub(super) struct UsedRow {
+    peak_memory: Option<i64>,
+    peak_device_memory: Option<i64>,
+    core_seconds: Option<f64>,
+    training_seconds: Option<f64>,
+    training_core_seconds: Option<f64>,
+    validation_seconds: Option<f64>,
+    validation_core_seconds: Option<f64>,
+}
+
+impl UsedRow {
+    pub(super) fn used(self) -> Result<Used, StoreError> {
+        let spent = |seconds: Option<f64>, core_seconds: Option<f64>| {
+            Some(Spent { seconds: seconds?, core_seconds: core_seconds? })
+        };
+        let training = spent(self.training_seconds, self.training_core_seconds);
+        let validation = spent(self.validation_seconds, self.validation_core_seconds);
+        let bytes = |bytes: Option<i64>| bytes.map(|bytes| narrow("peak memory", bytes)).transpose();
+        Ok(Used {
+            peak_memory: bytes(self.peak_memory)?,
+            peak_device_memory: bytes(self.peak_device_memory)?,
+            core_seconds: self.core_seconds,
+            phases: training.zip(validation).map(|(training, validation)| Phases { training, validation }),
+        })
+    }
+}
+
+impl AttemptRow {
+    fn record(self) -> Result<AttemptRecord, StoreError> {
+        let failure = match (self.failure, self.reason) {
+            (Some(kind), Some(reason)) => {
+                Some(Failure { kind: word(&kind)?, reason, log_tail: self.log_tail.unwrap_or_default() })
+            }
+            _ => None,
+        };
+        Ok(AttemptRecord {
+            attempt: narrow("attempt", self.attempt)?,
+            state: word(&self.state)?,
+            pid: narrow("process id", self.pid)?,
+            slot: self.slot,
+            device: self.device,
+            host: self.host,
+            started: self.started,
+            finished: self.finished,
+            failure,
+            threads: self.threads.map(|threads| narrow("number of threads", threads)).transpose()?,
+            used: self.used.used()?,
+        })
+    }
+}
+
+impl Reader {
+    /// All attempts of a run, the first one first.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn attempts(&mut self, run: RunKey) -> Result<Vec<AttemptRecord>, StoreError> {
+        let rows: Vec<AttemptRow> = sqlx::query_as(
+            "SELECT attempt, state, pid, slot, device, host, started, finished, failure, reason, log_tail, threads, peak_memory,
+                    peak_device_memory, core_seconds, training_seconds, training_core_seconds, validation_seconds, validation_core_seconds
+             FROM _attempt WHERE run_id = ?1 ORDER BY attempt",
+        )
+        .bind(run)
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(sqlite("read the attempts of a run"))?;
+        rows.into_iter().map(AttemptRow::record).collect()
+    }
+}

@@ -1,0 +1,50 @@
+//! The reader's side of the store: a connection that cannot write, for listings, reports and `gridboard sql`, also while a
+//! sweep writes.
+//!
+//! How one is opened, so that it sees what is right, is in `opening`.
+
+mod attempts;
+mod confusion;
+mod curves;
+mod evidence;
+mod experiments;
+mod head;
+mod leaderboard;
+mod query;
+mod question;
+mod runs;
+
+use std::path::{Path, PathBuf};
+
+use sqlx::{Connection, SqliteConnection};
+
+pub use attempts::{AttemptRecord, AttemptState};
+pub use curves::{Curve, Point};
+pub use experiments::ExperimentRecord;
+pub use query::{Answer, QueryResult, SqlValue};
+pub use runs::{RunRecord, Untaken};
+
+use super::error::{StoreError, sqlite};
+
+/// The runs database as it is read: one connection, on a thread of its own.
+#[derive(Debug)]
+pub struct Reader {
+    pub(super) connection: SqliteConnection,
+    pub(super) directory: PathBuf,
+}
+
+impl Reader {
+    /// The runs directory, as it was given.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Closes the connection.
+    ///
+    /// # Errors
+    /// If SQLite fails to close.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.connection.close().await.map_err(sqlite("close the runs database"))
+    }
+}

@@ -1,0 +1,162 @@
+-- The views that every database has: the contract with users, whose columns are documented in `mod.rs`. The program makes
+-- them anew after every migration, and in a database whose views are another program's; the tables are the migrations'. The
+-- view of an experiment's own name depends on its axes and is made by `experiment_view.rs`.
+--
+-- What a run is, is `_run.state` and nothing else: whoever opens the database sees to it that a run whose sweep is dead is
+-- not `running` there.
+
+CREATE VIEW experiments AS
+SELECT e.name AS experiment,
+       e.created,
+       count(r.id) AS runs,
+       count(CASE r.state WHEN 'pending' THEN 1 END) AS pending,
+       count(CASE r.state WHEN 'running' THEN 1 END) AS running,
+       count(CASE r.state WHEN 'completed' THEN 1 END) AS completed,
+       count(CASE r.state WHEN 'failed' THEN 1 END) AS failed,
+       e.fingerprint,
+       e.spec
+FROM _experiment e LEFT JOIN _run r ON r.experiment_id = e.id
+GROUP BY e.id;
+
+CREATE VIEW runs AS
+SELECT e.name AS experiment,
+       r.name AS run,
+       r.state,
+       r.seed,
+       r.attempts,
+       a.started,
+       a.finished,
+       a.finished - a.started AS seconds,
+       a.device,
+       a.slot,
+       a.host,
+       a.failure,
+       a.reason,
+       a.peak_memory,
+       a.peak_device_memory,
+       a.threads,
+       a.core_seconds,
+       a.training_seconds,
+       a.training_core_seconds,
+       a.validation_seconds,
+       a.validation_core_seconds,
+       e.name || '/' || r.name AS directory,
+       r.predictions,
+       r.parameters,
+       r.content_id AS id,
+       r.position
+FROM _run r
+JOIN _experiment e ON e.id = r.experiment_id
+LEFT JOIN _attempt a ON a.run_id = r.id AND a.attempt = r.attempts;
+
+CREATE VIEW attempts AS
+SELECT e.name AS experiment,
+       r.name AS run,
+       a.attempt,
+       a.state,
+       a.started,
+       a.finished,
+       a.finished - a.started AS seconds,
+       a.device,
+       a.slot,
+       a.host,
+       a.pid,
+       a.failure,
+       a.reason,
+       a.log_tail,
+       a.peak_memory,
+       a.peak_device_memory,
+       a.threads,
+       a.core_seconds,
+       a.training_seconds,
+       a.training_core_seconds,
+       a.validation_seconds,
+       a.validation_core_seconds
+FROM _attempt a
+JOIN _run r ON r.id = a.run_id
+JOIN _experiment e ON e.id = r.experiment_id;
+
+-- _latest has one row per curve, so the curves are chosen before any point is read: CROSS JOIN is SQLite's word for "in
+-- this order".
+CREATE VIEW history AS
+SELECT e.name AS experiment, r.name AS run, t.name AS tag, s.step, s.value, s.wall_time
+FROM _experiment e
+JOIN _run r ON r.experiment_id = e.id
+JOIN _latest l ON l.run_id = r.id
+JOIN _tag t ON t.id = l.tag_id
+CROSS JOIN _scalar s ON s.run_id = l.run_id AND s.tag_id = l.tag_id;
+
+CREATE VIEW leaderboard AS
+SELECT e.name AS experiment,
+       k.rank,
+       r.name AS run,
+       r.state,
+       r.seed,
+       (SELECT value FROM _latest WHERE run_id = r.id
+           AND tag_id = (SELECT id FROM _tag WHERE name = 'train/epoch_accuracy')) AS train_accuracy,
+       (SELECT value FROM _latest WHERE run_id = r.id
+           AND tag_id = (SELECT id FROM _tag WHERE name = 'train/epoch_loss')) AS train_loss,
+       (SELECT value FROM _latest WHERE run_id = r.id
+           AND tag_id = (SELECT id FROM _tag WHERE name = 'validation/epoch_accuracy')) AS validation_accuracy,
+       v.low AS validation_accuracy_low,
+       v.high AS validation_accuracy_high,
+       (SELECT value FROM _latest WHERE run_id = r.id
+           AND tag_id = (SELECT id FROM _tag WHERE name = 'validation/epoch_loss')) AS validation_loss,
+       v.images AS validation_images,
+       q.best_epoch,
+       q.best_value,
+       -- Only as long as the run that it was tested against is still the best.
+       CASE WHEN (SELECT f.rank FROM _ranking f WHERE f.run_id = q.first_id) = 1 THEN q.p END AS mcnemar_p,
+       CASE WHEN (SELECT f.rank FROM _ranking f WHERE f.run_id = q.first_id) = 1 THEN q.standing END AS against_best,
+       CASE WHEN k.rank IS NULL THEN coalesce(
+           k.reason,
+           CASE r.state WHEN 'pending' THEN 'not run yet' WHEN 'running' THEN 'is being run' END
+       ) END AS reason
+FROM _run r
+JOIN _experiment e ON e.id = r.experiment_id
+LEFT JOIN _ranking k ON k.run_id = r.id
+LEFT JOIN _validation v ON v.run_id = r.id
+LEFT JOIN _statistic q ON q.run_id = r.id
+ORDER BY e.name, k.rank IS NULL, k.rank, r.position;
+
+-- Not shown once another run has ended: `gridboard report` and the end of the sweep bring it back.
+CREATE VIEW grid_points AS
+SELECT e.name AS experiment,
+       g.rank,
+       g.name AS grid_point,
+       g.seeds,
+       g.wanted AS seeds_wanted,
+       g.train_accuracy_mean,
+       g.train_accuracy_deviation,
+       g.train_loss_mean,
+       g.train_loss_deviation,
+       g.validation_accuracy_mean,
+       g.validation_accuracy_deviation,
+       g.validation_loss_mean,
+       g.validation_loss_deviation,
+       g.by_mean,
+       g.by_deviation,
+       g.best_mean,
+       g.best_deviation,
+       g.p AS mcnemar_p,
+       g.axis_values
+FROM _grid_point g
+JOIN _experiment e ON e.id = g.experiment_id
+JOIN (SELECT experiment_id, count(CASE state WHEN 'completed' THEN 1 END) AS completed
+      FROM _run GROUP BY experiment_id) c
+  ON c.experiment_id = g.experiment_id AND c.completed = g.completed
+ORDER BY e.name, g.rank IS NULL, g.rank, g.position;
+
+CREATE VIEW class_metrics AS
+SELECT e.name AS experiment, r.name AS run, c.class_index, c.class, c.support, c.precision, c.recall, c.f1
+FROM _class_metric c
+JOIN _run r ON r.id = c.run_id
+JOIN _experiment e ON e.id = r.experiment_id;
+
+CREATE VIEW confusion AS
+SELECT e.name AS experiment, r.name AS run, t.class AS true_class, p.class AS predicted_class, c.images
+FROM _confusion c
+JOIN _run r ON r.id = c.run_id
+JOIN _experiment e ON e.id = r.experiment_id
+JOIN _class_metric t ON t.run_id = c.run_id AND t.class_index = c.true_class
+JOIN _class_metric p ON p.run_id = c.run_id AND p.class_index = c.predicted_class;

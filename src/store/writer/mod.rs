@@ -1,0 +1,168 @@
+//! The writer's side of the store: used by the sweep, and by the verbs that write.
+//!
+//! One [`Store`] is one connection. It is a [`Reader`] too, so that the sweep reads what it has just written. Each method that
+//! writes is one transaction, and may be called again with the same arguments where its answer was lost: what was committed
+//! then stays as it is.
+
+mod attempts;
+mod confusion;
+mod curves;
+mod experiments;
+mod ledger;
+mod orphans;
+mod ranks;
+mod statistics;
+
+use std::{
+    collections::HashMap,
+    ops::{Deref, DerefMut},
+    path::Path,
+    time::Duration,
+};
+
+use sqlx::{Connection, Sqlite, SqliteConnection, Transaction, sqlite::SqliteSynchronous};
+
+pub use attempts::NewAttempt;
+pub use orphans::Orphan;
+
+use super::{
+    FILE_NAME, Reader, birth,
+    connection::{BUSY_TIMEOUT, connect, options},
+    error::{StoreError, sqlite},
+    schema::{self, Found},
+};
+
+/// How long a reader waits for another process' write transaction before it helps itself.
+const SHORT_PATIENCE: Duration = Duration::from_millis(500);
+
+/// The runs database as it is written.
+#[derive(Debug)]
+pub struct Store {
+    reader: Reader,
+    /// Interned tags that are committed.
+    tags: HashMap<String, i64>,
+    /// What the connection's next commit does.
+    commits: Commit,
+}
+
+/// What a commit waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Commit {
+    /// The operating system has it: survives the process.
+    Written,
+    /// The disk has it: survives a power cut.
+    Synced,
+}
+
+impl Deref for Store {
+    type Target = Reader;
+
+    fn deref(&self) -> &Reader {
+        &self.reader
+    }
+}
+
+impl DerefMut for Store {
+    fn deref_mut(&mut self) -> &mut Reader {
+        &mut self.reader
+    }
+}
+
+impl Store {
+    /// Opens the runs database for writing; creates directory and database where they are missing, brings schema and views up
+    /// to date, and takes back the runs of other experiments whose sweeps are dead.
+    ///
+    /// # Errors
+    /// If the directory or the database cannot be made, or the file is no database of ours or of a newer schema.
+    pub async fn open(runs_dir: &Path) -> Result<Self, StoreError> {
+        std::fs::create_dir_all(runs_dir)
+            .map_err(|source| StoreError::CreateDirectory { directory: runs_dir.to_owned(), source })?;
+        birth::ensure(&runs_dir.join(FILE_NAME)).await?;
+        Self::open_with(runs_dir, BUSY_TIMEOUT).await
+    }
+
+    /// Puts a database right that a reader has found to be behind. Does not wait long for others, and makes no database.
+    pub(super) async fn put_right(runs_dir: &Path) -> Result<(), StoreError> {
+        Self::open_with(runs_dir, SHORT_PATIENCE).await?.close().await
+    }
+
+    async fn open_with(runs_dir: &Path, patience: Duration) -> Result<Self, StoreError> {
+        let path = runs_dir.join(FILE_NAME);
+        let mut connection = writing(&path, patience).await?;
+        if schema::inspect(&mut connection, &path).await? == Found::Nothing {
+            connection.close().await.map_err(sqlite("close the runs database"))?;
+            birth::replace_begun(&path).await?;
+            connection = writing(&path, patience).await?;
+        }
+        if !schema::is_current(&mut connection, &path).await? {
+            schema::migrate(&mut connection, &path).await?;
+        }
+        let reader = Reader { connection, directory: runs_dir.to_owned() };
+        let mut store = Self { reader, tags: HashMap::new(), commits: Commit::Written };
+        store.take_back_cut_off().await?;
+        Ok(store)
+    }
+
+    /// Closes the database. The last one to close folds the log into the database file and removes it, and locks every
+    /// reader out meanwhile: a writer that ends with its process takes [`Store::leave`].
+    ///
+    /// # Errors
+    /// If SQLite fails to close.
+    pub async fn close(self) -> Result<(), StoreError> {
+        self.reader.close().await
+    }
+
+    /// Ends the use of the database by a process that is about to end itself, at no reader's cost.
+    ///
+    /// The last connection to close folds the log in under an exclusive lock, and `sqlite3` does not wait for locks unless
+    /// it is told to: a query that came at that moment would be refused with `database is locked`. So the log is folded in
+    /// and emptied here, where SQLite lets readers pass, and the connection is never closed; its locks go with the
+    /// process. The empty log stays beside the database until the next one who opens it. A reader in an old transaction
+    /// keeps the log from being emptied; after a second it is left as it is, which is no loss: whoever opens the database
+    /// reads it along.
+    ///
+    /// # Errors
+    /// If SQLite fails to read or write; everything that was committed stays in the database with its log.
+    pub async fn leave(mut self) -> Result<(), StoreError> {
+        // What comes back as a row says whether somebody was in the way, which is no error.
+        let folded = sqlx::raw_sql("PRAGMA busy_timeout = 1000; PRAGMA wal_checkpoint(TRUNCATE)")
+            .execute(&mut self.reader.connection)
+            .await
+            .map_err(sqlite("fold the log into the runs database"));
+        // Dropped, its thread would close it.
+        std::mem::forget(self.reader.connection);
+        folded.map(|_| ())
+    }
+
+    /// Begins a transaction that takes the write lock at once, so that it cannot fail half-way for want of it.
+    async fn begin(&mut self, commit: Commit) -> Result<Transaction<'_, Sqlite>, StoreError> {
+        if self.commits != commit {
+            let pragma = match commit {
+                Commit::Written => "PRAGMA synchronous = NORMAL",
+                Commit::Synced => "PRAGMA synchronous = FULL",
+            };
+            sqlx::raw_sql(pragma)
+                .execute(&mut self.reader.connection)
+                .await
+                .map_err(sqlite("set the durability of the runs database"))?;
+            self.commits = commit;
+        }
+        self.reader
+            .connection
+            .begin_with("BEGIN IMMEDIATE")
+            .await
+            .map_err(sqlite("begin a change of the runs database"))
+    }
+}
+
+/// A connection for writing to a file that is there.
+async fn writing(path: &Path, patience: Duration) -> Result<SqliteConnection, StoreError> {
+    let options = options(path)
+        .busy_timeout(patience)
+        .synchronous(SqliteSynchronous::Normal)
+        // 32 MiB: the inner pages of the curves of many live runs stay at hand.
+        .pragma("cache_size", "-32768")
+        // A long reader makes the log grow; it shrinks to 64 MiB again at the next checkpoint.
+        .pragma("journal_size_limit", "67108864");
+    connect(&options, path).await
+}
