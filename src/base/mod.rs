@@ -16,5 +16,6 @@ pub mod human;
 pub mod program;
 
 pub mod text;
+pub mod signals;
 
 pub mod usage;
