@@ -44,6 +44,7 @@ mod evidence;
 mod experiments;
 mod leaderboard;
 mod ledger;
+mod passing;
 mod query;
 mod scalars;
 mod schema;
