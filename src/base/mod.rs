@@ -15,7 +15,8 @@ pub mod human;
 
 pub mod program;
 
-pub mod text;
 pub mod signals;
+
+pub mod text;
 
 pub mod usage;

@@ -7,6 +7,7 @@
 mod failure;
 mod file;
 mod folder;
+mod handle;
 mod outcome;
 mod shortage;
 mod state;
@@ -16,6 +17,7 @@ mod words;
 pub use failure::{Failure, FailureKind};
 pub use file::{GitState, Provenance, RunDataset, RunFile, RunFileError};
 pub use folder::{ExperimentDir, RunDir};
+pub use handle::Handle;
 pub use outcome::{Outcome, OutcomeError};
 pub use shortage::Shortage;
 pub use state::RunState;

@@ -4,11 +4,11 @@
 
 use std::{
     fs::{self, File, TryLockError},
-    path::Path,
+    path::{Path, PathBuf},
     sync::atomic::AtomicBool,
 };
 
-use super::{Facts, SweepError, hparams, orphans};
+use super::{Facts, SweepError, orphans, sinks::hparams};
 use crate::{
     base::{
         clock::wall_now,
@@ -30,6 +30,8 @@ pub struct Preparation {
     pub experiment: Experiment,
     /// Where its runs are.
     pub dir: ExperimentDir,
+    /// The runs directory.
+    pub runs_dir: PathBuf,
     /// The runs database.
     pub store: Store,
     /// The experiment in it.
@@ -237,6 +239,7 @@ pub async fn prepare(
     Ok(Preparation {
         experiment,
         dir,
+        runs_dir: runs_dir.to_owned(),
         store,
         key,
         runs,
