@@ -1,6 +1,13 @@
-//! What happens in a sweep, as one ordered stream: made by the sweep loop, consumed by the sinks (store, terminal).
+//! What happens in a sweep, as one ordered stream: made by the sweep loop, consumed by the sinks (ledger, run folders,
+//! terminal).
+//!
+//! Every change of state is one [`Event`], and says all that a sink needs to show or to keep it: the run by name, the
+//! attempt with its place and its handle, and the counts of the whole sweep as they are from then on, so that no sink
+//! counts for itself. Times are given by the loop.
 
-use crate::run::{Failure, RunState};
+use std::sync::Arc;
+
+use crate::run::{Failure, Handle, RunState, Used};
 
 pub use crate::tags;
 
@@ -17,42 +24,106 @@ pub struct Scalar {
     pub wall_time: f64,
 }
 
-/// Something that happened in a sweep.
+/// Something that happened in a sweep, and how the sweep stands after it.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Event {
-    /// An attempt was started.
-    AttemptStarted {
-        /// Index of the run in the grid.
-        run: u64,
-        /// From 1.
-        attempt: u32,
-        /// Process id.
-        pid: u32,
-        /// Label of the slot: `cpu/0`, `cuda:0/1`.
-        slot: String,
-        /// Id of the device: `cpu` or a UUID.
-        device: String,
-        /// Seconds since 1970.
-        time: f64,
+pub struct Event {
+    /// Seconds since 1970.
+    pub time: f64,
+    /// Runs by state, from now on.
+    pub totals: Totals,
+    /// What happened.
+    pub change: Change,
+}
+
+/// Runs of an experiment by state. The last four add up to the first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// All runs of the grid.
+    pub total: u64,
+    /// Completed, by earlier sweeps too.
+    pub completed: u64,
+    /// Failed in this sweep, and not tried again in it.
+    pub failed: u64,
+    /// Still owed: waiting, to be tried again, or cut off by an interrupt.
+    pub pending: u64,
+    /// With a live attempt.
+    pub live: u64,
+}
+
+/// One attempt of a run. Every event of it shares one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attempt {
+    /// Index of the run in the grid.
+    pub run: u64,
+    /// The run's name.
+    pub name: String,
+    /// From 1.
+    pub number: u32,
+    /// Label of the slot: `cpu/0`, `cuda:0/1`.
+    pub slot: String,
+    /// Id of the device: `cpu` or a UUID.
+    pub device: String,
+    /// Threads that it may use.
+    pub threads: u32,
+    /// How the launcher knows it; `None` where it could not be started.
+    pub handle: Option<Handle>,
+    /// Start, seconds since 1970, as in its run file.
+    pub started: f64,
+}
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// The first event.
+    SweepBegun {
+        /// The experiment's name.
+        experiment: String,
+        /// Slots.
+        slots: u32,
     },
-    /// New points of a live attempt, in file order.
-    Scalars {
-        /// Index of the run in the grid.
-        run: u64,
-        /// The points.
-        points: Vec<Scalar>,
-    },
-    /// An attempt ended and its run is in a new state: completed, failed, or pending after an interrupt.
-    AttemptEnded {
-        /// Index of the run in the grid.
-        run: u64,
-        /// From 1.
-        attempt: u32,
-        /// The run's new state.
+    /// An attempt's process is alive.
+    AttemptStarted(Arc<Attempt>),
+    /// An attempt could not be started: it begins and ends with this event.
+    AttemptNotStarted {
+        /// The attempt, without a handle.
+        attempt: Arc<Attempt>,
+        /// The run's new state: failed, or pending where it is tried again.
         state: RunState,
-        /// Why, where it failed.
+        /// Why.
+        failure: Failure,
+    },
+    /// New points of an attempt, in file order.
+    Scalars {
+        /// The attempt.
+        attempt: Arc<Attempt>,
+        /// The points.
+        points: Arc<Vec<Scalar>>,
+    },
+    /// An attempt ended.
+    AttemptEnded {
+        /// The attempt.
+        attempt: Arc<Attempt>,
+        /// The run's new state: completed, failed, or pending, after an interrupt or to be tried again.
+        state: RunState,
+        /// Why the attempt failed, where it did.
         failure: Option<Failure>,
-        /// Seconds since 1970.
-        time: f64,
+        /// How long it was alive, seconds.
+        seconds: f64,
+        /// What it has used of the machine.
+        used: Used,
+    },
+    /// The user wants the sweep to end: nothing starts any more.
+    Cancelled {
+        /// Seconds until live attempts are killed; 0 kills them now.
+        grace: f64,
+    },
+    /// Something worth a word.
+    Note(String),
+    /// Something that is not as it should be, and stops nothing.
+    Warning(String),
+    /// The last event.
+    SweepEnded {
+        /// Whether the user ended it.
+        interrupted: bool,
     },
 }

@@ -17,6 +17,8 @@ pub mod human;
 
 pub mod program;
 
+pub mod signals;
+
 pub mod text;
 
 pub mod usage;

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use super::{
     CliError, corpus, exit,
     output::{self, write_figure},
-    runtime, suite,
+    runtime, signals, suite,
 };
 use crate::{
+    base::signals::Signals,
     corpus::{audit::Audit, cache_root},
     figure::{self, ClassCount},
     publish,
@@ -49,6 +50,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
+    let signals = signals()?;
     let runtime = runtime()?;
     let mut warned = false;
     let mut show = |name: &str, audit: &Audit| {
@@ -62,7 +64,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
                 hint: Some("`--images` and `--set` go with the spec of an experiment".to_owned()),
             });
         }
-        let audit = runtime.block_on(check(Subject::Folder(args.what.clone()), args))?;
+        let audit = runtime.block_on(check(Subject::Folder(args.what.clone()), args, &signals))?;
         show(&args.what.display().to_string(), &audit)?;
     } else {
         let experiments = experiments(args)?;
@@ -74,7 +76,8 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             let audit = match known {
                 Some(audit) => audit,
                 None => {
-                    let audit = runtime.block_on(check(Subject::Spec(Box::new(dataset.clone())), args))?;
+                    let audit =
+                        runtime.block_on(check(Subject::Spec(Box::new(dataset.clone())), args, &signals))?;
                     show(&experiment.name, &audit)?;
                     shown.push((dataset, audit.clone()));
                     audit
@@ -116,10 +119,10 @@ enum Subject {
 }
 
 /// Checks on threads of its own, so that Ctrl-C is heard.
-async fn check(subject: Subject, args: &Args) -> Result<Audit, CliError> {
+async fn check(subject: Subject, args: &Args, signals: &Signals) -> Result<Audit, CliError> {
     let root = cache_root()?;
     let group_by = args.group_by.clone();
-    corpus::interruptible(move |cancelled| {
+    corpus::interruptible(signals, move |cancelled| {
         let (preparing, looking) = (corpus::Bar::new("preparing"), corpus::Bar::new("looking at"));
         let progress = AuditProgress { preparing: &preparing, looking: &looking };
         let group_by = group_by.as_deref();

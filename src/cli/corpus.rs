@@ -9,11 +9,10 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::{CliError, listing, output};
 use crate::{
-    base::human::counted,
+    base::{human::counted, signals::Signals},
     corpus::{LoadingTable, Progress, cache_root},
     report::{Format, loading_table},
     spec::Dataset,
@@ -76,23 +75,22 @@ pub(super) fn loading_text(loading: &LoadingTable) -> String {
     loading_table(loading, false).render(Format::Table, None)
 }
 
-/// Works on a thread of its own, so that Ctrl-C and SIGTERM are heard: they set the flag that the work looks at.
+/// Works on a thread of its own, so that signals are heard: they set the flag that the work looks at.
 ///
 /// # Errors
 /// The work's; `CorpusError::Cancelled` after a signal.
 pub(super) async fn interruptible<T: Send + 'static>(
+    signals: &Signals,
     work: impl FnOnce(&AtomicBool) -> Result<T, SweepError> + Send + 'static,
 ) -> Result<T, CliError> {
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(SweepError::Signals)?;
-    let mut terminate = signal(SignalKind::terminate()).map_err(SweepError::Signals)?;
+    let mut signals = signals.clone();
     let cancelled = Arc::new(AtomicBool::new(false));
     let flag = Arc::clone(&cancelled);
     let mut work = tokio::task::spawn_blocking(move || work(&flag));
     loop {
         tokio::select! {
             done = &mut work => return Ok(done.map_err(|error| CliError::Runtime(io::Error::other(error)))??),
-            _ = interrupt.recv() => cancelled.store(true, Ordering::Relaxed),
-            _ = terminate.recv() => cancelled.store(true, Ordering::Relaxed),
+            () = signals.next() => cancelled.store(true, Ordering::Relaxed),
         }
     }
 }
@@ -102,12 +100,13 @@ pub(super) async fn interruptible<T: Send + 'static>(
 ///
 /// # Errors
 /// As `sweep::prepare_corpus`; `CorpusError::Cancelled` after a signal.
-pub(super) async fn prepare(dataset: &Dataset) -> Result<Corpus, CliError> {
+pub(super) async fn prepare(dataset: &Dataset, signals: &Signals) -> Result<Corpus, CliError> {
     let root = cache_root()?;
     let dataset = dataset.clone();
-    let prepared =
-        interruptible(move |cancelled| prepare_corpus(&dataset, &root, &Bar::new("preparing"), cancelled))
-            .await?;
+    let prepared = interruptible(signals, move |cancelled| {
+        prepare_corpus(&dataset, &root, &Bar::new("preparing"), cancelled)
+    })
+    .await?;
     let skipped: Vec<_> = prepared.skipped().collect();
     for bad in skipped.iter().take(LISTED) {
         output::note(&format!("left out: {}: {}", bad.file, bad.reason));

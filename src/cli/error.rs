@@ -13,7 +13,7 @@ use crate::{
     predict::{AskError, SourceError, TrainedRunError},
     predictions::PredictionsError,
     publish::PublishError,
-    rerun::{self, CompareError, RepeatError},
+    rerun::{CompareError, RepeatError},
     spec::SpecError,
     store::StoreError,
     sweep::SweepError,
@@ -119,9 +119,6 @@ pub enum CliError {
     /// A run cannot be trained again.
     #[error(transparent)]
     Repeat(#[from] RepeatError),
-    /// The process of the second training cannot be started or stopped.
-    #[error(transparent)]
-    Train(#[from] rerun::TrainError),
     /// The two trainings cannot be compared.
     #[error(transparent)]
     Compare(#[from] CompareError),
@@ -144,6 +141,12 @@ pub enum CliError {
         /// Why.
         error: io::Error,
     },
+    /// Signals could not be listened for.
+    #[error("cannot listen for signals: {0}")]
+    Signals(io::Error),
+    /// The command was asked to end before it was done.
+    #[error("interrupted")]
+    Interrupted,
     /// The async runtime could not be started.
     #[error("cannot start the runtime: {0}")]
     Runtime(io::Error),
@@ -166,7 +169,7 @@ impl CliError {
             }
             Self::Sweep(error) if error.is_usage() => exit::USAGE,
             Self::Corpus(error) if error.is_usage() => exit::USAGE,
-            Self::Sweep(SweepError::Corpus(CorpusError::Cancelled)) => exit::INTERRUPTED,
+            Self::Interrupted | Self::Sweep(SweepError::Corpus(CorpusError::Cancelled)) => exit::INTERRUPTED,
             Self::NotFound { .. } | Self::Usage { .. } | Self::Weights { .. } | Self::TrainedRun(_) => {
                 exit::USAGE
             }

@@ -30,6 +30,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
+use crate::base::signals::{Signals, hear_children};
 pub use error::{CliError, exit};
 
 /// Turn a YAML grid into trained, tracked and ranked runs.
@@ -68,7 +69,18 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    let result = match &cli.command {
+    let result = hear_children().map_err(CliError::Signals).and_then(|()| carry_out(&cli));
+    match result {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            output::error(&error);
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+fn carry_out(cli: &Cli) -> Result<u8, CliError> {
+    match &cli.command {
         Command::Run(args) => run::run(&cli.runs_dir, args),
         Command::Plan(args) => plan::run(args),
         Command::Corpus(args) => audit::run(&cli.runs_dir, args),
@@ -83,17 +95,15 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&cli.runs_dir, args),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args),
-    };
-    match result {
-        Ok(code) => ExitCode::from(code),
-        Err(error) => {
-            output::error(&error);
-            ExitCode::from(error.exit_code())
-        }
     }
 }
 
 /// A runtime for the commands that read the database or drive processes: one thread, which is all they need.
 fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)
+}
+
+/// The signals of a command that ends in order. To be called before it begins anything.
+fn signals() -> Result<Signals, CliError> {
+    Signals::listen().map_err(CliError::Signals)
 }

@@ -4,15 +4,15 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
 
-use super::{CliError, corpus, exit, output, predict, runtime};
+use super::{CliError, corpus, exit, output, predict, runtime, signals};
 use crate::{
     base::human,
     device,
-    launch::{self, Ending, LaunchPlan},
+    launch::{self, LaunchPlan},
     report::{Cell, Column, Format, Table},
     rerun::{self, Changed, Comparison, Part, Repeat, Verdict},
     schedule::Slot,
-    sweep::{Facts, Progress},
+    sweep::{self, Facts, Terminal},
 };
 
 /// Train a run again and compare: bit-identical, within tolerance, or diverged at an epoch
@@ -48,6 +48,7 @@ fn tolerance(text: &str) -> Result<f64, String> {
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let dir = predict::directory(runs_dir, &args.run)?;
     let discovery = device::discover();
+    let mut signals = signals()?;
     let runtime = runtime()?;
     let mut facts = runtime.block_on(Facts::gather(Path::new(".")));
     facts.name_gpus(&discovery);
@@ -74,19 +75,19 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     if let Some((dataset, reason)) = repeat.lost_corpus()? {
         output::note(&format!("{reason}; the images are prepared anew"));
         let dataset = dataset.clone();
-        let corpus = runtime.block_on(corpus::prepare(&dataset))?;
+        let corpus = runtime.block_on(corpus::prepare(&dataset, &signals))?;
         repeat.take_corpus(&corpus, reason, folder)?;
     }
     repeat.write(folder)?;
     let plan = repeat.plan(&worker, folder)?;
-    let mut progress = Progress::new(&repeat.now.experiment);
-    let (slot, device) = (slot(&repeat.now.device), repeat.now.device.clone());
-    let ended = runtime.block_on(rerun::train(&plan, &slot, &device, &repeat.planned(), &mut progress))?;
+    let mut terminal = Terminal::new(&repeat.now.experiment);
+    let (slot, planned) = (slot(&repeat.now.device, repeat.now.threads), repeat.planned());
+    let ended = runtime.block_on(sweep::repeat(plan, slot, planned, &mut terminal, &mut signals))?;
     if ended.interrupted {
         output::note("interrupted: nothing is compared");
         return Ok(exit::INTERRUPTED);
     }
-    if let Ending::Failed(failure) = ended.end.ending {
+    if let Some(failure) = ended.failure {
         return Err(CliError::Rerun(format!("the second training failed: {}", failure.reason)));
     }
     // The trainer has added to it.
@@ -101,8 +102,9 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     Ok(if matches!(comparison.verdict, Verdict::Diverged(_)) { exit::ERROR } else { exit::DONE })
 }
 
-fn slot(device: &str) -> String {
-    if device == Slot::CPU { "cpu/0".to_owned() } else { "cuda/0".to_owned() }
+fn slot(device: &str, threads: u32) -> Slot {
+    let label = if device == Slot::CPU { "cpu/0" } else { "cuda/0" };
+    Slot { index: 0, label: label.to_owned(), device: device.to_owned(), device_index: 0, threads }
 }
 
 /// What would be run.

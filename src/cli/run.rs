@@ -3,12 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    CliError, corpus, devices, exit, listing, output, runtime,
+    CliError, corpus, devices, exit, listing, output, runtime, signals,
     spec_args::{SpecArgs, check_weights},
     suite,
 };
 use crate::{
-    base::human,
+    base::{human, signals::Signals},
     corpus::cache_root,
     device::{self, DeviceChoice},
     model,
@@ -18,7 +18,7 @@ use crate::{
     schedule::Slot,
     spec::{Experiment, Spec, Suite},
     store::Store,
-    sweep::{self, Account, End, Progress, Watch},
+    sweep::{self, Account, End, Terminal, Watch},
 };
 
 /// Train what is missing of a spec's grid, then rank it
@@ -36,9 +36,10 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
+    let signals = signals()?;
     match args.spec.load()? {
-        Spec::Experiment(experiment) => one(runs_dir, *experiment, args.format),
-        Spec::Suite(suite) => all(runs_dir, &suite, args.format),
+        Spec::Experiment(experiment) => one(runs_dir, *experiment, args.format, &signals),
+        Spec::Suite(suite) => all(runs_dir, &suite, args.format, &signals),
     }
 }
 
@@ -47,7 +48,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
 ///
 /// # Errors
 /// What is wrong with any of the experiments, before the first one runs; what stops one of them.
-fn all(runs_dir: &Path, suite: &Suite, format: Format) -> Result<u8, CliError> {
+fn all(runs_dir: &Path, suite: &Suite, format: Format, signals: &Signals) -> Result<u8, CliError> {
     suite::one_format(
         suite,
         format == Format::Table,
@@ -60,7 +61,7 @@ fn all(runs_dir: &Path, suite: &Suite, format: Format) -> Result<u8, CliError> {
     let all = suite.experiments.len();
     for (place, experiment) in suite.experiments.iter().enumerate() {
         output::note(&format!("{}: experiment {} of {all}: {}", suite.name, place + 1, experiment.name));
-        match one(runs_dir, experiment.clone(), format)? {
+        match one(runs_dir, experiment.clone(), format, signals)? {
             exit::INTERRUPTED => {
                 code = exit::INTERRUPTED;
                 break;
@@ -98,7 +99,7 @@ fn check(runs_dir: &Path, experiment: &Experiment) -> Result<(), CliError> {
 ///
 /// # Errors
 /// What stopped it; a failed run does not.
-fn one(runs_dir: &Path, experiment: Experiment, format: Format) -> Result<u8, CliError> {
+fn one(runs_dir: &Path, experiment: Experiment, format: Format, signals: &Signals) -> Result<u8, CliError> {
     let watch = Watch::start();
     check(runs_dir, &experiment)?;
     let choice = DeviceChoice::parse(&experiment.schedule.devices)?;
@@ -127,13 +128,13 @@ fn one(runs_dir: &Path, experiment: Experiment, format: Format) -> Result<u8, Cl
     let prepared = match &experiment.dataset {
         None => None,
         Some(dataset) => {
-            let prepared = runtime.block_on(corpus::prepare(dataset))?;
+            let prepared = runtime.block_on(corpus::prepare(dataset, signals))?;
             output::note(&corpus::loading_text(&prepared.loading));
             Some(prepared)
         }
     };
     runtime.block_on(async {
-        let mut ready = sweep::prepare(runs_dir, experiment, prepared).await?;
+        let mut ready = unless_asked(signals, sweep::prepare(runs_dir, experiment, prepared)).await?;
         ready.facts.name_gpus(&discovery);
         let open = match choice {
             DeviceChoice::Cpu { slots } => slots.is_none(),
@@ -142,10 +143,26 @@ fn one(runs_dir: &Path, experiment: Experiment, format: Format) -> Result<u8, Cl
         };
         let placement = if open { measured(&ready, placement, &discovery)? } else { placement };
         output::note(&opening(&ready, &placement));
-        let mut progress = Progress::new(&ready.experiment.name);
-        let end = sweep::sweep(&mut ready, placement, &mut progress).await?;
+        let mut terminal = Terminal::new(&ready.experiment.name);
+        let end = sweep::sweep(&ready, placement, &mut terminal, &mut signals.clone()).await?;
         finish(runs_dir, ready, &end, (&watch, discovery.cpu.cores), format).await
     })
+}
+
+/// Waits for work that a signal cuts off.
+///
+/// # Errors
+/// The work's; [`CliError::Interrupted`] after a signal.
+async fn unless_asked<T>(
+    signals: &Signals,
+    work: impl Future<Output = Result<T, sweep::SweepError>>,
+) -> Result<T, CliError> {
+    let mut signals = signals.clone();
+    tokio::select! {
+        biased;
+        () = signals.next() => Err(CliError::Interrupted),
+        done = work => Ok(done?),
+    }
 }
 
 /// The placement that a measurement chooses, where there is one to be made.

@@ -26,6 +26,8 @@ pub struct AttemptEnd {
     pub used: Used,
     /// Whether the trainer left an `outcome.json` of this attempt. Where not, the sweep writes one.
     pub has_outcome: bool,
+    /// Whether it ended as programs do that a signal has asked to end. Who sent it is not known.
+    pub asked_to_end: bool,
 }
 
 /// The ways in which an attempt ends.
@@ -149,6 +151,17 @@ fn reason(status: ExitStatus, oom_kill: bool, log_tail: &str) -> (FailureKind, S
     }
 }
 
+/// Whether a status is that of a program which a signal has asked to end: killed by it, or ended in order with the status
+/// that a shell gives it.
+pub(super) fn was_asked_to_end(status: ExitStatus) -> bool {
+    let signal = status.signal().or_else(|| status.code().map(|code| code - 128));
+    let asks = |signal| {
+        use Signal::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU};
+        [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGXCPU].contains(&signal)
+    };
+    signal.and_then(|signal| Signal::try_from(signal).ok()).is_some_and(asks)
+}
+
 fn signal_name(signal: i32) -> String {
     Signal::try_from(signal).map_or_else(|_| format!("signal {signal}"), |signal| signal.as_str().to_owned())
 }
@@ -230,6 +243,16 @@ mod tests {
         let (kind, reason) = failed(evidence.ending());
         assert_eq!(kind, FailureKind::Trainer);
         assert!(reason.starts_with("`x/outcome.json` is not an outcome"), "{reason}");
+    }
+
+    #[test]
+    fn a_program_that_was_asked_to_end_shows_it() {
+        for status in [signal(15), signal(2), signal(1), exit(143), exit(130)] {
+            assert!(status.is_some_and(was_asked_to_end), "{status:?}");
+        }
+        for status in [exit(0), exit(1), exit(128), exit(137), exit(255), signal(KILL), signal(ABORT)] {
+            assert!(!status.is_some_and(was_asked_to_end), "{status:?}");
+        }
     }
 
     #[test]
@@ -338,7 +361,8 @@ mod tests {
     #[test]
     fn an_end_has_its_state_and_its_outcome() {
         let used = Used { peak_memory: Some(5), peak_device_memory: Some(7), ..Used::default() };
-        let end = |ending| AttemptEnd { run: 1, attempt: 2, ending, used, has_outcome: false };
+        let end =
+            |ending| AttemptEnd { run: 1, attempt: 2, ending, used, has_outcome: false, asked_to_end: false };
         let failure = Failure { kind: FailureKind::Exit, reason: "no".into(), log_tail: String::new() };
         let completed = end(Ending::Completed);
         assert_eq!((completed.state(), completed.ended()), (RunState::Completed, Ended::Completed));

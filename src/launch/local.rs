@@ -19,7 +19,8 @@ use nix::{
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
-    end::{AttemptEnd, Evidence},
+    end::{AttemptEnd, Evidence, was_asked_to_end},
+    launcher::{LaunchError, Launcher},
     log,
     plan::{LaunchPlan, Stdin},
     reap,
@@ -27,54 +28,8 @@ use super::{
 use crate::{
     base::usage,
     device::kernel::OomCounter,
-    run::{Failure, FailureKind, Outcome, RunDir, Used},
+    run::{Handle, Outcome, RunDir, Used},
 };
-
-/// Why an attempt could not be started or signalled.
-#[derive(Debug, thiserror::Error)]
-pub enum LaunchError {
-    /// The log cannot be opened or written.
-    #[error("cannot write the log `{}`: {error}", path.display())]
-    Log {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// The process cannot be started.
-    #[error("cannot start `{program}`: {error}{detail}")]
-    Start {
-        /// The program, as the plan names it.
-        program: String,
-        /// Why.
-        error: io::Error,
-        /// What more can be said; empty, or begins with a space.
-        detail: &'static str,
-    },
-    /// The run has a live attempt.
-    #[error("run {0} has a live attempt")]
-    Live(u64),
-    /// A signal cannot be sent.
-    #[error("cannot send {signal} to process {pid} of run {run}: {error}")]
-    Signal {
-        /// The run.
-        run: u64,
-        /// The process.
-        pid: u32,
-        /// The signal.
-        signal: Signal,
-        /// Why.
-        error: io::Error,
-    },
-}
-
-impl LaunchError {
-    /// The run's failure, where an attempt was not started.
-    #[must_use]
-    pub fn failure(&self) -> Failure {
-        Failure { kind: FailureKind::Launch, reason: self.to_string(), log_tail: String::new() }
-    }
-}
 
 /// Starts, signals and reaps attempts on this machine. Dropping it kills those that are live.
 #[derive(Debug)]
@@ -119,66 +74,6 @@ impl LocalLauncher {
         let oom = OomCounter::find();
         let oom_explained = oom.as_ref().and_then(OomCounter::kills).unwrap_or(0);
         Ok(Self { live: BTreeMap::new(), child_ended: signal(SignalKind::child())?, oom, oom_explained })
-    }
-
-    /// Starts an attempt and answers with its process id. Its end is told by [`Self::next`].
-    ///
-    /// # Errors
-    /// If the run is live, its log cannot be written, or the process cannot be started.
-    pub fn start(&mut self, plan: &LaunchPlan) -> Result<u32, LaunchError> {
-        if self.live.contains_key(&plan.run) {
-            return Err(LaunchError::Live(plan.run));
-        }
-        let log_error = |error| LaunchError::Log { path: RunDir::new(&plan.run_dir).log(), error };
-        let (out, log_start) = log::open(&plan.run_dir, &plan.title()).map_err(log_error)?;
-        let err = out.try_clone().map_err(log_error)?;
-        let child = Command::new(&plan.program)
-            .args(&plan.args)
-            .envs(plan.env.iter().map(|(name, value)| (name, value)))
-            .stdin(match plan.stdin {
-                Stdin::Lifeline => Stdio::piped(),
-                Stdin::Null => Stdio::null(),
-            })
-            .stdout(out)
-            .stderr(err)
-            .process_group(0)
-            .spawn()
-            .map_err(|error| start_error(plan, error))?;
-        let id = child.id();
-        let pid = Pid::from_raw(i32::try_from(id).expect("a process id is a positive i32"));
-        let (attempt, run_dir) = (plan.attempt, plan.run_dir.clone());
-        self.live.insert(plan.run, Live { _child: child, pid, attempt, run_dir, log_start, stopped: false });
-        Ok(id)
-    }
-
-    /// Asks an attempt and all it has started to end (SIGTERM), or ends them (SIGKILL). It stays live until its end is
-    /// told. Nothing happens if the run is not live.
-    ///
-    /// # Errors
-    /// If the signal cannot be sent.
-    pub fn stop(&mut self, run: u64, kill: bool) -> Result<(), LaunchError> {
-        let Some(live) = self.live.get_mut(&run) else { return Ok(()) };
-        live.stopped = true;
-        let signal = if kill { Signal::SIGKILL } else { Signal::SIGTERM };
-        live.signal(signal).map_err(|errno| LaunchError::Signal {
-            run,
-            pid: live.pid.as_raw().unsigned_abs(),
-            signal,
-            error: errno.into(),
-        })
-    }
-
-    /// Waits for the next end of an attempt; for ever if none is live. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> AttemptEnd {
-        loop {
-            if let Some(end) = self.take_ended() {
-                return end;
-            }
-            // Ends only with the runtime.
-            if self.child_ended.recv().await.is_none() {
-                std::future::pending::<()>().await;
-            }
-        }
     }
 
     /// Number of live attempts.
@@ -229,7 +124,8 @@ impl LocalLauncher {
             },
         };
         let ending = evidence.ending();
-        Some(AttemptEnd { run, attempt: live.attempt, ending, used, has_outcome })
+        let asked_to_end = status.is_some_and(was_asked_to_end);
+        Some(AttemptEnd { run, attempt: live.attempt, ending, used, has_outcome, asked_to_end })
     }
 
     /// Whether the kernel has killed a process for memory that explains no other end yet; then it explains this one.
@@ -238,6 +134,58 @@ impl LocalLauncher {
         let explains = kills > self.oom_explained;
         self.oom_explained += u64::from(explains);
         explains
+    }
+}
+
+impl Launcher for LocalLauncher {
+    fn start(&mut self, plan: &LaunchPlan) -> Result<Handle, LaunchError> {
+        if self.live.contains_key(&plan.run) {
+            return Err(LaunchError::Live(plan.run));
+        }
+        let log_error = |error| LaunchError::Log { path: RunDir::new(&plan.run_dir).log(), error };
+        let (out, log_start) = log::open(&plan.run_dir, &plan.title()).map_err(log_error)?;
+        let err = out.try_clone().map_err(log_error)?;
+        let child = Command::new(&plan.program)
+            .args(&plan.args)
+            .envs(plan.env.iter().map(|(name, value)| (name, value)))
+            .stdin(match plan.stdin {
+                Stdin::Lifeline => Stdio::piped(),
+                Stdin::Null => Stdio::null(),
+            })
+            .stdout(out)
+            .stderr(err)
+            .process_group(0)
+            .spawn()
+            .map_err(|error| start_error(plan, error))?;
+        let id = child.id();
+        let pid = Pid::from_raw(i32::try_from(id).expect("a process id is a positive i32"));
+        let (attempt, run_dir) = (plan.attempt, plan.run_dir.clone());
+        self.live.insert(plan.run, Live { _child: child, pid, attempt, run_dir, log_start, stopped: false });
+        Ok(Handle::Process(id))
+    }
+
+    fn stop(&mut self, run: u64, kill: bool) -> Result<(), LaunchError> {
+        let Some(live) = self.live.get_mut(&run) else { return Ok(()) };
+        live.stopped = true;
+        let signal = if kill { Signal::SIGKILL } else { Signal::SIGTERM };
+        live.signal(signal).map_err(|errno| LaunchError::Signal {
+            run,
+            pid: live.pid.as_raw().unsigned_abs(),
+            signal,
+            error: errno.into(),
+        })
+    }
+
+    async fn next(&mut self) -> AttemptEnd {
+        loop {
+            if let Some(end) = self.take_ended() {
+                return end;
+            }
+            // Ends only with the runtime.
+            if self.child_ended.recv().await.is_none() {
+                std::future::pending::<()>().await;
+            }
+        }
     }
 }
 

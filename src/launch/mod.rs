@@ -3,7 +3,8 @@
 //! The sweep makes a [`LaunchPlan`] for every start that the scheduler asks for, gives it to the [`LocalLauncher`], and
 //! awaits the ends. The launcher sees to the child's environment (devices, threads, `GRIDBOARD_*`), its log and its
 //! process group, and says how an attempt ended and why. It reads no metrics and writes no ledger, and what the trainer
-//! does is not its business. Cluster engines get their place beside [`LocalLauncher`].
+//! does is not its business. The sweep knows it as a [`Launcher`]; cluster engines get their place beside
+//! [`LocalLauncher`].
 //!
 //! # No orphans
 //!
@@ -19,6 +20,7 @@
 
 mod calibrate;
 mod end;
+mod launcher;
 mod local;
 mod log;
 mod plan;
@@ -32,7 +34,8 @@ mod tests;
 
 pub use calibrate::{CalibrateError, throughput};
 pub use end::{AttemptEnd, Ending};
-pub use local::{LaunchError, LocalLauncher};
+pub use launcher::{LaunchError, Launcher};
+pub use local::LocalLauncher;
 #[cfg(test)]
 pub(crate) use plan::tests::run_file as test_run_file;
 pub use plan::{LaunchPlan, PlanError, Stdin};

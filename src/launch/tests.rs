@@ -44,7 +44,7 @@ impl Env {
     fn start(&mut self, run: u64, script: &str) -> u32 {
         let script = script.replace('{', "{{").replace('}', "}}");
         let plan = self.plan(run, &["/bin/sh", "-c", &script], &run_file(&[]));
-        self.launcher.start(&plan).expect("a process")
+        self.launcher.start(&plan).expect("a process").pid().expect("a process of this machine")
     }
 
     async fn next(&mut self) -> AttemptEnd {

@@ -1,6 +1,6 @@
 //! What a report needs: collected from the runs database and the runs' folders, kept, handed to `report`, which writes it.
 //!
-//! Called at the end of a sweep and by `gridboard report`. The sweep also takes an ended attempt's predictions here, and
+//! Called at the end of a sweep and by `gridboard report`. The sweep also reads an ended attempt's predictions here, and
 //! `gridboard corpus` keeps its findings here. Trains nothing; of the test images each run is asked once.
 
 mod audit;
@@ -13,4 +13,4 @@ mod test_set;
 pub use audit::keep_audit;
 pub use collect::{Finished, report, report_suite, suite_dir};
 pub use error::PublishError;
-pub use predictions::{TakeError, take_predictions};
+pub use predictions::Answers;

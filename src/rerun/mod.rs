@@ -1,22 +1,19 @@
 //! A run trained again, and how like the first time it came out.
 //!
 //! Called by `gridboard rerun`. The database and the run's directory are only read. In reading order: `repeat` decides
-//! what is trained and where, `train` starts one process and follows it, `record` reads what either training left,
-//! `compare` says how far apart they are, `facts` what was different around them.
+//! what is trained and where, the loop of a sweep carries it out, `record` reads what either training left, `compare` says how far apart they are, `facts` what was different around them.
 
 mod checkpoint;
 mod compare;
 mod facts;
 mod record;
 mod repeat;
-mod train;
 
 pub use checkpoint::CheckpointError;
 pub use compare::{Apart, Comparison, Largest, Part, Verdict};
 pub use facts::{Changed, changed};
 pub use record::{Record, RecordError};
 pub use repeat::{Repeat, RepeatError, make_kept};
-pub use train::{Ended, TrainError, train};
 
 use std::path::Path;
 

@@ -7,6 +7,7 @@
 mod failure;
 mod file;
 mod folder;
+mod handle;
 mod key;
 mod lock;
 mod outcome;
@@ -18,6 +19,7 @@ mod words;
 pub use failure::{Failure, FailureKind};
 pub use file::{GitState, Provenance, RunDataset, RunFile, RunFileError};
 pub use folder::{ExperimentDir, RunDir};
+pub use handle::Handle;
 pub use key::{RunIndex, RunKey};
 pub use lock::ExperimentLock;
 pub use outcome::{Outcome, OutcomeError};

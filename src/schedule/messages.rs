@@ -34,6 +34,8 @@ pub enum Input {
         /// How.
         how: Ended,
     },
+    /// Nothing is to start any more; the live runs go on to their end.
+    Drain,
     /// The user wants the sweep to end: the first time gently, then at once.
     Cancel,
 }

@@ -21,6 +21,7 @@
 //! - **Threads.** A run has the threads of its slot. Where slots stay free (nothing waits, or memory keeps the others out),
 //!   or their last runs are about to end, the runs that start then share those threads too, if their results do not
 //!   depend on the number of threads.
+//! - **Drain.** After it nothing starts, and the sweep is over when the live runs have ended.
 //! - **Cancel.** After the first cancel nothing starts and every live run is asked to stop; each further one kills.
 //! - **Failure.** A run whose attempt failed is tried again while it has made fewer attempts in this sweep than the
 //!   limit; the sweep's end is announced exactly once, last.

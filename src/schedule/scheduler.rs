@@ -61,6 +61,7 @@ pub(super) struct Progress {
 enum Phase {
     Ready,
     Running,
+    Draining,
     Stopping,
     Finished,
 }
@@ -139,11 +140,16 @@ impl Scheduler {
             }
             Input::Progress { run, fraction } => self.progress(now, run, fraction),
             Input::Ended { run, how } => self.ended(now, run, how, &mut effects),
+            Input::Drain => {
+                if matches!(self.phase, Phase::Ready | Phase::Running) {
+                    self.phase = Phase::Draining;
+                }
+            }
             Input::Cancel => self.cancel(&mut effects),
         }
         let over = match self.phase {
             Phase::Running => self.live.is_empty() && self.queue.is_empty(),
-            Phase::Stopping => self.live.is_empty(),
+            Phase::Draining | Phase::Stopping => self.live.is_empty(),
             Phase::Ready | Phase::Finished => false,
         };
         if over {
@@ -178,6 +184,18 @@ impl Scheduler {
     #[must_use]
     pub fn slots(&self) -> &[Slot] {
         &self.slots
+    }
+
+    /// Whether a run waits for an attempt, the first or another one.
+    #[must_use]
+    pub fn is_waiting(&self, run: u64) -> bool {
+        self.positions.get(&run).is_some_and(|position| self.queue.contains(*position))
+    }
+
+    /// Whether a run is live: it was told to start, and its end was not reported.
+    #[must_use]
+    pub fn is_live(&self, run: u64) -> bool {
+        self.live_run(run).is_some()
     }
 
     /// Whether a cancel has been taken in.
@@ -279,7 +297,7 @@ impl Scheduler {
 
     fn cancel(&mut self, effects: &mut Vec<Effect>) {
         let kill = match self.phase {
-            Phase::Ready | Phase::Running => false,
+            Phase::Ready | Phase::Running | Phase::Draining => false,
             Phase::Stopping => true,
             Phase::Finished => return,
         };

@@ -49,6 +49,7 @@ mod experiment_view;
 mod keys;
 mod live;
 mod opening;
+mod passing;
 mod ranking;
 mod reader;
 mod schema;

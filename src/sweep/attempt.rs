@@ -1,163 +1,139 @@
-//! One attempt, from its directory to its place in the ledger: what is written before its process starts, and what is
-//! read after it has ended.
+//! One attempt, from its folder to its verdict: what is prepared before its process starts, and how its end is judged
+//! beside what the launcher says.
 
-use std::{
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::path::PathBuf;
 
-use super::{Preparation, SweepError, hparams};
+use super::{Preparation, planned::Plans, status::Planned};
 use crate::{
     base::{
-        clock::wall_now,
+        error::{is_shortage, with_causes},
+        files::FileError,
         program::{host, version},
     },
-    follow::{Poll, RunFollower},
-    launch::{AttemptEnd, Ending, LaunchPlan, LocalLauncher},
-    publish::{TakeError, take_predictions},
-    run::{Failure, FailureKind, RunDir, RunFile, RunSpec, Used},
+    launch::{AttemptEnd, Ending, LaunchError, LaunchPlan, PlanError},
+    publish::Answers,
+    run::{Failure, FailureKind, RunDir, RunFile, RunSpec},
     schedule::Slot,
     spec::Family,
-    store::{NewAttempt, RunKey},
-    tfevents::hparams::Status,
 };
 
-/// An attempt whose process is alive, or just ended.
-pub(super) struct Live {
-    pub(super) number: u32,
-    pub(super) dir: PathBuf,
-    follower: RunFollower,
-    /// Seconds since 1970, as in every record of the attempt.
-    started: f64,
-    begun: Instant,
+/// How the runs of a sweep become attempts.
+pub(super) enum Attempts<'a> {
+    /// Those of an experiment, each in its folder.
+    Experiment {
+        /// The sweep that is ready.
+        ready: &'a Preparation,
+        /// What is known of the runs.
+        plans: Plans,
+        /// The built-in trainer; empty where no run needs it.
+        worker: PathBuf,
+    },
+    /// Runs that are planned already, by index; the folders are the caller's.
+    Planned(Vec<(LaunchPlan, Planned)>),
 }
 
-impl Live {
-    /// The points that were written since the last call.
-    pub(super) fn poll(&mut self) -> Poll {
-        self.follower.poll()
-    }
-
-    /// Seconds since the start.
-    pub(super) fn seconds(&self) -> f64 {
-        self.begun.elapsed().as_secs_f64()
-    }
+/// Why an attempt cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StartError {
+    /// Its folder takes nothing.
+    #[error("{}", with_causes(.0))]
+    Folder(#[from] FileError),
+    /// It has no command.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Its process does not start.
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
 }
 
-/// What became of a start.
-pub(super) enum Started {
-    /// The process is alive.
-    Alive(Live, u32),
-    /// There is none, for this reason.
-    Not(Failure),
-}
-
-/// Prepares a run's directory and starts a process in it; the ledger has the attempt then, whatever became of it.
-pub(super) async fn start(
-    ready: &mut Preparation,
-    launcher: &mut LocalLauncher,
-    worker: &Path,
-    run: &RunSpec,
-    number: u32,
-    slot: &Slot,
-) -> Result<Started, SweepError> {
-    let started = wall_now();
-    let folder = ready.dir.run(&run.name);
-    let dir = folder.path().to_owned();
-    let file = run_file(ready, run, number, slot, started);
-    folder.clear()?;
-    file.write(&dir)?;
-    hparams::write_session(&dir, &ready.experiment, run, started, None)?;
-
-    let plan = if run.family == Family::Command {
-        LaunchPlan::command(run.index.get(), &ready.experiment.command, &dir, &file)
-    } else {
-        LaunchPlan::worker(run.index.get(), worker, &dir, &file)
-    };
-    let begun = Instant::now();
-    let pid = match plan {
-        Ok(plan) => launcher.start(&plan).map_err(|error| error.failure()),
-        Err(error) => Err(failure(FailureKind::Launch, error.to_string())),
-    };
-    let new = NewAttempt {
-        attempt: number,
-        pid: *pid.as_ref().unwrap_or(&0),
-        slot: &slot.label,
-        device: &slot.device,
-        threads: slot.threads,
-        host: host(),
-        time: started,
-    };
-    let key = key(ready, run.index.get());
-    ready.store.start_attempt(key, new).await?;
-    match pid {
-        Ok(pid) => {
-            let follower = RunFollower::new(&dir);
-            Ok(Started::Alive(Live { number, dir, follower, started, begun }, pid))
-        }
-        Err(failure) => {
-            let end = AttemptEnd {
-                run: run.index.get(),
-                attempt: number,
-                ending: Ending::Failed(failure.clone()),
-                used: Used::default(),
-                has_outcome: false,
-            };
-            record_end(ready, run, &dir, started, &end).await?;
-            Ok(Started::Not(failure))
+impl StartError {
+    /// Whether the machine has no more of something that comes back when other attempts end.
+    pub(super) fn is_shortage(&self) -> bool {
+        match self {
+            Self::Folder(error) => is_shortage(&error.source),
+            Self::Plan(_) => false,
+            Self::Launch(error) => error.is_shortage(),
         }
     }
+
+    /// The run's failure.
+    pub(super) fn failure(&self) -> Failure {
+        failure(FailureKind::Launch, self.to_string())
+    }
 }
 
-/// Takes an ended attempt into the ledger; what its predictions say comes first, since a broken file is a failure too.
-pub(super) async fn finish(
-    ready: &mut Preparation,
-    run: &RunSpec,
-    live: &Live,
-    mut end: AttemptEnd,
-) -> Result<AttemptEnd, SweepError> {
-    if end.ending == Ending::Completed {
-        let classes =
-            ready.experiment.dataset.as_ref().map(|dataset| dataset.classes.clone()).unwrap_or_default();
+impl Attempts<'_> {
+    /// The run's name.
+    pub(super) fn name(&self, run: u64) -> &str {
+        let place = super::index(run);
+        match self {
+            Self::Experiment { ready, .. } => &ready.runs[place].name,
+            Self::Planned(plans) => &plans[place].1.name,
+        }
+    }
+
+    /// What is known of the run before it starts.
+    pub(super) fn planned(&self, run: u64) -> Planned {
+        let place = super::index(run);
+        match self {
+            Self::Experiment { ready, plans, .. } => plans.planned(&ready.runs[place]),
+            Self::Planned(plans) => plans[place].1.clone(),
+        }
+    }
+
+    /// Prepares the folder of an attempt that starts at `started`, and says what is to be started.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is started then.
+    pub(super) fn prepare(
+        &self,
+        run: u64,
+        number: u32,
+        slot: &Slot,
+        started: f64,
+    ) -> Result<LaunchPlan, StartError> {
+        let place = super::index(run);
+        let (ready, worker) = match self {
+            Self::Experiment { ready, worker, .. } => (ready, worker),
+            Self::Planned(plans) => {
+                return Ok(LaunchPlan { attempt: number, ..plans[place].0.clone() });
+            }
+        };
+        let run = &ready.runs[place];
+        let folder = ready.dir.run(&run.name);
+        let file = run_file(ready, run, number, slot, started);
+        folder.clear()?;
+        file.write(folder.path())?;
+        Ok(if run.family == Family::Command {
+            LaunchPlan::command(run.index.get(), &ready.experiment.command, folder.path(), &file)?
+        } else {
+            LaunchPlan::worker(run.index.get(), worker, folder.path(), &file)?
+        })
+    }
+
+    /// Reads the predictions that a completed attempt has left, which are part of its results: a broken file fails it.
+    pub(super) fn judge(&self, end: &mut AttemptEnd) -> Option<Answers> {
+        let Self::Experiment { ready, .. } = self else { return None };
+        if end.ending != Ending::Completed {
+            return None;
+        }
+        let run = &ready.runs[super::index(end.run)];
+        let classes = ready.experiment.dataset.as_ref().map_or(&[][..], |dataset| &dataset.classes);
         let relative = format!("{}/{}/{}", ready.experiment.name, run.name, RunDir::PREDICTIONS);
-        let key = key(ready, run.index.get());
-        match take_predictions(&mut ready.store, key, &RunDir::new(&live.dir), &relative, &classes).await {
-            Ok(()) => {}
-            Err(TakeError::Store(error)) => return Err(error.into()),
-            Err(TakeError::File(reason)) => {
-                end.ending = Ending::Failed(failure(FailureKind::Trainer, reason));
-                // The trainer's own word is not the last one here.
-                end.has_outcome = false;
+        match Answers::read(&ready.dir.run(&run.name), &relative, classes) {
+            Ok(answers) => answers,
+            Err(reason) => {
+                fail(end, reason);
+                None
             }
         }
     }
-    record_end(ready, run, &live.dir, live.started, &end).await?;
-    Ok(end)
 }
 
-/// Session record, outcome file, ledger: in this order, so that what the ledger calls ended is complete on disk.
-async fn record_end(
-    ready: &mut Preparation,
-    run: &RunSpec,
-    dir: &Path,
-    started: f64,
-    end: &AttemptEnd,
-) -> Result<(), SweepError> {
-    let now = wall_now();
-    let (status, failure) = match &end.ending {
-        Ending::Completed => (Some(Status::Success), None),
-        Ending::Failed(failure) => (Some(Status::Failure), Some(failure)),
-        Ending::Interrupted => (None, None),
-    };
-    if let Some(status) = status {
-        hparams::write_session(dir, &ready.experiment, run, started, Some((status, now)))?;
-    }
-    if let (false, Some(outcome)) = (end.has_outcome, end.outcome(now)) {
-        outcome.write(dir)?;
-    }
-    let key = key(ready, run.index.get());
-    ready.store.finish_attempt(key, end.attempt, end.state(), failure, now, end.used).await?;
-    Ok(())
+/// Fails an attempt for what the trainer has left in its folder. The trainer's own word is not the last one then.
+pub(super) fn fail(end: &mut AttemptEnd, reason: String) {
+    end.ending = Ending::Failed(failure(FailureKind::Trainer, reason));
+    end.has_outcome = false;
 }
 
 pub(super) fn run_file(
@@ -188,8 +164,4 @@ pub(super) fn run_file(
 
 fn failure(kind: FailureKind, reason: String) -> Failure {
     Failure { kind, reason, log_tail: String::new() }
-}
-
-fn key(ready: &Preparation, run: u64) -> RunKey {
-    ready.keys[super::index(run)]
 }

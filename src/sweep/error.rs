@@ -56,6 +56,14 @@ pub enum SweepError {
         /// Why.
         source: io::Error,
     },
+    /// The machine has no room for a single run.
+    #[error("run `{run}` cannot be started, and no other run is alive that could make room for it: {reason}")]
+    NoStart {
+        /// The run's name.
+        run: String,
+        /// Why not.
+        reason: String,
+    },
     /// Signals could not be listened for.
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
@@ -100,6 +108,10 @@ impl SweepError {
                 "its results stay as they are; run the new spec under a name of its own: \
                  --set experiment={experiment}-2, or change `experiment:` in the spec"
             )),
+            Self::NoStart { .. } => Some(
+                "make room (see `ulimit -a` and `df`) and run the spec again: what has not been trained is still owed"
+                    .to_owned(),
+            ),
             Self::Corpus(error) => error.hint(),
             Self::Store(error) => error.hint().map(str::to_owned),
             Self::Worker(error) => Some(error.hint().to_owned()),

@@ -7,14 +7,13 @@ mod account;
 mod attempt;
 mod audit;
 mod error;
-mod hparams;
 mod orphans;
 mod placement;
 mod planned;
 mod prepare;
-mod progress;
 mod provenance;
 mod run_loop;
+mod sinks;
 mod status;
 
 pub use account::{Account, Sum, Watch};
@@ -23,10 +22,10 @@ pub use error::SweepError;
 pub use placement::{Measured, measured_placement};
 pub use prepare::{Corpus, Owed, Preparation, check_unchanged, prepare, prepare_corpus};
 pub(crate) use prepare::{check_dataset, write_split};
-pub use progress::{Line, Progress};
 pub use provenance::Facts;
-pub use run_loop::{End, sweep};
-pub use status::{Live, Planned, Status};
+pub use run_loop::{End, Repeated, repeat, sweep};
+pub use sinks::Terminal;
+pub use status::Planned;
 
 /// A run's place in the lists of a sweep.
 fn index(run: u64) -> usize {

@@ -2,9 +2,13 @@
 //!
 //! Nothing is written before the spec, the devices and the images are known to be good.
 
-use std::{fs, path::Path, sync::atomic::AtomicBool};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::AtomicBool,
+};
 
-use super::{Facts, SweepError, hparams, orphans};
+use super::{Facts, SweepError, orphans, sinks::hparams};
 use crate::{
     base::{
         clock::wall_now,
@@ -26,6 +30,8 @@ pub struct Preparation {
     pub experiment: Experiment,
     /// Where its runs are.
     pub dir: ExperimentDir,
+    /// The runs directory.
+    pub runs_dir: PathBuf,
     /// The runs database.
     pub store: Store,
     /// The experiment in it.
@@ -225,6 +231,7 @@ pub async fn prepare(
     Ok(Preparation {
         experiment,
         dir,
+        runs_dir: runs_dir.to_owned(),
         store,
         key,
         runs,

@@ -1,13 +1,11 @@
-//! The state of a sweep as its events tell it: counts, and what each live run is doing. Pure: no clock, no terminal.
+//! What each live run of a sweep is doing, as the events tell it. Pure: no clock, no terminal.
 //!
-//! The sweep loop feeds it; the progress sink shows it; the ETA is computed from it.
+//! The sweep loop feeds it and tells the scheduler the parts that are done; the terminal shows it. The counts of the sweep
+//! are in the events themselves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
-use crate::{
-    event::{Event, Scalar, tags},
-    run::RunState,
-};
+use crate::event::{Change, Event, Scalar, tags};
 
 /// How many recent batches the throughput is taken over: enough to be steady, few enough to follow a change.
 const THROUGHPUT_BATCHES: i64 = 20;
@@ -27,13 +25,11 @@ pub struct Planned {
 
 /// A live run.
 #[derive(Clone, Debug)]
-pub struct Live {
+pub(super) struct Live {
     /// What was known before.
     pub planned: Planned,
     /// Label of the slot.
     pub slot: String,
-    /// Start, seconds since 1970.
-    pub started: f64,
     /// Epochs finished.
     pub epochs_done: u64,
     /// Training steps finished, over all epochs.
@@ -44,65 +40,53 @@ pub struct Live {
     pub loss: Option<f32>,
     /// Training throughput over the recent batches.
     pub images_per_second: Option<f64>,
-    /// (step, wall time) of recent batches, oldest first.
-    recent: Vec<(i64, f64)>,
+    /// (step, wall time) of recent batches by step, each step once.
+    recent: VecDeque<(i64, f64)>,
 }
 
-/// The whole sweep.
-#[derive(Debug)]
-pub struct Status {
-    /// Runs of the grid.
-    pub total: u64,
-    /// Completed runs, earlier sweeps' included.
-    pub completed: u64,
-    /// Failed runs of this sweep.
-    pub failed: u64,
-    /// Live runs by index.
+/// The live runs of a sweep.
+#[derive(Debug, Default)]
+pub(super) struct Status {
+    /// By index.
     pub live: BTreeMap<u64, Live>,
 }
 
 impl Status {
-    /// The state before the first event: `completed` runs are there from earlier.
-    #[must_use]
-    pub fn new(total: u64, completed: u64) -> Self {
-        Self { total, completed, failed: 0, live: BTreeMap::new() }
-    }
-
     /// Takes one event; `planned` tells what is known of its run.
-    pub fn apply(&mut self, event: &Event, planned: impl FnOnce() -> Planned) {
-        match event {
-            Event::AttemptStarted { run, slot, time, .. } => {
-                self.live.insert(*run, Live::new(planned(), slot.clone(), *time));
+    pub(super) fn apply(&mut self, event: &Event, planned: impl FnOnce(u64) -> Planned) {
+        match &event.change {
+            Change::AttemptStarted(attempt) => {
+                let live = Live::new(planned(attempt.run), attempt.slot.clone());
+                self.live.insert(attempt.run, live);
             }
-            Event::Scalars { run, points } => {
-                if let Some(live) = self.live.get_mut(run) {
+            Change::Scalars { attempt, points } => {
+                if let Some(live) = self.live.get_mut(&attempt.run) {
                     points.iter().for_each(|point| live.take(point));
                 }
             }
-            Event::AttemptEnded { run, state, .. } => {
-                self.live.remove(run);
-                match state {
-                    RunState::Completed => self.completed += 1,
-                    RunState::Failed => self.failed += 1,
-                    RunState::Pending | RunState::Running => {}
-                }
+            Change::AttemptEnded { attempt, .. } | Change::AttemptNotStarted { attempt, .. } => {
+                self.live.remove(&attempt.run);
             }
+            Change::SweepBegun { .. }
+            | Change::Cancelled { .. }
+            | Change::Note(_)
+            | Change::Warning(_)
+            | Change::SweepEnded { .. } => {}
         }
     }
 }
 
 impl Live {
-    fn new(planned: Planned, slot: String, started: f64) -> Self {
+    fn new(planned: Planned, slot: String) -> Self {
         Self {
             planned,
             slot,
-            started,
             epochs_done: 0,
             steps_done: 0,
             accuracy: None,
             loss: None,
             images_per_second: None,
-            recent: Vec::new(),
+            recent: VecDeque::new(),
         }
     }
 
@@ -124,23 +108,42 @@ impl Live {
     fn take_batch(&mut self, point: &Scalar) {
         self.loss = Some(point.value);
         self.steps_done = self.steps_done.max(count(point.step));
-        self.recent.push((point.step, point.wall_time));
-        self.recent.retain(|(step, _)| *step > point.step - THROUGHPUT_BATCHES);
-        let (first, last) = (self.recent[0], (point.step, point.wall_time));
+        self.note_batch((point.step, point.wall_time));
+        let (Some(first), Some(last)) = (self.recent.front(), self.recent.back()) else { return };
         if let Some(batch) = self.planned.batch_size
             && last.0 > first.0
             && last.1 > first.1
         {
+            // The window keeps their difference small, wherever they are.
+            let batches = last.0.abs_diff(first.0);
             #[expect(clippy::cast_precision_loss, reason = "batch sizes and step counts are far below 2^53")]
-            let images = ((last.0 - first.0) as f64) * batch as f64;
+            let images = batches as f64 * batch as f64;
             self.images_per_second = Some(images / (last.1 - first.1));
         }
+    }
+
+    /// Takes a batch into the window. Constant time for each, whatever the steps are: a trainer may log every batch at one
+    /// step, go back, or count from anywhere.
+    fn note_batch(&mut self, batch: (i64, f64)) {
+        match self.recent.back_mut() {
+            Some(last) if last.0 == batch.0 => {
+                last.1 = batch.1;
+                return;
+            }
+            Some(last) if last.0 > batch.0 => self.recent.clear(),
+            _ => {}
+        }
+        let before = batch.0.saturating_sub(THROUGHPUT_BATCHES);
+        while self.recent.front().is_some_and(|(step, _)| *step <= before) {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(batch);
     }
 
     /// Part of the training that is done, 0 to 1, where the number of steps or epochs is known.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "step counts are far below 2^53")]
-    pub fn fraction(&self) -> Option<f64> {
+    pub(super) fn fraction(&self) -> Option<f64> {
         let epochs = self.planned.epochs.filter(|epochs| *epochs > 0)? as f64;
         let by_epoch = self.epochs_done as f64 / epochs;
         let by_step = self
@@ -159,7 +162,13 @@ fn count(step: i64) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::{
+        event::{Attempt, Totals},
+        run::{Handle, RunState, Used},
+    };
 
     fn planned() -> Planned {
         Planned { name: "a".to_owned(), epochs: Some(2), steps_per_epoch: Some(10), batch_size: Some(32) }
@@ -169,22 +178,31 @@ mod tests {
         Scalar { tag: tag.to_owned(), step, value, wall_time }
     }
 
-    fn started() -> Status {
-        let mut status = Status::new(3, 1);
-        let event = Event::AttemptStarted {
+    fn attempt() -> Arc<Attempt> {
+        Arc::new(Attempt {
             run: 7,
-            attempt: 1,
-            pid: 1,
+            name: "a".to_owned(),
+            number: 1,
             slot: "cpu/0".to_owned(),
             device: "cpu".to_owned(),
-            time: 10.0,
-        };
-        status.apply(&event, planned);
+            threads: 1,
+            handle: Some(Handle::Process(1)),
+            started: 10.0,
+        })
+    }
+
+    fn apply(status: &mut Status, change: Change) {
+        status.apply(&Event { time: 10.0, totals: Totals::default(), change }, |_| planned());
+    }
+
+    fn started() -> Status {
+        let mut status = Status::default();
+        apply(&mut status, Change::AttemptStarted(attempt()));
         status
     }
 
     fn feed(status: &mut Status, points: Vec<Scalar>) {
-        status.apply(&Event::Scalars { run: 7, points }, planned);
+        apply(status, Change::Scalars { attempt: attempt(), points: Arc::new(points) });
     }
 
     #[test]
@@ -198,6 +216,34 @@ mod tests {
     }
 
     #[test]
+    fn the_window_moves_with_the_batches() {
+        let mut status = started();
+        // Slow at first: the window forgets it.
+        let time = |i: i64| if i < 30 { i as f64 } else { 30.0 + (i - 30) as f64 * 0.25 };
+        feed(&mut status, (0..60).map(|i| scalar(tags::BATCH_LOSS, i, 0.5, time(i))).collect());
+        assert_eq!(status.live[&7].images_per_second, Some(128.0));
+        assert!(status.live[&7].recent.len() <= 20);
+    }
+
+    #[test]
+    fn any_step_is_a_step() {
+        for steps in [vec![i64::MIN, 0], vec![i64::MAX, i64::MIN, i64::MAX], vec![5, 5, 5], vec![3, 2, 1, 0]]
+        {
+            let mut status = started();
+            feed(&mut status, steps.iter().map(|step| scalar(tags::BATCH_LOSS, *step, 0.5, 1.0)).collect());
+            assert_eq!(status.live[&7].recent.back().map(|(step, _)| step), steps.last());
+            assert_eq!(status.live[&7].images_per_second, None);
+        }
+    }
+
+    #[test]
+    fn a_step_that_comes_again_and_again_is_kept_once() {
+        let mut status = started();
+        feed(&mut status, (0..50_000).map(|i| scalar(tags::BATCH_LOSS, 0, 0.5, f64::from(i))).collect());
+        assert_eq!(status.live[&7].recent, [(0, 49_999.0)]);
+    }
+
+    #[test]
     fn epochs_count_where_batches_are_not_logged() {
         let mut status = started();
         feed(&mut status, vec![scalar(tags::VALIDATION_ACCURACY, 0, 0.75, 11.0)]);
@@ -206,10 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn an_end_moves_the_run_from_live_to_its_count() {
+    fn a_run_is_live_from_its_start_to_its_end() {
         let mut status = started();
-        let end = |state| Event::AttemptEnded { run: 7, attempt: 1, state, failure: None, time: 20.0 };
-        status.apply(&end(RunState::Failed), planned);
-        assert_eq!((status.live.len(), status.completed, status.failed), (0, 1, 1));
+        assert_eq!(status.live.keys().copied().collect::<Vec<_>>(), [7]);
+        let (state, used) = (RunState::Completed, Used::default());
+        apply(
+            &mut status,
+            Change::AttemptEnded { attempt: attempt(), state, failure: None, seconds: 1.0, used },
+        );
+        assert!(status.live.is_empty());
     }
 }

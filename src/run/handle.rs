@@ -1,0 +1,28 @@
+//! How a launcher knows an attempt: what the ledger keeps, and what finds the attempt again.
+
+use std::fmt;
+
+/// An attempt as its launcher knows it. A cluster engine will have its job ids here.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Handle {
+    /// A process of this machine, by its id.
+    Process(u32),
+}
+
+impl Handle {
+    /// The process id, where the attempt is a process of this machine.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        match self {
+            Self::Process(pid) => Some(*pid),
+        }
+    }
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process(pid) => write!(f, "process {pid}"),
+        }
+    }
+}

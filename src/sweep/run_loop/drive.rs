@@ -1,0 +1,220 @@
+//! Waits for whatever happens next, and tells the loop: signals, the ends of attempts, the ledger, the tick that reads event
+//! files. Everything that can wake a sweep is in one `select`.
+//!
+//! A sweep of an experiment and the one run of a rerun are driven alike; a rerun has one slot and no ledger.
+
+use std::{
+    future::pending,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
+
+use super::{End, Loop, Now, TICK};
+use crate::{
+    base::{clock::wall_now, signals::Signals, usage::own_core_seconds},
+    device::Placement,
+    event::Change,
+    launch::{self, LaunchPlan, Launcher, LocalLauncher},
+    run::Failure,
+    schedule::{Job, Scheduler, Slot},
+    store::StoreError,
+    sweep::{
+        Planned, Preparation, SweepError,
+        attempt::Attempts,
+        index,
+        planned::Plans,
+        sinks::{Folders, Ledger, LedgerNews, Sinks, Terminal},
+    },
+};
+
+/// Attempts of a run in one sweep.
+const ATTEMPTS: u32 = 1;
+/// How long live attempts have to end after the first signal, seconds. A batch system that sends SIGTERM cannot send it
+/// twice.
+const GRACE: f64 = 10.0;
+
+/// Trains every owed run on the slots of `placement`. A signal ends it in order, a second one at once.
+///
+/// # Errors
+/// Where the sweep cannot begin, nothing can be started any more, or the database fails for good; a failing run is no error.
+pub async fn sweep(
+    ready: &Preparation,
+    placement: Placement,
+    terminal: &mut Terminal,
+    signals: &mut Signals,
+) -> Result<End, SweepError> {
+    let plans = Plans::new(&ready.experiment, ready.loading.as_ref(), &placement.slots);
+    let jobs: Vec<Job> = ready
+        .owed
+        .iter()
+        .map(|owed| {
+            let run = &ready.runs[index(owed.run)];
+            let (cost, memory) = plans.cost_and_memory(run);
+            Job { run: owed.run, cost, memory, attempt: owed.attempt, elastic: plans.is_elastic(run) }
+        })
+        .collect();
+    // Looked for before anything starts: without it every run would fail alike.
+    let needs_worker = !ready.experiment.is_command() && !jobs.is_empty();
+    let worker = if needs_worker { launch::find_worker()? } else { PathBuf::new() };
+    let slots = u32::try_from(placement.slots.len()).unwrap_or(u32::MAX);
+    let scheduler = Scheduler::new(placement.slots, &placement.capacities, jobs, ATTEMPTS)?;
+    let launcher = LocalLauncher::new().map_err(SweepError::Signals)?;
+    let keys = ready.keys.clone();
+    let ledger = Ledger::open(&ready.runs_dir, ready.key, keys, &ready.dir, slots).await?;
+    let folders = Folders::new(&ready.experiment, &ready.dir, &ready.runs);
+    let sinks = Sinks::new(Some(ledger), Some(folders), Some(terminal));
+    let attempts = Attempts::Experiment { ready, plans, worker };
+    let name = &ready.experiment.name;
+    let this = Loop::new(attempts, launcher, sinks, scheduler, ready.completed, GRACE);
+    Ok(drive(this, name, signals).await?.0)
+}
+
+/// How the repetition of one run ended.
+#[derive(Clone, Debug)]
+pub struct Repeated {
+    /// Why it failed, where it did.
+    pub failure: Option<Failure>,
+    /// How long it took.
+    pub seconds: f64,
+    /// Whether a signal ended it.
+    pub interrupted: bool,
+}
+
+/// Carries out one attempt that is planned already, as a sweep of one run without a ledger.
+///
+/// # Errors
+/// Where it cannot begin; an attempt that fails is no error.
+pub async fn repeat(
+    plan: LaunchPlan,
+    slot: Slot,
+    planned: Planned,
+    terminal: &mut Terminal,
+    signals: &mut Signals,
+) -> Result<Repeated, SweepError> {
+    let name = planned.name.clone();
+    let (run, attempt) = (plan.run, plan.attempt);
+    let job = Job { run, cost: 0.0, memory: 0, attempt, elastic: false };
+    let scheduler = Scheduler::new(vec![slot], &[u64::MAX], vec![job], 1)?;
+    let launcher = LocalLauncher::new().map_err(SweepError::Signals)?;
+    let sinks = Sinks::new(None, None, Some(terminal));
+    let attempts = Attempts::Planned(vec![(plan, planned)]);
+    let this = Loop::new(attempts, launcher, sinks, scheduler, 0, GRACE);
+    let (end, failure) = drive(this, &name, signals).await?;
+    Ok(Repeated { failure, seconds: end.seconds, interrupted: end.interrupted })
+}
+
+/// The clock of one sweep.
+struct Clock(Instant);
+
+impl Clock {
+    fn now(&self) -> Now {
+        Now { elapsed: self.0.elapsed().as_secs_f64(), wall: wall_now() }
+    }
+
+    /// Waits for a moment; for ever, where there is none.
+    async fn at(&self, elapsed: Option<f64>) {
+        match elapsed.map(Duration::try_from_secs_f64) {
+            Some(Ok(elapsed)) => sleep_until((self.0 + elapsed).into()).await,
+            Some(Err(_)) | None => pending().await,
+        }
+    }
+}
+
+fn ticks() -> Interval {
+    let mut tick = interval(Duration::from_secs_f64(TICK));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tick
+}
+
+/// Plays the sweep to its end. Answers with the failure of the last attempt that failed, too.
+pub(super) async fn drive<L: Launcher>(
+    mut this: Loop<'_, L>,
+    experiment: &str,
+    signals: &mut Signals,
+) -> Result<(End, Option<Failure>), SweepError> {
+    let (clock, own) = (Clock(Instant::now()), own_core_seconds());
+    let mut tick = ticks();
+    let mut interrupted = false;
+    this.begin(clock.now(), experiment);
+    while !this.over {
+        let due = this.wake_at();
+        // In this order: an attempt that ended by a signal which came to us as well is not judged before we know of it.
+        tokio::select! {
+            biased;
+            () = signals.next() => {
+                interrupted = true;
+                this.cancel(clock.now());
+            }
+            state = this.sinks.changed() => this.ledger_changed(clock.now(), state),
+            _ = tick.tick() => this.tick(clock.now()),
+            () = clock.at(due) => this.wake(clock.now()),
+            end = this.launcher.next() => {
+                this.ended(clock.now(), end);
+                // The ledger's turn, however many attempts have ended.
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    // The time of the runs: what is written after them is not part of it.
+    let seconds = clock.now().elapsed;
+    let broken = settle(&mut this, &clock, &mut tick, signals, &mut interrupted).await;
+    this.tell(clock.now(), Change::SweepEnded { interrupted });
+    if let Some(problem) = this.problem.or(broken.map(SweepError::Store)) {
+        return Err(problem);
+    }
+    let totals = this.scheduler.counts();
+    let end = End {
+        completed: this.completed_before + totals.completed as u64,
+        failed: totals.failed as u64,
+        pending: totals.waiting as u64,
+        trained: this.trained,
+        seconds,
+        slots: u32::try_from(this.scheduler.slots().len()).unwrap_or(u32::MAX),
+        used: this.used,
+        own_core_seconds: own_core_seconds() - own,
+        interrupted,
+    };
+    Ok((end, this.last_failure))
+}
+
+/// Waits until everything is written. A signal is heard meanwhile: the first asks for patience, one more than the first
+/// ends the wait.
+async fn settle<L: Launcher>(
+    this: &mut Loop<'_, L>,
+    clock: &Clock,
+    tick: &mut Interval,
+    signals: &mut Signals,
+    interrupted: &mut bool,
+) -> Option<StoreError> {
+    if let Some(ledger) = &mut this.sinks.ledger {
+        ledger.close();
+    }
+    let mut broken = None;
+    while this.sinks.ledger.is_some() || this.late {
+        tokio::select! {
+            biased;
+            () = signals.next() => {
+                let waiting = this.sinks.ledger.as_ref().map_or(0, Ledger::n_waiting);
+                if *interrupted {
+                    let text = format!("{waiting} changes are not in the runs database: their runs are trained again");
+                    this.tell(clock.now(), Change::Warning(text));
+                    break;
+                }
+                *interrupted = true;
+                let text = format!("{waiting} changes are still to be written; another signal gives them up");
+                this.tell(clock.now(), Change::Note(text));
+            }
+            news = this.sinks.closing() => match news {
+                LedgerNews::State(state) => this.ledger_changed(clock.now(), state),
+                LedgerNews::Closed(result) => {
+                    this.sinks.ledger = None;
+                    broken = result.err();
+                }
+            },
+            _ = tick.tick() => this.catch_up(clock.now()),
+        }
+    }
+    broken
+}

@@ -1,0 +1,104 @@
+//! Judges the ends of attempts: reads the last of their events, their predictions, and lets the scheduler go on.
+//!
+//! An attempt that failed may have been ended by a signal that was meant for Gridboard too: a batch system, a service manager
+//! or a closing terminal sends it to all processes at once, and nobody knows whose arrives first. So the verdict on a failure
+//! waits for a moment; if Gridboard is asked to end within it, the attempt was interrupted.
+
+use std::{mem, sync::Arc};
+
+use super::{Live, Loop, Now};
+use crate::{
+    event::Change,
+    launch::{AttemptEnd, Ending, Launcher},
+    run::RunState,
+    schedule::Input,
+    sweep::attempt::fail,
+    tfevents::hparams::Status,
+};
+
+/// How long a verdict waits for a signal, seconds, where the attempt ended as if by one.
+const MOMENT: f64 = 1.0;
+/// The same of any other failure: programs end in many ways when they are asked to.
+const SHORT_MOMENT: f64 = 0.1;
+
+/// An end that is not judged.
+pub(super) struct Suspect {
+    end: AttemptEnd,
+    /// When the process was gone.
+    ended: Now,
+    pub(super) judged_at: f64,
+}
+
+impl<L: Launcher> Loop<'_, L> {
+    /// An attempt's process is gone.
+    pub(super) fn ended(&mut self, now: Now, end: AttemptEnd) {
+        self.try_again(now);
+        // The trainer's own word needs no other.
+        let is_clear =
+            end.has_outcome || self.scheduler.is_cancelled() || !matches!(end.ending, Ending::Failed(_));
+        if is_clear {
+            self.judge(now, now, end);
+        } else {
+            let moment = if end.asked_to_end { MOMENT } else { SHORT_MOMENT };
+            self.suspects.push(Suspect { end, ended: now, judged_at: now.elapsed + moment });
+        }
+        self.carry_out(now);
+    }
+
+    /// Judges those whose moment is over.
+    pub(super) fn judge_suspects(&mut self, now: Now) {
+        let (due, waiting) =
+            mem::take(&mut self.suspects).into_iter().partition(|suspect| suspect.judged_at <= now.elapsed);
+        self.suspects = waiting;
+        for Suspect { end, ended, .. } in due {
+            self.judge(now, ended, end);
+        }
+    }
+
+    /// Gridboard is asked to end within their moment.
+    pub(super) fn interrupt_suspects(&mut self, now: Now) {
+        for Suspect { mut end, ended, .. } in mem::take(&mut self.suspects) {
+            end.ending = Ending::Interrupted;
+            self.judge(now, ended, end);
+        }
+    }
+
+    fn judge(&mut self, now: Now, ended: Now, mut end: AttemptEnd) {
+        let run = end.run;
+        self.read_run(now, run);
+        let Some(Live { attempt, begun, .. }) = self.live.remove(&run) else { return };
+        let seconds = (ended.elapsed - begun).max(0.0);
+        self.used.add(seconds, &end.used);
+        let answers = self.attempts.judge(&mut end);
+        if let Some(folders) = &mut self.sinks.folders {
+            let status = match end.ending {
+                Ending::Completed => Some(Status::Success),
+                Ending::Failed(_) => Some(Status::Failure),
+                Ending::Interrupted => None,
+            };
+            let outcome = end.outcome(ended.wall).filter(|_| !end.has_outcome);
+            let closed = folders.ended(&attempt, status.map(|status| (status, ended.wall)), outcome);
+            if let Err(problem) = closed {
+                match end.ending {
+                    Ending::Completed => fail(&mut end, problem),
+                    Ending::Failed(_) | Ending::Interrupted => self.tell(now, Change::Warning(problem)),
+                }
+            }
+        }
+        let failure = match &end.ending {
+            Ending::Failed(failure) => Some(failure.clone()),
+            Ending::Completed | Ending::Interrupted => None,
+        };
+        self.trained += u64::from(end.ending != Ending::Interrupted);
+        if failure.is_some() {
+            self.last_failure.clone_from(&failure);
+        }
+        self.step(now, Input::Ended { run, how: end.ended() });
+        let again = failure.is_some() && (self.scheduler.is_waiting(run) || self.scheduler.is_live(run));
+        let state = if again { RunState::Pending } else { end.state() };
+        let answers = answers.filter(|_| state == RunState::Completed);
+        let attempt = Arc::clone(&attempt);
+        let change = Change::AttemptEnded { attempt, state, failure, seconds, used: end.used };
+        self.tell_with(Now { wall: ended.wall, ..now }, change, answers);
+    }
+}

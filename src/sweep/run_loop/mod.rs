@@ -1,0 +1,357 @@
+//! THE loop of a sweep, in four parts: this one has the state and tells the sinks, `starts` carries out what the scheduler
+//! starts, `ends` judges what has ended, and `drive` waits for whatever happens next.
+//!
+//! Nothing but `drive` waits or knows a clock: what happens is a call with the time as an argument, so that a test plays a
+//! sweep of ten thousand runs with a stand-in for the launcher in an instant. The scheduler is asked before anybody is
+//! told, so that an event says what becomes of its run.
+
+mod drive;
+mod ends;
+mod starts;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+pub use drive::{Repeated, repeat, sweep};
+
+use super::{
+    Sum, SweepError,
+    attempt::Attempts,
+    sinks::{Context, LedgerState, Sinks},
+    status::Status,
+};
+use crate::{
+    event::{Attempt, Change, Event, Totals},
+    follow::RunFollower,
+    launch::Launcher,
+    publish::Answers,
+    run::Failure,
+    schedule::{Effect, Input, Scheduler},
+};
+use ends::Suspect;
+use starts::{Shortage, Start};
+
+/// How often the event files of live runs are read, seconds.
+const TICK: f64 = 0.25;
+/// Each live run adds this to the time between two readings, up to [`LONGEST_PAUSE`], so that following a hundred of them
+/// costs no more than following twenty-five, which are read at every tick. Seconds.
+const PAUSE_PER_RUN: f64 = 0.01;
+/// No run's points are read later than this, seconds.
+const LONGEST_PAUSE: f64 = 2.0;
+
+/// How a sweep ended.
+#[derive(Clone, Debug)]
+pub struct End {
+    /// Completed runs of the experiment, earlier sweeps' included.
+    pub completed: u64,
+    /// Failed runs.
+    pub failed: u64,
+    /// Runs that are still owed.
+    pub pending: u64,
+    /// Attempts of this sweep that ran to their end, with or without results.
+    pub trained: u64,
+    /// Duration of this sweep.
+    pub seconds: f64,
+    /// Slots.
+    pub slots: u32,
+    /// What the attempts of this sweep have used.
+    pub used: Sum,
+    /// Gridboard's own processor time of this sweep, seconds.
+    pub own_core_seconds: f64,
+    /// Whether a signal ended it.
+    pub interrupted: bool,
+}
+
+/// A moment.
+#[derive(Clone, Copy, Debug)]
+struct Now {
+    /// Seconds since the sweep began, on a clock that never goes back.
+    elapsed: f64,
+    /// Seconds since 1970.
+    wall: f64,
+}
+
+/// An attempt that is alive, or that ended and is not judged.
+struct Live {
+    attempt: Arc<Attempt>,
+    follower: RunFollower,
+    /// When it was started.
+    begun: f64,
+}
+
+/// The sweep while it lasts.
+struct Loop<'a, L> {
+    attempts: Attempts<'a>,
+    launcher: L,
+    sinks: Sinks<'a>,
+    scheduler: Scheduler,
+    status: Status,
+    /// By run.
+    live: BTreeMap<u64, Live>,
+    /// What the scheduler has started and the launcher has not, in order.
+    starts: VecDeque<Start>,
+    /// What the machine has no more of.
+    shortage: Option<Shortage>,
+    /// Ends whose verdict waits for a signal of ours.
+    suspects: Vec<Suspect>,
+    /// Completed before this sweep.
+    completed_before: u64,
+    /// How long live attempts have to end after a first signal, seconds.
+    grace: f64,
+    /// When live attempts are killed, after a first signal.
+    deadline: Option<f64>,
+    /// When the event files of the live runs were last read.
+    read: Option<f64>,
+    /// When the time that is left was last worked out, and what came out.
+    eta: Option<(f64, Duration)>,
+    /// Whether something could not be written into run folders, which has been told.
+    late: bool,
+    /// What is wrong with the ledger, as far as it has been told.
+    ledger: LedgerState,
+    used: Sum,
+    trained: u64,
+    /// Why the last attempt failed.
+    last_failure: Option<Failure>,
+    over: bool,
+    /// What ends the sweep beside its runs.
+    problem: Option<SweepError>,
+}
+
+impl<'a, L: Launcher> Loop<'a, L> {
+    fn new(
+        attempts: Attempts<'a>,
+        launcher: L,
+        sinks: Sinks<'a>,
+        scheduler: Scheduler,
+        completed_before: u64,
+        grace: f64,
+    ) -> Self {
+        Self {
+            attempts,
+            launcher,
+            sinks,
+            scheduler,
+            status: Status::default(),
+            live: BTreeMap::new(),
+            starts: VecDeque::new(),
+            shortage: None,
+            suspects: Vec::new(),
+            completed_before,
+            grace,
+            deadline: None,
+            read: None,
+            eta: None,
+            late: false,
+            ledger: LedgerState::default(),
+            used: Sum::default(),
+            trained: 0,
+            last_failure: None,
+            over: false,
+            problem: None,
+        }
+    }
+
+    /// Begins.
+    fn begin(&mut self, now: Now, experiment: &str) {
+        let slots = u32::try_from(self.scheduler.slots().len()).unwrap_or(u32::MAX);
+        self.tell(now, Change::SweepBegun { experiment: experiment.to_owned(), slots });
+        self.step(now, Input::Begin);
+        self.carry_out(now);
+    }
+
+    /// The user wants the sweep to end: the first time gently, then at once.
+    fn cancel(&mut self, now: Now) {
+        let first = !self.scheduler.is_cancelled();
+        self.deadline = first.then_some(now.elapsed + self.grace);
+        self.tell(now, Change::Cancelled { grace: if first { self.grace } else { 0.0 } });
+        self.step(now, Input::Cancel);
+        // What has ended by the same signal was stopped as well, and what was to start stays owed.
+        self.interrupt_suspects(now);
+        self.give_up_starts(now);
+    }
+
+    /// Time has passed.
+    fn tick(&mut self, now: Now) {
+        self.read_events(now);
+        self.catch_up(now);
+        self.wake(now);
+        let eta = self.eta(now);
+        if let Some(terminal) = &mut self.sinks.terminal {
+            terminal.redraw(&self.status, eta);
+        }
+    }
+
+    /// The moment of [`Self::wake_at`] has come, or some other.
+    fn wake(&mut self, now: Now) {
+        if self.deadline.is_some_and(|deadline| now.elapsed >= deadline) {
+            self.cancel(now);
+        }
+        self.judge_suspects(now);
+        self.carry_out(now);
+    }
+
+    /// When something is due, at the latest, on the clock of [`Now::elapsed`].
+    fn wake_at(&self) -> Option<f64> {
+        let suspects = self.suspects.iter().map(|suspect| suspect.judged_at);
+        // A start that waits for the ledger is not due by time.
+        let shortage =
+            self.shortage.iter().filter(|_| self.sinks.has_room()).map(|shortage| shortage.again_at);
+        suspects.chain(shortage).chain(self.deadline).min_by(f64::total_cmp)
+    }
+
+    /// The ledger has something to say.
+    fn ledger_changed(&mut self, now: Now, state: LedgerState) {
+        match (&self.ledger.trouble, &state.trouble) {
+            (None, Some(problem)) => {
+                let what = if state.broken {
+                    format!("{problem}; live runs go on to their end, and nothing new is started")
+                } else {
+                    format!(
+                        "{problem}; the sweep goes on, what is to be written is kept, and it is tried again"
+                    )
+                };
+                self.tell(now, Change::Warning(what));
+            }
+            (Some(_), Some(problem)) if state.broken => {
+                self.tell(now, Change::Warning(format!("{problem}; nothing new is started")));
+            }
+            (Some(_), None) => {
+                self.tell(
+                    now,
+                    Change::Note("the runs database is written again; nothing was lost".to_owned()),
+                );
+            }
+            _ => {}
+        }
+        if state.broken && !self.ledger.broken {
+            self.drain(now);
+        }
+        self.ledger = state;
+        // There may be room again.
+        self.carry_out(now);
+    }
+
+    /// Starts nothing more; live attempts go on.
+    fn drain(&mut self, now: Now) {
+        self.step(now, Input::Drain);
+        self.give_up_starts(now);
+    }
+
+    /// Asks the scheduler what an input leads to. What it starts waits for [`Self::carry_out`].
+    fn step(&mut self, now: Now, input: Input) {
+        for effect in self.scheduler.step(now.elapsed, input) {
+            match effect {
+                Effect::Start { run, attempt, slot, threads } => {
+                    self.starts.push_back(Start { run, attempt, slot, threads });
+                }
+                Effect::Stop { run, kill } => {
+                    if let Err(error) = self.launcher.stop(run, kill) {
+                        self.tell(now, Change::Warning(error.to_string()));
+                    }
+                }
+                Effect::Finished(_) => self.over = true,
+            }
+        }
+    }
+
+    /// Reads what live runs have written since the last time.
+    fn read_events(&mut self, now: Now) {
+        #[expect(clippy::cast_precision_loss, reason = "a number of runs")]
+        let pause = (PAUSE_PER_RUN * self.live.len() as f64).min(LONGEST_PAUSE);
+        if self.read.is_some_and(|read| now.elapsed - read + TICK / 2.0 < pause) {
+            return;
+        }
+        self.read = Some(now.elapsed);
+        let runs: Vec<u64> = self.live.keys().copied().collect();
+        for run in runs {
+            self.read_run(now, run);
+            let fraction = self.status.live.get(&run).and_then(super::status::Live::fraction);
+            if let Some(fraction) = fraction {
+                // Progress has no effects; it only teaches the cost model.
+                self.step(now, Input::Progress { run, fraction });
+            }
+        }
+    }
+
+    fn read_run(&mut self, now: Now, run: u64) {
+        let Some(live) = self.live.get_mut(&run) else { return };
+        let polled = live.follower.poll();
+        let attempt = Arc::clone(&live.attempt);
+        for problem in &polled.problems {
+            self.tell(now, Change::Warning(problem.to_string()));
+        }
+        if !polled.scalars.is_empty() {
+            self.tell(now, Change::Scalars { attempt, points: Arc::new(polled.scalars) });
+        }
+    }
+
+    /// Tries again what could not be written into run folders.
+    fn catch_up(&mut self, now: Now) {
+        let Some(folders) = &mut self.sinks.folders else { return };
+        let problems = folders.catch_up();
+        let late = folders.n_late() > 0;
+        for problem in problems {
+            self.tell(now, Change::Warning(problem));
+        }
+        match (self.late, late) {
+            (false, true) => self.tell(
+                now,
+                Change::Warning(
+                    "run folders take no files at the moment; they are kept and tried again".to_owned(),
+                ),
+            ),
+            (true, false) => {
+                self.tell(now, Change::Note("run folders take files again; nothing was lost".to_owned()))
+            }
+            _ => {}
+        }
+        self.late = late;
+    }
+
+    fn tell(&mut self, now: Now, change: Change) {
+        self.tell_with(now, change, None);
+    }
+
+    /// Tells everybody what happened. What is not carried out of the scheduler's answers is not counted.
+    fn tell_with(&mut self, now: Now, change: Change, answers: Option<Answers>) {
+        let event = Event { time: now.wall, totals: self.totals(), change };
+        let accuracy = match &event.change {
+            Change::AttemptEnded { attempt, .. } => {
+                self.status.live.get(&attempt.run).and_then(|live| live.accuracy)
+            }
+            _ => None,
+        };
+        let eta = self.eta(now);
+        let attempts = &self.attempts;
+        self.status.apply(&event, |run| attempts.planned(run));
+        let context = Context { status: &self.status, accuracy, eta };
+        self.sinks.tell(&event, answers, &context);
+    }
+
+    fn totals(&self) -> Totals {
+        let counts = self.scheduler.counts();
+        let to_start = self.starts.len();
+        let completed = self.completed_before + counts.completed as u64;
+        let (failed, live) = (counts.failed as u64, (counts.live - to_start) as u64);
+        let pending = (counts.waiting + to_start) as u64;
+        Totals { total: completed + failed + live + pending, completed, failed, pending, live }
+    }
+
+    /// The time that is left. Worked out once a tick at most, since that plays the rest of the schedule forward.
+    fn eta(&mut self, now: Now) -> Option<Duration> {
+        let fresh = self.eta.filter(|(at, _)| now.elapsed - at < TICK);
+        if fresh.is_none() {
+            let seconds = self.scheduler.remaining_seconds(now.elapsed);
+            self.eta = seconds
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+                .map(|eta| (now.elapsed, eta));
+        }
+        self.eta.map(|(_, eta)| eta)
+    }
+}

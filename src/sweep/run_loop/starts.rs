@@ -1,0 +1,129 @@
+//! Carries out what the scheduler starts: prepares, launches, tells. What cannot be started now waits, in order.
+//!
+//! A start waits for two reasons. The ledger is behind: then it goes on when the ledger has caught up. Or the machine has no
+//! more of something (descriptors, processes, memory, room on the disk): then it is tried again when an attempt has ended,
+//! and once a second. Where nothing is alive that could give something back, patience ends, and with it the sweep: to fail
+//! one run after the other would be worse.
+
+use std::sync::Arc;
+
+use super::{Live, Loop, Now};
+use crate::{
+    event::{Attempt, Change},
+    follow::RunFollower,
+    launch::Launcher,
+    run::RunState,
+    schedule::{Ended, Input, Slot},
+    sweep::{SweepError, attempt::StartError},
+};
+
+/// How long a start that nobody can make room for is tried again, seconds.
+const PATIENCE: f64 = 30.0;
+/// How long after a failure a start is tried again, seconds, where no end comes before.
+const AGAIN: f64 = 1.0;
+
+/// A start that the scheduler has decided.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Start {
+    pub(super) run: u64,
+    pub(super) attempt: u32,
+    pub(super) slot: u32,
+    pub(super) threads: u32,
+}
+
+/// Something of which the machine has no more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shortage {
+    /// Since when nothing is alive that could give it back.
+    alone_since: Option<f64>,
+    /// When the next start is tried.
+    pub(super) again_at: f64,
+}
+
+impl<L: Launcher> Loop<'_, L> {
+    /// Starts what is to be started, as far as that is possible now.
+    pub(super) fn carry_out(&mut self, now: Now) {
+        while self.sinks.has_room() && self.shortage.is_none_or(|shortage| now.elapsed >= shortage.again_at) {
+            let Some(start) = self.starts.pop_front() else { break };
+            let slot = self.scheduler.slots()[start.slot as usize].clone();
+            let slot = Slot { threads: start.threads, ..slot };
+            let attempt = Attempt {
+                run: start.run,
+                name: self.attempts.name(start.run).to_owned(),
+                number: start.attempt,
+                slot: slot.label.clone(),
+                device: slot.device.clone(),
+                threads: slot.threads,
+                handle: None,
+                started: now.wall,
+            };
+            match self.start(now, &slot, &attempt) {
+                Ok(()) => self.shortage = None,
+                Err(error) if error.is_shortage() => {
+                    self.starts.push_front(start);
+                    self.wait_for_more(now, start, &error);
+                }
+                Err(error) => {
+                    self.step(now, Input::Ended { run: start.run, how: Ended::NotStarted });
+                    let again = self.scheduler.is_waiting(start.run) || self.scheduler.is_live(start.run);
+                    let state = if again { RunState::Pending } else { RunState::Failed };
+                    let failure = error.failure();
+                    self.last_failure = Some(failure.clone());
+                    self.tell(now, Change::AttemptNotStarted { attempt: Arc::new(attempt), state, failure });
+                }
+            }
+        }
+    }
+
+    /// Starts an attempt, or says why not.
+    fn start(&mut self, now: Now, slot: &Slot, attempt: &Attempt) -> Result<(), StartError> {
+        let plan = self.attempts.prepare(attempt.run, attempt.number, slot, now.wall)?;
+        let handle = self.launcher.start(&plan)?;
+        let attempt = Arc::new(Attempt { handle: Some(handle), ..attempt.clone() });
+        let follower = RunFollower::new(&plan.run_dir);
+        self.live.insert(attempt.run, Live { attempt: Arc::clone(&attempt), follower, begun: now.elapsed });
+        let folder = self.sinks.folders.as_mut().map_or(Ok(()), |folders| folders.started(&attempt));
+        self.tell(now, Change::AttemptStarted(attempt));
+        if let Err(problem) = folder {
+            self.tell(now, Change::Warning(problem));
+        }
+        Ok(())
+    }
+
+    /// Waits until an attempt gives back what there is no more of.
+    fn wait_for_more(&mut self, now: Now, start: Start, error: &StartError) {
+        let again_at = now.elapsed + AGAIN;
+        let alone = self.live.is_empty();
+        let Some(shortage) = &mut self.shortage else {
+            let alone_since = alone.then_some(now.elapsed);
+            self.shortage = Some(Shortage { alone_since, again_at });
+            let run = self.attempts.name(start.run);
+            let text = format!("{run} cannot be started now, and waits for another run to end: {error}");
+            return self.tell(now, Change::Warning(text));
+        };
+        shortage.again_at = again_at;
+        shortage.alone_since = alone.then(|| shortage.alone_since.unwrap_or(now.elapsed));
+        if shortage.alone_since.is_some_and(|since| now.elapsed - since >= PATIENCE) {
+            self.problem.get_or_insert(SweepError::NoStart {
+                run: self.attempts.name(start.run).to_owned(),
+                reason: error.to_string(),
+            });
+            self.drain(now);
+        }
+    }
+
+    /// An attempt has ended: what it gives back may be what a start waits for.
+    pub(super) fn try_again(&mut self, now: Now) {
+        if let Some(shortage) = &mut self.shortage {
+            shortage.again_at = now.elapsed;
+        }
+    }
+
+    /// Leaves what is not started yet: its runs stay owed.
+    pub(super) fn give_up_starts(&mut self, now: Now) {
+        self.shortage = None;
+        while let Some(start) = self.starts.pop_front() {
+            self.step(now, Input::Ended { run: start.run, how: Ended::Interrupted });
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! The sink of the run folders: the HParams session of every attempt, and `outcome.json` where the trainer has left none.
+//!
+//! Both are written before the ledger hears of an end, so that what the ledger calls ended is complete on disk. A disk that
+//! is full, or descriptors that have run out, pass: what could not be written is kept and tried again. A folder that takes
+//! nothing for another reason fails its run, not the sweep.
+
+use super::hparams::write_session;
+use crate::{
+    base::error::{is_shortage, with_causes},
+    base::files::FileError,
+    event::Attempt,
+    run::{ExperimentDir, Outcome, RunSpec},
+    spec::Experiment,
+    tfevents::{WriteError, hparams::Status},
+};
+
+/// What is written for an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::sweep) struct Record {
+    /// Index of the run.
+    run: u64,
+    /// Start of the attempt, seconds since 1970.
+    started: f64,
+    /// How it ended and when, where it has, and the run with it.
+    end: Option<(Status, f64)>,
+    /// What `outcome.json` is to say, where the trainer has said nothing.
+    outcome: Option<Outcome>,
+}
+
+/// Why a record is not in its folder.
+#[derive(Debug, thiserror::Error)]
+enum RecordError {
+    #[error(transparent)]
+    Session(#[from] WriteError),
+    #[error(transparent)]
+    Outcome(#[from] FileError),
+}
+
+impl RecordError {
+    fn is_shortage(&self) -> bool {
+        match self {
+            Self::Session(WriteError::Create { source, .. } | WriteError::Write { source, .. })
+            | Self::Outcome(FileError { source, .. }) => is_shortage(source),
+            Self::Session(WriteError::WallTime { .. }) => false,
+        }
+    }
+}
+
+/// Writes into the folders of the runs of one experiment.
+pub(in crate::sweep) struct Folders<'a> {
+    experiment: &'a Experiment,
+    dir: &'a ExperimentDir,
+    runs: &'a [RunSpec],
+    /// What could not be written yet, oldest first.
+    late: Vec<Record>,
+}
+
+impl<'a> Folders<'a> {
+    pub(in crate::sweep) fn new(
+        experiment: &'a Experiment,
+        dir: &'a ExperimentDir,
+        runs: &'a [RunSpec],
+    ) -> Self {
+        Self { experiment, dir, runs, late: Vec::new() }
+    }
+
+    /// An attempt has been started.
+    ///
+    /// # Errors
+    /// What could not be written; the attempt goes on all the same.
+    pub(in crate::sweep) fn started(&mut self, attempt: &Attempt) -> Result<(), String> {
+        // What an earlier attempt has left unwritten must not overtake this one.
+        self.late.retain(|record| record.run != attempt.run);
+        self.write(Record { run: attempt.run, started: attempt.started, end: None, outcome: None })
+    }
+
+    /// An attempt has ended. `end` is for one that ends its run, `outcome` where the trainer has left none.
+    ///
+    /// # Errors
+    /// Why the folder takes nothing: that fails the run.
+    pub(in crate::sweep) fn ended(
+        &mut self,
+        attempt: &Attempt,
+        end: Option<(Status, f64)>,
+        outcome: Option<Outcome>,
+    ) -> Result<(), String> {
+        if end.is_none() && outcome.is_none() {
+            return Ok(());
+        }
+        self.late.retain(|record| record.run != attempt.run);
+        self.write(Record { run: attempt.run, started: attempt.started, end, outcome })
+    }
+
+    fn write(&mut self, record: Record) -> Result<(), String> {
+        match self.try_write(&record) {
+            Ok(()) => Ok(()),
+            Err(error) if error.is_shortage() => {
+                self.late.push(record);
+                Ok(())
+            }
+            Err(error) => Err(with_causes(&error)),
+        }
+    }
+
+    /// Tries what is late again. Answers with the problems of folders that will not take it, ever.
+    pub(in crate::sweep) fn catch_up(&mut self) -> Vec<String> {
+        let mut problems = Vec::new();
+        for record in std::mem::take(&mut self.late) {
+            if let Err(problem) = self.write(record) {
+                problems.push(problem);
+            }
+        }
+        problems
+    }
+
+    /// How many records are not written yet.
+    pub(in crate::sweep) fn n_late(&self) -> usize {
+        self.late.len()
+    }
+
+    fn try_write(&self, record: &Record) -> Result<(), RecordError> {
+        let run = &self.runs[super::super::index(record.run)];
+        let dir = self.dir.run(&run.name);
+        write_session(dir.path(), self.experiment, run, record.started, record.end)?;
+        if let Some(outcome) = &record.outcome {
+            outcome.write(dir.path())?;
+        }
+        Ok(())
+    }
+}

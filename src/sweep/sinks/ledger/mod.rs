@@ -1,0 +1,239 @@
+//! The sink of the runs database: a task of its own with a connection of its own, so that the loop never waits for it.
+//!
+//! Everything is written in the order in which it happened. An error that passes (another program holds the database, the
+//! disk is full) is told once and the write is tried again until it succeeds; nothing is lost and nothing is reordered.
+//! What waits is bounded: attempts stop starting when too many of their starts and ends wait, and points that are too
+//! many are forgotten and read again from the event files when their turn comes.
+//!
+//! An error that does not pass (the database is damaged, or is not the one that was opened) ends the task, and the loop
+//! ends the sweep when the live attempts have ended. What the task does is in `books`.
+
+mod books;
+
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+
+use crate::{
+    event::{Attempt, Change, Event, Scalar},
+    publish::Answers,
+    run::{ExperimentDir, Failure, RunState, Used},
+    store::{ExperimentKey, RunKey, StoreError},
+};
+use books::{Books, keep};
+
+/// Points that wait to be written before more of them are left to be read again: some tens of megabytes.
+const MOST_POINTS: usize = 250_000;
+
+/// What the loop hears of the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::sweep) struct LedgerState {
+    /// Why nothing can be written at the moment.
+    pub(in crate::sweep) trouble: Option<String>,
+    /// Whether nothing will be written any more.
+    pub(in crate::sweep) broken: bool,
+}
+
+/// What the loop hears of a ledger that closes.
+#[derive(Debug)]
+pub(in crate::sweep) enum LedgerNews {
+    /// A trouble has begun or is over.
+    State(LedgerState),
+    /// Everything is written, or never will be. The last news.
+    Closed(Result<(), StoreError>),
+}
+
+/// Keeps the events of a sweep in the runs database.
+pub(in crate::sweep) struct Ledger {
+    queue: Option<mpsc::UnboundedSender<Entry>>,
+    waiting: Arc<Waiting>,
+    state: watch::Receiver<LedgerState>,
+    task: JoinHandle<Result<(), StoreError>>,
+    dir: ExperimentDir,
+    /// Starts and ends that may wait before no attempt starts.
+    room: usize,
+}
+
+/// What is in the queue.
+#[derive(Debug, Default)]
+struct Waiting {
+    entries: AtomicUsize,
+    points: AtomicUsize,
+    /// Runs whose points are read again when their turn comes, with the attempt.
+    rereads: Mutex<HashMap<u64, u32>>,
+}
+
+impl Waiting {
+    fn rereads(&self) -> MutexGuard<'_, HashMap<u64, u32>> {
+        self.rereads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The points of an attempt are about to be read again. What comes from now on is told: a point that comes twice does
+    /// no harm.
+    fn is_read_now(&self, run: u64, attempt: u32) {
+        let mut rereads = self.rereads();
+        if rereads.get(&run) == Some(&attempt) {
+            rereads.remove(&run);
+        }
+    }
+}
+
+/// Something to be written.
+enum Entry {
+    Start(Arc<Attempt>),
+    Points {
+        run: u64,
+        points: Arc<Vec<Scalar>>,
+    },
+    /// All points of an attempt, from its folder.
+    Reread {
+        run: u64,
+        attempt: u32,
+        dir: PathBuf,
+    },
+    End(Box<AttemptEnd>),
+}
+
+/// The end of an attempt.
+struct AttemptEnd {
+    attempt: Arc<Attempt>,
+    state: RunState,
+    failure: Option<Failure>,
+    /// Seconds since 1970.
+    time: f64,
+    used: Used,
+    answers: Option<Answers>,
+}
+
+impl Ledger {
+    /// Opens the ledger in `runs_dir` once more, for `slots` slots.
+    ///
+    /// # Errors
+    /// Where it cannot be opened.
+    pub(in crate::sweep) async fn open(
+        runs_dir: &Path,
+        experiment: ExperimentKey,
+        keys: Vec<RunKey>,
+        dir: &ExperimentDir,
+        slots: u32,
+    ) -> Result<Self, StoreError> {
+        let books = Books::open(runs_dir, experiment, keys).await?;
+        Ok(Self::start(books, dir, slots))
+    }
+
+    fn start(books: Books, dir: &ExperimentDir, slots: u32) -> Self {
+        let (queue, entries) = mpsc::unbounded_channel();
+        let (sender, state) = watch::channel(LedgerState::default());
+        let waiting = Arc::new(Waiting::default());
+        let room = 64 + 4 * usize::try_from(slots).unwrap_or(usize::MAX / 8);
+        let task = tokio::spawn(keep(books, entries, Arc::clone(&waiting), sender, room));
+        Self { queue: Some(queue), waiting, state, task, dir: dir.clone(), room }
+    }
+
+    /// Takes what an event changes. Never waits.
+    pub(in crate::sweep) fn tell(&mut self, event: &Event, answers: Option<Answers>) {
+        match &event.change {
+            Change::AttemptStarted(attempt) => self.put(Entry::Start(Arc::clone(attempt))),
+            Change::AttemptNotStarted { attempt, state, failure } => {
+                self.put(Entry::Start(Arc::clone(attempt)));
+                self.put_end(AttemptEnd {
+                    attempt: Arc::clone(attempt),
+                    state: *state,
+                    failure: Some(failure.clone()),
+                    time: event.time,
+                    used: Used::default(),
+                    answers: None,
+                });
+            }
+            Change::Scalars { attempt, points } => self.put_points(attempt, points),
+            Change::AttemptEnded { attempt, state, failure, used, .. } => self.put_end(AttemptEnd {
+                attempt: Arc::clone(attempt),
+                state: *state,
+                failure: failure.clone(),
+                time: event.time,
+                used: *used,
+                answers,
+            }),
+            Change::SweepBegun { .. }
+            | Change::Cancelled { .. }
+            | Change::Note(_)
+            | Change::Warning(_)
+            | Change::SweepEnded { .. } => {}
+        }
+    }
+
+    fn put_end(&self, end: AttemptEnd) {
+        self.put(Entry::End(Box::new(end)));
+    }
+
+    fn put_points(&self, attempt: &Arc<Attempt>, points: &Arc<Vec<Scalar>>) {
+        let mut rereads = self.waiting.rereads();
+        if rereads.get(&attempt.run) == Some(&attempt.number) {
+            // They will be read with the others.
+            return;
+        }
+        if self.waiting.points.load(Ordering::Relaxed) + points.len() > MOST_POINTS {
+            rereads.insert(attempt.run, attempt.number);
+            drop(rereads);
+            let dir = self.dir.run(&attempt.name).path().to_owned();
+            self.put(Entry::Reread { run: attempt.run, attempt: attempt.number, dir });
+        } else {
+            self.waiting.points.fetch_add(points.len(), Ordering::Relaxed);
+            self.put(Entry::Points { run: attempt.run, points: Arc::clone(points) });
+        }
+    }
+
+    fn put(&self, entry: Entry) {
+        self.waiting.entries.fetch_add(1, Ordering::Relaxed);
+        // Where nobody listens any more, the task has ended, and has said why.
+        if let Some(queue) = &self.queue {
+            let _ = queue.send(entry);
+        }
+    }
+
+    /// Whether so little waits that attempts may start. A ledger that is broken keeps nobody waiting.
+    pub(in crate::sweep) fn has_room(&self) -> bool {
+        self.waiting.entries.load(Ordering::Relaxed) < self.room || self.state.borrow().broken
+    }
+
+    /// Waits for news: there is room again, a trouble has begun or is over, the task has ended. Dropping the future loses
+    /// nothing.
+    pub(in crate::sweep) async fn changed(&mut self) -> LedgerState {
+        if self.state.changed().await.is_err() {
+            return std::future::pending().await;
+        }
+        self.state.borrow_and_update().clone()
+    }
+
+    /// Says that nothing more will come: what waits is written, the runs are ranked, and the task ends.
+    pub(in crate::sweep) fn close(&mut self) {
+        self.queue = None;
+    }
+
+    /// Waits for news after [`Self::close`]. Dropping the future loses nothing.
+    pub(in crate::sweep) async fn closing(&mut self) -> LedgerNews {
+        tokio::select! {
+            biased;
+            Ok(()) = self.state.changed() => LedgerNews::State(self.state.borrow_and_update().clone()),
+            ended = &mut self.task => LedgerNews::Closed(ended.unwrap_or(Ok(()))),
+        }
+    }
+
+    /// Number of starts, ends and pieces of curves that are not written.
+    pub(in crate::sweep) fn n_waiting(&self) -> usize {
+        self.waiting.entries.load(Ordering::Relaxed)
+    }
+}
