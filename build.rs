@@ -1,5 +1,5 @@
 //! Ties the trainer to libtorch: an rpath, so that `gridboard-worker` starts with no environment set, and
-//! the CUDA half where there is one.
+//! the CUDA half where there is one (with `--no-as-needed`: see `build/link.rs`).
 //!
 //! torch-sys tells where the shared libraries are (its build script's key `libtorch_lib`). Only the worker is
 //! linked so: the orchestrator never loads libtorch.

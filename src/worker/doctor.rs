@@ -37,12 +37,14 @@ pub(crate) fn cuda() -> Value {
     // Whether the CUDA half is loaded. (`has_cuda` asks for a device.)
     let built = utils::has_cudart();
     let available = built && Cuda::is_available();
+    let cudnn = available && Cuda::cudnn_is_available();
     json!({
         "built": built,
         "version": built.then(utils::version_cudart),
         "available": available,
         "devices": if available { Cuda::device_count() } else { 0 },
-        "cudnn_version": (available && Cuda::cudnn_is_available()).then(utils::version_cudnn),
+        "cudnn": cudnn,
+        "cudnn_version": cudnn.then(utils::version_cudnn),
     })
 }
 
