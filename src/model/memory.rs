@@ -12,15 +12,16 @@ use crate::{
 /// the mapped corpus' pages, allocator and figures. Measured 130 to 170 MB.
 pub const FUSED_PROCESS_BYTES: u64 = 180_000_000;
 
-/// What a libtorch with CUDA adds to the resident memory of a worker on a processor: the parts of its CUDA
-/// half and of NVIDIA's libraries that are touched when they are loaded. Measured with libtorch 2.13.0 and
-/// CUDA 13.0: peaks of 406 and 429 MB instead of 125 and 147 (`1-conv-4-nodes-0-dense` with our own kernels
-/// and with libtorch's).
-pub const CUDA_LIBRARIES_BYTES: u64 = 290_000_000;
+/// What a libtorch with CUDA adds to the peak resident memory of a worker on a processor: the parts of its CUDA half and
+/// of NVIDIA's libraries that are touched when they are loaded. Measured with libtorch 2.13.0 and CUDA 13.0
+/// (`1-conv-4-nodes-0-dense`, our own kernels): 663 MB instead of 129 once the files are in the page cache, 406 before.
+/// 132 MB of it are the process' own; the rest are pages of files, which workers share, so many at once are
+/// estimated too high rather than too low.
+pub const CUDA_LIBRARIES_BYTES: u64 = 535_000_000;
 
-/// Resident memory on the host of a worker that trains on a CUDA device: at least this. Measured on one that
-/// has asked for devices and found none, 517 MB; what a context on a device adds has not been measured.
-pub const CUDA_HOST_BYTES: u64 = 520_000_000;
+/// Peak resident memory on the host of a worker that trains on a CUDA device: at least this, by the same measurement.
+/// What a context on a device adds has not been measured.
+pub const CUDA_HOST_BYTES: u64 = 665_000_000;
 
 /// Whether the libtorch that the worker is built with has CUDA, as `build.rs` found it.
 const LIBTORCH_HAS_CUDA: bool = !env!("GRIDBOARD_LIBTORCH_CUDA").is_empty();
