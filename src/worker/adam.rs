@@ -12,12 +12,12 @@
 //! w -= m a / (sqrt(v) + eps),   a = lr sqrt(1 - b2^t) / (1 - b1^t)
 //! ```
 //!
-//! At the first update all parameters move into one tensor, of which they are views from then on. A device then updates
+//! Before the first step all parameters move into one tensor, of which they are views from then on. A device then updates
 //! everything in eight kernels, whatever the number of parameters. A processor updates piece by piece: what the chain of
-//! operations computes on the way stays in its cache, and of the 80 bytes a weight that the chain reads and writes 28 come
-//! from memory. Every number is computed by the same operations either way, so the bits are the same.
+//! operations computes on the way stays in a core's cache, and of the 80 bytes a weight that the chain reads and writes 28
+//! come from memory. Every number is computed by the same operations either way, so the bits are the same.
 
-use std::ops::Range;
+use std::{ops::Range, thread};
 
 use tch::{Device, Kind, TchError, Tensor, no_grad};
 
@@ -29,9 +29,11 @@ const EPSILON: f64 = 1e-7;
 /// Numbers at a multiple of which each parameter begins: 256 bytes, as allocators of devices have it, so that kernels find
 /// the alignment that they would find in a tensor of its own.
 const ALIGNMENT: i64 = 64;
-/// Numbers that a processor updates at once: four such pieces fit into the caches of a few cores, and each core has
-/// enough of them for libtorch to divide the work.
-const PIECE: i64 = 1 << 17;
+/// Numbers that a core updates at once. Four such pieces fit into its second cache, and libtorch does not divide the work on
+/// so few any further (`at::internal::GRAIN_SIZE`), so that no operation waits for another core.
+const PIECE: i64 = 1 << 15;
+/// Pieces a thread for which threads are worth their start.
+const PIECES_A_THREAD: usize = 4;
 
 /// The optimizer: two moments for each parameter.
 #[derive(Debug)]
@@ -40,22 +42,39 @@ pub(crate) struct Adam {
     learning_rates: Vec<f64>,
     /// Updates made.
     step: i32,
-    /// Made at the first update: a network that only answers has none.
+    /// Made before the first step: a network that only answers has none.
     state: Option<State>,
+}
+
+/// All parameters and where each of them lies.
+#[derive(Debug)]
+struct State {
+    numbers: Numbers,
+    places: Vec<Place>,
+    /// Zeros for the gaps between gradients.
+    gap: Tensor,
+    updated: Updated,
 }
 
 /// All parameters and their moments, one behind the other: f32 `[n]` each.
 #[derive(Debug)]
-struct State {
+struct Numbers {
     weights: Tensor,
     /// Running means of the gradients.
     first: Tensor,
     /// Running means of their squares.
     second: Tensor,
-    places: Vec<Place>,
-    /// Zeros for the gaps between gradients.
-    gap: Tensor,
-    updated: Updated,
+}
+
+/// Numbers of one parameter that are updated together.
+#[derive(Debug)]
+struct Piece {
+    parameter: usize,
+    /// Place among all numbers.
+    at: i64,
+    n: i64,
+    /// Place in the parameter's own gradient.
+    in_gradient: i64,
 }
 
 /// Where a parameter lies.
@@ -82,26 +101,30 @@ impl Adam {
         Self { learning_rates, step: 0, state: None }
     }
 
-    /// One update of the parameters, always the same ones. The gradients are spent: their memory holds what the update
-    /// computes on the way. At the first update the parameters move: the tensors stay, what they lie in is another.
+    /// Moves the parameters, always the same ones, into one tensor before their first step: the tensors stay, what they lie
+    /// in is another. Best called while there are no gradients, since it is then that memory is free.
+    ///
+    /// # Errors
+    /// Where memory is short.
+    pub(crate) fn prepare(&mut self, parameters: &[&Tensor]) -> Result<(), TchError> {
+        if self.state.is_none() {
+            let is_processor = parameters.first().is_none_or(|tensor| tensor.device() == Device::Cpu);
+            let updated = if is_processor { Updated::Pieces(PIECE) } else { Updated::Whole };
+            self.state = Some(State::at_rest(parameters, updated)?);
+        }
+        Ok(())
+    }
+
+    /// One update of the parameters. The gradients are spent: their memory holds what the update computes on the way.
     ///
     /// # Errors
     /// Where shapes differ, or memory is short.
     pub(crate) fn step(&mut self, parameters: &[&Tensor], gradients: Vec<Tensor>) -> Result<(), TchError> {
-        no_grad(|| {
-            if self.state.is_none() {
-                let is_processor = parameters.first().is_none_or(|tensor| tensor.device() == Device::Cpu);
-                let updated = if is_processor { Updated::Pieces(PIECE) } else { Updated::Whole };
-                self.state = Some(State::at_rest(parameters, updated)?);
-            }
-            self.step = self.step.saturating_add(1);
-            let rates: Vec<f64> = self
-                .learning_rates
-                .iter()
-                .map(|learning_rate| f64::from(rate(*learning_rate, self.step)))
-                .collect();
-            self.state.as_ref().map_or(Ok(()), |state| state.update(gradients, &rates))
-        })
+        self.prepare(parameters)?;
+        self.step = self.step.saturating_add(1);
+        let rate = |learning_rate: &f64| f64::from(rate(*learning_rate, self.step));
+        let rates: Vec<f64> = self.learning_rates.iter().map(rate).collect();
+        self.state.as_ref().map_or(Ok(()), |state| no_grad(|| state.update(gradients, &rates)))
     }
 }
 
@@ -117,39 +140,81 @@ impl State {
         }
         let options = (Kind::Float, parameters.first().map_or(Device::Cpu, |tensor| tensor.device()));
         let weights = Tensor::f_empty([end], options)?;
-        for (parameter, place) in parameters.iter().zip(&places) {
-            let start = place.numbers.start;
-            let mut view = weights.f_as_strided(parameter.size(), parameter.stride(), start)?;
-            view.f_copy_(parameter)?;
-            // All handles of the parameter see it, and its old memory is free.
-            parameter.shallow_clone().f_set_data(&view)?;
-        }
+        no_grad(|| {
+            for (parameter, place) in parameters.iter().zip(&places) {
+                let start = place.numbers.start;
+                let mut view = weights.f_as_strided(parameter.size(), parameter.stride(), start)?;
+                view.f_copy_(parameter)?;
+                // All handles of the parameter see it, and its old memory is free.
+                parameter.shallow_clone().f_set_data(&view)?;
+            }
+            Ok::<_, TchError>(())
+        })?;
         let gap = Tensor::f_zeros([ALIGNMENT], options)?;
         let zeros = || Tensor::f_zeros([end], options);
-        Ok(Self { first: zeros()?, second: zeros()?, weights, places, gap, updated })
+        Ok(Self { numbers: Numbers { first: zeros()?, second: zeros()?, weights }, places, gap, updated })
     }
 
     fn update(&self, gradients: Vec<Tensor>, rates: &[f64]) -> Result<(), TchError> {
-        let gradients = self.places.iter().zip(gradients).map(|(place, gradient)| place.flattened(&gradient));
+        let gradients = self.places.iter().zip(gradients);
+        let gradients =
+            gradients.map(|(place, gradient)| place.flattened(&gradient)).collect::<Result<Vec<_>, _>>()?;
         match self.updated {
-            Updated::Pieces(size) => {
-                for ((place, gradient), rate) in self.places.iter().zip(gradients).zip(rates) {
-                    let (gradient, Range { start, end }) = (gradient?, place.numbers.clone());
-                    for at in (start..end).step_by(size as usize) {
-                        let n = size.min(end - at);
-                        self.update_at(at, gradient.f_narrow(0, at - start, n)?, *rate)?;
-                    }
-                }
-            }
+            Updated::Pieces(size) => self.update_pieces(size, &gradients, rates),
             Updated::Whole => {
-                let gradients = gradients.collect::<Result<Vec<_>, _>>()?;
-                for (places, rate) in self.neighbours(rates) {
+                let joined = self.neighbours(rates).into_iter().map(|(places, rate)| {
                     let start = self.places[places.start].numbers.start;
-                    self.update_at(start, self.joined(places, &gradients)?, rate)?;
-                }
+                    Ok((start, self.joined(places, &gradients)?, rate))
+                });
+                let joined = joined.collect::<Result<Vec<_>, TchError>>()?;
+                // Two copies are enough for a moment.
+                drop(gradients);
+                joined
+                    .into_iter()
+                    .try_for_each(|(start, joined, rate)| self.numbers.update(start, joined, rate))
             }
         }
-        Ok(())
+    }
+
+    /// Divides the pieces among threads, each of which does its own one after another.
+    fn update_pieces(&self, size: i64, gradients: &[Tensor], rates: &[f64]) -> Result<(), TchError> {
+        let mut pieces = Vec::new();
+        for (parameter, place) in self.places.iter().enumerate() {
+            let Range { start, end } = place.numbers;
+            pieces.extend((start..end).step_by(size as usize).map(|at| Piece {
+                parameter,
+                at,
+                n: size.min(end - at),
+                in_gradient: at - start,
+            }));
+        }
+        let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1).max(1);
+        let work = |share: &[Piece], numbers: &Numbers, gradients: &[Tensor]| {
+            no_grad(|| {
+                share.iter().try_for_each(|piece| {
+                    let gradient = gradients[piece.parameter].f_narrow(0, piece.in_gradient, piece.n)?;
+                    numbers.update(piece.at, gradient, rates[piece.parameter])
+                })
+            })
+        };
+        if threads == 1 || pieces.len() < threads * PIECES_A_THREAD {
+            return work(&pieces, &self.numbers, gradients);
+        }
+        thread::scope(|scope| {
+            let mut shares = pieces.chunks(pieces.len().div_ceil(threads));
+            let ours = shares.next().unwrap_or_default();
+            let others: Vec<_> = shares
+                .map(|share| {
+                    // A handle may go to another thread, but not be seen by two.
+                    let handles: Vec<Tensor> = gradients.iter().map(Tensor::shallow_clone).collect();
+                    let numbers = self.numbers.shallow_clone();
+                    scope.spawn(move || work(share, &numbers, &handles))
+                })
+                .collect();
+            let done = work(ours, &self.numbers, gradients);
+            let ended = |other: thread::ScopedJoinHandle<'_, _>| other.join().expect("updates do not panic");
+            others.into_iter().map(ended).fold(done, Result::and)
+        })
     }
 
     /// Stretches of parameters with one rate.
@@ -177,9 +242,20 @@ impl State {
         }
         Tensor::f_cat(&parts, 0)
     }
+}
+
+impl Numbers {
+    fn shallow_clone(&self) -> Self {
+        let Self { weights, first, second } = self;
+        Self {
+            weights: weights.shallow_clone(),
+            first: first.shallow_clone(),
+            second: second.shallow_clone(),
+        }
+    }
 
     /// The chain of operations, all of them in place, for the numbers from `start` on that `gradient` is of.
-    fn update_at(&self, start: i64, mut gradient: Tensor, rate: f64) -> Result<(), TchError> {
+    fn update(&self, start: i64, mut gradient: Tensor, rate: f64) -> Result<(), TchError> {
         let n = gradient.numel() as i64;
         let [mut weights, mut first, mut second] = [
             self.weights.f_narrow(0, start, n)?,
@@ -360,12 +436,13 @@ mod tests {
         for (step, gradients) in (1..).zip(&gradients) {
             one_by_one(&expected, &mut moments, copies(gradients), &rates, step);
         }
+        // The last are so many that threads share them.
         for updated in [Updated::Whole, Updated::Pieces(PIECE), Updated::Pieces(100)] {
             let ours: Vec<Tensor> =
                 copies(&start).into_iter().map(|tensor| tensor.set_requires_grad(true)).collect();
             let parameters: Vec<&Tensor> = ours.iter().collect();
             let mut adam = Adam::new(rates.to_vec());
-            adam.state = Some(no_grad(|| State::at_rest(&parameters, updated)).unwrap());
+            adam.state = Some(State::at_rest(&parameters, updated).unwrap());
             for gradients in &gradients {
                 // A gradient may come in either order.
                 adam.step(&parameters, gradients.iter().map(Tensor::copy).collect()).unwrap();

@@ -106,6 +106,7 @@ impl Compute for Plain {
     }
 
     fn train(&mut self, batch: Batch<'_>) -> Result<BatchResult, EngineError> {
+        self.adam.prepare(&self.network.trained())?;
         let (x, y) = batch.tensors()?;
         let logits = self.network.forward(&x, Mode::Training)?;
         let loss = loss::mean(&logits, &y)?;
