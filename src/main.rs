@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    gridboard::cli::main()
+    // The same program is a keeper of attempts, without a runtime, a thread or a word of the command line.
+    gridboard::launch::keep_if_asked().unwrap_or_else(gridboard::cli::main)
 }

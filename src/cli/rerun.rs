@@ -8,8 +8,9 @@ use super::{CliError, corpus, exit, output, predict, runtime, signals};
 use crate::{
     base::human,
     device,
-    launch::{self, LaunchPlan},
+    launch::{self, Children, LaunchPlan},
     report::{Cell, Column, Format, Table},
+    run::ExperimentDir,
     rerun::{self, Changed, Comparison, Part, Repeat, Verdict},
     schedule::Slot,
     sweep::{self, Facts, Terminal},
@@ -82,7 +83,10 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let plan = repeat.plan(&worker, folder)?;
     let mut terminal = Terminal::new(&repeat.now.experiment);
     let (slot, planned) = (slot(&repeat.now.device, repeat.now.threads), repeat.planned());
-    let ended = runtime.block_on(sweep::repeat(plan, slot, planned, &mut terminal, &mut signals))?;
+    let children = Children::beside(&ExperimentDir::at(repeat.dir.parent().unwrap_or(Path::new("."))));
+    let launching = (&children, repeat.experiment.schedule.log_limit);
+    let repeating = sweep::repeat(plan, slot, planned, launching, &mut terminal, &mut signals);
+    let ended = runtime.block_on(repeating)?;
     if ended.interrupted {
         output::note("interrupted: nothing is compared");
         return Ok(exit::INTERRUPTED);

@@ -79,7 +79,7 @@ impl AttemptEnd {
 
 /// What is known of an ended attempt.
 pub(super) struct Evidence<Tail> {
-    /// `None` if somebody else has taken the status.
+    /// `None` if whoever had to take the status was killed.
     pub(super) status: Option<ExitStatus>,
     /// What `outcome.json` says, if it is of this attempt.
     pub(super) outcome: Result<Option<Outcome>, OutcomeError>,
@@ -122,7 +122,7 @@ impl<Tail: FnOnce() -> String> Evidence<Tail> {
         let (kind, reason) = match (self.status, word) {
             (Some(status), Some(word)) if status.success() => (FailureKind::Trainer, word),
             (Some(status), _) => reason(status, self.oom_kill, &log_tail),
-            (None, _) => (FailureKind::Exit, "ended with a status that is not known".to_owned()),
+            (None, _) => (FailureKind::Exit, "its supervisor was killed, and the attempt with it".to_owned()),
         };
         Ending::Failed(Failure { kind, reason, log_tail })
     }
@@ -291,7 +291,7 @@ mod tests {
         );
         check(signal(KILL), "", FailureKind::Signal, "killed by SIGKILL");
         check(signal(40), "", FailureKind::Signal, "killed by signal 40");
-        check(None, "", FailureKind::Exit, "ended with a status that is not known");
+        check(None, "", FailureKind::Exit, "its supervisor was killed, and the attempt with it");
     }
 
     #[test]

@@ -54,6 +54,9 @@ pub enum LaunchError {
         /// What more can be said; empty, or begins with a space.
         detail: &'static str,
     },
+    /// There is no process to watch over the attempt.
+    #[error("cannot start a supervisor: {0}")]
+    Supervisor(io::Error),
     /// The run has a live attempt.
     #[error("run {0} has a live attempt")]
     Live(u64),
@@ -83,9 +86,10 @@ impl LaunchError {
     #[must_use]
     pub fn is_shortage(&self) -> bool {
         match self {
-            Self::Log { error, .. } | Self::Start { error, .. } | Self::Signal { error, .. } => {
-                is_shortage(error)
-            }
+            Self::Log { error, .. }
+            | Self::Start { error, .. }
+            | Self::Signal { error, .. }
+            | Self::Supervisor(error) => is_shortage(error),
             Self::Live(_) => false,
         }
     }

@@ -1,41 +1,44 @@
 //! Starting, signalling and reaping attempts: one process each, on this machine.
 //!
 //! The sweep makes a [`LaunchPlan`] for every start that the scheduler asks for, gives it to the [`LocalLauncher`], and
-//! awaits the ends. The launcher sees to the child's environment (devices, threads, `GRIDBOARD_*`), its log and its
-//! process group, and says how an attempt ended and why. It reads no metrics and writes no ledger, and what the trainer
+//! awaits the ends. The launcher sees to the child's environment (devices, threads, `GRIDBOARD_*`), its log and all that it
+//! starts, and says how an attempt ended and why. It reads no metrics and writes no ledger, and what the trainer
 //! does is not its business. The sweep knows it as a [`Launcher`]; cluster engines get their place beside
 //! [`LocalLauncher`].
 //!
 //! # No orphans
 //!
-//! Every attempt leads a process group of its own, so that a Ctrl-C in the terminal reaches Gridboard alone and a stop
-//! reaches all that the attempt has started. When the leader has exited, what is left of its group is killed, before
-//! the leader is reaped: until then its process id, and so that of the group, cannot be given to anybody else. The same
-//! holds for every signal that is sent.
+//! Nothing that an attempt has started outlives the attempt or Gridboard, whatever it has forked, put into a session of its
+//! own or cleaned from its environment; and nobody else is ever signalled:
 //!
-//! If Gridboard itself dies, the built-in worker notices: its standard input is a pipe that nobody writes to, and its
-//! end of file means that the parent is gone. A command is promised nothing on its standard input, which is empty, and
-//! runs on. Linux could signal it (`PR_SET_PDEATHSIG`), but only from code between fork and exec, which is unsafe and
-//! gives up the quick `posix_spawn`; that price is not paid for every run to cover the case that Gridboard is killed.
+//! - Every attempt has a supervisor, a small process of the same program that is a subreaper (`PR_SET_CHILD_SUBREAPER`):
+//!   the kernel hands it whatever loses its parent below it. It kills its own children alone, which it has not reaped, so their ids are
+//!   nobody else's. An attempt's end is told when there are none left.
+//! - It holds one end of a socket. When Gridboard dies, however it does, the socket ends, and the supervisor ends its attempt.
+//! - Where a supervisor is killed, its attempt's process goes with it (`PR_SET_PDEATHSIG`), and the keeper, the supervisors'
+//!   parent and a subreaper too, ends the rest.
+//! - Where all of them are killed at once, what is left is found by its token, a mark that is inherited like an
+//!   environment but that no program changes, when the experiment is next run.
+//!
+//! An attempt's process leads a session of its own, without a terminal: a Ctrl-C reaches Gridboard alone, a stop (SIGTERM)
+//! reaches the group of the attempt's process, and a program that asks for a password is answered at once that there is
+//! nobody. What it asks of others to start (a service manager, a container engine, another machine) is not below it, and not ended.
+//!
+//! The built-in worker's standard input is a pipe from its supervisor, whose end it takes as the end of its work.
 
 mod calibrate;
 mod end;
 mod launcher;
 mod local;
-mod log;
 mod plan;
 mod probe;
-mod reap;
 mod reason;
 mod worker;
-
-#[cfg(test)]
-mod tests;
 
 pub use calibrate::{CalibrateError, throughput};
 pub use end::{AttemptEnd, Ending};
 pub use launcher::{LaunchError, Launcher};
-pub use local::LocalLauncher;
+pub use local::{Children, LocalLauncher, keep_if_asked};
 #[cfg(test)]
 pub(crate) use plan::tests::run_file as test_run_file;
 pub use plan::{LaunchPlan, PlanError, Stdin};

@@ -45,6 +45,12 @@ impl ExperimentDir {
         self.0.join(".lock")
     }
 
+    /// The mark of the experiment's processes; held as long as one of its supervisors lives.
+    #[must_use]
+    pub fn children(&self) -> PathBuf {
+        self.0.join(".children")
+    }
+
     /// Which image trains, validates or is held out, for workers.
     #[must_use]
     pub fn split(&self) -> PathBuf {

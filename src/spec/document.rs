@@ -12,6 +12,7 @@ use super::{
     Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, OnError, Source, TestSet, Value,
     parameter::{Section, parameter_of_any},
     scalar::{Scalar, core_schema},
+    size,
 };
 
 /// The spec that gives this experiment, whichever directory it is put into: paths are absolute, defaults written out.
@@ -137,7 +138,11 @@ fn document(experiment: &Experiment) -> Json {
     let runs_per_device = schedule.runs_per_device.map_or(json!("auto"), |runs| json!(runs));
     document.insert(
         "schedule".to_owned(),
-        json!({"devices": schedule.devices, "runs_per_device": runs_per_device}),
+        json!({
+            "devices": schedule.devices,
+            "runs_per_device": runs_per_device,
+            "log_limit": size::to_text(schedule.log_limit),
+        }),
     );
     Json::Object(document)
 }

@@ -18,6 +18,7 @@ mod problem;
 mod read;
 mod scalar;
 mod schema;
+mod size;
 mod suite;
 mod train;
 mod value;
@@ -251,6 +252,20 @@ pub struct Schedule {
     pub devices: String,
     /// Runs at once on one CUDA device; `None` is auto.
     pub runs_per_device: Option<u32>,
+    /// The log of a run keeps at most so many bytes: its beginning and its end.
+    #[serde(default = "default_log_limit")]
+    pub log_limit: u64,
+}
+
+fn default_log_limit() -> u64 {
+    Schedule::LOG_LIMIT
+}
+
+impl Schedule {
+    /// The limit of logs where the spec says none: 64 MiB.
+    pub const LOG_LIMIT: u64 = 64 << 20;
+    /// The lowest limit of logs: 1 MiB.
+    pub const LOWEST_LOG_LIMIT: u64 = 1 << 20;
 }
 
 impl Metric {

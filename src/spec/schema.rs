@@ -6,7 +6,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    FAMILY_AXIS, Family,
+    FAMILY_AXIS, Family, Schedule,
     parameter::{Default, Kind, Parameter, Section, family_axis, parameters_of_any},
     read::{
         MAX_RUNS_PER_DEVICE, MAX_TOP,
@@ -16,6 +16,7 @@ use super::{
         },
         known_tags,
     },
+    size,
 };
 
 /// The schema of a spec file.
@@ -238,6 +239,12 @@ fn schedule() -> Json {
                 "description": "Runs at once on one CUDA device.",
                 "anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MAX_RUNS_PER_DEVICE}],
                 "default": "auto"
+            },
+            "log_limit": {
+                "description": "How long worker.log of a run may get, as 64MiB or 2GiB: its first half and its end are kept.",
+                "type": "string",
+                "pattern": size::PATTERN,
+                "default": size::to_text(Schedule::LOG_LIMIT)
             }
         }
     })

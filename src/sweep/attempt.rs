@@ -10,6 +10,7 @@ use crate::{
         files::FileError,
         program::{host, version},
     },
+    event::Attempt,
     launch::{AttemptEnd, Ending, LaunchError, LaunchPlan, PlanError},
     publish::Answers,
     run::{Failure, FailureKind, RunDir, RunFile, RunSpec},
@@ -101,7 +102,7 @@ impl Attempts<'_> {
         };
         let run = &ready.runs[place];
         let folder = ready.dir.run(&run.name);
-        let file = run_file(ready, run, number, slot, started);
+        let file = run_file(ready, run, number, (&slot.device, slot.threads), started);
         folder.clear()?;
         file.write(folder.path())?;
         Ok(if run.family == Family::Command {
@@ -109,6 +110,21 @@ impl Attempts<'_> {
         } else {
             LaunchPlan::worker(run.index.get(), worker, folder.path(), &file)?
         })
+    }
+
+    /// Writes the run file of an attempt again that has ended, where its trainer has emptied the folder.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(super) fn restore(&self, attempt: &Attempt) -> Result<(), FileError> {
+        let Self::Experiment { ready, .. } = self else { return Ok(()) };
+        let run = &ready.runs[super::index(attempt.run)];
+        let folder = ready.dir.run(&run.name);
+        if !folder.path().is_dir() || folder.run_file().exists() {
+            return Ok(());
+        }
+        let placed = (attempt.device.as_str(), attempt.threads);
+        run_file(ready, run, attempt.number, placed, attempt.started).write(folder.path())
     }
 
     /// Reads the predictions that a completed attempt has left, which are part of its results: a broken file fails it.
@@ -140,7 +156,7 @@ pub(super) fn run_file(
     ready: &Preparation,
     run: &RunSpec,
     number: u32,
-    slot: &Slot,
+    (device, threads): (&str, u32),
     started: f64,
 ) -> RunFile {
     RunFile {
@@ -153,12 +169,12 @@ pub(super) fn run_file(
         axes: run.axes.iter().cloned().collect(),
         parameters: run.parameters.clone(),
         dataset: ready.dataset.clone(),
-        device: slot.device.clone(),
-        threads: slot.threads,
+        device: device.to_owned(),
+        threads,
         version: version().to_owned(),
         host: host().to_owned(),
         started,
-        provenance: Some(Box::new(ready.facts.of(&ready.experiment, run, &slot.device))),
+        provenance: Some(Box::new(ready.facts.of(&ready.experiment, run, device))),
     }
 }
 

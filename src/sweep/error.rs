@@ -64,9 +64,9 @@ pub enum SweepError {
         /// Why not.
         reason: String,
     },
-    /// Signals could not be listened for.
-    #[error("cannot listen for signals: {0}")]
-    Signals(io::Error),
+    /// There is nobody to watch over the attempts.
+    #[error("cannot start the keeper of the attempts: {0}")]
+    Launcher(io::Error),
     /// The slots do not fit the runs.
     #[error(transparent)]
     Setup(#[from] crate::schedule::SetupError),

@@ -7,7 +7,6 @@ mod account;
 mod attempt;
 mod audit;
 mod error;
-mod orphans;
 mod placement;
 mod planned;
 mod prepare;

@@ -8,7 +8,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use super::{Facts, SweepError, orphans, sinks::hparams};
+use super::{Facts, SweepError, sinks::hparams};
 use crate::{
     base::{
         clock::wall_now,
@@ -19,6 +19,7 @@ use crate::{
     },
     corpus::{self, CorpusError, LoadingTable, Part, Prepared, SplitRule},
     grid,
+    launch::Children,
     run::{ExperimentDir, ExperimentLock, RunDataset, RunSpec, RunState},
     spec::{self, Dataset, Experiment},
     store::{ExperimentKey, ExperimentRecord, Reader, RunKey, Store, StoreError},
@@ -54,6 +55,8 @@ pub struct Preparation {
     pub loading: Option<LoadingTable>,
     /// What the results may depend on beside the parameters.
     pub facts: Facts,
+    /// The mark of its processes.
+    pub children: Children,
     /// Held while the sweep lasts: the operating system frees it however the process ends.
     _lock: ExperimentLock,
 }
@@ -189,6 +192,13 @@ pub async fn prepare(
     let dir = fs::canonicalize(&dir).map_err(|source| SweepError::Io { what: "find", path: dir, source })?;
     let dir = ExperimentDir::at(&dir);
     let lock = lock(&dir, &experiment.name)?;
+    let children = Children::of(&dir).map_err(|source| SweepError::Io {
+        what: "write",
+        path: dir.children(),
+        source,
+    })?;
+    // First of all: what is alive of an earlier sweep writes to the folders, and may be at the database.
+    let killed = children.end_orphans();
 
     let mut store = Store::open(runs_dir).await?;
     let fingerprint = corpus.as_ref().map(|corpus| corpus.fingerprint.clone());
@@ -213,7 +223,6 @@ pub async fn prepare(
     };
     store.insert_runs(key, grid::runs(&experiment)).await?;
     let orphans = store.reset_orphans(key).await?;
-    let killed = orphans::end(dir.path());
 
     write_whole(&dir.spec(), &[spec::to_yaml(&experiment).as_bytes()], Durability::Synced)?;
     hparams::write_experiment(dir.path(), &experiment, created)?;
@@ -240,6 +249,7 @@ pub async fn prepare(
         completed,
         taken_back: orphans.into_iter().map(|orphan| orphan.name).collect(),
         killed,
+        children,
         dataset,
         loading: corpus.map(|corpus| corpus.loading),
         facts: Facts::gather(Path::new(".")).await,

@@ -1,6 +1,7 @@
 //! Drives the real program as a user would: specs in, exit codes, tables, files and rows out.
 
 mod architecture;
+mod children;
 mod command_trainer;
 mod comparing;
 mod corpus;

@@ -190,7 +190,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
     let then = prop::option::of(goal().prop_map(|goal| Metric { tag: "validation/f1".to_owned(), goal }));
     let by = goal().prop_map(|goal| Metric { tag: "validation/epoch_loss".to_owned(), goal });
     let seeds = prop::collection::hash_set(0..=i64::MAX as u64, 1..4);
-    let schedule = (prop::sample::select(vec!["auto", "cpu:2", "cuda:0,2"]), prop::option::of(1..9_u32));
+    let schedule = (prop::sample::select(vec!["auto", "cpu:2", "cuda:0,2"]), prop::option::of(1..9_u32), (1_u64 << 20)..=u64::MAX);
     ("[a-z][a-zA-Z0-9_-]{0,9}x", dataset(), trainer, seeds, (by, then, 1..20_u32), schedule).prop_map(
         |(
             name,
@@ -198,7 +198,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
             (family, command, fixed, grids),
             seeds,
             (by, then, top),
-            (devices, runs_per_device),
+            (devices, runs_per_device, log_limit),
         )| {
             // TF32 on a processor is a mistake of the spec.
             let tf32 = Value::Text("tf32".to_owned());
@@ -215,7 +215,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                 grids,
                 seeds: seeds.into_iter().collect(),
                 rank: RankRule { by, then, top },
-                schedule: Schedule { devices: devices.to_owned(), runs_per_device },
+                schedule: Schedule { devices: devices.to_owned(), runs_per_device, log_limit },
             }
         },
     )
@@ -280,6 +280,7 @@ rank:
 schedule:
   devices: auto
   runs_per_device: auto
+  log_limit: "64MiB"
 "#
     );
 }

@@ -16,7 +16,7 @@ use crate::{
     base::{clock::wall_now, signals::Signals, usage::own_core_seconds},
     device::Placement,
     event::Change,
-    launch::{self, LaunchPlan, Launcher, LocalLauncher},
+    launch::{self, Children, LaunchPlan, Launcher, LocalLauncher},
     run::Failure,
     schedule::{Job, Scheduler, Slot},
     store::StoreError,
@@ -60,7 +60,8 @@ pub async fn sweep(
     let worker = if needs_worker { launch::find_worker()? } else { PathBuf::new() };
     let slots = u32::try_from(placement.slots.len()).unwrap_or(u32::MAX);
     let scheduler = Scheduler::new(placement.slots, &placement.capacities, jobs, ATTEMPTS)?;
-    let launcher = LocalLauncher::new().map_err(SweepError::Signals)?;
+    let launcher = LocalLauncher::new(&ready.children, ready.experiment.schedule.log_limit);
+    let launcher = launcher.map_err(SweepError::Launcher)?;
     let keys = ready.keys.clone();
     let ledger = Ledger::open(&ready.runs_dir, ready.key, keys, &ready.dir, slots).await?;
     let folders = Folders::new(&ready.experiment, &ready.dir, &ready.runs);
@@ -82,7 +83,8 @@ pub struct Repeated {
     pub interrupted: bool,
 }
 
-/// Carries out one attempt that is planned already, as a sweep of one run without a ledger.
+/// Carries out one attempt that is planned already, as a sweep of one run without a ledger. Its processes have the mark of
+/// `children`, and its log at most `log_limit` bytes.
 ///
 /// # Errors
 /// Where it cannot begin; an attempt that fails is no error.
@@ -90,6 +92,7 @@ pub async fn repeat(
     plan: LaunchPlan,
     slot: Slot,
     planned: Planned,
+    (children, log_limit): (&Children, u64),
     terminal: &mut Terminal,
     signals: &mut Signals,
 ) -> Result<Repeated, SweepError> {
@@ -97,7 +100,7 @@ pub async fn repeat(
     let (run, attempt) = (plan.run, plan.attempt);
     let job = Job { run, cost: 0.0, memory: 0, attempt, elastic: false };
     let scheduler = Scheduler::new(vec![slot], &[u64::MAX], vec![job], 1)?;
-    let launcher = LocalLauncher::new().map_err(SweepError::Signals)?;
+    let launcher = LocalLauncher::new(children, log_limit).map_err(SweepError::Launcher)?;
     let sinks = Sinks::new(None, None, Some(terminal));
     let attempts = Attempts::Planned(vec![(plan, planned)]);
     let this = Loop::new(attempts, launcher, sinks, scheduler, 0, GRACE);

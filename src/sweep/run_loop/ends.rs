@@ -8,6 +8,7 @@ use std::{mem, sync::Arc};
 
 use super::{Live, Loop, Now};
 use crate::{
+    base::error::with_causes,
     event::Change,
     launch::{AttemptEnd, Ending, Launcher},
     run::RunState,
@@ -69,6 +70,9 @@ impl<L: Launcher> Loop<'_, L> {
         let Some(Live { attempt, begun, .. }) = self.live.remove(&run) else { return };
         let seconds = (ended.elapsed - begun).max(0.0);
         self.used.add(seconds, &end.used);
+        if let Err(error) = self.attempts.restore(&attempt) {
+            self.tell(now, Change::Warning(with_causes(&error)));
+        }
         let answers = self.attempts.judge(&mut end);
         if let Some(folders) = &mut self.sinks.folders {
             let status = match end.ending {

@@ -8,8 +8,31 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{plan::tests::run_file, *};
-use crate::run::{FailureKind, Outcome, Phases, RunDir, RunFile, RunState, Spent};
+use super::*;
+use crate::{
+    launch::{Ending, plan::tests::run_file},
+    run::{Phases, RunFile, RunState, Spent},
+};
+
+/// The program of the tests is a keeper where a launcher starts it as one.
+#[used]
+#[expect(unsafe_code, reason = "nothing else runs before the test harness")]
+#[unsafe(link_section = ".init_array")]
+static KEEP: extern "C" fn() = {
+    extern "C" fn keep() {
+        if let Some(code) = keep_if_asked() {
+            std::process::exit(i32::from(code != std::process::ExitCode::SUCCESS));
+        }
+    }
+    keep
+};
+
+const LOG_LIMIT: u64 = 1 << 20;
+
+fn launcher() -> LocalLauncher {
+    LocalLauncher::new(&Children::random(), LOG_LIMIT).expect("a launcher")
+}
+
 
 /// Longer than any of this takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -24,7 +47,7 @@ struct Env {
 fn with_env<Test: AsyncFnOnce(&mut Env)>(test: Test) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
-        let launcher = LocalLauncher::new().expect("a launcher");
+        let launcher = launcher();
         test(&mut Env { folder: tempfile::tempdir().expect("a folder"), launcher }).await;
     });
 }
@@ -205,7 +228,7 @@ fn dropping_the_launcher_leaves_nobody() {
     with_env(async |env| {
         let leader = env.start(0, "sleep 1000 & echo $! >\"$GRIDBOARD_RUN_DIR/pid\"; wait");
         let grandchild = env.pid_in(0, "pid").await;
-        env.launcher = LocalLauncher::new().expect("a launcher");
+        env.launcher = launcher();
         wait_until("the end of both", || !runs(leader) && !runs(grandchild)).await;
     });
 }
@@ -334,11 +357,11 @@ fn the_trainers_outcome_is_taken_over_if_it_is_of_this_attempt() {
 }
 
 #[test]
-fn the_worker_sees_the_end_of_its_lifeline() {
+fn the_lifeline_of_a_worker_holds_while_it_lives() {
     with_env(async |env| {
         let mut plan = env.plan(
             0,
-            &["/bin/sh", "-c", "echo $$ >\"$GRIDBOARD_RUN_DIR/pid\"; cat; echo >\"$GRIDBOARD_RUN_DIR/over\""],
+            &["/bin/sh", "-c", "cat; echo >\"$GRIDBOARD_RUN_DIR/over\""],
             &run_file(&[]),
         );
         // Without a lifeline the standard input is at its end at once.
@@ -350,10 +373,8 @@ fn the_worker_sees_the_end_of_its_lifeline() {
         env.launcher.start(&plan).expect("a process");
         let waited = tokio::time::timeout(Duration::from_millis(50), env.launcher.next()).await;
         assert!(waited.is_err() && !env.run_dir(0).join("over").exists(), "its lifeline holds");
-        // Gridboard dies: nobody signals the attempt, and its pipe closes.
-        env.launcher.forget_live();
-        let over = env.run_dir(0).join("over");
-        wait_until("the end of the worker", || over.exists()).await;
+        env.launcher.stop(0, true).expect("a signal");
+        assert_eq!(env.next().await.ending, Ending::Interrupted);
     });
 }
 
