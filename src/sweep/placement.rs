@@ -130,7 +130,7 @@ fn measure(
         for (network, run) in networks.iter().enumerate() {
             for (division, figures) in divisions.iter().zip(&mut figures) {
                 let slot = slots_on_cpu(*division, 0).slots.swap_remove(0);
-                let file = run_file(ready, run, 1, &slot, 0.0);
+                let file = run_file(ready, run, 1, (&slot.device, slot.threads), 0.0);
                 let speed = launch::throughput(worker, &file, division.slots, SECONDS)?;
                 figures[network] = figures[network].max(speed);
             }
