@@ -10,8 +10,8 @@ use crate::{
     device,
     launch::{self, Children, LaunchPlan},
     report::{Cell, Column, Format, Table},
-    run::ExperimentDir,
     rerun::{self, Changed, Comparison, Part, Repeat, Verdict},
+    run::ExperimentDir,
     schedule::Slot,
     sweep::{self, Facts, Terminal},
 };

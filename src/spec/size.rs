@@ -51,9 +51,21 @@ mod tests {
         ] {
             assert_eq!(parse(text), Some(bytes), "{text}");
         }
-        for text in
-            ["", "64", "MiB", "64MB", "64 mib", "-1MiB", "1e3MiB", ".5MiB", "1.MiB", "0.3B", "99999999TiB", "1  MiB", "+1B"]
-        {
+        for text in [
+            "",
+            "64",
+            "MiB",
+            "64MB",
+            "64 mib",
+            "-1MiB",
+            "1e3MiB",
+            ".5MiB",
+            "1.MiB",
+            "0.3B",
+            "99999999TiB",
+            "1  MiB",
+            "+1B",
+        ] {
             assert_eq!(parse(text), None, "{text}");
         }
     }
@@ -69,6 +81,9 @@ mod tests {
 
     #[test]
     fn a_round_size_is_short() {
-        assert_eq!([64 << 20, 1 << 30, 1536, 1000, 0].map(to_text), ["64MiB", "1GiB", "1536B", "1000B", "0B"]);
+        assert_eq!(
+            [64 << 20, 1 << 30, 1536, 1000, 0].map(to_text),
+            ["64MiB", "1GiB", "1536B", "1000B", "0B"]
+        );
     }
 }

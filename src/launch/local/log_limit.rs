@@ -71,7 +71,9 @@ impl LogLimit {
         let tail = next_line(&log, length.saturating_sub(self.limit / 4), length)?.max(head);
         let limit = self.limit;
         let left_out = self.left_out + (tail - head).saturating_sub(self.mark);
-        let mark = format!("--- gridboard: {left_out} bytes are left out here, `schedule.log_limit` is {limit} bytes\n");
+        let mark = format!(
+            "--- gridboard: {left_out} bytes are left out here, `schedule.log_limit` is {limit} bytes\n"
+        );
         let mut to = head + mark.len() as u64;
         if tail <= to {
             // The limit is too low for a mark.

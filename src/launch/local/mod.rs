@@ -28,12 +28,12 @@ use std::{
 
 use nix::sys::signal::Signal;
 
-pub use self::{keeper::keep_if_asked, orphans::Children};
 use self::{
     connection::Connection,
     token::Token,
     wire::{Order, Report, Request, Step},
 };
+pub use self::{keeper::keep_if_asked, orphans::Children};
 use super::{
     end::{AttemptEnd, Evidence, was_asked_to_end},
     launcher::{LaunchError, Launcher},

@@ -194,7 +194,8 @@ mod tests {
         // Without the environment, in a session of its own.
         let script = "env -i setsid -f sleep 1001; echo; exec sleep 1000";
         let mut shell = marked(children.family.attempt(), &["sh", "-c", script]);
-        io::BufRead::read_line(&mut io::BufReader::new(shell.stdout.take().unwrap()), &mut String::new()).unwrap();
+        io::BufRead::read_line(&mut io::BufReader::new(shell.stdout.take().unwrap()), &mut String::new())
+            .unwrap();
         assert_eq!(children.end_orphans(), 4);
         for child in ours.iter_mut().chain([&mut shell]) {
             assert_eq!(child.wait().unwrap().signal(), Some(9));
@@ -212,10 +213,15 @@ mod tests {
         let children = Children::random();
         let family = children.family;
         // Its child has the token of an attempt, of its own accord.
-        let script = format!("prlimit --pid $$ --rttime={}: ; sleep 1000 & exec sleep 1000", family.attempt().number());
-        let mut supervised = marked(family.supervisor(), &["sh", "-c", &format!("sh -c '{script}' & echo; wait")]);
+        let script = format!(
+            "prlimit --pid $$ --rttime={}: ; sleep 1000 & exec sleep 1000",
+            family.attempt().number()
+        );
+        let mut supervised =
+            marked(family.supervisor(), &["sh", "-c", &format!("sh -c '{script}' & echo; wait")]);
         let begin = Instant::now();
-        while !processes::all().any(|pid| Token::of(pid).is_some_and(|it| it.family() == family && !it.is_supervisor()))
+        while !processes::all()
+            .any(|pid| Token::of(pid).is_some_and(|it| it.family() == family && !it.is_supervisor()))
         {
             assert!(begin.elapsed() < Duration::from_secs(30), "no attempt");
             std::thread::sleep(LOOK);

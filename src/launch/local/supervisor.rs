@@ -54,7 +54,9 @@ pub(super) fn supervise(order: &Order, keeper: UnixStream) -> io::Result<()> {
     };
     let trainer = match start(order, &log) {
         Ok(trainer) => trainer,
-        Err(error) => return wire.send(&Report::NotStarted { run, step: Step::Program, errno: errno(&error) }),
+        Err(error) => {
+            return wire.send(&Report::NotStarted { run, step: Step::Program, errno: errno(&error) });
+        }
     };
     let mut watch = Watch {
         trainer: Pid::from_raw(trainer.id().cast_signed()),

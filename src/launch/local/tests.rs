@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::{
     launch::{Ending, plan::tests::run_file},
-    run::{Phases, RunFile, RunState, Spent},
+    run::{FailureKind, Phases, RunFile, RunState, Spent},
 };
 
 /// The program of the tests is a keeper where a launcher starts it as one.
@@ -32,7 +32,6 @@ const LOG_LIMIT: u64 = 1 << 20;
 fn launcher() -> LocalLauncher {
     LocalLauncher::new(&Children::random(), LOG_LIMIT).expect("a launcher")
 }
-
 
 /// Longer than any of this takes on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(30);
@@ -359,11 +358,8 @@ fn the_trainers_outcome_is_taken_over_if_it_is_of_this_attempt() {
 #[test]
 fn the_lifeline_of_a_worker_holds_while_it_lives() {
     with_env(async |env| {
-        let mut plan = env.plan(
-            0,
-            &["/bin/sh", "-c", "cat; echo >\"$GRIDBOARD_RUN_DIR/over\""],
-            &run_file(&[]),
-        );
+        let mut plan =
+            env.plan(0, &["/bin/sh", "-c", "cat; echo >\"$GRIDBOARD_RUN_DIR/over\""], &run_file(&[]));
         // Without a lifeline the standard input is at its end at once.
         env.launcher.start(&plan).expect("a process");
         assert_eq!(env.next().await.ending, Ending::Completed);

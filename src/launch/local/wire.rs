@@ -76,9 +76,7 @@ pub(super) enum Report {
         log_cut: u64,
     },
     /// The supervisor has ended without a word. What it watched over is killed.
-    Lost {
-        run: u64,
-    },
+    Lost { run: u64 },
 }
 
 /// The steps of a start.
@@ -138,7 +136,9 @@ impl Wire {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(written) => rest = &rest[written..],
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.wait_for(PollFlags::POLLOUT)?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait_for(PollFlags::POLLOUT)?
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -245,7 +245,9 @@ mod tests {
         assert!(!wire.has_ended());
         drop(writer);
         assert!(wire.receive::<Request>().unwrap().is_empty() && wire.has_ended());
-        let [Request::Stop { run: 1, kill: true }, Request::Start(order)] = &seen[..] else { panic!("{seen:?}") };
+        let [Request::Stop { run: 1, kill: true }, Request::Start(order)] = &seen[..] else {
+            panic!("{seen:?}")
+        };
         assert_eq!((order.run, order.token, order.args[0].len()), (2, u64::MAX, 100_000));
         assert_eq!(order.run_dir.clone().into_vec(), b"/runs/\xff");
         assert_eq!(order.env[0].1.clone().into_vec(), [0xfe]);

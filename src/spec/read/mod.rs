@@ -207,11 +207,8 @@ fn is_tag(tag: &str) -> bool {
 }
 
 fn schedule(top: &Section<'_>, problems: &mut Problems) -> Option<Schedule> {
-    let mut schedule = Schedule {
-        devices: "auto".to_owned(),
-        runs_per_device: None,
-        log_limit: Schedule::LOG_LIMIT,
-    };
+    let mut schedule =
+        Schedule { devices: "auto".to_owned(), runs_per_device: None, log_limit: Schedule::LOG_LIMIT };
     let Some(entry) = top.given("schedule") else { return Some(schedule) };
     let section = Section::open(&entry.value, "schedule", &entry.place, problems)?;
     section.only(&["devices", "runs_per_device", "log_limit"], problems);
@@ -231,7 +228,8 @@ fn schedule(top: &Section<'_>, problems: &mut Problems) -> Option<Schedule> {
         _ => int(node, 1, MAX_RUNS_PER_DEVICE.into()).and_then(|runs| u32::try_from(runs).ok()).map(Some),
     });
     schedule.runs_per_device = runs.flatten();
-    let expected = format!("a size from {} on, as `64MiB` or `2GiB`", size::to_text(Schedule::LOWEST_LOG_LIMIT));
+    let expected =
+        format!("a size from {} on, as `64MiB` or `2GiB`", size::to_text(Schedule::LOWEST_LOG_LIMIT));
     let limit = section.take("log_limit", &expected, problems, |node| {
         text(node).and_then(size::parse).filter(|bytes| *bytes >= Schedule::LOWEST_LOG_LIMIT)
     });

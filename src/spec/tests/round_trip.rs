@@ -190,7 +190,11 @@ fn experiment() -> impl Strategy<Value = Experiment> {
     let then = prop::option::of(goal().prop_map(|goal| Metric { tag: "validation/f1".to_owned(), goal }));
     let by = goal().prop_map(|goal| Metric { tag: "validation/epoch_loss".to_owned(), goal });
     let seeds = prop::collection::hash_set(0..=i64::MAX as u64, 1..4);
-    let schedule = (prop::sample::select(vec!["auto", "cpu:2", "cuda:0,2"]), prop::option::of(1..9_u32), (1_u64 << 20)..=u64::MAX);
+    let schedule = (
+        prop::sample::select(vec!["auto", "cpu:2", "cuda:0,2"]),
+        prop::option::of(1..9_u32),
+        (1_u64 << 20)..=u64::MAX,
+    );
     ("[a-z][a-zA-Z0-9_-]{0,9}x", dataset(), trainer, seeds, (by, then, 1..20_u32), schedule).prop_map(
         |(
             name,
