@@ -55,6 +55,8 @@ fn after_a_kill_what_ran_is_owed_again_and_its_orphans_are_ended() {
     let mut sweep = project.start(&["run", "spec.yaml"]);
     wait_until("two runs are alive", || pids(&project).len() == 2);
     let orphans = pids(&project);
+    let running = "select count(*) as n from runs where state = 'running'";
+    wait_until("the ledger has both", || project.sql(running)[0]["n"] == 2);
     signal(&sweep, Signal::SIGKILL);
     sweep.wait().expect("the sweep is reaped");
     // Not waited for: the next sweep does that before it starts anything.
