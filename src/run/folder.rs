@@ -1,7 +1,8 @@
-//! The folders of an experiment and of its runs: what each file in them is called, and what an attempt clears away.
+//! The folders of an experiment and of its runs: what each file in them is called, and what an attempt clears
+//! away.
 //!
-//! The one home of these names. Whoever reads or writes such a file asks here where it is; what stands in it is the business
-//! of the file's own module.
+//! The one home of these names. Whoever reads or writes such a file asks here where it is; what stands in it
+//! is the business of the file's own module.
 
 use std::{
     fs, io,
@@ -166,8 +167,8 @@ impl RunDir {
         self.0.join("confusion_matrix")
     }
 
-    /// Removes what an earlier attempt left that would be mistaken for the next one's: event files, predictions, outcome. Its
-    /// log stays. A directory that is not there is clear.
+    /// Removes what an earlier attempt left that would be mistaken for the next one's: event files,
+    /// predictions, outcome. Its log stays. A directory that is not there is clear.
     ///
     /// # Errors
     /// The file or folder and what failed.

@@ -7,7 +7,8 @@ const UNITS: [(&str, u32); 5] = [("TiB", 40), ("GiB", 30), ("MiB", 20), ("KiB", 
 /// The pattern of a size, for the JSON Schema.
 pub(super) const PATTERN: &str = "^[0-9]+(\\.[0-9]+)? ?(TiB|GiB|MiB|KiB|B)$";
 
-/// Bytes of a size: a number, which may have a fraction, and a unit. `None` if it is none, or no whole number of bytes.
+/// Bytes of a size: a number, which may have a fraction, and a unit. `None` if it is none, or no whole
+/// number of bytes.
 pub(super) fn parse(text: &str) -> Option<u64> {
     let (number, bits) = UNITS.iter().find_map(|(unit, bits)| Some((text.strip_suffix(unit)?, *bits)))?;
     let number = number.strip_suffix(' ').unwrap_or(number);

@@ -1,5 +1,5 @@
-//! One attempt, from its folder to its verdict: what is prepared before its process starts, and how its end is judged
-//! beside what the launcher says.
+//! One attempt, from its folder to its verdict: what is prepared before its process starts, and how its end
+//! is judged beside what the launcher says.
 
 use std::path::PathBuf;
 
@@ -127,7 +127,8 @@ impl Attempts<'_> {
         run_file(ready, run, attempt.number, placed, attempt.started).write(folder.path())
     }
 
-    /// Reads the predictions that a completed attempt has left, which are part of its results: a broken file fails it.
+    /// Reads the predictions that a completed attempt has left, which are part of its results: a broken file
+    /// fails it.
     pub(super) fn judge(&self, end: &mut AttemptEnd) -> Option<Answers> {
         let Self::Experiment { ready, .. } = self else { return None };
         if end.ending != Ending::Completed {
@@ -146,7 +147,8 @@ impl Attempts<'_> {
     }
 }
 
-/// Fails an attempt for what the trainer has left in its folder. The trainer's own word is not the last one then.
+/// Fails an attempt for what the trainer has left in its folder. The trainer's own word is not the last one
+/// then.
 pub(super) fn fail(end: &mut AttemptEnd, reason: String) {
     end.ending = Ending::Failed(failure(FailureKind::Trainer, reason));
     end.has_outcome = false;

@@ -36,7 +36,8 @@ impl Connection {
         let same = ours.try_clone()?;
         let wire = Wire::new(ours)?;
         let news = net::UnixStream::from_std(same)?;
-        // By this name, and not by that of its file: a program that is built or installed anew meanwhile is another one.
+        // By this name, and not by that of its file: a program that is built or installed anew meanwhile is
+        // another one.
         let child = Command::new("/proc/self/exe")
             .arg0("gridboard")
             .args([VERB, &family.to_text()])

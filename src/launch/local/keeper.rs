@@ -1,9 +1,10 @@
-//! The keeper: `gridboard __supervise`, a small process between Gridboard and the supervisors of its attempts.
+//! The keeper: `gridboard __supervise`, a small process between Gridboard and the supervisors of its
+//! attempts.
 //!
-//! It forks a supervisor for every attempt, which costs a tenth of what it would to execute one, and passes words between
-//! them and Gridboard. It is a subreaper too: if a supervisor is killed, what that one watched over becomes the keeper's, and is
-//! killed. When Gridboard is gone, the socket ends, and with it those of the supervisors, which end their attempts; the
-//! keeper is the last to go.
+//! It forks a supervisor for every attempt, which is cheaper than to execute one, and passes
+//! words between them and Gridboard. It is a subreaper too: if a supervisor is killed, what that one watched
+//! over becomes the keeper's, and is killed. When Gridboard is gone, the socket ends, and with it those of
+//! the supervisors, which end their attempts; the keeper is the last to go.
 
 use std::{
     collections::BTreeMap,
@@ -36,15 +37,16 @@ use super::{
 /// The first argument of a keeper.
 pub(super) const VERB: &str = "__supervise";
 
-/// What the arguments of this process ask for, if that is to be a keeper: then it is one until its end. To be called before
-/// anything else, while there is one thread.
+/// What the arguments of this process ask for, if that is to be a keeper: then it is one until its end. To be
+/// called before anything else, while there is one thread.
 #[must_use]
 pub fn keep_if_asked() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     if arguments.next()?.as_bytes() != VERB.as_bytes() {
         return None;
     }
-    // Of an error nobody can be told: Gridboard sees the end of the socket, and supervisors see that of theirs.
+    // Of an error nobody can be told: Gridboard sees the end of the socket, and supervisors see that of
+    // theirs.
     Some(keep(arguments).map_or(ExitCode::FAILURE, |()| ExitCode::SUCCESS))
 }
 
@@ -52,7 +54,8 @@ pub fn keep_if_asked() -> Option<ExitCode> {
 fn keep(arguments: impl Iterator<Item = OsString>) -> io::Result<()> {
     let mut keeper = Keeper::new(arguments)?;
     let Some((order, socket)) = keeper.keep()? else { return Ok(()) };
-    // This is a supervisor now. What is open of the keeper's would hide its end from others, but for the lock.
+    // This is a supervisor now. What is open of the keeper's would hide its end from others, but for the
+    // lock.
     let Keeper { lock, gridboard, ends, attempts } = keeper;
     drop((gridboard, ends, attempts));
     let done = supervise(&order, socket);
@@ -65,7 +68,8 @@ struct Keeper {
     ends: Ends,
     /// By run.
     attempts: BTreeMap<u64, Attempt>,
-    /// Held by this process and every supervisor: while somebody holds it, something of an experiment may be alive.
+    /// Held by this process and every supervisor: while somebody holds it, something of an experiment may be
+    /// alive.
     lock: Option<File>,
 }
 
@@ -160,7 +164,7 @@ impl Keeper {
             }
         };
         // SAFETY: this process has one thread.
-        #[expect(unsafe_code, reason = "a fork costs a tenth of an execution of this program")]
+        #[expect(unsafe_code, reason = "a fork costs less than an execution of this program")]
         let forked = unsafe { fork() };
         match forked {
             Ok(ForkResult::Child) => return Ok(Some(theirs)),
@@ -181,7 +185,8 @@ impl Keeper {
         Ok(())
     }
 
-    /// Some children are gone. If one was a supervisor that has not told an end, what it watched over is here now.
+    /// Some children are gone. If one was a supervisor that has not told an end, what it watched over is here
+    /// now.
     fn take_leave(&mut self, gone: &[i32]) -> io::Result<()> {
         let mut gone = gone.to_vec();
         while let Some(pid) = gone.pop() {

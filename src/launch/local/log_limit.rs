@@ -1,8 +1,9 @@
 //! `worker.log` within `schedule.log_limit`: the first half of it and the last quarter are kept.
 //!
-//! The trainer writes to the file itself, so that nobody stands between it and its log; the supervisor looks at the length
-//! now and then and at the end. What a file has too much is taken out of its middle by copying the end forward and
-//! shortening the file, which every file system can. What the trainer writes between the two, in microseconds, is lost.
+//! The trainer writes to the file itself, so that nobody stands between it and its log; the supervisor looks
+//! at the length now and then and at the end. What a file has too much is taken out of its middle by copying
+//! the end forward and shortening the file, which every file system can. What the trainer writes between the
+//! two, in microseconds, is lost.
 
 use std::{
     fs::File,
@@ -49,7 +50,8 @@ impl LogLimit {
 
     /// Looks at the length, cuts the log if it is too long, and answers when to look again.
     pub(super) fn look(&mut self, log: &File) -> Duration {
-        // A log that cannot be cut now, on a full disk for instance, is looked at again, and takes nothing from the run.
+        // A log that cannot be cut now, on a full disk for instance, is looked at again, and takes nothing
+        // from the run.
         let length = log.metadata().map_or(0, |metadata| metadata.len());
         let grown = length.saturating_sub(self.length);
         self.length = length;
@@ -60,7 +62,8 @@ impl LogLimit {
     }
 
     fn cut(&mut self, appended: &File) -> io::Result<()> {
-        // Another open file: this one only appends. By its descriptor, since the file may have no name any more.
+        // Another open file: this one only appends. By its descriptor, since the file may have no name any
+        // more.
         let path = format!("/proc/self/fd/{}", appended.as_raw_fd());
         let log = File::options().read(true).write(true).open(path)?;
         let head = match self.head {

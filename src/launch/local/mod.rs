@@ -1,11 +1,12 @@
 //! Attempts as processes on this machine.
 //!
-//! Owned by the sweep loop, which starts and stops by run and awaits the next end. On a current-thread runtime; waiting
-//! costs nothing until there is news.
+//! Owned by the sweep loop, which starts and stops by run and awaits the next end. On a current-thread
+//! runtime; waiting costs nothing until there is news.
 //!
-//! Between Gridboard and the process of an attempt are two small ones of the same program, so that nothing of an attempt
-//! outlives it or Gridboard: [`keeper`], one for all attempts, which forks a [`supervisor`] for each. This file is what
-//! Gridboard itself does: it asks the keeper for starts and stops, and judges how an attempt ended.
+//! Between Gridboard and the process of an attempt are two small ones of the same program, so that nothing of
+//! an attempt outlives it or Gridboard: [`keeper`], one for all attempts, which forks a [`supervisor`] for
+//! each. This file is what Gridboard itself does: it asks the keeper for starts and stops, and judges how an
+//! attempt ended.
 
 mod connection;
 mod keeper;
@@ -44,7 +45,8 @@ use crate::{
     run::{Handle, Outcome, RunDir, Used},
 };
 
-/// Starts, signals and reaps attempts on this machine. Dropping it kills those that are live, and what they have started.
+/// Starts, signals and reaps attempts on this machine. Dropping it kills those that are live, and what they
+/// have started.
 #[derive(Debug)]
 pub struct LocalLauncher {
     children: Children,
@@ -214,7 +216,8 @@ impl LocalLauncher {
         AttemptEnd { run: report.run(), attempt: live.attempt, ending, used, has_outcome, asked_to_end }
     }
 
-    /// Whether the kernel has killed a process for memory that explains no other end yet; then it explains this one.
+    /// Whether the kernel has killed a process for memory that explains no other end yet; then it explains
+    /// this one.
     fn explained_by_oom(&mut self) -> bool {
         let kills = self.oom.as_ref().and_then(OomCounter::kills).unwrap_or(0);
         let explains = kills > self.oom_explained;

@@ -1,7 +1,7 @@
 //! What outlived its Gridboard is ended before its runs are started again.
 //!
-//! Supervisors end their attempts when Gridboard is gone, so there is something to end only where they were killed as well. Then
-//! the token of the attempts tells what is left: see [`super::token`].
+//! Supervisors end their attempts when Gridboard is gone, so there is something to end only where they were
+//! killed as well. Then the token of the attempts tells what is left: see [`super::token`].
 
 use std::{
     fs::{File, TryLockError},
@@ -59,8 +59,8 @@ impl Children {
         Ok(Self { family, lock: Some(path) })
     }
 
-    /// For attempts beside those of the experiment's sweep, which another process may be at. The next sweep ends what is left
-    /// of them where nobody else does.
+    /// For attempts beside those of the experiment's sweep, which another process may be at. The next sweep
+    /// ends what is left of them where nobody else does.
     #[must_use]
     pub fn beside(dir: &ExperimentDir) -> Self {
         let kept = std::fs::read_to_string(dir.children()).ok();
@@ -82,8 +82,8 @@ impl Children {
         self.lock.as_deref()
     }
 
-    /// Waits for the supervisors of a Gridboard that is gone, ends what is left of their attempts, and answers how many
-    /// processes that were. Only for the process that holds the experiment's lock.
+    /// Waits for the supervisors of a Gridboard that is gone, ends what is left of their attempts, and
+    /// answers how many processes that were. Only for the process that holds the experiment's lock.
     #[must_use]
     pub fn end_orphans(&self) -> usize {
         let deadline = Instant::now() + PATIENCE;
@@ -98,14 +98,14 @@ impl Children {
     }
 }
 
-/// Ends what is left of one attempt whose keeper or supervisor is gone; a supervisor that still lives is ending it, and
-/// waited for.
+/// Ends what is left of one attempt whose keeper or supervisor is gone; a supervisor that still lives is
+/// ending it, and waited for.
 pub(super) fn end_attempt(token: Token) {
     end(Instant::now() + PATIENCE, true, |other| other == token);
 }
 
-/// Kills the attempts' processes that `wanted` says, until there are none, and answers how many that were. Those that have
-/// a supervisor are its business: they are waited for, or left alone.
+/// Kills the attempts' processes that `wanted` says, until there are none, and answers how many that were.
+/// Those that have a supervisor are its business: they are waited for, or left alone.
 fn end(deadline: Instant, wait_for_supervisors: bool, wanted: impl Fn(Token) -> bool) -> usize {
     let mut ended = Vec::new();
     loop {

@@ -1,4 +1,5 @@
-//! Ending and reaping the children of this process, in supervisors and in the keeper, with what the kernel says of them.
+//! Ending and reaping the children of this process, in supervisors and in the keeper, with what the kernel
+//! says of them.
 
 use std::{
     io,
@@ -36,7 +37,8 @@ pub(super) struct Reaped {
 pub(super) struct Ends(SignalFd);
 
 impl Ends {
-    /// Blocks every signal for good, so that none ends this process or cuts a call short, and hears of children.
+    /// Blocks every signal for good, so that none ends this process or cuts a call short, and hears of
+    /// children.
     pub(super) fn hear() -> io::Result<Self> {
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), None)?;
         let flags = SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC;
@@ -104,10 +106,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How often children are looked for that were handed to us: nothing tells of them.
 const LOOK: Duration = Duration::from_millis(2);
 
-/// Kills every child but those to `spare`, and whatever comes to light when they are gone: this process is a subreaper, so
-/// the children of a killed child become its own, whatever session or group they are in. A child that is not reaped keeps
-/// its id, so nobody else is ever hit. Answers with those that would not go: other users' (a `sudo` in a trainer), and
-/// those in an endless call of a driver.
+/// Kills every child but those to `spare`, and whatever comes to light when they are gone: this process is a
+/// subreaper, so the children of a killed child become its own, whatever session or group they are in. A
+/// child that is not reaped keeps its id, so nobody else is ever hit. Answers with those that would not go:
+/// other users' (a `sudo` in a trainer), and those in an endless call of a driver.
 pub(super) fn end_children(
     ends: &Ends,
     spare: impl Fn(i32) -> bool,

@@ -1,9 +1,9 @@
 //! The supervisor of one attempt: starts its process, waits for its end, and leaves nothing of it behind.
 //!
-//! Forked by the keeper, with one thread and a few hundred kilobytes of its own. It is a subreaper: whatever the attempt
-//! starts stays below it, however it is started, since the kernel gives it every descendant that loses its parent. When
-//! the attempt's process has ended, or Gridboard wants it killed, or is gone, all of that is killed, and only then the end
-//! is told.
+//! Forked by the keeper, with one thread and a few hundred kilobytes of its own. It is a subreaper: whatever
+//! the attempt starts stays below it, however it is started, since the kernel gives it every descendant that
+//! loses its parent. When the attempt's process has ended, or Gridboard wants it killed, or is gone, all of
+//! that is killed, and only then the end is told.
 
 use std::{
     fs, io,
@@ -32,8 +32,8 @@ use super::{
 };
 use crate::{base::usage, run::RunDir};
 
-/// A child counts as a copy of its supervisor at first, and is counted roughly: only a peak that is higher than the
-/// supervisor's by this many bytes is certainly its own.
+/// A child counts as a copy of its supervisor at first, and is counted roughly: only a peak that is higher
+/// than the supervisor's by this many bytes is certainly its own.
 const PEAK_MARGIN: u64 = 16 << 20;
 
 /// Carries an order out to the end.
@@ -90,8 +90,8 @@ pub(super) fn supervise(order: &Order, keeper: UnixStream) -> io::Result<()> {
     })
 }
 
-/// Starts the attempt's process: in a session of its own, so without a terminal that it could ask at, killed when this
-/// process is, and with the token of the attempt.
+/// Starts the attempt's process: in a session of its own, so without a terminal that it could ask at, killed
+/// when this process is, and with the token of the attempt.
 fn start(order: &Order, log: &fs::File) -> io::Result<Child> {
     let token = Token::new(order.token);
     let supervisor = getpid();
@@ -106,7 +106,8 @@ fn start(order: &Order, log: &fs::File) -> io::Result<Child> {
         setsid()?;
         // This process has all blocked, and a mask is inherited.
         sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)?;
-        // Without it, a child is not found once all who know of it are killed; that is no reason not to train.
+        // Without it, a child is not found once all who know of it are killed; that is no reason not to
+        // train.
         let _ = token.map(Token::wear);
         prctl::set_pdeathsig(Signal::SIGKILL)?;
         // It may have been too late to ask for that.
@@ -165,7 +166,8 @@ impl Watch {
     /// SIGTERM to the group that the attempt's process leads. It is not reaped, so its id is nobody else's.
     fn ask_to_end(&self) {
         if killpg(self.trainer, Signal::SIGTERM) == Err(Errno::ESRCH) {
-            // It has not got to a group of its own yet, or has joined another one. If it has ended, that is told anyway.
+            // It has not got to a group of its own yet, or has joined another one. If it has ended, that is
+            // told anyway.
             let _ = kill(self.trainer, Signal::SIGTERM);
         }
     }
@@ -180,7 +182,8 @@ impl Watch {
     }
 }
 
-/// Writes the log again where the trainer has emptied its folder: the log is open, so what was written is still there.
+/// Writes the log again where the trainer has emptied its folder: the log is open, so what was written is
+/// still there.
 fn restore(run_dir: &RunDir, log: &fs::File) {
     let path = run_dir.log();
     if !run_dir.path().is_dir() || path.symlink_metadata().is_ok() {

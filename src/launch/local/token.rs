@@ -1,13 +1,15 @@
-//! The token of an attempt: a mark that the kernel hands down to everything that the attempt starts, and to nothing else.
+//! The token of an attempt: a mark that the kernel hands down to everything that the attempt starts, and to
+//! nothing else.
 //!
-//! An environment proves nothing: a user's shell may have the same variables, and a child may have been started without
-//! them. Neither does a session, a group or a folder. What no program touches, and every child inherits through fork, exec,
-//! setsid and `env -i`, is the limit on the time of real-time scheduling without a pause (`RLIMIT_RTTIME`, in
-//! microseconds): supervisors set it to a value of some 150,000 years, which limits nothing and is the token. Everybody
-//! can read it in `/proc/PID/limits`; only a descendant can have it.
+//! An environment proves nothing: a user's shell may have the same variables, and a child may have been
+//! started without them. Neither does a session, a group or a folder. What no program touches, and every
+//! child inherits through fork, exec, setsid and `env -i`, is the limit on the time of real-time scheduling
+//! without a pause (`RLIMIT_RTTIME`, in microseconds): supervisors set it to a value of some 150,000 years,
+//! which limits nothing and is the token. Everybody can read it in `/proc/PID/limits`; only a descendant can
+//! have it.
 //!
-//! Where the hard limit is lower, or the kernel has no such limit, there are no tokens, and what outlives both Gridboard
-//! and its supervisors is not found.
+//! Where the hard limit is lower, or the kernel has no such limit, there are no tokens, and what outlives
+//! both Gridboard and its supervisors is not found.
 
 use std::{
     fs,

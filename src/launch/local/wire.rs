@@ -1,5 +1,5 @@
-//! What Gridboard, the keeper and the supervisors tell one another, and how: JSON with its length before it, over a pair
-//! of Unix sockets. The end of a socket is the end of whoever held the other one.
+//! What Gridboard, the keeper and the supervisors tell one another, and how: JSON with its length before it,
+//! over a pair of Unix sockets. The end of a socket is the end of whoever held the other one.
 
 use std::{
     ffi::OsString,
@@ -106,7 +106,8 @@ impl Report {
     }
 }
 
-/// A message may have so many bytes; a command line and environment have at most 2 MiB, a byte as at most four characters.
+/// A message may have so many bytes; a command line and environment have at most 2 MiB, a byte as at most
+/// four characters.
 const LONGEST: usize = 16 << 20;
 
 /// One end of a pair of sockets, which never waits for what has not come yet.
