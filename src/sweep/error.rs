@@ -5,7 +5,10 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 use crate::{
-    base::files::FileError, corpus::CorpusError, launch::FindWorkerError, store::StoreError,
+    base::{files::FileError, human::counted},
+    corpus::CorpusError,
+    launch::FindWorkerError,
+    store::StoreError,
     tfevents::WriteError,
 };
 
@@ -46,6 +49,22 @@ pub enum SweepError {
         /// The content id of the images in place.
         new: String,
     },
+    /// The database does not know the experiment, and its folder has finished runs: one of the two was deleted.
+    #[error(
+        "{} of experiment `{experiment}` {} in `{}` and {} not in the database",
+        counted(*.runs, "finished run"),
+        if *.runs == 1 { "lies" } else { "lie" },
+        .dir.display(),
+        if *.runs == 1 { "is" } else { "are" }
+    )]
+    Unknown {
+        /// The experiment.
+        experiment: String,
+        /// Its folder.
+        dir: PathBuf,
+        /// Finished runs in it.
+        runs: usize,
+    },
     /// A file or folder could not be used.
     #[error("cannot {what} {path}: {source}", path = path.display())]
     Io {
@@ -85,7 +104,7 @@ impl SweepError {
     #[must_use]
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Changed { .. } | Self::OtherImages { .. } => true,
+            Self::Changed { .. } | Self::OtherImages { .. } | Self::Unknown { .. } => true,
             Self::Corpus(error) => error.is_usage(),
             _ => false,
         }
@@ -99,6 +118,11 @@ impl SweepError {
             Self::Changed { experiment, .. } | Self::OtherImages { experiment, .. } => Some(format!(
                 "its results stay as they are; run the new spec under a name of its own: \
                  --set experiment={experiment}-2, or change `experiment:` in the spec"
+            )),
+            Self::Unknown { experiment, dir, .. } => Some(format!(
+                "put the database back that they belong to, or move `{}` away to train them all again; \
+                 --set experiment={experiment}-2 leaves them where they are",
+                dir.display()
             )),
             Self::Corpus(error) => error.hint(),
             Self::Store(error) => error.hint().map(str::to_owned),
