@@ -29,6 +29,8 @@ pub mod exit {
     pub const USAGE: u8 = 2;
     /// The sweep finished, with failed runs.
     pub const FAILED_RUNS: u8 = 3;
+    /// The runs database was deleted, replaced, emptied or damaged while it was in use.
+    pub const LEDGER: u8 = 4;
     /// Ctrl-C or SIGTERM stopped the sweep.
     pub const INTERRUPTED: u8 = 130;
 }
@@ -168,6 +170,13 @@ impl CliError {
                 exit::USAGE
             }
             Self::Sweep(error) if error.is_usage() => exit::USAGE,
+            Self::Store(error)
+            | Self::Sweep(SweepError::Store(error))
+            | Self::Publish(PublishError::Store(error))
+                if error.is_loss() =>
+            {
+                exit::LEDGER
+            }
             Self::Corpus(error) if error.is_usage() => exit::USAGE,
             Self::Interrupted | Self::Sweep(SweepError::Corpus(CorpusError::Cancelled)) => exit::INTERRUPTED,
             Self::NotFound { .. } | Self::Usage { .. } | Self::Weights { .. } | Self::TrainedRun(_) => {

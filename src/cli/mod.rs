@@ -36,9 +36,8 @@ pub use error::{CliError, exit};
 /// Turn a YAML grid into trained, tracked and ranked runs.
 #[derive(Debug, Parser)]
 #[command(name = "gridboard", version, propagate_version = true, max_term_width = 100)]
-#[command(
-    after_help = "Exit codes: 0 done, 1 error, 2 usage or spec, 3 finished with failed runs, 130 interrupted."
-)]
+#[command(after_help = "Exit codes: 0 done, 1 error, 2 usage or spec, 3 finished with failed runs, \
+                  4 the runs database was lost or damaged meanwhile, 130 interrupted.")]
 pub struct Cli {
     /// Where runs and their database are
     #[arg(long, global = true, env = "GRIDBOARD_RUNS", default_value = "runs", value_name = "DIR")]

@@ -13,7 +13,7 @@ use clap::{
 use super::CliError;
 use crate::base::error::with_causes;
 use crate::figure::Figure;
-use crate::report::{Format, Table};
+use crate::report::{Cell, Column, Format, RowWriter, Table};
 
 /// The formats of a listing.
 pub(super) const LISTS: [Format; 3] = [Format::Table, Format::Csv, Format::Json];
@@ -66,6 +66,50 @@ pub(super) fn json_array(elements: impl Iterator<Item = serde_json::Value>) -> R
 /// Where stdout cannot be written.
 pub(super) fn table(table: &Table, format: Format) -> Result<(), CliError> {
     data(&table.render(format, terminal_width()))
+}
+
+/// A table that goes to stdout row by row.
+pub(super) struct Rows {
+    writer: RowWriter<io::BufWriter<io::Stdout>>,
+}
+
+impl Rows {
+    /// A table with these columns. `sample` has rows from all over it, where it may be long: they tell how wide the columns
+    /// are.
+    pub(super) fn new(
+        title: Option<String>,
+        columns: Vec<Column>,
+        format: Format,
+        sample: Vec<Vec<Cell>>,
+    ) -> Self {
+        let out = io::BufWriter::new(io::stdout());
+        Self { writer: RowWriter::new(out, title, columns, format, terminal_width()).with_sample(sample) }
+    }
+
+    /// Writes a row. False where nobody reads any more: a closed pipe (`| head`) is no error.
+    ///
+    /// # Errors
+    /// Where stdout cannot be written.
+    pub(super) fn row(&mut self, cells: Vec<Cell>) -> Result<bool, CliError> {
+        is_read(self.writer.row(cells))
+    }
+
+    /// Ends the table.
+    ///
+    /// # Errors
+    /// Where stdout cannot be written.
+    pub(super) fn finish(self, notes: Vec<String>) -> Result<(), CliError> {
+        is_read(self.writer.finish(notes)).map(|_| ())
+    }
+}
+
+/// Whether somebody reads what was written.
+fn is_read(written: io::Result<()>) -> Result<bool, CliError> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(CliError::Stdout(error)),
+    }
 }
 
 /// Writes a line to stderr.

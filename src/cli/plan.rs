@@ -15,7 +15,7 @@ use crate::{
     device::{self, DeviceChoice, Discovery},
     grid,
     model::{self, Architecture, Summary},
-    report::{Cell, Column, Format, Table},
+    report::{Cell, Column, Format},
     run::RunSpec,
     schedule::Slot,
     spec::{
@@ -68,7 +68,7 @@ fn plan(experiments: &[Experiment], format: Format) -> Result<(), CliError> {
     let for_the_eye = format == Format::Table;
     for ((experiment, plan), images) in experiments.iter().zip(&plans).zip(images) {
         let costs = Costs::new(experiment, &discovery);
-        output::table(&table(costs, plan, images.filter(|_| for_the_eye), for_the_eye), format)?;
+        RunTable::new(costs, images.filter(|_| for_the_eye), for_the_eye).write(plan, format)?;
     }
     Ok(())
 }
@@ -172,55 +172,95 @@ fn row(costs: &mut Costs<'_>, run: &RunSpec) -> Json {
     })
 }
 
-fn table(mut costs: Costs<'_>, plan: &grid::Plan<'_>, images: Option<u64>, for_the_eye: bool) -> Table {
-    let experiment = costs.experiment;
-    let axes = grid::axis_names(experiment);
-    let mut columns = vec![Column::text("name")];
-    columns.extend(axes.iter().map(Column::number));
-    columns.push(Column::number("seed"));
-    columns.extend(["parameters", "flops_per_image", "memory_bytes"].map(Column::number));
-    let mut total = 0.0;
-    let rows: Vec<Vec<Cell>> = plan
-        .iter()
-        .map(|run| {
-            let summary = costs.of(&run);
-            if let (Some(summary), Some(images), Ok(train)) =
-                (&summary, images, Train::from_parameters(&run.parameters))
-            {
-                #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-                let flops = 3.0 * summary.flops_per_image as f64 * images as f64 * f64::from(train.epochs);
-                total += flops;
-            }
-            let mut row = vec![Cell::from(run.name)];
-            row.extend(axes.iter().map(|axis| {
-                run.axes
-                    .iter()
-                    .find(|(name, _)| name == axis)
-                    .map_or(Cell::Empty, |(_, value)| Cell::from(value))
-            }));
-            row.push(Cell::from(run.seed));
-            row.extend(match summary {
-                None => vec![Cell::Empty, Cell::Empty, Cell::Empty],
-                Some(summary) if for_the_eye => vec![
-                    Cell::from(human::grouped(summary.parameters)),
-                    Cell::from(human::count(summary.flops_per_image)),
-                    Cell::from(human::bytes(summary.memory_bytes)),
-                ],
-                Some(summary) => vec![
-                    Cell::from(summary.parameters),
-                    Cell::from(summary.flops_per_image),
-                    Cell::from(summary.memory_bytes),
-                ],
-            });
-            row
-        })
-        .collect();
-    let mut notes = vec![human::counted(rows.len(), "run")];
-    if total > 0.0 {
-        notes.push(format!(
-            "about {}FLOP to train (three times forward, validation not counted); memory is an estimate",
-            human::count(total as u64)
-        ));
+/// So many runs from all over the grid tell how wide the columns of its table are.
+const SAMPLE: u64 = 1_000;
+
+/// The table of the runs of one experiment, for the eye or for machines.
+struct RunTable<'a> {
+    costs: Costs<'a>,
+    axes: Vec<String>,
+    /// Images that train, where they are known.
+    images: Option<u64>,
+    for_the_eye: bool,
+    /// FLOPs of all rows.
+    flops: f64,
+}
+
+impl<'a> RunTable<'a> {
+    fn new(costs: Costs<'a>, images: Option<u64>, for_the_eye: bool) -> Self {
+        Self { axes: grid::axis_names(costs.experiment), costs, images, for_the_eye, flops: 0.0 }
     }
-    Table { title: Some(format!("Plan of {}", experiment.name)), columns, rows, notes }
+
+    /// Writes the runs one by one: there may be millions.
+    fn write(mut self, plan: &grid::Plan<'_>, format: Format) -> Result<(), CliError> {
+        let title = Some(format!("Plan of {}", self.costs.experiment.name));
+        let sample = if self.for_the_eye { self.sample(plan) } else { Vec::new() };
+        let mut rows = output::Rows::new(title, self.columns(), format, sample);
+        for run in plan.iter() {
+            if !rows.row(self.row(run))? {
+                break;
+            }
+        }
+        rows.finish(self.notes(plan.len()))
+    }
+
+    /// Rows from all over the grid, the last one among them.
+    fn sample(&mut self, plan: &grid::Plan<'_>) -> Vec<Vec<Cell>> {
+        let last = plan.len().saturating_sub(1);
+        let places =
+            (1..=SAMPLE).map(|part| (u128::from(last) * u128::from(part) / u128::from(SAMPLE)) as u64);
+        let rows = places.filter_map(|place| plan.nth(place)).map(|run| self.row(run)).collect();
+        self.flops = 0.0;
+        rows
+    }
+
+    fn columns(&self) -> Vec<Column> {
+        let mut columns = vec![Column::text("name")];
+        columns.extend(self.axes.iter().map(Column::number));
+        columns.push(Column::number("seed"));
+        columns.extend(["parameters", "flops_per_image", "memory_bytes"].map(Column::number));
+        columns
+    }
+
+    fn row(&mut self, run: RunSpec) -> Vec<Cell> {
+        let summary = self.costs.of(&run);
+        if let (Some(summary), Some(images), Ok(train)) =
+            (&summary, self.images, Train::from_parameters(&run.parameters))
+        {
+            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+            let flops = 3.0 * summary.flops_per_image as f64 * images as f64 * f64::from(train.epochs);
+            self.flops += flops;
+        }
+        let mut row = vec![Cell::from(run.name)];
+        row.extend(self.axes.iter().map(|axis| {
+            run.axes.iter().find(|(name, _)| name == axis).map_or(Cell::Empty, |(_, value)| Cell::from(value))
+        }));
+        row.push(Cell::from(run.seed));
+        row.extend(match summary {
+            None => [Cell::Empty, Cell::Empty, Cell::Empty],
+            Some(summary) if self.for_the_eye => [
+                Cell::from(human::grouped(summary.parameters)),
+                Cell::from(human::count(summary.flops_per_image)),
+                Cell::from(human::bytes(summary.memory_bytes)),
+            ],
+            Some(summary) => [
+                Cell::from(summary.parameters),
+                Cell::from(summary.flops_per_image),
+                Cell::from(summary.memory_bytes),
+            ],
+        });
+        row
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
+    fn notes(&self, runs: u64) -> Vec<String> {
+        let mut notes = vec![human::counted(usize::try_from(runs).unwrap_or(usize::MAX), "run")];
+        if self.flops > 0.0 {
+            notes.push(format!(
+                "about {}FLOP to train (three times forward, validation not counted); memory is an estimate",
+                human::count(self.flops as u64)
+            ));
+        }
+        notes
+    }
 }

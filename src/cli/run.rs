@@ -196,6 +196,12 @@ fn opening(ready: &sweep::Preparation, placement: &device::Placement) -> String 
     for run in &ready.taken_back {
         text += &format!("{}: {run} was cut off and is trained again\n", ready.experiment.name);
     }
+    if !ready.gone.is_empty() {
+        let names: Vec<&str> = ready.gone.iter().map(String::as_str).collect();
+        let whose = if names.len() == 1 { "its folder is gone" } else { "their folders are gone" };
+        let names = listing::shortened(&names, 8);
+        text += &format!("{}: trained again, since {whose}: {names}\n", ready.experiment.name);
+    }
     if ready.killed > 0 {
         let what = human::counted(ready.killed, "process");
         text += &format!("{}: {what} of cut off runs still alive, now ended\n", ready.experiment.name);
@@ -230,7 +236,8 @@ async fn finish(
     let account = watch.account(&ready.experiment.name, cores, end);
     account.write(&ready)?;
     let sweep::Preparation { experiment, store, .. } = ready;
-    store.leave().await?;
+    // What became of the database is said after what it has.
+    let left = store.leave().await;
 
     if end.interrupted && format == Format::Table {
         output::note(&format!(
@@ -239,6 +246,7 @@ async fn finish(
             end.completed,
             human::counted(finished.leaderboard.rows.len(), "run")
         ));
+        left?;
         return Ok(exit::INTERRUPTED);
     }
     let head = top_table(&finished.leaderboard, Some(experiment.rank.top));
@@ -254,6 +262,7 @@ async fn finish(
         }
         output::data(&closing(runs_dir, &experiment, &finished, end, &account))?;
     }
+    left?;
     Ok(if end.interrupted {
         exit::INTERRUPTED
     } else if end.failed > 0 {

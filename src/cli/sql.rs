@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::{CliError, exit, output, runtime};
 use crate::{
-    report::{Cell, Column, Format, Table},
+    report::{Cell, Column, Format},
     store::{Reader, SqlValue},
 };
 
@@ -25,27 +25,24 @@ pub(super) struct Args {
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     runtime()?.block_on(async {
         let mut store = Reader::open(runs_dir).await?;
-        let result = store.query(&args.query).await?;
-        let numeric = |column: usize| {
-            result.rows.iter().any(|row| matches!(row[column], SqlValue::Integer(_) | SqlValue::Real(_)))
-        };
-        let columns = result
-            .columns
-            .iter()
-            .enumerate()
-            .map(|(place, name)| if numeric(place) { Column::number(name) } else { Column::text(name) })
-            .collect();
-        let rows = result.rows.iter().map(|row| row.iter().map(cell).collect()).collect();
-        output::table(&Table { title: None, columns, rows, notes: Vec::new() }, args.format)?;
+        let mut answer = store.ask(&args.query).await?;
+        let columns = answer.columns().iter().map(Column::text).collect();
+        let mut rows = output::Rows::new(None, columns, args.format, Vec::new());
+        while let Some(row) = answer.next().await? {
+            if !rows.row(row.into_iter().map(cell).collect())? {
+                break;
+            }
+        }
+        rows.finish(Vec::new())?;
         Ok(exit::DONE)
     })
 }
 
-fn cell(value: &SqlValue) -> Cell {
+fn cell(value: SqlValue) -> Cell {
     match value {
         SqlValue::Null => Cell::Empty,
-        SqlValue::Integer(value) => Cell::Int(*value),
-        SqlValue::Real(value) => Cell::Float(*value),
+        SqlValue::Integer(value) => Cell::Int(value),
+        SqlValue::Real(value) => Cell::Float(value),
         SqlValue::Text(value) => Cell::from(value),
         SqlValue::Blob(bytes) => Cell::from(format!("({} bytes)", bytes.len())),
     }

@@ -100,6 +100,8 @@ async fn collect(
     record: &ExperimentRecord,
     progress: &dyn Progress,
 ) -> Result<(ReportInput, Vec<String>), PublishError> {
+    // What is read must be what others will read.
+    store.be_in_place().await?;
     let mut warnings = take_older_predictions(store, runs_dir, record).await?;
     let mut leaderboard = store.leaderboard(record.key).await?;
     store.keep_statistics(record.key, &leaderboard).await?;

@@ -9,7 +9,7 @@ use super::{
     columns::{fitting, for_machines},
     table::{Align, Table},
     terminal,
-    text::{csv_cell, csv_field, json_cell, latex, markdown, shown_rows},
+    text::{csv_cell, csv_field, json_cell, latex, markdown, shown_rows, unique_names},
 };
 
 /// The forms of a table.
@@ -24,7 +24,8 @@ pub enum Format {
     Csv,
     /// An array of objects, full precision
     ///
-    /// Unknown is `null`; JSON has no infinities, so those are the words `"Infinity"` and `"-Infinity"`.
+    /// Unknown is `null`; JSON has no infinities, so those are the words `"Infinity"` and `"-Infinity"`. Of two columns of one
+    /// name the second has `_2` after it.
     Json,
     /// A Markdown table
     Markdown,
@@ -63,11 +64,13 @@ impl Table {
     }
 
     fn to_json(&self) -> String {
+        let keys = unique_names(self.columns.iter().map(|column| column.name.as_str()));
         let rows: Vec<serde_json::Value> = self
             .rows
             .iter()
             .map(|row| {
-                let pairs = self.cells(row).map(|(column, cell)| (column.name.clone(), json_cell(cell)));
+                let pairs =
+                    keys.iter().zip(self.cells(row)).map(|(key, (_, cell))| (key.clone(), json_cell(cell)));
                 serde_json::Value::Object(pairs.collect())
             })
             .collect();

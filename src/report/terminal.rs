@@ -5,14 +5,14 @@
 //! never are. Where even that leaves columns too narrow to be read, each row becomes a block of `name  value` lines.
 
 use super::{
-    table::{Align, Table},
-    text::{break_words, display_width, pieces, shown_rows, wrap},
+    table::{Align, Cell, Column, Table},
+    text::{break_words, display_width, pieces, shown, shown_rows, wrap},
 };
 use crate::base::text::one_line;
 
 /// A longer table is not made narrower: the terminal breaks its lines. Nobody reads that many rows, and columns that change
 /// with the width of the terminal are of no use to `grep`.
-const MOST_FITTED: usize = 2_000;
+pub(super) const MOST_FITTED: usize = 2_000;
 
 /// No text is broken into lines shorter than this.
 const NARROWEST: usize = 12;
@@ -47,6 +47,50 @@ pub(super) fn render(table: &Table, width: Option<usize>) -> String {
     }
     text.extend(table.notes.iter().map(prose));
     text
+}
+
+/// A table of very many rows, laid out by its first ones: the natural layout, whose rows come one after the other.
+pub(super) struct Running {
+    shape: Vec<(Align, usize)>,
+    rule: String,
+}
+
+impl Running {
+    /// The table down to the rows that it has, and what lays out the others. `sample` has rows that only tell widths.
+    pub(super) fn begin(table: &Table, sample: &[Vec<Cell>]) -> (Self, String) {
+        let measured = Table { rows: sample.to_vec(), ..table.clone() };
+        let rows = shown_rows(table, one_line);
+        let sample = shown_rows(&measured, one_line);
+        let bodies: Vec<usize> = (0..table.columns.len())
+            .map(|index| rows.iter().chain(&sample).map(|row| display_width(&row[index])).max().unwrap_or(0))
+            .collect();
+        let names: Vec<String> = table.columns.iter().map(|column| one_line(column.shown_name())).collect();
+        let headings: Vec<String> =
+            names.iter().zip(&bodies).map(|(name, body)| break_words(name, *body)).collect();
+        let widths: Vec<usize> =
+            headings.iter().zip(&bodies).map(|(heading, body)| block(heading, *body)).collect();
+        let body = laid_out(table, &headings, &rows, &widths, WIDE);
+        let shape = table.columns.iter().map(|column| column.align).zip(widths.iter().copied()).collect();
+        let rule = "─".repeat(total(&widths, WIDE));
+        let title = table.title.iter().map(|title| one_line(title) + "\n").collect::<String>();
+        let text = format!("{title}{rule}\n{body}");
+        (Self { shape, rule }, text)
+    }
+
+    /// One more row.
+    pub(super) fn line(&self, columns: &[Column], row: &[Cell]) -> String {
+        let cells: Vec<String> =
+            columns.iter().zip(row).map(|(column, cell)| one_line(&shown(cell, column.decimals))).collect();
+        let mut text = String::new();
+        push_line(&mut text, &self.shape, WIDE, cells.iter().map(String::as_str));
+        text
+    }
+
+    /// What stands below the rows.
+    pub(super) fn end(&self, notes: &[String], width: Option<usize>) -> String {
+        let prose = |text: &String| break_words(&one_line(text), width.unwrap_or(usize::MAX)) + "\n";
+        format!("{}\n", self.rule) + &notes.iter().map(prose).collect::<String>()
+    }
 }
 
 /// The layout with room around every cell, and its width. Headings are broken at spaces down to the width of their cells.

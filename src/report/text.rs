@@ -151,6 +151,22 @@ pub(super) fn json_cell(cell: &Cell) -> serde_json::Value {
     }
 }
 
+/// The names, each once: of equal ones the second becomes `name_2`, the third `name_3`, or what is free after that.
+pub(super) fn unique_names<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    let names: Vec<&str> = names.collect();
+    let mut unique: Vec<String> = Vec::with_capacity(names.len());
+    for (place, name) in names.iter().enumerate() {
+        let mut number = 1 + names[..place].iter().filter(|earlier| *earlier == name).count();
+        let mut new = (*name).to_owned();
+        while number > 1 && (unique.contains(&new) || names.contains(&new.as_str())) {
+            new = format!("{name}_{number}");
+            number += 1;
+        }
+        unique.push(new);
+    }
+    unique
+}
+
 /// A text in a cell of a Markdown table. An underscore inside a word marks nothing up and stays as it is.
 pub(super) fn markdown(text: &str) -> String {
     let text = one_line(text);
@@ -291,6 +307,15 @@ pub(super) mod tests {
         let json = |number| json_cell(&Cell::Float(number)).to_string();
         assert_eq!([json(f64::INFINITY), json(f64::NEG_INFINITY)], ["\"Infinity\"", "\"-Infinity\""]);
         assert_eq!([json(f64::NAN), json(1.5)], ["null", "1.5"]);
+    }
+
+    #[test]
+    fn equal_names_get_numbers() {
+        let unique = |names: &[&str]| unique_names(names.iter().copied());
+        assert_eq!(unique(&["a", "b", "a", "a"]), ["a", "b", "a_2", "a_3"]);
+        assert_eq!(unique(&["a", "a", "a_2"]), ["a", "a_3", "a_2"]);
+        assert_eq!(unique(&["a_2", "a", "a", "a"]), ["a_2", "a", "a_3", "a_4"]);
+        assert!(unique(&[]).is_empty());
     }
 
     #[test]

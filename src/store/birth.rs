@@ -13,7 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sqlx::{Connection as _, sqlite::SqliteJournalMode, sqlite::SqliteSynchronous};
+use sqlx::{
+    Connection as _, SqliteConnection,
+    sqlite::{SqliteJournalMode, SqliteSynchronous},
+};
 use tempfile::TempPath;
 
 use super::{
@@ -73,6 +76,37 @@ async fn make_under_lock(path: &Path) -> Result<(), StoreError> {
     }
 }
 
+/// Gives a database that is open, and whose name was taken from it, a file of that name again: the same in all that is in it.
+/// Where another one was quicker, that one stays.
+///
+/// # Errors
+/// Where it cannot be written.
+pub(super) async fn give_name(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
+    let _lock = lock(directory).await.map_err(|source| fail(path)(source))?;
+    if look(path)? != Lying::Missing {
+        return Ok(());
+    }
+    let file = temporary(directory, path)?;
+    sqlx::query("VACUUM INTO ?1")
+        .bind(file.to_string_lossy().into_owned())
+        .execute(connection)
+        .await
+        .map_err(sqlite("write the runs database anew"))?;
+    let mut copy = connect(&options(&file), path).await?;
+    write_ahead(&mut copy).await?;
+    copy.close().await.map_err(sqlite("write the runs database anew"))?;
+    File::open(&file).and_then(|file| file.sync_all()).map_err(fail(path))?;
+    for suffix in COMPANIONS {
+        remove_if_there(&beside(path, suffix)).map_err(|error| fail(path)(error.source))?;
+    }
+    match file.persist_noclobber(path) {
+        Ok(()) => sync_folder(directory).map_err(|error| fail(path)(error.source)),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(fail(path)(error.error)),
+    }
+}
+
 fn fail(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     move |source| StoreError::CreateDatabase { path: path.to_owned(), source }
 }
@@ -119,16 +153,20 @@ fn remove_litter(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a whole database under a temporary name.
-async fn make(directory: &Path, path: &Path) -> Result<TempPath, StoreError> {
+/// An empty file that is closed, so that SQLite alone opens it, and removed where it is not given a name.
+fn temporary(directory: &Path, path: &Path) -> Result<TempPath, StoreError> {
     let file = tempfile::Builder::new()
         .prefix(&prefix())
         // The umask takes from it, as for any other file.
         .permissions(fs::Permissions::from_mode(0o666))
         .tempfile_in(directory)
-        .map_err(fail(path))?
-        // Closed before SQLite opens it.
-        .into_temp_path();
+        .map_err(fail(path))?;
+    Ok(file.into_temp_path())
+}
+
+/// Makes a whole database under a temporary name.
+async fn make(directory: &Path, path: &Path) -> Result<TempPath, StoreError> {
+    let file = temporary(directory, path)?;
     let made = fill(&file).await;
     for suffix in COMPANIONS {
         // Only where it failed: a database that is closed has none.
@@ -141,24 +179,26 @@ async fn make(directory: &Path, path: &Path) -> Result<TempPath, StoreError> {
 }
 
 async fn fill(path: &Path) -> Result<(), StoreError> {
-    let action = "make the runs database";
     // Nobody knows the file, and if it fails it is thrown away: it needs no journal, and is synced once, at the end.
     let options = options(path).journal_mode(SqliteJournalMode::Memory).synchronous(SqliteSynchronous::Off);
     let mut connection = connect(&options, path).await?;
     schema::migrate(&mut connection, path).await?;
+    write_ahead(&mut connection).await?;
+    connection.close().await.map_err(sqlite("make the runs database"))
+}
+
+/// Puts a database that nobody else knows into WAL mode, which it keeps.
+async fn write_ahead(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let action = "put the runs database into WAL mode";
     let mode: String = sqlx::query_scalar("PRAGMA journal_mode = WAL")
-        .fetch_one(&mut connection)
+        .fetch_one(connection)
         .await
         .map_err(sqlite(action))?;
-    if mode != "wal" {
-        let message = format!("this file system keeps it in mode `{mode}`");
-        return Err(StoreError::Sqlite {
-            action: "put the runs database into WAL mode",
-            message,
-            code: None,
-        });
+    if mode == "wal" {
+        return Ok(());
     }
-    connection.close().await.map_err(sqlite(action))
+    let message = format!("this file system keeps it in mode `{mode}`");
+    Err(StoreError::Sqlite { action, message, code: None })
 }
 
 #[cfg(test)]

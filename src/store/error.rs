@@ -51,6 +51,24 @@ pub enum StoreError {
         /// What it is: `a folder`.
         what: &'static str,
     },
+    /// The file that was opened is not the one under its name any more.
+    #[error("`{}` was {how} while it was in use{}", .path.display(), if *.rescued { ", and was written anew" } else { "" })]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// What became of it: `deleted`.
+        how: &'static str,
+        /// Whether all that was in it has been written anew.
+        rescued: bool,
+    },
+    /// The file does not hold together.
+    #[error("`{}` is damaged: {what}", .path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's word.
+        what: String,
+    },
     /// Another kind of file, or a database of another program.
     #[error("`{}` is not a Gridboard database", .path.display())]
     NotADatabase {
@@ -233,6 +251,13 @@ impl StoreError {
             Self::OlderSchema { .. } => {
                 Some("any command brings it up to date where the runs directory may be written")
             }
+            Self::Lost { rescued: true, .. } => {
+                Some("nothing is missing in it, but somebody wanted it to be gone")
+            }
+            Self::Lost { .. } | Self::Damaged { .. } => Some(
+                "the runs' folders are untouched: put a copy of the database back, or move the runs directory away; \
+                 gridboard doctor looks at it",
+            ),
             Self::NameCollision { .. } | Self::ReservedName { .. } => {
                 Some("choose another `experiment:` name in the spec")
             }
@@ -248,6 +273,13 @@ impl StoreError {
             },
             _ => None,
         }
+    }
+
+    /// Whether the database is not what it was: lost or damaged, so that the results of a sweep may not be in it.
+    #[must_use]
+    pub fn is_loss(&self) -> bool {
+        // SQLITE_CORRUPT, SQLITE_NOTADB
+        matches!(self, Self::Lost { .. } | Self::Damaged { .. }) || self.is_sqlite(11) || self.is_sqlite(26)
     }
 
     /// The same error, naming the file where SQLite says that it is no database.

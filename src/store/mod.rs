@@ -54,7 +54,7 @@ mod ranking;
 mod reader;
 mod schema;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod validation;

@@ -49,6 +49,11 @@ pub(super) async fn migrate(connection: &mut SqliteConnection, path: &Path) -> R
         for migration in &MIGRATIONS[version as usize..] {
             raw_sql(*migration).execute(&mut *transaction).await.map_err(sqlite(action))?;
         }
+        // Tells a copy of this database from another one.
+        raw_sql("INSERT OR IGNORE INTO _meta (name, value) VALUES ('id', lower(hex(randomblob(16))))")
+            .execute(&mut *transaction)
+            .await
+            .map_err(sqlite(action))?;
         // What SQL cannot work out in every SQLite.
         count_confusions(&mut transaction).await?;
         let stamp = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}");
@@ -63,6 +68,20 @@ pub(super) async fn migrate(connection: &mut SqliteConnection, path: &Path) -> R
 /// Whether a database of ours has schema and views of this program, so that there is nothing to migrate.
 pub(super) async fn is_current(connection: &mut SqliteConnection, path: &Path) -> Result<bool, StoreError> {
     Ok(inspect(connection, path).await? == Found::Version(VERSION) && views::are_current(connection).await?)
+}
+
+/// What SQLite finds wrong with the file, reading it through; `None` where it holds together.
+pub(super) async fn problem(connection: &mut SqliteConnection) -> Result<Option<String>, StoreError> {
+    let found = sqlx::query_scalar("PRAGMA quick_check(1)")
+        .fetch_one(connection)
+        .await
+        .map_err(sqlite("check the runs database"));
+    match found {
+        Ok(word) if word == "ok" => Ok(None),
+        Ok(problem) => Ok(Some(problem)),
+        Err(error) if error.is_loss() => Ok(Some(error.to_string())),
+        Err(error) => Err(error),
+    }
 }
 
 /// Checks that a file opened for reading holds a schema of ours, of the version that this program reads.

@@ -18,7 +18,7 @@ use crate::{
 use super::{ExperimentKey, NewAttempt, QueryResult, Reader, RunKey, SqlValue, Store, StoreError};
 
 /// What an attempt of this peak memory has used.
-pub(super) fn peak(bytes: u64) -> Used {
+pub(crate) fn peak(bytes: u64) -> Used {
     let spent = |seconds| Spent { seconds, core_seconds: 2.0 * seconds };
     let phases = Phases { training: spent(40.0), validation: spent(5.5) };
     Used {
@@ -30,25 +30,25 @@ pub(super) fn peak(bytes: u64) -> Used {
 }
 
 /// A store in a directory that goes with it, and the locks of a sweep of each of its experiments.
-pub(super) struct Bench {
-    pub(super) directory: TempDir,
-    pub(super) store: Store,
-    pub(super) locks: Vec<ExperimentLock>,
+pub(crate) struct Bench {
+    pub(crate) directory: TempDir,
+    pub(crate) store: Store,
+    pub(crate) locks: Vec<ExperimentLock>,
 }
 
 impl Bench {
-    pub(super) async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path()).await.unwrap();
         Self { directory, store, locks: Vec::new() }
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.directory.path()
     }
 
     /// An experiment with its whole grid, that is being swept.
-    pub(super) async fn sweep(&mut self, spec: &Experiment) -> (ExperimentKey, Vec<RunKey>) {
+    pub(crate) async fn sweep(&mut self, spec: &Experiment) -> (ExperimentKey, Vec<RunKey>) {
         let dir = ExperimentDir::new(self.path(), &spec.name);
         std::fs::create_dir_all(dir.path()).unwrap();
         self.locks.push(dir.take_lock().unwrap().expect("nobody else sweeps it"));
@@ -58,12 +58,12 @@ impl Bench {
         (key, keys)
     }
 
-    pub(super) async fn start(&mut self, run: RunKey, attempt: u32) -> Result<(), StoreError> {
+    pub(crate) async fn start(&mut self, run: RunKey, attempt: u32) -> Result<(), StoreError> {
         self.store.start_attempt(run, new_attempt(attempt)).await
     }
 
     /// A whole attempt with these values at epoch 0 and 1: the last ones count.
-    pub(super) async fn complete(&mut self, run: RunKey, accuracy: f32, loss: f32) {
+    pub(crate) async fn complete(&mut self, run: RunKey, accuracy: f32, loss: f32) {
         self.start(run, 1).await.unwrap();
         let points = [
             point(tags::TRAIN_ACCURACY, 0, 0.25),
@@ -78,7 +78,7 @@ impl Bench {
     }
 
     /// A whole attempt that fails.
-    pub(super) async fn fail(&mut self, run: RunKey, attempt: u32) {
+    pub(crate) async fn fail(&mut self, run: RunKey, attempt: u32) {
         self.start(run, attempt).await.unwrap();
         let failure = failure();
         self.store
@@ -88,34 +88,34 @@ impl Bench {
     }
 
     /// A query over a connection of its own, read-only, as `gridboard sql` makes it.
-    pub(super) async fn sql(&self, sql: &str) -> QueryResult {
+    pub(crate) async fn sql(&self, sql: &str) -> QueryResult {
         let mut reader = Reader::open(self.path()).await.unwrap();
         reader.query(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"))
     }
 
     /// The same, every row as text with `|` between the columns.
-    pub(super) async fn lines(&self, sql: &str) -> Vec<String> {
+    pub(crate) async fn lines(&self, sql: &str) -> Vec<String> {
         let cells = |row: Vec<SqlValue>| row.iter().map(SqlValue::to_string).collect::<Vec<_>>().join("|");
         self.sql(sql).await.rows.into_iter().map(cells).collect()
     }
 }
 
-pub(super) fn new_attempt(attempt: u32) -> NewAttempt<'static> {
+pub(crate) fn new_attempt(attempt: u32) -> NewAttempt<'static> {
     NewAttempt { attempt, pid: 4711, slot: "cpu/0", device: "cpu", threads: 2, host: "box", time: 1001.0 }
 }
 
-pub(super) fn failure() -> Failure {
+pub(crate) fn failure() -> Failure {
     Failure { kind: FailureKind::Exit, reason: "status 3".to_owned(), log_tail: "Traceback\nboom".to_owned() }
 }
 
-pub(super) fn point(tag: &str, step: i64, value: f32) -> Scalar {
+pub(crate) fn point(tag: &str, step: i64, value: f32) -> Scalar {
     #[expect(clippy::cast_precision_loss, reason = "small steps")]
     let wall_time = 1000.5 + step as f64;
     Scalar { tag: tag.to_owned(), step, value, wall_time }
 }
 
 /// A spec with these axes over whole numbers.
-pub(super) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
+pub(crate) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
     let axis = |&(name, values): &(&str, &[i64])| Axis {
         name: name.to_owned(),
         values: values.iter().map(|&value| Value::Int(value)).collect(),
@@ -152,12 +152,12 @@ pub(super) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
 }
 
 /// The paper's grid, cut down.
-pub(super) fn small(name: &str) -> Experiment {
+pub(crate) fn small(name: &str) -> Experiment {
     spec(name, &[("conv_layers", &[1, 2]), ("layer_size", &[32, 64])])
 }
 
 /// Every grid point once with each seed, named after its values.
-pub(super) fn runs(spec: &Experiment) -> Vec<RunSpec> {
+pub(crate) fn runs(spec: &Experiment) -> Vec<RunSpec> {
     let mut points: Vec<Vec<(String, Value)>> = Vec::new();
     for grid in &spec.grids {
         let mut product: Vec<Vec<(String, Value)>> = vec![Vec::new()];

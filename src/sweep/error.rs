@@ -5,7 +5,10 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 use crate::{
-    base::files::FileError, corpus::CorpusError, launch::FindWorkerError, store::StoreError,
+    base::{files::FileError, human::counted},
+    corpus::CorpusError,
+    launch::FindWorkerError,
+    store::StoreError,
     tfevents::WriteError,
 };
 
@@ -45,6 +48,22 @@ pub enum SweepError {
         old: String,
         /// The content id of the images in place.
         new: String,
+    },
+    /// The database does not know the experiment, and its folder has finished runs: one of the two was deleted.
+    #[error(
+        "{} of experiment `{experiment}` {} in `{}` and {} not in the database",
+        counted(*.runs, "finished run"),
+        if *.runs == 1 { "lies" } else { "lie" },
+        .dir.display(),
+        if *.runs == 1 { "is" } else { "are" }
+    )]
+    Unknown {
+        /// The experiment.
+        experiment: String,
+        /// Its folder.
+        dir: PathBuf,
+        /// Finished runs in it.
+        runs: usize,
     },
     /// A file or folder could not be used.
     #[error("cannot {what} {path}: {source}", path = path.display())]
@@ -93,7 +112,7 @@ impl SweepError {
     #[must_use]
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Changed { .. } | Self::OtherImages { .. } => true,
+            Self::Changed { .. } | Self::OtherImages { .. } | Self::Unknown { .. } => true,
             Self::Corpus(error) => error.is_usage(),
             _ => false,
         }
@@ -112,6 +131,11 @@ impl SweepError {
                 "make room (see `ulimit -a` and `df`) and run the spec again: what has not been trained is still owed"
                     .to_owned(),
             ),
+            Self::Unknown { experiment, dir, .. } => Some(format!(
+                "put the database back that they belong to, or move `{}` away to train them all again; \
+                 --set experiment={experiment}-2 leaves them where they are",
+                dir.display()
+            )),
             Self::Corpus(error) => error.hint(),
             Self::Store(error) => error.hint().map(str::to_owned),
             Self::Worker(error) => Some(error.hint().to_owned()),

@@ -6,6 +6,7 @@
 mod account;
 mod attempt;
 mod audit;
+mod earlier;
 mod error;
 mod placement;
 mod planned;

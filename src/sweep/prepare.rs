@@ -8,7 +8,7 @@ use std::{
     sync::atomic::AtomicBool,
 };
 
-use super::{Facts, SweepError, sinks::hparams};
+use super::{Facts, SweepError, earlier, sinks::hparams};
 use crate::{
     base::{
         clock::wall_now,
@@ -47,6 +47,8 @@ pub struct Preparation {
     pub completed: u64,
     /// Runs that a dead orchestrator left running.
     pub taken_back: Vec<String>,
+    /// Completed runs whose folders are gone, which are owed again.
+    pub gone: Vec<String>,
     /// Processes of theirs that were still alive, and were ended.
     pub killed: usize,
     /// The corpus as workers find it.
@@ -150,19 +152,22 @@ pub(crate) fn check_dataset(dataset: &RunDataset) -> Result<(), String> {
     Err(format!("`{split}` is not the run's split any more: content id {then}, now {now}"))
 }
 
-/// Refuses a spec that contradicts what was run under its name before. Reads only, and only if there is a database: what
-/// a user should hear before the images are decoded.
+/// Refuses a spec that contradicts what was run under its name before. Reads only: what a user should hear before the images
+/// are decoded.
 ///
 /// # Errors
-/// [`SweepError::Changed`], or where the database cannot be read.
+/// [`SweepError::Changed`], [`SweepError::Unknown`], or where the database cannot be read.
 pub async fn check_unchanged(runs_dir: &Path, experiment: &Experiment) -> Result<(), SweepError> {
     let mut store = match Reader::open(runs_dir).await {
-        Err(StoreError::NoDatabase { .. }) => return Ok(()),
+        Err(StoreError::NoDatabase { .. }) => return earlier::refuse_unknown(runs_dir, &experiment.name),
         store => store?,
     };
     let record = store.experiment(&experiment.name).await?;
     store.close().await?;
-    record.map_or(Ok(()), |record| unchanged(&record, experiment))
+    match record {
+        Some(record) => unchanged(&record, experiment),
+        None => earlier::refuse_unknown(runs_dir, &experiment.name),
+    }
 }
 
 fn unchanged(record: &ExperimentRecord, experiment: &Experiment) -> Result<(), SweepError> {
@@ -223,6 +228,7 @@ pub async fn prepare(
     };
     store.insert_runs(key, grid::runs(&experiment)).await?;
     let orphans = store.reset_orphans(key).await?;
+    let gone = earlier::take_back_gone(&mut store, key, &dir).await?;
 
     write_whole(&dir.spec(), &[spec::to_yaml(&experiment).as_bytes()], Durability::Synced)?;
     hparams::write_experiment(dir.path(), &experiment, created)?;
@@ -247,6 +253,7 @@ pub async fn prepare(
         keys,
         owed,
         completed,
+        gone,
         taken_back: orphans.into_iter().map(|orphan| orphan.name).collect(),
         killed,
         children,

@@ -11,6 +11,7 @@ mod earlier_runs;
 mod interrupt;
 mod libtorch;
 mod linking;
+mod lost_database;
 mod one_state;
 #[cfg(feature = "torch")]
 mod predict;
@@ -18,6 +19,7 @@ mod reporting;
 mod rerun;
 mod setup;
 mod spec_and_plan;
+mod sql;
 mod support;
 mod tensorboard;
 #[cfg(feature = "torch")]

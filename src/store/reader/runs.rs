@@ -192,6 +192,24 @@ impl Reader {
         self.select(filter, |query| query.bind(digits)).await
     }
 
+    /// The completed runs of an experiment, by key and name, in the order of the grid.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn completed(
+        &mut self,
+        experiment: ExperimentKey,
+    ) -> Result<Vec<(RunKey, String)>, StoreError> {
+        let rows: Vec<(i64, String)> = sqlx::query_as(
+            "SELECT id, name FROM _run WHERE experiment_id = ?1 AND state = 'completed' ORDER BY position",
+        )
+        .bind(experiment)
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(sqlite("read the ledger"))?;
+        Ok(rows.into_iter().map(|(id, name)| (RunKey::new(id), name)).collect())
+    }
+
     /// The runs of an experiment whose predictions an older Gridboard took without the bits that tests between runs need.
     ///
     /// # Errors

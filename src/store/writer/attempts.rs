@@ -9,9 +9,10 @@ use super::Commit;
 use crate::{
     run::{Failure, RunState, Used},
     store::{
-        AttemptState, RunKey, Store,
+        AttemptState, ExperimentKey, RunKey, Store,
         convert::{narrow, word},
         error::{StoreError, sqlite},
+        ranking::rank_by_spec,
     },
 };
 
@@ -60,17 +61,7 @@ impl Store {
             let (name, state, attempts) = standing(&mut transaction, run).await?;
             return Err(StoreError::NotStartable { run: name, attempt: new.attempt, state, attempts });
         }
-        for sql in [
-            "DELETE FROM _scalar WHERE run_id = ?1",
-            "DELETE FROM _latest WHERE run_id = ?1",
-            "DELETE FROM _class_metric WHERE run_id = ?1",
-            "DELETE FROM _confusion WHERE run_id = ?1",
-            "DELETE FROM _validation WHERE run_id = ?1",
-            "DELETE FROM _statistic WHERE run_id = ?1",
-            "DELETE FROM _ranking WHERE run_id = ?1",
-        ] {
-            sqlx::query(sql).bind(run).execute(&mut *transaction).await.map_err(sqlite(action))?;
-        }
+        forget_results(&mut transaction, run).await?;
         sqlx::query(
             "INSERT INTO _attempt (run_id, attempt, state, pid, slot, device, host, started, threads)
              VALUES (?1, ?2, 'running', ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -86,6 +77,30 @@ impl Store {
         .execute(&mut *transaction)
         .await
         .map_err(sqlite(action))?;
+        transaction.commit().await.map_err(sqlite(action))
+    }
+
+    /// Moves completed runs of an experiment back to pending, without results: their files are gone.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub async fn owe_again(&mut self, experiment: ExperimentKey, runs: &[RunKey]) -> Result<(), StoreError> {
+        let action = "take back completed runs";
+        if runs.is_empty() {
+            return Ok(());
+        }
+        let mut transaction = self.begin(Commit::Synced).await?;
+        for run in runs {
+            sqlx::query(
+                "UPDATE _run SET state = 'pending', predictions = NULL WHERE id = ?1 AND state = 'completed'",
+            )
+            .bind(run)
+            .execute(&mut *transaction)
+            .await
+            .map_err(sqlite(action))?;
+            forget_results(&mut transaction, *run).await?;
+        }
+        rank_by_spec(&mut transaction, experiment).await?;
         transaction.commit().await.map_err(sqlite(action))
     }
 
@@ -156,6 +171,26 @@ impl Store {
         .map_err(sqlite(action))?;
         transaction.commit().await.map_err(sqlite(action))
     }
+}
+
+/// Removes curves, class metrics, confusion counts, statistics and rank of a run.
+async fn forget_results(connection: &mut SqliteConnection, run: RunKey) -> Result<(), StoreError> {
+    for sql in [
+        "DELETE FROM _scalar WHERE run_id = ?1",
+        "DELETE FROM _latest WHERE run_id = ?1",
+        "DELETE FROM _class_metric WHERE run_id = ?1",
+        "DELETE FROM _confusion WHERE run_id = ?1",
+        "DELETE FROM _validation WHERE run_id = ?1",
+        "DELETE FROM _statistic WHERE run_id = ?1",
+        "DELETE FROM _ranking WHERE run_id = ?1",
+    ] {
+        sqlx::query(sql)
+            .bind(run)
+            .execute(&mut *connection)
+            .await
+            .map_err(sqlite("remove the results of an earlier attempt"))?;
+    }
+    Ok(())
 }
 
 /// Whether just this attempt is the living one of its run: its start was committed, and the answer was lost.

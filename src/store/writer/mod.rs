@@ -8,6 +8,7 @@ mod attempts;
 mod confusion;
 mod curves;
 mod experiments;
+mod in_place;
 mod ledger;
 mod orphans;
 mod ranks;
@@ -27,7 +28,7 @@ pub use orphans::Orphan;
 
 use super::{
     FILE_NAME, Reader, birth,
-    connection::{BUSY_TIMEOUT, connect, options},
+    connection::{BUSY_TIMEOUT, Identity, Lying, connect, look, options},
     error::{StoreError, sqlite},
     schema::{self, Found},
 };
@@ -43,6 +44,10 @@ pub struct Store {
     tags: HashMap<String, i64>,
     /// What the connection's next commit does.
     commits: Commit,
+    /// The file that is open.
+    identity: Identity,
+    /// What became of an earlier file of this database, where it had to be written anew.
+    lost: Option<&'static str>,
 }
 
 /// What a commit waits for.
@@ -97,8 +102,12 @@ impl Store {
         if !schema::is_current(&mut connection, &path).await? {
             schema::migrate(&mut connection, &path).await?;
         }
+        let Lying::File(identity) = look(&path)? else {
+            return Err(StoreError::Lost { path, how: "deleted", rescued: false });
+        };
         let reader = Reader { connection, directory: runs_dir.to_owned() };
-        let mut store = Self { reader, tags: HashMap::new(), commits: Commit::Written };
+        let (tags, commits) = (HashMap::new(), Commit::Written);
+        let mut store = Self { reader, tags, commits, identity, lost: None };
         store.take_back_cut_off().await?;
         Ok(store)
     }
@@ -122,8 +131,11 @@ impl Store {
     /// reads it along.
     ///
     /// # Errors
-    /// If SQLite fails to read or write; everything that was committed stays in the database with its log.
+    /// If SQLite fails to read or write; everything that was committed stays in the database with its log. [`StoreError::Lost`]
+    /// and [`StoreError::Damaged`] where the file was lost since it was opened, also where nothing is missing in it now, or
+    /// does not hold together.
     pub async fn leave(mut self) -> Result<(), StoreError> {
+        let whole = self.must_be_whole().await;
         // What comes back as a row says whether somebody was in the way, which is no error.
         let folded = sqlx::raw_sql("PRAGMA busy_timeout = 1000; PRAGMA wal_checkpoint(TRUNCATE)")
             .execute(&mut self.reader.connection)
@@ -131,11 +143,12 @@ impl Store {
             .map_err(sqlite("fold the log into the runs database"));
         // Dropped, its thread would close it.
         std::mem::forget(self.reader.connection);
-        folded.map(|_| ())
+        whole.and(folded.map(|_| ()))
     }
 
     /// Begins a transaction that takes the write lock at once, so that it cannot fail half-way for want of it.
     async fn begin(&mut self, commit: Commit) -> Result<Transaction<'_, Sqlite>, StoreError> {
+        self.be_in_place().await?;
         if self.commits != commit {
             let pragma = match commit {
                 Commit::Written => "PRAGMA synchronous = NORMAL",

@@ -1,0 +1,109 @@
+//! Whether the file that the writer has open is still the database: asked before every change, as nobody else would notice.
+//!
+//! A file that was deleted or replaced can be written to for as long as it is open, and is gone with the process. Where it was
+//! deleted the writer still has all of it, and writes it anew under its name; another writer of this program finds that by the
+//! id that both files bear, and goes over to it. Where it was emptied, or another file lies there, nothing more is written.
+
+use sqlx::{Connection as _, SqliteConnection};
+
+use super::{Commit, Store, writing};
+use crate::store::{
+    FILE_NAME, birth,
+    connection::{BUSY_TIMEOUT, Lying, look},
+    error::{StoreError, sqlite},
+    schema,
+};
+
+impl Store {
+    /// Sees to it that the open file is the one that lies under the database's name: before changes, and before what is read
+    /// must be what others read too.
+    ///
+    /// # Errors
+    /// [`StoreError::Lost`] where it is not and cannot be mended.
+    pub async fn be_in_place(&mut self) -> Result<(), StoreError> {
+        let path = self.directory.join(FILE_NAME);
+        let how = match look(&path) {
+            Ok(Lying::File(found)) if found == self.identity => return Ok(()),
+            Ok(Lying::Missing) => {
+                birth::give_name(&mut self.reader.connection, &path).await?;
+                "deleted"
+            }
+            Ok(Lying::File(_)) => "replaced by another file",
+            Ok(Lying::Empty) => return Err(StoreError::Lost { path, how: "emptied", rescued: false }),
+            Err(StoreError::NotAFile { .. }) => {
+                return Err(StoreError::Lost { path, how: "replaced", rescued: false });
+            }
+            Err(error) => return Err(error),
+        };
+        self.go_over(how).await
+    }
+
+    /// Opens what lies under the name now, if it is a copy of this database.
+    async fn go_over(&mut self, how: &'static str) -> Result<(), StoreError> {
+        let path = self.directory.join(FILE_NAME);
+        let lost = || StoreError::Lost { path: path.clone(), how, rescued: false };
+        let mut connection = writing(&path, BUSY_TIMEOUT).await.map_err(|_| lost())?;
+        let theirs = id(&mut connection).await.map_err(|_| lost())?;
+        let Lying::File(identity) = look(&path)? else { return Err(lost()) };
+        if theirs.is_none() || theirs != id(&mut self.connection).await? {
+            return Err(lost());
+        }
+        self.identity = identity;
+        self.lost.get_or_insert(how);
+        self.take_connection(connection);
+        Ok(())
+    }
+
+    /// Opens the database once more, after an error that may have left the connection in the middle of something. It must be the
+    /// same one: none is made.
+    ///
+    /// # Errors
+    /// [`StoreError::Lost`], or where it cannot be opened.
+    pub async fn reconnect(&mut self) -> Result<(), StoreError> {
+        self.be_in_place().await?;
+        let path = self.directory.join(FILE_NAME);
+        let connection = writing(&path, BUSY_TIMEOUT).await?;
+        self.take_connection(connection);
+        Ok(())
+    }
+
+    fn take_connection(&mut self, connection: SqliteConnection) {
+        // The old one is closed by its own thread.
+        drop(std::mem::replace(&mut self.reader.connection, connection));
+        self.tags.clear();
+        self.commits = Commit::Written;
+    }
+
+    /// What has to be said before the database is left: that it was lost in between, or is damaged.
+    ///
+    /// # Errors
+    /// [`StoreError::Lost`], [`StoreError::Damaged`].
+    pub(super) async fn must_be_whole(&mut self) -> Result<(), StoreError> {
+        self.be_in_place().await?;
+        let path = self.directory.join(FILE_NAME);
+        if path.metadata().is_ok_and(|file| file.len() <= MOST_CHECKED) {
+            // By a connection of its own, which has none of the pages in memory.
+            let mut connection = writing(&path, BUSY_TIMEOUT).await?;
+            let problem = schema::problem(&mut connection).await?;
+            connection.close().await.map_err(sqlite("close the runs database"))?;
+            if let Some(what) = problem {
+                return Err(StoreError::Damaged { path, what });
+            }
+        }
+        match self.lost {
+            Some(how) => Err(StoreError::Lost { path, how, rescued: true }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A larger database is not read through at the end of a sweep; `gridboard doctor` does it.
+const MOST_CHECKED: u64 = 64 << 20;
+
+/// The id that a database and its copies bear.
+async fn id(connection: &mut SqliteConnection) -> Result<Option<String>, StoreError> {
+    sqlx::query_scalar("SELECT value FROM _meta WHERE name = 'id'")
+        .fetch_optional(connection)
+        .await
+        .map_err(sqlite("read the runs database"))
+}

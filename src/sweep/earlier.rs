@@ -1,0 +1,110 @@
+//! What earlier sweeps of an experiment left in its folder, beside what the database knows of it.
+//!
+//! Called by `prepare`. The two are made together and can only differ where somebody has deleted one: then finished runs would
+//! be cleared and trained again without a word, or a run without its files would be called completed.
+
+use std::{fs, path::Path};
+
+use super::SweepError;
+use crate::{
+    run::{ExperimentDir, Outcome, RunDir, RunState},
+    store::{ExperimentKey, Store},
+};
+
+/// Refuses to start an experiment anew that the database does not know, where finished runs of it lie in its folder.
+///
+/// # Errors
+/// [`SweepError::Unknown`].
+pub(super) fn refuse_unknown(runs_dir: &Path, experiment: &str) -> Result<(), SweepError> {
+    let dir = ExperimentDir::new(runs_dir, experiment);
+    let runs = finished(dir.path());
+    if runs == 0 {
+        return Ok(());
+    }
+    Err(SweepError::Unknown { experiment: experiment.to_owned(), dir: dir.path().to_owned(), runs })
+}
+
+/// Folders of completed runs below an experiment's folder. What cannot be read is none.
+fn finished(dir: &Path) -> usize {
+    let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+    let completed = |dir: &Path| {
+        // Whatever a trainer has put there: only a file is read.
+        RunDir::new(dir).outcome().symlink_metadata().is_ok_and(|file| file.is_file())
+            && matches!(Outcome::read(dir), Ok(Some(outcome)) if outcome.state == RunState::Completed)
+    };
+    entries.filter(|entry| completed(&entry.path())).count()
+}
+
+/// Takes back the completed runs of an experiment whose folders are gone, so that they are trained again, and returns their
+/// names.
+///
+/// # Errors
+/// Where the database cannot be read or written.
+pub(super) async fn take_back_gone(
+    store: &mut Store,
+    experiment: ExperimentKey,
+    dir: &ExperimentDir,
+) -> Result<Vec<String>, SweepError> {
+    let mut completed = store.completed(experiment).await?;
+    completed.retain(|(_, name)| !dir.run(name).path().is_dir());
+    let (keys, names): (Vec<_>, Vec<_>) = completed.into_iter().unzip();
+    store.owe_again(experiment, &keys).await?;
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::{Bench, small};
+
+    #[test]
+    fn finished_runs_that_nobody_knows_are_not_started_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        refuse_unknown(folder.path(), "x").unwrap();
+        let dir = ExperimentDir::new(folder.path(), "x");
+        let outcome = |state, failure| Outcome {
+            attempt: 1,
+            state,
+            failure,
+            finished: 1.0,
+            peak_memory: None,
+            peak_device_memory: None,
+            phases: None,
+        };
+        let failure = crate::store::testing::failure();
+        outcome(RunState::Failed, Some(failure)).write(dir.run("failed").path()).unwrap();
+        fs::create_dir_all(dir.run("cut-off").path()).unwrap();
+        refuse_unknown(folder.path(), "x").unwrap();
+        outcome(RunState::Completed, None).write(dir.run("done").path()).unwrap();
+        let error = refuse_unknown(folder.path(), "x").unwrap_err();
+        assert!(error.is_usage());
+        let path = dir.path().display();
+        assert_eq!(
+            error.to_string(),
+            format!("1 finished run of experiment `x` lies in `{path}` and is not in the database")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_completed_run_without_a_folder_is_owed_again() {
+        let mut bench = Bench::new().await;
+        let (key, keys) = bench.sweep(&small("tab3")).await;
+        bench.complete(keys[0], 0.5, 0.5).await;
+        bench.complete(keys[1], 0.6, 0.5).await;
+        bench.store.set_ranks(key).await.unwrap();
+        let dir = ExperimentDir::new(bench.path(), "tab3");
+        let runs = bench.store.runs(Some(key)).await.unwrap();
+        fs::create_dir_all(dir.run(&runs[1].spec.name).path()).unwrap();
+        let gone = take_back_gone(&mut bench.store, key, &dir).await.unwrap();
+        assert_eq!(gone, [runs[0].spec.name.as_str()]);
+        let runs = bench.store.runs(Some(key)).await.unwrap();
+        assert_eq!((runs[0].state, runs[0].attempts), (RunState::Pending, 1));
+        assert_eq!(runs[1].state, RunState::Completed);
+        let board =
+            bench.lines("select run, rank, reason from leaderboard where state <> 'completed' limit 1").await;
+        assert_eq!(board, [format!("{}||not run yet", runs[0].spec.name)]);
+        assert!(bench.store.history(keys[0], &[]).await.unwrap().is_empty());
+        assert_eq!(take_back_gone(&mut bench.store, key, &dir).await.unwrap(), [""; 0]);
+        bench.start(keys[0], 2).await.unwrap();
+    }
+}
