@@ -24,6 +24,15 @@ pub struct Scalar {
     pub wall_time: f64,
 }
 
+/// The end of a curve that no longer counts: its trainer started again from an earlier step, or wrote its file anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// As [`Scalar::tag`].
+    pub tag: String,
+    /// Points at this step and after it are void.
+    pub from: i64,
+}
+
 /// Something that happened in a sweep, and how the sweep stands after it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {

@@ -18,7 +18,7 @@ mod writer;
 
 pub use reader::EventReader;
 pub use record::{Corruption, RecordError, RecordReader};
-pub use scalars::{ScalarRef, ScalarTags};
+pub use scalars::{ScalarRef, ScalarTags, Told};
 pub use writer::{EventWriter, WriteError};
 
 #[cfg(test)]
