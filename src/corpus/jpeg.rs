@@ -154,7 +154,7 @@ mod tests {
         let whole = file(0xc3, 8);
         // Cut off anywhere it is named, or not, without a panic.
         let named = (0..whole.len()).filter(|&len| unread_frame(&whole[..len]).is_some()).count();
-        assert_eq!(named, whole.len() - 10);
+        assert_eq!(named, whole.len() - 11);
     }
 
     #[test]

@@ -191,7 +191,8 @@ impl Repeat {
     /// [`RepeatError::Plan`].
     pub fn plan(&self, worker: &Path, folder: &Path) -> Result<LaunchPlan, RepeatError> {
         Ok(match self.then.family {
-            Family::Command => LaunchPlan::command(0, &self.experiment.command, folder, &self.now)?,
+            Family::Command => LaunchPlan::command(0, &self.experiment.command, folder, &self.now)?
+                .with_variables(&self.experiment.env)?,
             _ => LaunchPlan::worker(0, worker, folder, &self.now)?,
         })
     }

@@ -84,6 +84,7 @@ mod tests {
             failure: None,
             finished: 1.0,
             peak_memory: None,
+            peak_device_memory: None,
             phases: None,
             files: dir.seal().unwrap(),
         };
