@@ -101,6 +101,22 @@ pub enum Change {
         /// Why.
         failure: Failure,
     },
+    /// Points of an attempt that were told before no longer count.
+    Cut {
+        /// The attempt.
+        attempt: Arc<Attempt>,
+        /// The ends of curves.
+        cuts: Arc<Vec<Cut>>,
+    },
+    /// Something is wrong with the event files of an attempt: its curves may not be whole.
+    Problem {
+        /// The attempt.
+        attempt: Arc<Attempt>,
+        /// What was found now, in words.
+        found: Vec<String>,
+        /// Everything that was found so far, in one text.
+        all: String,
+    },
     /// New points of an attempt, in file order.
     Scalars {
         /// The attempt.

@@ -3,13 +3,14 @@
 
 use std::path::PathBuf;
 
-use super::{Preparation, planned::Plans, status::Planned};
+use super::{Preparation, planned::Plans, status::Planned, tail};
 use crate::{
     base::{
         error::{is_shortage, with_causes},
         files::FileError,
         program::{host, version},
     },
+    follow::Earlier,
     launch::{AttemptEnd, Ending, LaunchError, LaunchPlan, PlanError},
     publish::Answers,
     run::{Failure, FailureKind, RunDir, RunFile, RunSpec},
@@ -81,7 +82,7 @@ impl Attempts<'_> {
         }
     }
 
-    /// Prepares the folder of an attempt that starts at `started`, and says what is to be started.
+    /// Prepares the folder of an attempt that starts at `started`, and says what is to be started, and what was logged before.
     ///
     /// # Errors
     /// [`StartError`]; nothing is started then.
@@ -91,24 +92,26 @@ impl Attempts<'_> {
         number: u32,
         slot: &Slot,
         started: f64,
-    ) -> Result<LaunchPlan, StartError> {
+    ) -> Result<(LaunchPlan, Option<Earlier>), StartError> {
         let place = super::index(run);
         let (ready, worker) = match self {
             Self::Experiment { ready, worker, .. } => (ready, worker),
             Self::Planned(plans) => {
-                return Ok(LaunchPlan { attempt: number, ..plans[place].0.clone() });
+                return Ok((LaunchPlan { attempt: number, ..plans[place].0.clone() }, None));
             }
         };
         let run = &ready.runs[place];
         let folder = ready.dir.run(&run.name);
         let file = run_file(ready, run, number, slot, started);
-        folder.clear()?;
+        let earlier = tail::clear(&folder, run.family == Family::Command)?;
         file.write(folder.path())?;
-        Ok(if run.family == Family::Command {
+        let plan = if run.family == Family::Command {
             LaunchPlan::command(run.index.get(), &ready.experiment.command, folder.path(), &file)?
+                .with_variables(&ready.experiment.env)?
         } else {
             LaunchPlan::worker(run.index.get(), worker, folder.path(), &file)?
-        })
+        };
+        Ok((plan, earlier))
     }
 
     /// Reads the predictions that a completed attempt has left, which are part of its results: a broken file fails it.
