@@ -26,10 +26,7 @@ const FORMS: [(&str, &str); 12] = [
 ];
 
 static PATTERNS: LazyLock<Vec<(&str, Regex)>> = LazyLock::new(|| {
-    FORMS
-        .iter()
-        .map(|(what, pattern)| (*what, Regex::new(pattern).expect("a constant pattern")))
-        .collect()
+    FORMS.iter().map(|(what, pattern)| (*what, Regex::new(pattern).expect("a constant pattern"))).collect()
 });
 
 /// `NAME=value`, `--name=value`.
@@ -65,7 +62,8 @@ pub fn is_secret_name(name: &str) -> bool {
 /// What the value of a name holds, where it looks like a secret: by its form, or by its name and a value that could be one.
 #[must_use]
 pub fn in_value(name: &str, value: &str) -> Option<&'static str> {
-    in_text(value).or_else(|| (is_secret_name(name) && could_be_secret(value)).then_some("a secret by its name"))
+    in_text(value)
+        .or_else(|| (is_secret_name(name) && could_be_secret(value)).then_some("a secret by its name"))
 }
 
 /// What the arguments of a command hold, where that looks like a secret: the place of the first such argument, and what.
@@ -153,11 +151,14 @@ mod tests {
 
     #[test]
     fn names_of_secrets_make_their_values_secret() {
-        for name in ["WANDB_API_KEY", "HF_TOKEN", "--api-key", "DB_PASSWORD", "aws_secret_access_key", "token"] {
+        for name in
+            ["WANDB_API_KEY", "HF_TOKEN", "--api-key", "DB_PASSWORD", "aws_secret_access_key", "token"]
+        {
             assert!(is_secret_name(name), "{name}");
             assert_eq!(in_value(name, "0123456789abcdef0123"), Some("a secret by its name"), "{name}");
         }
-        for name in ["tokenizer", "max_tokens", "secretary", "key", "OMP_NUM_THREADS", "api", "passwordless"] {
+        for name in ["tokenizer", "max_tokens", "secretary", "key", "OMP_NUM_THREADS", "api", "passwordless"]
+        {
             assert!(!is_secret_name(name), "{name}");
         }
     }

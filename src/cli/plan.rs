@@ -19,7 +19,7 @@ use crate::{
     run::RunSpec,
     schedule::Slot,
     spec::{
-        Experiment, FAMILY_AXIS, Family, Spec, Train,
+        Experiment, FAMILY_AXIS, Family, Source, Spec, Train,
         parameter::{Section, parameter_of_any},
     },
 };

@@ -33,7 +33,9 @@ mod tests {
     fn twelve_bits_in_sixteen_are_told() {
         let text = warning(vec![4095; 20]).unwrap();
         assert!(text.starts_with("20 of 20 images of 16 bits hold no value above 4095"), "{text}");
-        assert!(text.contains("12 bits") && text.contains("17 of 256 gray levels") && text.contains("times 16"));
+        assert!(
+            text.contains("12 bits") && text.contains("17 of 256 gray levels") && text.contains("times 16")
+        );
         // One bright marker in many images, and dark images among bright ones.
         let mut mixed = vec![3000; 19];
         mixed.push(65535);

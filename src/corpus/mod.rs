@@ -173,9 +173,9 @@ impl CorpusError {
                 "give the folder that holds a folder per class with `--images DIR`, or in `dataset.images`"
                     .to_owned(),
             ),
-            Self::NoClass { found, loose: 1.., .. } if found.is_empty() => Some(
-                "put the images of each class into a folder of its name: `IMAGES/CLASS/...`".to_owned(),
-            ),
+            Self::NoClass { found, loose: 1.., .. } if found.is_empty() => {
+                Some("put the images of each class into a folder of its name: `IMAGES/CLASS/...`".to_owned())
+            }
             Self::NoClass { class, found, .. } => {
                 let similar = found.iter().find(|name| name.eq_ignore_ascii_case(class));
                 Some(similar.map_or_else(

@@ -126,7 +126,9 @@ impl Work<'_> {
         let with_loose = |mut prepared: Prepared| {
             if let loose @ 1.. = loose_images(images) {
                 let images = images.display();
-                prepared.notes.push(format!("{loose} image(s) directly in `{images}` are of no class and not used"));
+                prepared
+                    .notes
+                    .push(format!("{loose} image(s) directly in `{images}` are of no class and not used"));
             }
             prepared
         };

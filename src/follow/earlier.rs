@@ -63,7 +63,8 @@ mod tests {
     use super::*;
 
     fn points(points: &[(&str, i64)]) -> Vec<Scalar> {
-        let point = |&(tag, step): &(&str, i64)| Scalar { tag: tag.to_owned(), step, value: 0.5, wall_time: 1.0 };
+        let point =
+            |&(tag, step): &(&str, i64)| Scalar { tag: tag.to_owned(), step, value: 0.5, wall_time: 1.0 };
         points.iter().map(point).collect()
     }
 

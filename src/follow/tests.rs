@@ -202,12 +202,16 @@ fn links_are_followed_within_the_run_and_told_outside_of_it() {
     symlink(outside.join("empty/x.tfevents"), dir.join("y.tfevents")).unwrap();
     symlink("later/train/x.tfevents", dir.join("z.tfevents")).unwrap();
     let poll = follower.poll();
-    let [FollowProblem::Outside { .. }, FollowProblem::Outside { path, target }, more @ ..] = &poll.problems[..]
+    let [FollowProblem::Outside { .. }, FollowProblem::Outside { path, target }, more @ ..] =
+        &poll.problems[..]
     else {
         panic!("{:?}", poll.problems)
     };
     assert_eq!((path, target), (&dir.join("link"), &fs::canonicalize(&outside).unwrap()));
-    assert!(matches!(more, [FollowProblem::Outside { path, .. }] if *path == dir.join("y.tfevents")), "{more:?}");
+    assert!(
+        matches!(more, [FollowProblem::Outside { path, .. }] if *path == dir.join("y.tfevents")),
+        "{more:?}"
+    );
     assert_eq!(poll.scalars.len(), 1, "{:?}", poll.scalars);
     assert!(points(follower).is_empty(), "told once");
 

@@ -75,7 +75,9 @@ pub enum PlanError {
         variable: String,
     },
     /// `model.env` names a variable of the caller's that is not there.
-    #[error("`model.env.{name}` is `${from}`, and there is no variable `{from}` in the environment of gridboard")]
+    #[error(
+        "`model.env.{name}` is `${from}`, and there is no variable `{from}` in the environment of gridboard"
+    )]
     NoVariable {
         /// The variable of the program.
         name: String,
@@ -183,10 +185,8 @@ impl LaunchPlan {
     pub fn with_variables(mut self, variables: &BTreeMap<String, String>) -> Result<Self, PlanError> {
         for (name, text) in variables {
             let value = match spec::command::variable(text) {
-                Some(from) => std::env::var_os(from).ok_or_else(|| PlanError::NoVariable {
-                    name: name.clone(),
-                    from: from.to_owned(),
-                })?,
+                Some(from) => std::env::var_os(from)
+                    .ok_or_else(|| PlanError::NoVariable { name: name.clone(), from: from.to_owned() })?,
                 None => OsString::from(text.strip_prefix('$').unwrap_or(text)),
             };
             if self.env.iter().all(|(known, _)| known != name) {
@@ -307,7 +307,9 @@ pub(crate) mod tests {
             let plan = LaunchPlan::command(0, &command, Path::new("/runs/x"), &run_file(&[])).unwrap();
             plan.with_variables(&env)
         };
-        let whole = plan(&[("PLAIN", "text"), ("COPY", "$PATH"), ("PRICE", "$$5"), ("OMP_NUM_THREADS", "99")]).unwrap();
+        let whole =
+            plan(&[("PLAIN", "text"), ("COPY", "$PATH"), ("PRICE", "$$5"), ("OMP_NUM_THREADS", "99")])
+                .unwrap();
         assert_eq!((variable(&whole, "PLAIN"), variable(&whole, "PRICE")), (Some("text"), Some("$5")));
         assert_eq!(variable(&whole, "COPY"), std::env::var("PATH").ok().as_deref());
         assert_eq!(variable(&whole, "OMP_NUM_THREADS"), Some("3"), "Gridboard's own stays");

@@ -291,11 +291,18 @@ mod tests {
     fn a_file_that_was_altered_is_told_as_such() {
         let points = [(LOSS, 0, 0.5), (tags::BATCH_LOSS, 7, 1.0)];
         let then = record(&points, &[0.25, 0.5]);
-        let altered = |now: &Record, weights: Part, seal: &[String]| {
-            match compare(&then, now, true, Some(weights), seal, 1e-3).verdict {
-                Verdict::Altered(altered) => altered.into_iter().map(|of| (of.file, of.why)).collect::<Vec<_>>(),
-                other => panic!("{other:?}"),
-            }
+        let altered = |now: &Record, weights: Part, seal: &[String]| match compare(
+            &then,
+            now,
+            true,
+            Some(weights),
+            seal,
+            1e-3,
+        )
+        .verdict
+        {
+            Verdict::Altered(altered) => altered.into_iter().map(|of| (of.file, of.why)).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
         };
         let mut weights = Part::new("weights");
         weights.number(0.5, 5.5, || "conv1.weight".to_owned());
@@ -330,7 +337,10 @@ mod tests {
         assert_eq!((apart.step, apart.then, apart.now), (1, Some(0.9), None));
         // Of a command every point counts, and its batch losses are points as any other.
         let batch = |value| record(&[(tags::BATCH_LOSS, 3, value)], &[]);
-        assert!(matches!(compare(&batch(1.0), &batch(2.0), false, None, &[], 1e-3).verdict, Verdict::Diverged(_)));
+        assert!(matches!(
+            compare(&batch(1.0), &batch(2.0), false, None, &[], 1e-3).verdict,
+            Verdict::Diverged(_)
+        ));
     }
 
     #[test]

@@ -127,15 +127,10 @@ mod tests {
 
     #[test]
     fn a_variable_is_named_and_a_text_is_itself() {
-        assert_eq!(["$HF_TOKEN", "$_1", "text", "$$x", "$1", "$", "$A-B"].map(variable), [
-            Some("HF_TOKEN"),
-            Some("_1"),
-            None,
-            None,
-            None,
-            None,
-            None
-        ]);
+        assert_eq!(
+            ["$HF_TOKEN", "$_1", "text", "$$x", "$1", "$", "$A-B"].map(variable),
+            [Some("HF_TOKEN"), Some("_1"), None, None, None, None, None]
+        );
     }
 
     #[test]

@@ -87,7 +87,9 @@ impl Corpus {
     pub fn warnings(&self) -> Vec<String> {
         let labels = self.prepared.labels();
         let mut warnings: Vec<String> = self.prepared.notes.clone();
-        warnings.extend(self.test.iter().flat_map(|test| test.notes.iter().map(|note| format!("test set: {note}"))));
+        warnings.extend(
+            self.test.iter().flat_map(|test| test.notes.iter().map(|note| format!("test set: {note}"))),
+        );
         for (part, name, why) in [
             (Part::Train, "training", "no network can learn it"),
             (Part::Validation, "validation", "no number says how well it is told"),

@@ -147,7 +147,10 @@ mod tests {
         log(folder.path(), 5..10);
         let poll = tail.poll().unwrap();
         assert_eq!(poll.cuts.len(), 1);
-        assert_eq!(poll.scalars.iter().map(|point| point.step).collect::<Vec<_>>(), (0..10).collect::<Vec<_>>());
+        assert_eq!(
+            poll.scalars.iter().map(|point| point.step).collect::<Vec<_>>(),
+            (0..10).collect::<Vec<_>>()
+        );
         log(folder.path(), 10..11);
         assert_eq!(tail.poll().unwrap().scalars.len(), 1);
         tail.end().unwrap();
@@ -176,7 +179,10 @@ mod tests {
         }
         assert_eq!(tail.poll().unwrap().problems.len(), 5);
         let text = tail.problem().unwrap();
-        assert!(text.contains("0.tfevents` is corrupt at byte 0") && text.ends_with("; and 2 more"), "{text}");
+        assert!(
+            text.contains("0.tfevents` is corrupt at byte 0") && text.ends_with("; and 2 more"),
+            "{text}"
+        );
     }
 
     #[test]

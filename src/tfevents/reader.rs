@@ -35,11 +35,7 @@ impl<R: Read> EventReader<R> {
     ///
     /// # Errors
     /// [`RecordError::Corrupt`] at a record that is none or holds no event; [`RecordError::Io`] where the input fails.
-    pub fn read(
-        &mut self,
-        tags: &mut ScalarTags,
-        mut sink: impl FnMut(Told<'_>),
-    ) -> Result<(), RecordError> {
+    pub fn read(&mut self, tags: &mut ScalarTags, mut sink: impl FnMut(Told<'_>)) -> Result<(), RecordError> {
         while let Some(event) = self.records.next_record()? {
             scalars::of_event(event, tags, &mut sink)
                 .map_err(|corruption| RecordError::Corrupt { offset: self.offset, corruption })?;

@@ -321,7 +321,8 @@ mod tests {
             let what = Some(What::SessionLog(SessionLog { status }));
             let event = Event { wall_time: 1.0, step: 7, what }.encode_to_vec();
             let mut steps = Vec::new();
-            of_event(&event, &mut ScalarTags::default(), &mut |told| steps.push(format!("{told:?}"))).unwrap();
+            of_event(&event, &mut ScalarTags::default(), &mut |told| steps.push(format!("{told:?}")))
+                .unwrap();
             steps
         };
         assert_eq!(told(SessionLog::START), ["Start(7)"]);

@@ -27,7 +27,10 @@ fn a_secret_is_refused_wherever_it_would_be_written() {
     ] {
         let found = problems(&text);
         let [problem] = &found[..] else { panic!("{found:?}\n{text}") };
-        assert!(problem.contains("looks like ") && problem.contains("`model.env: {NAME: $NAME}`"), "{problem}");
+        assert!(
+            problem.contains("looks like ") && problem.contains("`model.env: {NAME: $NAME}`"),
+            "{problem}"
+        );
         assert!(!problem.contains(&token[4..]) && !problem.contains("pass1word"), "{problem}");
     }
 }

@@ -1,10 +1,13 @@
 //! What a trainer takes back, and what is wrong with its files.
 
-use super::{
-    Commit, RunKey, Store,
-    error::{StoreError, sqlite},
+use super::Commit;
+use crate::{
+    event::Cut,
+    store::{
+        RunKey, Store,
+        error::{StoreError, sqlite},
+    },
 };
-use crate::event::Cut;
 
 impl Store {
     /// Removes the ends of curves that no longer count, in one transaction.
@@ -59,12 +62,7 @@ impl Store {
     ///
     /// # Errors
     /// If the database cannot be written.
-    pub async fn note_problem(
-        &mut self,
-        run: RunKey,
-        attempt: u32,
-        problem: &str,
-    ) -> Result<(), StoreError> {
+    pub async fn note_problem(&mut self, run: RunKey, attempt: u32, problem: &str) -> Result<(), StoreError> {
         let action = "note a problem of an attempt";
         let mut transaction = self.begin(Commit::Written).await?;
         sqlx::query("UPDATE _attempt SET problem = ?3 WHERE run_id = ?1 AND attempt = ?2")

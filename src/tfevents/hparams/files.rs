@@ -152,9 +152,8 @@ fn is_ours(path: &Path, kind: &str) -> bool {
             Ok(Some(What::Summary(summary))) => summary.value.into_iter().map(|value| value.tag).collect(),
             _ => return false,
         };
-        let of_kind = |tag: &String| {
-            tag.strip_prefix("_hparams_/").is_some_and(|record| record.starts_with(kind))
-        };
+        let of_kind =
+            |tag: &String| tag.strip_prefix("_hparams_/").is_some_and(|record| record.starts_with(kind));
         if tags.is_empty() || !tags.iter().all(of_kind) {
             return false;
         }

@@ -15,9 +15,11 @@ use std::{
     fmt::Debug,
     io::{self, Write},
     ops::{Deref, DerefMut},
+    path::Path,
 };
 
 use gridboard::{
+    corpus::{self, Part},
     model::Architecture,
     run::RunFile,
     spec::{Kernels, Precision, Train},
@@ -151,6 +153,9 @@ pub(crate) struct Answers {
     /// `[n, K]`, row-major.
     pub(crate) probabilities: Vec<f32>,
 }
+
+/// As many as a batch may hold where nobody says how many train: an answer needs few at a time.
+const UNKNOWN_IMAGES: u64 = 256;
 
 /// How many images train, where the split is there to say it; a network that only answers may be far from its images.
 pub(crate) fn training_images(split: &Path) -> u64 {

@@ -160,7 +160,8 @@ pub(super) struct View {
 
 /// Reads one pickle from the front of `bytes`, and moves them behind it.
 pub(super) fn read(bytes: &mut &[u8]) -> Result<Value, PickleError> {
-    let mut machine = Machine { input: bytes, stack: Vec::new(), marks: Vec::new(), memo: Vec::new(), made: 0 };
+    let mut machine =
+        Machine { input: bytes, stack: Vec::new(), marks: Vec::new(), memo: Vec::new(), made: 0 };
     while !machine.step()? {}
     let rest = machine.input;
     let value = machine.pop()?;

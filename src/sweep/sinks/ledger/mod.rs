@@ -176,11 +176,9 @@ impl Ledger {
             }
             Change::Scalars { attempt, points } => self.put_points(attempt, points),
             Change::Cut { attempt, cuts } => self.put_cuts(attempt, cuts),
-            Change::Problem { attempt, all, .. } => self.put(Entry::Problem {
-                run: attempt.run,
-                attempt: attempt.number,
-                text: all.clone(),
-            }),
+            Change::Problem { attempt, all, .. } => {
+                self.put(Entry::Problem { run: attempt.run, attempt: attempt.number, text: all.clone() })
+            }
             Change::AttemptEnded { attempt, state, failure, used, .. } => self.put_end(AttemptEnd {
                 attempt: Arc::clone(attempt),
                 state: *state,
