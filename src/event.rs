@@ -24,6 +24,15 @@ pub struct Scalar {
     pub wall_time: f64,
 }
 
+/// The end of a curve that no longer counts: its trainer started again from an earlier step, or wrote its file anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// As [`Scalar::tag`].
+    pub tag: String,
+    /// Points at this step and after it are void.
+    pub from: i64,
+}
+
 /// Something that happened in a sweep, and how the sweep stands after it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
@@ -91,6 +100,22 @@ pub enum Change {
         state: RunState,
         /// Why.
         failure: Failure,
+    },
+    /// Points of an attempt that were told before no longer count.
+    Cut {
+        /// The attempt.
+        attempt: Arc<Attempt>,
+        /// The ends of curves.
+        cuts: Arc<Vec<Cut>>,
+    },
+    /// Something is wrong with the event files of an attempt: its curves may not be whole.
+    Problem {
+        /// The attempt.
+        attempt: Arc<Attempt>,
+        /// What was found now, in words.
+        found: Vec<String>,
+        /// Everything that was found so far, in one text.
+        all: String,
     },
     /// New points of an attempt, in file order.
     Scalars {

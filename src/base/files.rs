@@ -98,9 +98,36 @@ pub fn remove_if_there(path: &Path) -> Result<(), FileError> {
     }
 }
 
+/// 32 hex digits of the BLAKE3 hash of a file's content.
+///
+/// # Errors
+/// The path and what failed; what is no regular file (a FIFO would wait for ever) has no content.
+pub fn content_hash(path: &Path) -> Result<String, FileError> {
+    let file = File::open(path).map_err(FileError::at("read", path))?;
+    let is_file = file.metadata().map_err(FileError::at("read", path))?.is_file();
+    if !is_file {
+        return Err(FileError::at("read", path)(io::Error::other("it is not a regular file")));
+    }
+    let mut hasher = blake3::Hasher::new();
+    // In pieces that stay in the cache of a core.
+    let mut reader = io::BufReader::with_capacity(256 << 10, file);
+    io::copy(&mut reader, &mut hasher).map_err(FileError::at("read", path))?;
+    Ok(hasher.finalize().to_hex()[..32].to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_content_has_one_hash_and_what_is_no_file_has_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        fs::write(&path, vec![7; 1 << 20]).unwrap();
+        assert_eq!(content_hash(&path).unwrap(), blake3::hash(&vec![7; 1 << 20]).to_hex()[..32]);
+        assert!(content_hash(folder.path()).is_err());
+        assert!(content_hash(&folder.path().join("missing")).is_err());
+    }
 
     #[test]
     fn content_replaces_the_old_and_leaves_no_litter() {

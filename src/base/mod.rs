@@ -1,5 +1,5 @@
 //! The ground floor: what every part needs and none should make for itself. Words for numbers and errors, the clock, files
-//! that are written whole, what a process has used, and who this program is.
+//! that are written whole, what a process has used, what looks like a secret, and who this program is.
 //!
 //! Imports nothing of the project.
 
@@ -16,6 +16,8 @@ pub mod files;
 pub mod human;
 
 pub mod program;
+
+pub mod secret;
 
 pub mod signals;
 

@@ -107,6 +107,15 @@ pub(super) async fn prepare(dataset: &Dataset, signals: &Signals) -> Result<Corp
         prepare_corpus(&dataset, &root, &Bar::new("preparing"), cancelled)
     })
     .await?;
+    for damage in prepared.damages() {
+        output::note(&format!(
+            "warning: the prepared images in the cache were damaged and have been prepared again ({damage}); runs that were \
+             trained since may have seen damaged ones: `gridboard rerun RUN --check` tells"
+        ));
+    }
+    for warning in prepared.warnings() {
+        output::note(&format!("warning: {warning}"));
+    }
     let skipped: Vec<_> = prepared.skipped().collect();
     for bad in skipped.iter().take(LISTED) {
         output::note(&format!("left out: {}: {}", bad.file, bad.reason));

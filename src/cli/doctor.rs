@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
-use super::{CliError, exit, output};
+use super::{CliError, doctor_files, exit, output};
 use crate::{
     base::{error::with_causes, human, program::version},
     corpus::cache_root,
@@ -172,4 +172,15 @@ fn places(findings: &mut Findings, runs_dir: &Path) {
     let database = runs_dir.join(store::FILE_NAME);
     let state = if database.exists() { "" } else { " (not there yet)" };
     findings.found("runs database", format!("{}{state}", database.display()));
+    let checks = [
+        ("images checked", cache_root().ok().map(|root| doctor_files::cache(&root))),
+        ("database checked", doctor_files::database(runs_dir)),
+        ("results checked", Some(doctor_files::runs(runs_dir))),
+    ];
+    for (what, checked) in checks {
+        if let Some(checked) = checked {
+            findings.found(what, checked.what);
+            findings.problems.extend(checked.problems);
+        }
+    }
 }

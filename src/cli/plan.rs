@@ -19,7 +19,7 @@ use crate::{
     run::RunSpec,
     schedule::Slot,
     spec::{
-        Experiment, FAMILY_AXIS, Family, Spec, Train,
+        Experiment, FAMILY_AXIS, Family, Source, Spec, Train,
         parameter::{Section, parameter_of_any},
     },
 };
@@ -146,7 +146,11 @@ fn threads_on_processor(experiment: &Experiment, discovery: &Discovery) -> Optio
 fn summary(experiment: &Experiment, threads: Option<u32>, run: &RunSpec) -> Option<Summary> {
     let dataset = experiment.dataset.as_ref()?;
     let network = Architecture::of(run.family, &run.parameters).ok()??;
-    let train = Train::from_parameters(&run.parameters).ok()?;
+    let mut train = Train::from_parameters(&run.parameters).ok()?;
+    if let Source::Phantom(phantom) = &dataset.source {
+        // Fewer train, but how many is the split's to say.
+        train = train.fitting(phantom.images.iter().copied().map(u64::from).sum());
+    }
     let classes = u32::try_from(dataset.classes.len()).ok()?;
     let mut summary = model::summary(&network, dataset.image_size, classes, &train).ok()?;
     if let Some(threads) = threads {

@@ -19,8 +19,8 @@ use crate::{
 /// Train a run again and compare: bit-identical, within tolerance, or diverged at an epoch
 ///
 /// The same parameters, seed, threads and images, as `run.json` has them, in a temporary folder; the runs
-/// and their database are only read. Ends with exit code 1 where the two trainings diverge. Without --check
-/// it only says what it would run.
+/// and their database are only read. Ends with exit code 1 where the two trainings diverge, and where a file
+/// of the first one was altered since. Without --check it only says what it would run.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The run: its name, `experiment/name`, the start of its content id, or its directory
@@ -103,7 +103,8 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     } else {
         output::data(&as_text(&repeat, &comparison, &changed, ended.seconds, args))?;
     }
-    Ok(if matches!(comparison.verdict, Verdict::Diverged(_)) { exit::ERROR } else { exit::DONE })
+    let apart = matches!(comparison.verdict, Verdict::Diverged(_) | Verdict::Altered(_));
+    Ok(if apart { exit::ERROR } else { exit::DONE })
 }
 
 fn slot(device: &str, threads: u32) -> Slot {
@@ -152,6 +153,11 @@ fn verdict(repeat: &Repeat, comparison: &Comparison, tolerance: f64) -> String {
                 |largest| format!("largest relative difference {:.1e}, {}", largest.relative, largest.place),
             );
             format!("{run}: within tolerance {tolerance}: {largest}")
+        }
+        Verdict::Altered(files) => {
+            let files: Vec<String> =
+                files.iter().map(|of| format!("{} was altered ({})", of.file, of.why)).collect();
+            format!("{run}: {}", files.join("; "))
         }
         Verdict::Diverged(apart) => {
             let value =
@@ -208,7 +214,7 @@ fn as_text(
         for Changed { what, then, now } in changed {
             text += &format!("  {what}: {then} then, {now} now\n");
         }
-    } else if comparison.verdict != Verdict::Identical {
+    } else if matches!(comparison.verdict, Verdict::WithinTolerance | Verdict::Diverged(_)) {
         text +=
             "\n\nnothing that is recorded is different: program, machine, threads and images are the same";
     }
@@ -232,6 +238,7 @@ fn as_json(repeat: &Repeat, comparison: &Comparison, changed: &[Changed], args: 
     let (word, apart) = match &comparison.verdict {
         Verdict::Identical => ("identical", None),
         Verdict::WithinTolerance => ("within_tolerance", None),
+        Verdict::Altered(_) => ("altered", None),
         Verdict::Diverged(apart) => ("diverged", Some(apart)),
     };
     let apart = apart

@@ -57,7 +57,7 @@ fn short_table(runs: &[RunRecord], with_experiment: bool) -> Table {
             Cell::from(u64::from(run.attempts)),
             run.seconds().map_or(Cell::Empty, |seconds| Cell::from(human::seconds(seconds))),
             run.slot.as_deref().map_or(Cell::Empty, Cell::from),
-            run.failure.as_ref().map_or(Cell::Empty, |failure| Cell::from(&failure.reason)),
+            reason(run),
         ];
         if with_experiment {
             row.insert(0, Cell::from(&run.experiment));
@@ -67,11 +67,22 @@ fn short_table(runs: &[RunRecord], with_experiment: bool) -> Table {
     Table { title: None, columns, rows: rows.collect(), notes: Vec::new() }
 }
 
+/// Why it failed, and what is wrong with its event files.
+fn reason(run: &RunRecord) -> Cell {
+    let failure = run.failure.as_ref().map(|failure| failure.reason.as_str());
+    match (failure, run.problem.as_deref()) {
+        (Some(failure), Some(problem)) => Cell::from(format!("{failure} ! {problem}")),
+        (Some(failure), None) => Cell::from(failure),
+        (None, Some(problem)) => Cell::from(format!("! {problem}")),
+        (None, None) => Cell::Empty,
+    }
+}
+
 /// For machines: everything, in plain units.
 fn full_table(runs: &[RunRecord]) -> Table {
     let names =
         ["experiment", "run", "state", "seed", "attempts", "seconds", "device", "slot", "peak_memory"];
-    let columns = names.into_iter().chain(["failure", "reason"]).map(Column::text).collect();
+    let columns = names.into_iter().chain(["failure", "reason", "problem"]).map(Column::text).collect();
     let rows = runs.iter().map(|run| {
         let failure = run.failure.as_ref();
         vec![
@@ -86,6 +97,7 @@ fn full_table(runs: &[RunRecord]) -> Table {
             run.used.peak_memory.map_or(Cell::Empty, Cell::from),
             failure.map_or(Cell::Empty, |failure| Cell::from(failure.kind.as_str())),
             failure.map_or(Cell::Empty, |failure| Cell::from(&failure.reason)),
+            run.problem.as_deref().map_or(Cell::Empty, Cell::from),
         ]
     });
     Table { title: None, columns, rows: rows.collect(), notes: Vec::new() }

@@ -150,6 +150,7 @@ impl Facts {
                     "attempt": attempt.attempt, "state": attempt.state.to_string(), "slot": attempt.slot,
                     "device": attempt.device, "host": attempt.host, "pid": attempt.pid,
                     "started": attempt.started, "finished": attempt.finished, "failure": attempt.failure,
+                    "problem": attempt.problem,
                     "peak_memory": attempt.used.peak_memory, "threads": attempt.threads,
                     "core_seconds": attempt.used.core_seconds, "phases": attempt.used.phases,
                 })
@@ -210,6 +211,14 @@ impl Facts {
                     memory.unwrap_or_default()
                 ),
             );
+        }
+        for attempt in &self.attempts {
+            if let Some(problem) = &attempt.problem {
+                line(
+                    "problem",
+                    format!("! attempt {}: its curves may not be whole: {problem}", attempt.attempt),
+                );
+            }
         }
         if let Some(failure) = &run.failure {
             line("failure", format!("{}: {}", failure.kind, failure.reason));

@@ -18,15 +18,15 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
 
 use super::{
     BadFile, CorpusError, IndexEntry, index,
+    manifest::{self, Manifest},
     mapped::{IMAGES, LABELS},
     npy,
 };
-use crate::base::files::{Durability, FileError, PARTIAL, sync_folder, write_whole};
+use crate::base::files::{Durability, FileError, PARTIAL, content_hash, sync_folder, write_whole};
 
 /// Version of the folder's layout and of everything that makes its pixels: decoding, resizing, blur, phantoms. A change
 /// of any of them takes the next number.
@@ -64,23 +64,7 @@ pub(super) struct Loaded {
     pub(super) counts: Vec<u64>,
     pub(super) files: Vec<IndexEntry>,
     pub(super) skipped: Vec<BadFile>,
-}
-
-/// `corpus.json`.
-#[derive(Serialize, Deserialize)]
-struct Manifest {
-    version: u64,
-    fingerprint: String,
-    images: usize,
-    image_size: u32,
-    classes: Vec<String>,
-    counts: Vec<u64>,
-    /// For people: how the pixels were made.
-    settings: serde_json::Value,
-    /// BLAKE3 of the small files.
-    labels_hash: String,
-    index_hash: String,
-    skipped: Vec<BadFile>,
+    pub(super) notes: Vec<String>,
 }
 
 impl Cache {
@@ -100,8 +84,7 @@ impl Cache {
     pub(super) fn load(&self, fingerprint: &str) -> Result<Loaded, String> {
         let folder = self.folder(fingerprint);
         let read = |name: &str| fs::read(folder.join(name)).map_err(|error| format!("{name}: {error}"));
-        let manifest: Manifest =
-            serde_json::from_slice(&read("corpus.json")?).map_err(|error| format!("corpus.json: {error}"))?;
+        let manifest = Manifest::read(&folder)?;
         if manifest.version != VERSION || manifest.fingerprint != fingerprint {
             return Err("corpus.json: belongs to another corpus".to_owned());
         }
@@ -118,7 +101,16 @@ impl Cache {
         if files.len() != manifest.images {
             return Err("index.csv: has another number of files than corpus.json says".to_owned());
         }
-        Ok(Loaded { folder, counts: manifest.counts, files, skipped: manifest.skipped })
+        let (counts, skipped) = (manifest.counts.clone(), manifest.skipped.clone());
+        let notes = manifest.notes.clone();
+        let pixels = manifest::hash_of(&folder.join(IMAGES))?;
+        manifest.check_pixels(&folder, &pixels).map_err(|problem| format!("{IMAGES}: {problem}"))?;
+        Ok(Loaded { folder, counts, files, skipped, notes })
+    }
+
+    /// Whether there is a folder of a fingerprint, whole or not.
+    pub(super) fn has(&self, fingerprint: &str) -> bool {
+        self.folder(fingerprint).exists()
     }
 
     /// The fingerprint that a listing of files led to before.
@@ -235,6 +227,7 @@ impl Builder {
     /// Closes the gaps of rows that were left out, writes the other files and publishes the folder.
     ///
     /// `rows[i]` describes row i, or is `None` where it is left out.
+    #[expect(clippy::too_many_arguments, reason = "what a manifest holds")]
     pub(super) fn finish(
         self,
         cache: &Cache,
@@ -243,6 +236,7 @@ impl Builder {
         classes: &[String],
         skipped: &[BadFile],
         settings: serde_json::Value,
+        notes: Vec<String>,
     ) -> Result<Loaded, CorpusError> {
         let io = |error| FileError::at("write", &self.path)(error);
         let mut files = Vec::with_capacity(rows.len());
@@ -260,6 +254,7 @@ impl Builder {
         self.images.write_all_at(&npy::header(&shape), 0).map_err(io)?;
         self.images.set_len(self.offset(files.len())).map_err(io)?;
         self.images.sync_all().map_err(io)?;
+        let pixels = content_hash(&self.path)?;
 
         let labels: Vec<u8> = files.iter().map(|file| file.label).collect();
         let labels_npy = [npy::header(&[labels.len() as u64]), labels.clone()].concat();
@@ -276,18 +271,20 @@ impl Builder {
             classes: classes.to_vec(),
             counts: counts.clone(),
             settings,
+            images_hash: Some(pixels),
             labels_hash: hash(&labels_npy),
             index_hash: hash(index.as_bytes()),
             skipped: skipped.to_vec(),
+            notes: notes.clone(),
         };
         let manifest = serde_json::to_vec_pretty(&manifest).expect("names and numbers always make JSON");
         let folder = self.folder.path();
         write_whole(&folder.join(LABELS), &[&labels_npy], Durability::Synced)?;
         write_whole(&folder.join(index::FILE_NAME), &[index.as_bytes()], Durability::Synced)?;
-        write_whole(&folder.join("corpus.json"), &[&manifest], Durability::Synced)?;
+        write_whole(&folder.join(manifest::FILE_NAME), &[&manifest], Durability::Synced)?;
         cache.publish(self.folder, fingerprint)?;
         let skipped = skipped.to_vec();
-        Ok(Loaded { folder: cache.folder(fingerprint), counts, files, skipped })
+        Ok(Loaded { folder: cache.folder(fingerprint), counts, files, skipped, notes })
     }
 }
 

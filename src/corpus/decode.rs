@@ -32,6 +32,8 @@ pub struct Decoded {
     pub image: GrayImage,
     /// The format that the content had.
     pub format: Format,
+    /// The largest value of a file of 16 bits a sample, alpha apart.
+    pub wide: Option<u16>,
 }
 
 /// Reads and decodes an image file; the bytes of the file come with the image.
@@ -60,20 +62,20 @@ pub fn decode(bytes: &[u8]) -> Result<Decoded, DecodeError> {
         Content::Unknown => return Err(DecodeError::Unknown),
     };
     let decoded = catch_unwind(AssertUnwindSafe(|| match format {
-        Format::Jpeg => jpeg::decode(bytes),
+        Format::Jpeg => jpeg::decode(bytes).map(|(image, orientation)| (image, orientation, None)),
         Format::Png => with_image(bytes, format, ImageFormat::Png),
         Format::WebP => with_image(bytes, format, ImageFormat::WebP),
     }));
-    let (image, orientation) = decoded
+    let (image, orientation, wide) = decoded
         .unwrap_or_else(|_| Err(DecodeError::Broken { format, reason: "the decoder panicked".to_owned() }))?;
-    Ok(Decoded { image: upright(image, orientation), format })
+    Ok(Decoded { image: upright(image, orientation), format, wide })
 }
 
 fn with_image(
     bytes: &[u8],
     format: Format,
     image_format: ImageFormat,
-) -> Result<(GrayImage, Orientation), DecodeError> {
+) -> Result<(GrayImage, Orientation, Option<u16>), DecodeError> {
     let broken = |error: ImageError| match error {
         ImageError::IoError(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {
             DecodeError::Truncated(format)
@@ -95,10 +97,11 @@ fn with_image(
     check_size(width, height, usize::from(decoder.color_type().bytes_per_pixel()))?;
     let orientation = decoder.orientation().map_err(broken)?;
     let image = DynamicImage::from_decoder(decoder).map_err(broken)?;
+    let wide = gray::largest_wide(&image);
     let image = gray::from_dynamic(image)
         .and_then(|pixels| GrayImage::from_raw(width, height, pixels))
         .ok_or_else(|| DecodeError::Broken { format, reason: "unknown colour type".to_owned() })?;
-    Ok((image, orientation))
+    Ok((image, orientation, wide))
 }
 
 fn upright(image: GrayImage, orientation: Orientation) -> GrayImage {

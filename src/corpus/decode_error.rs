@@ -30,6 +30,9 @@ pub enum DecodeError {
     /// The file ends before the image does.
     #[error("the {0} is cut off")]
     Truncated(Format),
+    /// A JPEG of a kind that no decoder here reads.
+    #[error("the JPEG is {0}; convert it to a baseline JPEG or to PNG")]
+    Frame(&'static str),
     /// The decoder gave up.
     #[error("the {format} is damaged: {reason}")]
     Broken {

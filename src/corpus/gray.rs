@@ -54,6 +54,17 @@ pub(super) fn from_dynamic(image: DynamicImage) -> Option<Vec<u8>> {
     })
 }
 
+/// The largest value of an image of 16 bits a sample, alpha apart.
+pub(super) fn largest_wide(image: &DynamicImage) -> Option<u16> {
+    match image {
+        DynamicImage::ImageLuma16(image) => image.as_raw().iter().copied().max(),
+        DynamicImage::ImageLumaA16(image) => image.pixels().map(|p| p[0]).max(),
+        DynamicImage::ImageRgb16(image) => image.as_raw().iter().copied().max(),
+        DynamicImage::ImageRgba16(image) => image.pixels().map(|p| p[0].max(p[1]).max(p[2])).max(),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use image::{ImageBuffer, LumaA, Rgb, Rgba};

@@ -10,9 +10,11 @@ mod blur;
 mod cache;
 mod decode;
 mod decode_error;
+mod depth;
 mod gray;
 mod index;
 mod jpeg;
+mod manifest;
 mod mapped;
 pub mod npy;
 mod phantom;
@@ -28,7 +30,7 @@ mod survey;
 mod table;
 mod test_folder;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
@@ -68,7 +70,12 @@ pub enum CorpusError {
         path: PathBuf,
     },
     /// A class has no folder of its name directly below the images folder.
-    #[error("class `{class}` has no folder `{}`; the folders there are: {}", path.display(), list(found))]
+    #[error(
+        "class `{class}` has no folder `{}`; the folders there are: {}{}",
+        path.display(),
+        list(found),
+        loose_files(*loose)
+    )]
     NoClass {
         /// The folder that was looked for.
         path: PathBuf,
@@ -76,6 +83,8 @@ pub enum CorpusError {
         class: String,
         /// The folders that exist instead.
         found: Vec<String>,
+        /// Images that lie directly in the images folder.
+        loose: usize,
     },
     /// A class folder holds no file.
     #[error("class `{class}` has no images: `{}` holds no files", path.display())]
@@ -157,10 +166,16 @@ impl CorpusError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::NoImages { path } if is_unexpanded(path) => {
+                Some("`~` and `$HOME` in a path are not expanded: write the folder out".to_owned())
+            }
             Self::NoImages { .. } | Self::NotAFolder { .. } => Some(
                 "give the folder that holds a folder per class with `--images DIR`, or in `dataset.images`"
                     .to_owned(),
             ),
+            Self::NoClass { found, loose: 1.., .. } if found.is_empty() => {
+                Some("put the images of each class into a folder of its name: `IMAGES/CLASS/...`".to_owned())
+            }
             Self::NoClass { class, found, .. } => {
                 let similar = found.iter().find(|name| name.eq_ignore_ascii_case(class));
                 Some(similar.map_or_else(
@@ -178,6 +193,7 @@ impl CorpusError {
             Self::Split(error) => error.hint().map(str::to_owned),
             Self::NoCacheRoot => Some("set `GRIDBOARD_CACHE` to a folder".to_owned()),
             Self::TestFolder(error) => match **error {
+                Self::NoImages { ref path } if is_unexpanded(path) => error.hint(),
                 Self::NoImages { .. } | Self::NotAFolder { .. } | Self::EmptyClass { .. } => {
                     Some("`dataset.test` is a number, or a folder that holds a folder per class".to_owned())
                 }
@@ -189,6 +205,22 @@ impl CorpusError {
             | Self::Array(_)
             | Self::Cancelled => None,
         }
+    }
+}
+
+/// Whether a path has what a shell would have expanded.
+fn is_unexpanded(path: &Path) -> bool {
+    path.components().any(|part| {
+        let part = part.as_os_str().as_encoded_bytes();
+        part.starts_with(b"~") || part.starts_with(b"$")
+    })
+}
+
+fn loose_files(files: usize) -> String {
+    match files {
+        0 => String::new(),
+        1 => "; 1 image lies directly in the images folder".to_owned(),
+        files => format!("; {files} images lie directly in the images folder"),
     }
 }
 

@@ -16,10 +16,11 @@ use super::{
     BadFile, CorpusError, IndexEntry,
     cache::{self, Builder, Cache, Loaded, VERSION},
     decode::read_image,
+    depth,
     phantom::Generator,
     preprocess::Preprocess,
     progress::Progress,
-    scan::{Found, scan},
+    scan::{Found, loose_images, scan},
 };
 use crate::spec::{Dataset, OnError, Phantom, Source};
 
@@ -46,6 +47,10 @@ pub struct Prepared {
     pub skipped: Vec<BadFile>,
     /// Whether nothing had to be decoded.
     pub cached: bool,
+    /// What is odd about the files, a sentence each.
+    pub notes: Vec<String>,
+    /// What was wrong with a folder in the cache that these images have replaced.
+    pub damage: Option<String>,
 }
 
 impl Prepared {
@@ -62,9 +67,9 @@ impl Prepared {
     }
 
     fn new(dataset: &Dataset, fingerprint: String, loaded: Loaded, cached: bool) -> Self {
-        let Loaded { folder, counts, files, skipped } = loaded;
+        let Loaded { folder, counts, files, skipped, notes } = loaded;
         let (classes, image_size) = (dataset.classes.clone(), dataset.image_size);
-        Self { folder, fingerprint, classes, counts, image_size, files, skipped, cached }
+        Self { folder, fingerprint, classes, counts, image_size, files, skipped, cached, notes, damage: None }
     }
 }
 
@@ -117,26 +122,45 @@ impl Work<'_> {
     fn images(&self, images: &Path, now: SystemTime) -> Result<Prepared, CorpusError> {
         let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let found = scan(images, &self.dataset.classes)?;
+        // Seen anew each time: the prepared images do not depend on it.
+        let with_loose = |mut prepared: Prepared| {
+            if let loose @ 1.. = loose_images(images) {
+                let images = images.display();
+                prepared
+                    .notes
+                    .push(format!("{loose} image(s) directly in `{images}` are of no class and not used"));
+            }
+            prepared
+        };
         let key = self.listing_key(images, &found);
-        if let Some(fingerprint) = self.cache.recall(&key)
-            && let Ok(loaded) = self.cache.load(&fingerprint)
-        {
-            return Ok(Prepared::new(self.dataset, fingerprint, loaded, true));
+        let mut damage = None;
+        if let Some(fingerprint) = self.cache.recall(&key) {
+            match self.cache.load(&fingerprint) {
+                Ok(loaded) => {
+                    return Ok(with_loose(Prepared::new(self.dataset, fingerprint, loaded, true)));
+                }
+                Err(problem) => damage = self.cache.has(&fingerprint).then_some(problem),
+            }
         }
         let builder = self.cache.build(self.dataset.image_size)?;
         let rows = self.each(&found, |row, found| Ok(self.file(&builder, row, found)?))?;
         let (mut entries, mut bad) = (Vec::with_capacity(rows.len()), Vec::new());
+        let mut wide = Vec::new();
         for row in rows {
-            entries.push(row.map_err(|file| bad.push(file)).ok());
+            entries.push(row.map_err(|file| bad.push(file)).ok().map(|(entry, largest)| {
+                wide.extend(largest);
+                entry
+            }));
         }
         self.check_bad(images, &found, &entries, &bad)?;
         let fingerprint = self.fingerprint(&entries, &bad);
-        let loaded = self.finish(builder, &fingerprint, entries, &bad)?;
+        let notes = depth::warning(wide).into_iter().collect();
+        let loaded = self.finish(builder, &fingerprint, entries, &bad, notes)?;
         let settled = |time: i128| time + SETTLED < i128::try_from(now.as_nanos()).unwrap_or(i128::MAX);
         if found.iter().all(|file| settled(file.stamp.modified) && settled(file.stamp.changed)) {
             self.cache.remember(&key, &fingerprint)?;
         }
-        Ok(Prepared::new(self.dataset, fingerprint, loaded, false))
+        Ok(with_loose(Prepared { damage, ..Prepared::new(self.dataset, fingerprint, loaded, false) }))
     }
 
     fn phantoms(&self, phantom: &Phantom) -> Result<Prepared, CorpusError> {
@@ -147,9 +171,10 @@ impl Work<'_> {
             key.number(u64::from(images));
         });
         let fingerprint = key.finish();
-        if let Ok(loaded) = self.cache.load(&fingerprint) {
-            return Ok(Prepared::new(self.dataset, fingerprint, loaded, true));
-        }
+        let damage = match self.cache.load(&fingerprint) {
+            Ok(loaded) => return Ok(Prepared::new(self.dataset, fingerprint, loaded, true)),
+            Err(problem) => self.cache.has(&fingerprint).then_some(problem),
+        };
         let builder = self.cache.build(self.dataset.image_size)?;
         let wanted = generator.places();
         let rows = self.each(&wanted, |row, place| {
@@ -166,8 +191,8 @@ impl Work<'_> {
             })
         })?;
         let entries = rows.into_iter().map(Some).collect();
-        let loaded = self.finish(builder, &fingerprint, entries, &[])?;
-        Ok(Prepared::new(self.dataset, fingerprint, loaded, false))
+        let loaded = self.finish(builder, &fingerprint, entries, &[], Vec::new())?;
+        Ok(Prepared { damage, ..Prepared::new(self.dataset, fingerprint, loaded, false) })
     }
 
     /// Does `work` for every item in parallel; stops at the first error and when cancelled.
@@ -190,13 +215,13 @@ impl Work<'_> {
         rows
     }
 
-    /// Makes one file a row, or says why it is none.
+    /// Makes one file a row, or says why it is none; with the largest value of a file of 16 bits a sample.
     fn file(
         &self,
         builder: &Builder,
         row: usize,
         found: &Found,
-    ) -> Result<Result<IndexEntry, BadFile>, super::FileError> {
+    ) -> Result<Result<(IndexEntry, Option<u16>), BadFile>, super::FileError> {
         let bad = |reason: String| Ok(Err(BadFile { file: found.file.clone(), reason }));
         if let Some(problem) = &found.problem {
             return bad(problem.clone());
@@ -206,7 +231,7 @@ impl Work<'_> {
             Err(reason) => return bad(reason),
         };
         builder.write_row(row, &self.preprocess.apply(&decoded.image))?;
-        Ok(Ok(IndexEntry {
+        let entry = IndexEntry {
             file: found.file.clone(),
             label: found.label,
             width: decoded.image.width(),
@@ -214,7 +239,8 @@ impl Work<'_> {
             bytes: bytes.len() as u64,
             format: decoded.format.as_str().to_owned(),
             hash: cache::hash(&bytes),
-        }))
+        };
+        Ok(Ok((entry, decoded.wide)))
     }
 
     fn check_bad(
@@ -244,6 +270,7 @@ impl Work<'_> {
         fingerprint: &str,
         entries: Vec<Option<IndexEntry>>,
         bad: &[BadFile],
+        notes: Vec<String>,
     ) -> Result<Loaded, CorpusError> {
         let Dataset { source, image_size, blur, .. } = self.dataset;
         let phantom = match source {
@@ -257,7 +284,7 @@ impl Work<'_> {
             "resize": "area average where an axis shrinks, linear where it grows; aspect ratio not kept",
             "blur": blur,
         });
-        builder.finish(&self.cache, fingerprint, entries, &self.dataset.classes, bad, settings)
+        builder.finish(&self.cache, fingerprint, entries, &self.dataset.classes, bad, settings, notes)
     }
 
     /// A hash of everything that makes the pixels of a file, to be continued.

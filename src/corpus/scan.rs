@@ -61,7 +61,8 @@ pub(super) fn scan(images: &Path, classes: &[String]) -> Result<Vec<Found>, Corp
         let inside = Path::new(class).components().all(|part| matches!(part, Component::Normal(_)));
         if class.is_empty() || !inside || !folder.is_dir() {
             let found = folders(images)?;
-            return Err(CorpusError::NoClass { path: folder, class: class.clone(), found });
+            let loose = loose_images(images);
+            return Err(CorpusError::NoClass { path: folder, class: class.clone(), found, loose });
         }
         let mut walk = Walk { label, found: Vec::new(), ancestors: Vec::new() };
         walk.folder(&folder, class)?;
@@ -73,6 +74,16 @@ pub(super) fn scan(images: &Path, classes: &[String]) -> Result<Vec<Found>, Corp
         all.append(&mut walk.found);
     }
     Ok(all)
+}
+
+/// How many images, by their names, lie directly in an images folder, where no class has them.
+pub(super) fn loose_images(images: &Path) -> usize {
+    let Ok(entries) = fs::read_dir(images) else { return 0 };
+    let is_image = |path: &Path| {
+        let extension = path.extension().map(|extension| extension.to_string_lossy().to_lowercase());
+        extension.is_some_and(|extension| ["jpg", "jpeg", "png", "webp"].contains(&extension.as_str()))
+    };
+    entries.flatten().filter(|entry| is_image(&entry.path()) && entry.path().is_file()).count()
 }
 
 /// A file below a folder.

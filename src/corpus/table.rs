@@ -172,6 +172,8 @@ mod tests {
             files: labels.iter().map(file).collect(),
             skipped: vec![BadFile { file: String::new(), reason: String::new() }],
             cached: false,
+            notes: Vec::new(),
+            damage: None,
         };
         let mut parts = vec![Part::Train; 2134];
         parts[..472].fill(Part::Validation);

@@ -4,59 +4,43 @@
 //! ([`read_run`]). Any program's event files do: a file whose name contains `tfevents`, at any moderate depth below the run
 //! directory. Nothing here writes, waits or watches.
 //!
-//! TensorBoard takes a step at or below an earlier one, of the same tag and sub-run, for a restart from a checkpoint and
-//! drops the points from there on. The follower hands on every point, in file order, a replaced file's points again; the
-//! store keeps the last point of each tag and step, and whoever restarts a run cuts its later points.
+//! Curves are those that TensorBoard shows: see `curves` for steps that go back. A file that is written anew, or that comes to
+//! lie before one that was read, has its directory read again from the start, so that a run that was followed and one that is
+//! read at its end have the same points.
 
+mod curves;
+mod earlier;
 mod file;
+mod links;
+mod problem;
 mod tree;
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    io,
+    collections::{BTreeMap, HashMap, HashSet},
     path::{Path, PathBuf},
     time::SystemTime,
 };
 
-use thiserror::Error;
-
 use crate::{
-    event::Scalar,
-    tfevents::{Corruption, ScalarTags},
+    event::{Cut, Scalar},
+    tfevents::ScalarTags,
 };
-use file::{EventFile, State};
+use curves::{Curves, Source};
+use file::{EventFile, Look};
 use tree::Tree;
+
+pub use earlier::Earlier;
+pub use problem::FollowProblem;
 
 /// What a poll found.
 #[derive(Debug, Default)]
 pub struct Poll {
-    /// New points: files in the order of their paths, points in file order.
+    /// Ends of curves from earlier polls that no longer count. They come before the points.
+    pub cuts: Vec<Cut>,
+    /// New points: files in the order of their paths, points in file order, each tag and step once.
     pub scalars: Vec<Scalar>,
-    /// What could not be read, each told once.
+    /// What could not be read or is not as it looks, each told once.
     pub problems: Vec<FollowProblem>,
-}
-
-/// Something under a run directory that could not be read. The rest of the run is followed all the same.
-#[derive(Debug, Error)]
-pub enum FollowProblem {
-    /// A file or directory is not readable; it is tried again at every poll.
-    #[error("cannot read `{}`: {error}", path.display())]
-    Unreadable {
-        /// The file or directory.
-        path: PathBuf,
-        /// Why.
-        error: io::Error,
-    },
-    /// A file is not an event file from here on; it is left alone until it is replaced.
-    #[error("event file `{}` is corrupt at byte {offset}: {corruption}", path.display())]
-    Corrupt {
-        /// The file.
-        path: PathBuf,
-        /// Where the bad record starts.
-        offset: u64,
-        /// What is wrong with it.
-        corruption: Corruption,
-    },
 }
 
 /// Follows the event files of one run.
@@ -64,30 +48,90 @@ pub enum FollowProblem {
 pub struct RunFollower {
     tree: Tree,
     files: BTreeMap<PathBuf, EventFile>,
-    /// Per directory: which of its tags are scalars.
-    tags: HashMap<PathBuf, ScalarTags>,
+    /// By directory: its number, and which of its tags are scalars.
+    directories: HashMap<PathBuf, (usize, ScalarTags)>,
+    curves: Curves,
+    /// How many files there have been.
+    numbered: usize,
 }
 
 impl RunFollower {
     /// A follower of the run in `run_dir`, which need not exist yet.
     #[must_use]
     pub fn new(run_dir: &Path) -> Self {
-        Self { tree: Tree::new(run_dir), files: BTreeMap::new(), tags: HashMap::new() }
+        Self {
+            tree: Tree::new(run_dir),
+            files: BTreeMap::new(),
+            directories: HashMap::new(),
+            curves: Curves::default(),
+            numbered: 0,
+        }
     }
 
     /// Everything new since the last poll, up to the end of the last whole record of each file.
     ///
     /// Where nothing changed this costs a `stat` per directory and file.
     pub fn poll(&mut self) -> Poll {
-        let mut poll = Poll::default();
-        self.tree.refresh(SystemTime::now(), &mut poll.problems, |directory, prefix, path| {
-            self.files.entry(path).or_insert_with(|| EventFile::new(directory, prefix));
-        });
+        let mut problems = Vec::new();
+        let anew = self.find(&mut problems);
+        let mut grown = Vec::new();
+        let mut void: HashSet<usize> = anew;
         self.files.retain(|path, file| {
-            let tags = self.tags.entry(file.directory().to_owned()).or_default();
-            file.poll(path, tags, &mut poll) == State::Present
+            match file.look(path, &mut problems) {
+                Look::Gone => return false,
+                Look::Unchanged => {}
+                Look::Grown => grown.push(path.clone()),
+                Look::Anew => {
+                    void.insert(file.directory());
+                }
+            }
+            true
         });
-        poll
+        for &directory in &void {
+            self.curves.forget(directory);
+        }
+        if !void.is_empty() {
+            let voided = self.files.iter_mut().filter(|(_, file)| void.contains(&file.directory()));
+            grown.extend(voided.map(|(path, file)| {
+                file.rewind();
+                path.clone()
+            }));
+            grown.sort();
+            grown.dedup();
+        }
+        for path in grown {
+            let Some(file) = self.files.get_mut(&path) else { continue };
+            let directory = path.parent().unwrap_or(&path);
+            let (_, tags) = self.directories.get_mut(directory).expect("a file's directory has a number");
+            file.read(&path, tags, &mut self.curves, &mut problems);
+        }
+        if self.curves.is_empty() {
+            return Poll { problems, ..Poll::default() };
+        }
+        let (cuts, scalars) = self.curves.take();
+        Poll { cuts, scalars, problems }
+    }
+
+    /// Looks for new files. Returns the directories where one lies before a file that was read.
+    fn find(&mut self, problems: &mut Vec<FollowProblem>) -> HashSet<usize> {
+        let mut new: Vec<(PathBuf, usize)> = Vec::new();
+        self.tree.refresh(SystemTime::now(), problems, |directory, prefix, path| {
+            if self.files.contains_key(&path) {
+                return;
+            }
+            let number = self.directories.len();
+            let (number, _) =
+                self.directories.entry(directory.to_owned()).or_insert((number, ScalarTags::default()));
+            let source = Source { directory: *number, file: self.numbered };
+            self.numbered += 1;
+            self.files.insert(path.clone(), EventFile::new(prefix, source, &path));
+            new.push((path, *number));
+        });
+        new.retain(|(path, number)| {
+            let later = self.files.range(path.clone()..).filter(|(_, file)| file.directory() == *number);
+            later.into_iter().any(|(_, file)| file.is_begun())
+        });
+        new.into_iter().map(|(_, number)| number).collect()
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
 use super::*;
 use crate::{
     spec::Value,
-    tfevents::{EventWriter, hparams},
+    tfevents::{self, EventWriter, hparams},
 };
 
 /// Tag and step of every new point; no problems.
@@ -102,7 +102,8 @@ fn a_resumed_run_is_read_in_the_order_of_its_files() {
     let torn = bytes("loss", 0..3);
     fs::write(dir.join("events.out.tfevents.0000000002.b"), bytes("loss", 1..3)).unwrap();
     fs::write(dir.join("events.out.tfevents.0000000001.a"), &torn[..torn.len() - 3]).unwrap();
-    assert_eq!(points(follower), expected([("loss", 0), ("loss", 1), ("loss", 1), ("loss", 2)]));
+    // The restart at 1 makes the first file's point there void.
+    assert_eq!(points(follower), expected([("loss", 0), ("loss", 1), ("loss", 2)]));
 }
 
 #[test]
@@ -181,28 +182,120 @@ fn sessions_and_foreign_files_hold_no_points() {
 }
 
 #[test]
-fn links_and_bottomless_trees_are_not_followed() {
+fn links_are_followed_within_the_run_and_told_outside_of_it() {
     let Run { dir, follower, _temporary: temporary } = &mut run();
     fs::create_dir(&*dir).unwrap();
     let outside = temporary.path().join("outside");
-    fs::create_dir(&outside).unwrap();
-    fs::write(outside.join("x.tfevents"), bytes("loss", 0..1)).unwrap();
-    symlink(&outside, dir.join("link")).unwrap();
+    fs::create_dir_all(outside.join("empty")).unwrap();
+    // In a circle, to nothing, and out to where there are no event files.
     symlink(&*dir, dir.join("loop")).unwrap();
-    symlink(outside.join("x.tfevents"), dir.join("y.tfevents")).unwrap();
-    let deep = (0..12).fold(dir.clone(), |path, _| path.join("d"));
-    fs::create_dir_all(&deep).unwrap();
-    fs::write(deep.join("x.tfevents"), bytes("loss", 0..1)).unwrap();
+    symlink(dir.join("later"), dir.join("inside")).unwrap();
+    symlink(&outside, dir.join("link")).unwrap();
     assert!(points(follower).is_empty());
-    // Nor where a known directory becomes a link.
+
+    fs::create_dir_all(dir.join("later/train")).unwrap();
+    fs::write(dir.join("later/train/x.tfevents"), bytes("loss", 0..1)).unwrap();
+    symlink("../link", dir.join("later/far")).unwrap();
+    assert_eq!(points(follower), expected([("inside/train/loss", 0), ("later/train/loss", 0)]));
+
+    fs::write(outside.join("empty/x.tfevents"), bytes("loss", 0..1)).unwrap();
+    symlink(outside.join("empty/x.tfevents"), dir.join("y.tfevents")).unwrap();
+    symlink("later/train/x.tfevents", dir.join("z.tfevents")).unwrap();
+    let poll = follower.poll();
+    let [FollowProblem::Outside { .. }, FollowProblem::Outside { path, target }, more @ ..] =
+        &poll.problems[..]
+    else {
+        panic!("{:?}", poll.problems)
+    };
+    assert_eq!((path, target), (&dir.join("link"), &fs::canonicalize(&outside).unwrap()));
+    assert!(
+        matches!(more, [FollowProblem::Outside { path, .. }] if *path == dir.join("y.tfevents")),
+        "{more:?}"
+    );
+    assert_eq!(poll.scalars.len(), 1, "{:?}", poll.scalars);
+    assert!(points(follower).is_empty(), "told once");
+
+    // Where a known directory becomes a link, it is one.
     fs::create_dir(dir.join("train")).unwrap();
     assert!(points(follower).is_empty());
     fs::remove_dir(dir.join("train")).unwrap();
     symlink(&outside, dir.join("train")).unwrap();
-    assert!(points(follower).is_empty());
+    let poll = follower.poll();
+    assert!(matches!(&poll.problems[..], [FollowProblem::Outside { .. }]) && poll.scalars.is_empty());
     // The run directory itself may be a link.
-    symlink(&outside, temporary.path().join("alias")).unwrap();
+    symlink(outside.join("empty"), temporary.path().join("alias")).unwrap();
     assert_eq!(read_run(&temporary.path().join("alias")).scalars.len(), 1);
+}
+
+#[test]
+fn a_bottomless_tree_is_not_followed() {
+    let Run { dir, follower, .. } = &mut run();
+    let deep = (0..12).fold(dir.clone(), |path, _| path.join("d"));
+    fs::create_dir_all(&deep).unwrap();
+    fs::write(deep.join("x.tfevents"), bytes("loss", 0..1)).unwrap();
+    assert!(points(follower).is_empty());
+}
+
+#[test]
+fn a_file_written_anew_takes_the_place_of_what_was_read() {
+    let Run { dir, follower, .. } = &mut run();
+    fs::create_dir(&*dir).unwrap();
+    let path = dir.join("x.tfevents");
+    fs::write(dir.join("a.tfevents"), bytes("other", 0..2)).unwrap();
+    let old = bytes("loss", 0..4);
+    fs::write(&path, &old).unwrap();
+    assert_eq!(points(follower).len(), 6);
+    // Truncated and written, longer than before: same inode, and nothing of the old points is left.
+    let mut new = Vec::new();
+    let mut writer = EventWriter::new(&mut new, Path::new("memory"), 7.0).unwrap();
+    for step in 10..16 {
+        writer.scalar("loss", step, 0.25, 8.0).unwrap();
+    }
+    writer.finish().unwrap();
+    assert!(new.len() > old.len());
+    fs::write(&path, &new).unwrap();
+    let poll = follower.poll();
+    assert!(poll.problems.is_empty(), "{:?}", poll.problems);
+    let cuts: Vec<_> = poll.cuts.iter().map(|cut| (cut.tag.as_str(), cut.from)).collect();
+    assert_eq!(cuts, [("loss", i64::MIN), ("other", i64::MIN)]);
+    let steps: Vec<_> = poll.scalars.iter().map(|point| (point.tag.as_str(), point.step)).collect();
+    assert_eq!(steps[..2], [("other", 0), ("other", 1)]);
+    assert_eq!(steps[2..], [10, 11, 12, 13, 14, 15].map(|step| ("loss", step)));
+}
+
+#[test]
+fn a_file_that_comes_to_lie_before_another_is_read_in_its_place() {
+    let Run { dir, follower, .. } = &mut run();
+    fs::create_dir(&*dir).unwrap();
+    fs::write(dir.join("2.tfevents"), bytes("loss", 5..8)).unwrap();
+    assert_eq!(points(follower).len(), 3);
+    fs::write(dir.join("1.tfevents"), bytes("loss", 0..6)).unwrap();
+    let poll = follower.poll();
+    assert_eq!(poll.cuts, [Cut { tag: "loss".to_owned(), from: i64::MIN }]);
+    assert_eq!(poll.scalars, read_run(dir).scalars);
+    assert_eq!(poll.scalars.iter().map(|point| point.step).collect::<Vec<_>>(), (0..8).collect::<Vec<_>>());
+}
+
+#[test]
+fn an_event_without_a_time_is_told_and_hides_nothing() {
+    let Run { dir, follower, .. } = &mut run();
+    fs::create_dir(&*dir).unwrap();
+    let mut file = bytes("loss", 0..1);
+    let rest = bytes("loss", 2..3);
+    let summary = tfevents::message::SummaryValue {
+        tag: "loss".to_owned(),
+        data: Some(tfevents::message::Data::SimpleValue(0.5)),
+        metadata: None,
+    };
+    tfevents::append_for_tests(&mut file, 1, f64::NAN, summary);
+    file.extend(rest);
+    fs::write(dir.join("x.tfevents"), file).unwrap();
+    let poll = follower.poll();
+    assert_eq!(poll.scalars.iter().map(|point| point.step).collect::<Vec<_>>(), [0, 1, 2]);
+    assert!(poll.scalars[1].wall_time.is_nan());
+    let [problem] = &poll.problems[..] else { panic!("{:?}", poll.problems) };
+    assert!(problem.to_string().ends_with("is NaN, where TensorBoard stops reading the file"), "{problem}");
+    assert!(!problem.loses_points() && points(follower).is_empty());
 }
 
 #[test]
@@ -215,11 +308,14 @@ fn what_is_unreadable_is_told_once_and_read_when_it_can_be() {
     assert!(matches!(&problems[..], [FollowProblem::Unreadable { path, .. }] if *path == unreadable));
     assert!(points(&mut follower).is_empty());
 
-    let mut file = EventFile::new(temporary.path(), "train");
+    let source = Source { directory: 0, file: 0 };
+    let mut file = EventFile::new("train", source, &unreadable);
     let mut poll = |path: &Path| {
-        let mut poll = Poll::default();
-        assert_eq!(file.poll(path, &mut ScalarTags::default(), &mut poll), State::Present);
-        (poll.scalars.len(), poll.problems.len())
+        let (mut curves, mut problems) = (Curves::default(), Vec::new());
+        if file.look(path, &mut problems) == Look::Grown {
+            file.read(path, &mut ScalarTags::default(), &mut curves, &mut problems);
+        }
+        (curves.take().1.len(), problems.len())
     };
     assert_eq!(poll(&unreadable), (0, 1));
     assert_eq!(poll(&unreadable), (0, 0));

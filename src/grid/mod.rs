@@ -102,7 +102,7 @@ impl<'a> Plan<'a> {
         let (axes, seed) = self.place(index)?;
         let family = self.experiment.family_of(&axes)?;
         let parameters = self.merged(&axes);
-        let id = content_id(self.experiment, family, &parameters, seed);
+        let id = content_id(&self.experiment.command, family, &parameters, seed);
         let name = name::name(name::plain(self.experiment, &axes, seed), &id, &self.shared_names);
         Some(RunSpec { index: RunIndex::new(index), name, id, family, axes, parameters, seed })
     }
@@ -215,7 +215,7 @@ impl<'a> Plan<'a> {
                 let plain = name::plain(self.experiment, &axes, seed);
                 let lower = plain.to_ascii_lowercase();
                 let full = if name::carries_id(&plain, &self.shared_names) {
-                    let id = content_id(self.experiment, family, &self.merged(&axes), seed);
+                    let id = content_id(&self.experiment.command, family, &self.merged(&axes), seed);
                     name::name(plain, &id, &self.shared_names).to_ascii_lowercase()
                 } else {
                     lower.clone()
@@ -256,7 +256,10 @@ fn values(grid: &Grid, mut point: u128) -> Option<Vec<(String, Value)>> {
 
 /// 16 hex digits of the BLAKE3 hash of what is trained: the same in every experiment and under every name, and whether the
 /// family is an axis or not.
-fn content_id(experiment: &Experiment, family: Family, parameters: &Parameters, seed: u64) -> String {
+///
+/// Without the experiment's own command, which is empty for built-in trainers, there is no id of a command's run.
+#[must_use]
+pub fn content_id(command: &[String], family: Family, parameters: &Parameters, seed: u64) -> String {
     /// In the order of the hashed text. `Parameters` is sorted by name, so the text is canonical.
     #[derive(Serialize)]
     struct Content<'a> {
@@ -265,9 +268,9 @@ fn content_id(experiment: &Experiment, family: Family, parameters: &Parameters, 
         parameters: BTreeMap<&'a String, &'a Value>,
         seed: u64,
     }
-    let swept = |name: &String| name == FAMILY_AXIS && !experiment.is_command();
+    let swept = |name: &String| name == FAMILY_AXIS && family != Family::Command;
     let parameters = parameters.iter().filter(|(name, _)| !swept(name)).collect();
-    let content = Content { family, command: &experiment.command, parameters, seed };
+    let content = Content { family, command, parameters, seed };
     // In one piece: a hasher that is fed token by token takes three times as long.
     let text = serde_json::to_vec(&content).expect("plain data is JSON");
     blake3::hash(&text).to_hex()[..16].to_owned()

@@ -198,6 +198,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
         dataset: None,
         family: Some(Family::Command),
         command: vec!["x".to_owned()],
+        env: std::collections::BTreeMap::new(),
         fixed: Parameters::from([("a".to_owned(), Value::Int(1))]),
         grids,
         seeds: seeds.into_iter().collect(),

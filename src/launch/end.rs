@@ -3,7 +3,7 @@
 //! Pure. The trainer's own word comes first: it is written last, so that whatever happens behind it (a library that
 //! crashes in its exit handlers) takes nothing away.
 
-use std::{os::unix::process::ExitStatusExt as _, process::ExitStatus};
+use std::{collections::BTreeMap, os::unix::process::ExitStatusExt as _, process::ExitStatus};
 
 use nix::sys::signal::Signal;
 
@@ -72,8 +72,8 @@ impl AttemptEnd {
             Ending::Interrupted => return None,
         };
         let Used { peak_memory, peak_device_memory, phases, .. } = self.used;
-        let (attempt, state) = (self.attempt, self.state());
-        Some(Outcome { attempt, state, failure, finished, peak_memory, peak_device_memory, phases })
+        let (attempt, state, files) = (self.attempt, self.state(), BTreeMap::new());
+        Some(Outcome { attempt, state, failure, finished, peak_memory, peak_device_memory, phases, files })
     }
 }
 
@@ -190,6 +190,7 @@ mod tests {
             peak_memory: None,
             peak_device_memory: None,
             phases: None,
+            files: BTreeMap::new(),
         })
     }
 
@@ -377,6 +378,7 @@ mod tests {
             peak_memory: Some(5),
             peak_device_memory: Some(7),
             phases: None,
+            files: BTreeMap::new(),
         };
         assert_eq!(failed.outcome(7.0), Some(expected));
         let interrupted = end(Ending::Interrupted);

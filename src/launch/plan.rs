@@ -10,7 +10,7 @@
 //!
 //! - `GRIDBOARD_RUN_DIR` (absolute), `GRIDBOARD_RUN`, `GRIDBOARD_EXPERIMENT`, `GRIDBOARD_SEED`, `GRIDBOARD_ATTEMPT`,
 //!   `GRIDBOARD_DEVICE` (`cpu` or a UUID), `GRIDBOARD_THREADS`;
-//! - for a command, `GRIDBOARD_PARAM_<NAME>` for every parameter: upper case, everything but letters and digits as `_`;
+//! - for a command, what `model.env` names, and `GRIDBOARD_PARAM_<NAME>` for every parameter: upper case, everything but letters and digits as `_`;
 //! - the device as the only one that CUDA shows: `CUDA_VISIBLE_DEVICES` is its UUID, and empty on the processor;
 //! - for a built-in trainer on CUDA, by `train.precision`, whether f32 may be multiplied as TF32: `NVIDIA_TF32_OVERRIDE` is
 //!   0, or `TORCH_ALLOW_TF32_CUBLAS_OVERRIDE` is 1;
@@ -27,7 +27,7 @@ use std::{
 use crate::{
     run::RunFile,
     schedule::Slot,
-    spec::{Family, Precision, Value, command::substitute},
+    spec::{self, Family, Precision, Value, command::substitute},
 };
 
 /// Everything that an attempt is started with.
@@ -73,6 +73,16 @@ pub enum PlanError {
         other: String,
         /// The variable.
         variable: String,
+    },
+    /// `model.env` names a variable of the caller's that is not there.
+    #[error(
+        "`model.env.{name}` is `${from}`, and there is no variable `{from}` in the environment of gridboard"
+    )]
+    NoVariable {
+        /// The variable of the program.
+        name: String,
+        /// That of the caller.
+        from: String,
     },
     /// The run's directory cannot be made absolute.
     #[error("run directory `{}`: {error}", path.display())]
@@ -166,6 +176,24 @@ impl LaunchPlan {
             stdin: Stdin::Null,
             run_dir,
         })
+    }
+
+    /// The same with the variables of `model.env`, those of the caller among them. What Gridboard sets itself stays.
+    ///
+    /// # Errors
+    /// [`PlanError::NoVariable`].
+    pub fn with_variables(mut self, variables: &BTreeMap<String, String>) -> Result<Self, PlanError> {
+        for (name, text) in variables {
+            let value = match spec::command::variable(text) {
+                Some(from) => std::env::var_os(from)
+                    .ok_or_else(|| PlanError::NoVariable { name: name.clone(), from: from.to_owned() })?,
+                None => OsString::from(text.strip_prefix('$').unwrap_or(text)),
+            };
+            if self.env.iter().all(|(known, _)| known != name) {
+                self.env.push((name.clone(), value));
+            }
+        }
+        Ok(self)
     }
 
     /// The line that precedes the attempt in the run's log: `--- gridboard: attempt 1 on cpu, 2 threads: python3 t.py`.
@@ -269,6 +297,25 @@ pub(crate) mod tests {
             started: 0.0,
             provenance: None,
         }
+    }
+
+    #[test]
+    fn variables_of_the_spec_come_from_the_text_or_from_the_caller() {
+        let plan = |env: &[(&str, &str)]| {
+            let env = env.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+            let command = ["program".to_owned()];
+            let plan = LaunchPlan::command(0, &command, Path::new("/runs/x"), &run_file(&[])).unwrap();
+            plan.with_variables(&env)
+        };
+        let whole =
+            plan(&[("PLAIN", "text"), ("COPY", "$PATH"), ("PRICE", "$$5"), ("OMP_NUM_THREADS", "99")])
+                .unwrap();
+        assert_eq!((variable(&whole, "PLAIN"), variable(&whole, "PRICE")), (Some("text"), Some("$5")));
+        assert_eq!(variable(&whole, "COPY"), std::env::var("PATH").ok().as_deref());
+        assert_eq!(variable(&whole, "OMP_NUM_THREADS"), Some("3"), "Gridboard's own stays");
+        assert!(!whole.title().contains("PATH"), "the log has the command alone");
+        let error = plan(&[("TOKEN", "$GRIDBOARD_TEST_NOT_THERE")]).unwrap_err().to_string();
+        assert!(error.contains("`model.env.TOKEN` is `$GRIDBOARD_TEST_NOT_THERE`"), "{error}");
     }
 
     fn variable<'a>(plan: &'a LaunchPlan, name: &str) -> Option<&'a str> {

@@ -97,6 +97,9 @@ pub struct Row {
     pub standing: Standing,
     /// Why the run does not rank: what it failed of, that it has not ended, or its missing, NaN or infinite metric.
     pub reason: Option<String>,
+    /// What is wrong with the event files of its last attempt: its curves, and so its metrics, may not be whole.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
 }
 
 /// A metric at the step where it was best.

@@ -45,6 +45,7 @@ fn entry(index: u64, name: &str, seed: u64, accuracy: Option<f64>, hits: Option<
         hits,
         standing: Standing::Unranked,
         reason: None,
+        problem: None,
     };
     Entry { row, failure: None }
 }

@@ -8,7 +8,7 @@ use crate::{
     rank::{Leaderboard, Row, Standing},
     spec::{Goal, Metric},
 };
-use row_columns::{TIE, UNTESTED};
+use row_columns::{DOUBTFUL, TIE, UNTESTED};
 
 pub(super) use row_columns::{DECIMALS, axis_cell, axis_columns, heading_of, rule_metrics, shown_interval};
 
@@ -80,7 +80,25 @@ fn notes(rows: &[&Row]) -> Vec<String> {
     if rows.iter().any(|row| row.best.is_some_and(|best| best.beats_last(row))) {
         notes.push("best @epoch: where another epoch than the last was better; it does not rank".to_owned());
     }
+    notes.extend(problem_notes(rows.iter().copied()));
     notes.push("the same images choose and report: the best runs would do worse on new ones".to_owned());
+    notes
+}
+
+/// What is wrong with the event files of these runs, a line each, the first ones.
+pub(super) fn problem_notes<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<String> {
+    /// More are counted.
+    const LISTED: usize = 5;
+    let problems: Vec<(&str, &str)> =
+        rows.filter_map(|row| Some((row.run.as_str(), row.problem.as_deref()?))).collect();
+    let mut notes: Vec<String> = problems
+        .iter()
+        .take(LISTED)
+        .map(|(run, problem)| format!("{DOUBTFUL} {run}: its curves may not be whole: {problem}"))
+        .collect();
+    if let more @ 1.. = problems.len().saturating_sub(LISTED) {
+        notes.push(format!("{DOUBTFUL} and {more} more"));
+    }
     notes
 }
 
@@ -117,7 +135,11 @@ pub fn unranked_table(leaderboard: &Leaderboard, most: Option<usize>) -> Option<
     let rows: Vec<Vec<Cell>> = unranked()
         .take(most.unwrap_or(usize::MAX))
         .map(|row| {
-            let reason = row.reason.as_deref().map_or(Cell::Empty, Cell::from);
+            let reason = match (row.reason.as_deref(), row.problem.as_deref()) {
+                (Some(reason), Some(problem)) => Cell::from(format!("{reason} {DOUBTFUL} {problem}")),
+                (Some(text), None) | (None, Some(text)) => Cell::from(text),
+                (None, None) => Cell::Empty,
+            };
             vec![Cell::from(row.run.as_str()), Cell::from(row.state.as_str()), reason]
         })
         .collect();

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::record::Record;
-use crate::{event::tags, predictions::Prediction};
+use crate::{event::tags, predictions::Prediction, run::RunDir};
 
 /// Numbers below this are compared as if they were this large.
 const SMALL: f64 = 1e-3;
@@ -36,7 +36,23 @@ pub enum Verdict {
     WithinTolerance,
     /// The first epoch with a metric beyond the tolerance.
     Diverged(Apart),
+    /// Files of the first training are not what it left.
+    Altered(Vec<Altered>),
 }
+
+/// A file of the first training that is not what it left, and how that is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Altered {
+    /// Its name in the run's folder.
+    pub file: String,
+    /// How: by its hash, or by the results of the second training.
+    pub why: &'static str,
+}
+
+/// By the seal that the attempt set.
+const BY_HASH: &str = "its hash is not the one in outcome.json";
+/// The losses follow from the weights, to the last bit.
+const BY_LOSSES: &str = "every loss and metric is the same to the last bit, and this is not";
 
 /// A metric of an epoch that is not what it was.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,13 +119,15 @@ impl Part {
     }
 }
 
-/// Compares two trainings; `built_in` says whether batch losses are apart from the metrics of the epochs.
+/// Compares two trainings; `built_in` says whether batch losses are apart from the metrics of the epochs, `altered` names the
+/// files of the first one whose seal is broken.
 #[must_use]
 pub(super) fn compare(
     then: &Record,
     now: &Record,
     built_in: bool,
     weights: Option<Part>,
+    altered: &[String],
     tolerance: f64,
 ) -> Comparison {
     let mut metrics = Part::new(if built_in { "epoch metrics" } else { "points" });
@@ -144,7 +162,19 @@ pub(super) fn compare(
     }
     parts.extend(predictions(then.predictions.as_deref(), now.predictions.as_deref()));
     parts.extend(weights);
+    let mut altered: Vec<Altered> =
+        altered.iter().map(|file| Altered { file: file.clone(), why: BY_HASH }).collect();
+    if built_in && parts[0].compared > 0 && parts.iter().take(2).all(|part| part.different == 0) {
+        // What the same training gives is the same: a file that differs all the same was changed behind it.
+        for (part, file) in [("predictions", RunDir::PREDICTIONS), ("weights", RunDir::CHECKPOINT)] {
+            let differs = parts.iter().any(|found| found.name == part && found.different > 0);
+            if differs && altered.iter().all(|known| known.file != file) {
+                altered.push(Altered { file: file.to_owned(), why: BY_LOSSES });
+            }
+        }
+    }
     let verdict = match apart {
+        _ if !altered.is_empty() => Verdict::Altered(altered),
         Some(apart) => Verdict::Diverged(apart),
         None if parts.iter().all(|part| part.different == 0) => Verdict::Identical,
         None => Verdict::WithinTolerance,
@@ -222,7 +252,7 @@ mod tests {
             record(&[(LOSS, 0, 0.5), (LOSS, 1, f32::NAN), ("train/images_per_second", 0, 10.0)], &[0.25]);
         let mut now = then.clone();
         *now.scalars.get_mut(&("train/images_per_second".to_owned(), 0)).unwrap() = 99.0;
-        let same = compare(&then, &now, true, Some(Part::new("weights")), 1e-3);
+        let same = compare(&then, &now, true, Some(Part::new("weights")), &[], 1e-3);
         assert_eq!(same.verdict, Verdict::Identical);
         assert_eq!(same.not_compared, ["train/images_per_second"]);
         let compared: Vec<_> =
@@ -237,7 +267,7 @@ mod tests {
     fn small_differences_are_measured_and_placed() {
         let then = record(&[(LOSS, 0, 0.5), (LOSS, 1, 0.4), (tags::BATCH_LOSS, 7, 1.0)], &[0.25, 0.5]);
         let now = record(&[(LOSS, 0, 0.5), (LOSS, 1, 0.4001), (tags::BATCH_LOSS, 7, 1.5)], &[0.25, 0.75]);
-        let close = compare(&then, &now, true, None, 1e-3);
+        let close = compare(&then, &now, true, None, &[], 1e-3);
         assert_eq!(
             close.verdict,
             Verdict::WithinTolerance,
@@ -251,9 +281,44 @@ mod tests {
             (close.parts[2].different, close.parts[2].largest.as_ref().unwrap().place.as_str()),
             (2, "1.png")
         );
-        let diverged = compare(&then, &now, true, None, 1e-5).verdict;
+        let diverged = compare(&then, &now, true, None, &[], 1e-5).verdict;
         let apart = Apart { step: 1, tag: LOSS.to_owned(), then: Some(0.4), now: Some(0.4001) };
         assert_eq!(diverged, Verdict::Diverged(apart));
+    }
+
+    /// The losses rest on the weights: where they are the same bits, other weights or answers are another file.
+    #[test]
+    fn a_file_that_was_altered_is_told_as_such() {
+        let points = [(LOSS, 0, 0.5), (tags::BATCH_LOSS, 7, 1.0)];
+        let then = record(&points, &[0.25, 0.5]);
+        let altered = |now: &Record, weights: Part, seal: &[String]| match compare(
+            &then,
+            now,
+            true,
+            Some(weights),
+            seal,
+            1e-3,
+        )
+        .verdict
+        {
+            Verdict::Altered(altered) => altered.into_iter().map(|of| (of.file, of.why)).collect::<Vec<_>>(),
+            other => panic!("{other:?}"),
+        };
+        let mut weights = Part::new("weights");
+        weights.number(0.5, 5.5, || "conv1.weight".to_owned());
+        let same = || Part::new("weights");
+        let (checkpoint, answers) = (RunDir::CHECKPOINT.to_owned(), RunDir::PREDICTIONS.to_owned());
+        assert_eq!(altered(&then, weights.clone(), &[]), [(checkpoint.clone(), BY_LOSSES)]);
+        let swapped = record(&points, &[0.5, 0.25]);
+        assert_eq!(altered(&swapped, same(), &[]), [(answers.clone(), BY_LOSSES)]);
+        // The seal alone is enough, and a file is named once.
+        let seal = [checkpoint.clone()];
+        assert_eq!(altered(&then, same(), &seal), [(checkpoint.clone(), BY_HASH)]);
+        assert_eq!(altered(&swapped, weights.clone(), &seal), [(checkpoint, BY_HASH), (answers, BY_LOSSES)]);
+        // Where the losses are other bits, so may be the rest.
+        let near = record(&[(LOSS, 0, 0.5), (tags::BATCH_LOSS, 7, 1.000_001)], &[0.25, 0.5]);
+        let verdict = compare(&then, &near, true, Some(weights), &[], 1e-3).verdict;
+        assert_eq!(verdict, Verdict::WithinTolerance);
     }
 
     #[test]
@@ -261,18 +326,21 @@ mod tests {
         let accuracy = tags::VALIDATION_ACCURACY;
         let then = record(&[(LOSS, 0, 0.5), (LOSS, 2, 0.4), (accuracy, 1, 0.9)], &[]);
         let now = record(&[(LOSS, 0, 0.5), (LOSS, 2, 0.9), (accuracy, 1, 0.5)], &[]);
-        let Verdict::Diverged(apart) = compare(&then, &now, true, None, 1e-3).verdict else {
+        let Verdict::Diverged(apart) = compare(&then, &now, true, None, &[], 1e-3).verdict else {
             panic!("apart")
         };
         assert_eq!((apart.step, apart.tag.as_str()), (1, accuracy));
         let short = record(&[(LOSS, 0, 0.5)], &[]);
-        let Verdict::Diverged(apart) = compare(&then, &short, true, None, 1e-3).verdict else {
+        let Verdict::Diverged(apart) = compare(&then, &short, true, None, &[], 1e-3).verdict else {
             panic!("apart")
         };
         assert_eq!((apart.step, apart.then, apart.now), (1, Some(0.9), None));
         // Of a command every point counts, and its batch losses are points as any other.
         let batch = |value| record(&[(tags::BATCH_LOSS, 3, value)], &[]);
-        assert!(matches!(compare(&batch(1.0), &batch(2.0), false, None, 1e-3).verdict, Verdict::Diverged(_)));
+        assert!(matches!(
+            compare(&batch(1.0), &batch(2.0), false, None, &[], 1e-3).verdict,
+            Verdict::Diverged(_)
+        ));
     }
 
     #[test]

@@ -10,14 +10,14 @@ mod record;
 mod repeat;
 
 pub use checkpoint::CheckpointError;
-pub use compare::{Apart, Comparison, Largest, Part, Verdict};
+pub use compare::{Altered, Apart, Comparison, Largest, Part, Verdict};
 pub use facts::{Changed, changed};
 pub use record::{Record, RecordError};
 pub use repeat::{Repeat, RepeatError, make_kept};
 
 use std::path::Path;
 
-use crate::run::RunDir;
+use crate::run::{OutcomeError, RunDir};
 
 /// Why two trainings cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +28,9 @@ pub enum CompareError {
     /// The weights cannot be read.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
+    /// How the run ended cannot be read.
+    #[error(transparent)]
+    Outcome(#[from] OutcomeError),
 }
 
 /// Compares what two trainings of one run left in their directories. `built_in` says whether the trainer is Gridboard's,
@@ -41,5 +44,6 @@ pub fn compare(then: &Path, now: &Path, built_in: bool, tolerance: f64) -> Resul
     } else {
         None
     };
-    Ok(compare::compare(&Record::read(then)?, &Record::read(now)?, built_in, weights, tolerance))
+    let altered = RunDir::new(then).look_at_seal()?.altered;
+    Ok(compare::compare(&Record::read(then)?, &Record::read(now)?, built_in, weights, &altered, tolerance))
 }

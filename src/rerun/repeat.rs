@@ -12,9 +12,10 @@ use crate::{
     },
     corpus::{self, Part},
     device::Discovery,
+    grid,
     launch::{LaunchPlan, PlanError},
     predict::TrainedRunError,
-    run::{ExperimentDir, Outcome, OutcomeError, RunFile, RunIndex, RunSpec, RunState},
+    run::{ExperimentDir, Outcome, OutcomeError, RunDir, RunFile, RunIndex, RunSpec, RunState},
     schedule::Slot,
     spec::{self, Dataset, Experiment, Family, Overrides, SpecError},
     sweep::{self, Corpus, Facts, Planned, SweepError},
@@ -48,6 +49,14 @@ pub enum RepeatError {
     /// There is nothing to compare with.
     #[error("run `{}` is not completed: there is nothing to compare a second training with", .0.display())]
     NotCompleted(PathBuf),
+    /// `run.json` is not what the attempt was told: to repeat it would be another training.
+    #[error("`{}` was altered: {problem}", path.display())]
+    AlteredRunFile {
+        /// The file.
+        path: PathBuf,
+        /// How that is known.
+        problem: String,
+    },
     /// The run's kind of device is not there.
     #[error("the run was trained on a CUDA device (`{0}`), and this machine has none")]
     NoDevice(String),
@@ -120,6 +129,9 @@ impl Repeat {
                 spec::load(&path, &Overrides::default())?
             }
         };
+        if let Some(problem) = altered(dir, &then, &experiment)? {
+            return Err(RepeatError::AlteredRunFile { path: RunDir::new(dir).run_file(), problem });
+        }
         let device = device(&then.device, discovery)?;
         let run = RunSpec {
             index: RunIndex::default(),
@@ -179,7 +191,8 @@ impl Repeat {
     /// [`RepeatError::Plan`].
     pub fn plan(&self, worker: &Path, folder: &Path) -> Result<LaunchPlan, RepeatError> {
         Ok(match self.then.family {
-            Family::Command => LaunchPlan::command(0, &self.experiment.command, folder, &self.now)?,
+            Family::Command => LaunchPlan::command(0, &self.experiment.command, folder, &self.now)?
+                .with_variables(&self.experiment.env)?,
             _ => LaunchPlan::worker(0, worker, folder, &self.now)?,
         })
     }
@@ -239,6 +252,19 @@ pub fn make_kept(folder: &Path) -> Result<(), RepeatError> {
         }
         Err(_) => Err(RepeatError::Taken(folder.to_owned())),
     }
+}
+
+/// How it is known that `run.json` is not what the attempt was told, where that is known: its hash, or what is in it does not
+/// give its own content id.
+fn altered(dir: &Path, then: &RunFile, experiment: &Experiment) -> Result<Option<String>, OutcomeError> {
+    let id = grid::content_id(&experiment.command, then.family, &then.parameters, then.seed);
+    if id != then.id {
+        let told = &then.id;
+        return Ok(Some(format!("its parameters and seed give the content id {id}, and it says {told}")));
+    }
+    let seal = RunDir::new(dir).look_at_seal()?;
+    let broken = seal.altered.iter().any(|name| name == RunDir::RUN_FILE);
+    Ok(broken.then(|| "its hash is not the one in outcome.json".to_owned()))
 }
 
 /// The same device where it is there, else the first of its kind.

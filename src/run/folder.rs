@@ -173,14 +173,64 @@ impl RunDir {
     /// # Errors
     /// The file or folder and what failed.
     pub fn clear(&self) -> Result<(), FileError> {
-        clear(&self.0)
+        each_file(&self.0, &|path, name| {
+            let event_file = name.contains(EVENTS) || name.contains(ASIDE);
+            if event_file || LEFT_OVER.contains(&name) { remove_if_there(path) } else { Ok(()) }
+        })
+    }
+
+    /// As [`RunDir::clear`], but event files are set aside under names that no reader takes for event files: the attempt may
+    /// turn out to go on with them.
+    ///
+    /// # Errors
+    /// The file or folder and what failed.
+    pub fn set_aside(&self) -> Result<(), FileError> {
+        each_file(&self.0, &|path, name| {
+            if LEFT_OVER.contains(&name) {
+                return remove_if_there(path);
+            }
+            rename(path, name, EVENTS, ASIDE)
+        })
+    }
+
+    /// Gives the event files that were set aside their names back.
+    ///
+    /// # Errors
+    /// The file or folder and what failed.
+    pub fn restore(&self) -> Result<(), FileError> {
+        each_file(&self.0, &|path, name| rename(path, name, ASIDE, EVENTS))
+    }
+
+    /// Removes the event files that were set aside.
+    ///
+    /// # Errors
+    /// The file or folder and what failed.
+    pub fn discard(&self) -> Result<(), FileError> {
+        each_file(&self.0, &|path, name| if name.contains(ASIDE) { remove_if_there(path) } else { Ok(()) })
     }
 }
 
 /// What an attempt leaves beside its event files, and what was made of it.
 const LEFT_OVER: [&str; 3] = [RunDir::PREDICTIONS, RunDir::TEST_PREDICTIONS, RunDir::OUTCOME];
+/// What makes a file an event file by its name.
+const EVENTS: &str = "tfevents";
+/// What stands in the name of one that was set aside.
+const ASIDE: &str = "tf-earlier";
 
-fn clear(dir: &Path) -> Result<(), FileError> {
+/// Renames a file whose name contains `from`, unless there is one of the new name.
+fn rename(path: &Path, name: &str, from: &str, to: &str) -> Result<(), FileError> {
+    if !name.contains(from) {
+        return Ok(());
+    }
+    let target = path.with_file_name(name.replace(from, to));
+    if target.exists() {
+        return Ok(());
+    }
+    fs::rename(path, &target).map_err(FileError::at("rename", path))
+}
+
+/// Hands path and name of every file in a directory and below it to `act`.
+fn each_file(dir: &Path, act: &impl Fn(&Path, &str) -> Result<(), FileError>) -> Result<(), FileError> {
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -192,9 +242,9 @@ fn clear(dir: &Path) -> Result<(), FileError> {
         let name = name.to_string_lossy();
         // Not through links: what they lead to belongs to somebody else.
         if entry.file_type().map_err(FileError::at("clear", &path))?.is_dir() {
-            clear(&path)?;
-        } else if name.contains("tfevents") || LEFT_OVER.contains(&&*name) {
-            remove_if_there(&path)?;
+            each_file(&path, act)?;
+        } else {
+            act(&path, &name)?;
         }
     }
     Ok(())
@@ -203,6 +253,33 @@ fn clear(dir: &Path) -> Result<(), FileError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn event_files_are_set_aside_and_come_back_or_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = RunDir::new(folder.path());
+        let name = "train/events.out.tfevents.1.host";
+        fs::create_dir(folder.path().join("train")).unwrap();
+        let write = || fs::write(folder.path().join(name), "x").unwrap();
+        let aside = folder.path().join("train/events.out.tf-earlier.1.host");
+        write();
+        fs::write(run.predictions(), "").unwrap();
+        run.set_aside().unwrap();
+        assert!(aside.exists() && !folder.path().join(name).exists() && !run.predictions().exists());
+        run.restore().unwrap();
+        assert!(!aside.exists() && folder.path().join(name).exists());
+        run.set_aside().unwrap();
+        run.discard().unwrap();
+        assert!(!aside.exists() && !folder.path().join(name).exists());
+        // A new file of the old name is not overwritten, and the next attempt's clearing takes both.
+        write();
+        run.set_aside().unwrap();
+        write();
+        run.restore().unwrap();
+        assert!(aside.exists() && folder.path().join(name).exists());
+        run.clear().unwrap();
+        assert!(!aside.exists() && !folder.path().join(name).exists());
+    }
 
     #[test]
     fn a_folder_is_cleared_of_results_and_keeps_the_rest() {

@@ -2,6 +2,7 @@
 //! not do it.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -51,6 +52,9 @@ pub struct Outcome {
     /// Where the attempt's time went, where the trainer tells; files of earlier versions do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phases: Option<Phases>,
+    /// 32 hex digits of the BLAKE3 hash of each file that the attempt left, by name; files of earlier versions have none.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
 }
 
 impl Outcome {
@@ -101,6 +105,7 @@ mod tests {
             peak_memory: Some(1 << 30),
             peak_device_memory: Some(1 << 31),
             phases: None,
+            files: BTreeMap::new(),
         };
         outcome.write(folder.path()).unwrap();
         assert_eq!(Outcome::read(folder.path()).unwrap(), Some(outcome));
@@ -125,6 +130,7 @@ mod tests {
             peak_memory: None,
             peak_device_memory: None,
             phases: None,
+            files: BTreeMap::new(),
         };
         let error = outcome.write(&occupied).expect_err("a file where a folder belongs").to_string();
         assert_eq!(error, format!("cannot create folder `{}`", occupied.display()));

@@ -46,6 +46,20 @@ pub fn is_parameter_name(name: &str) -> bool {
         && name.bytes().all(is_name_byte)
 }
 
+/// The variable of the caller's environment that a value of `model.env` names: `NAME` of `$NAME`. Any other text is itself; one
+/// that begins with `$$` is itself without the first `$`.
+#[must_use]
+pub fn variable(text: &str) -> Option<&str> {
+    text.strip_prefix('$').filter(|name| is_variable_name(name))
+}
+
+/// Whether a name can be a variable's: letters, digits and `_`, not a digit first.
+#[must_use]
+pub fn is_variable_name(name: &str) -> bool {
+    name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
 }
@@ -109,6 +123,14 @@ mod tests {
             assert_eq!(fill(argument), filled, "{argument}");
         }
         assert_eq!(places("{a} {{b}} {c-d} { e }").collect::<Vec<_>>(), ["a", "c-d"]);
+    }
+
+    #[test]
+    fn a_variable_is_named_and_a_text_is_itself() {
+        assert_eq!(
+            ["$HF_TOKEN", "$_1", "text", "$$x", "$1", "$", "$A-B"].map(variable),
+            [Some("HF_TOKEN"), Some("_1"), None, None, None, None, None]
+        );
     }
 
     #[test]

@@ -102,6 +102,9 @@ fn document(experiment: &Experiment) -> Json {
     }
     let families: &[Family] = if experiment.is_command() {
         model.insert("run".to_owned(), json!(experiment.command));
+        if !experiment.env.is_empty() {
+            model.insert("env".to_owned(), json!(experiment.env));
+        }
         &[]
     } else {
         &Family::BUILT_IN

@@ -25,6 +25,7 @@ mod value;
 mod yaml;
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     io::Read,
     path::{Path, PathBuf},
@@ -111,6 +112,10 @@ pub struct Experiment {
     pub family: Option<Family>,
     /// Program and arguments of a `command` trainer, with `{axis}` places; empty for the built-in families.
     pub command: Vec<String>,
+    /// Variables in the environment of a `command` trainer, by name: a text, or `$NAME` for that variable of whoever starts
+    /// Gridboard, whose value is looked up when a run starts and kept nowhere.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
     /// Every model and train parameter that is not swept, defaults included; the family is none of them.
     pub fixed: Parameters,
     /// The grids whose union is run. At least one; a grid without axes is one grid point.

@@ -277,6 +277,13 @@ fn command() -> Json {
                 "type": "array",
                 "items": {"type": ["string", "number", "boolean"]},
                 "minItems": 1
+            },
+            "env": {
+                "description": "Variables in the program's environment; $NAME is that variable of whoever starts gridboard, whose value is kept nowhere. (A single value is a parameter of this name.)",
+                "anyOf": [
+                    {"type": "object", "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_]*$"}, "additionalProperties": scalar},
+                    scalar
+                ]
             }
         }
     });

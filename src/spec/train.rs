@@ -77,6 +77,13 @@ impl Precision {
 }
 
 impl Train {
+    /// The same for a corpus with so many training images: no batch is larger.
+    #[must_use]
+    pub fn fitting(self, images: u64) -> Self {
+        let most = u32::try_from(images.max(1)).unwrap_or(u32::MAX);
+        Self { batch_size: self.batch_size.min(most), ..self }
+    }
+
     /// Reads the parameters of a run.
     ///
     /// # Errors

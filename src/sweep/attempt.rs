@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::{Preparation, planned::Plans, status::Planned};
+use super::{Preparation, planned::Plans, status::Planned, tail};
 use crate::{
     base::{
         error::{is_shortage, with_causes},
@@ -11,6 +11,7 @@ use crate::{
         program::{host, version},
     },
     event::Attempt,
+    follow::Earlier,
     launch::{AttemptEnd, Ending, LaunchError, LaunchPlan, PlanError},
     publish::Answers,
     run::{Failure, FailureKind, RunDir, RunFile, RunSpec},
@@ -82,7 +83,7 @@ impl Attempts<'_> {
         }
     }
 
-    /// Prepares the folder of an attempt that starts at `started`, and says what is to be started.
+    /// Prepares the folder of an attempt that starts at `started`, and says what is to be started, and what was logged before.
     ///
     /// # Errors
     /// [`StartError`]; nothing is started then.
@@ -92,24 +93,26 @@ impl Attempts<'_> {
         number: u32,
         slot: &Slot,
         started: f64,
-    ) -> Result<LaunchPlan, StartError> {
+    ) -> Result<(LaunchPlan, Option<Earlier>), StartError> {
         let place = super::index(run);
         let (ready, worker) = match self {
             Self::Experiment { ready, worker, .. } => (ready, worker),
             Self::Planned(plans) => {
-                return Ok(LaunchPlan { attempt: number, ..plans[place].0.clone() });
+                return Ok((LaunchPlan { attempt: number, ..plans[place].0.clone() }, None));
             }
         };
         let run = &ready.runs[place];
         let folder = ready.dir.run(&run.name);
         let file = run_file(ready, run, number, (&slot.device, slot.threads), started);
-        folder.clear()?;
+        let earlier = tail::clear(&folder, run.family == Family::Command)?;
         file.write(folder.path())?;
-        Ok(if run.family == Family::Command {
+        let plan = if run.family == Family::Command {
             LaunchPlan::command(run.index.get(), &ready.experiment.command, folder.path(), &file)?
+                .with_variables(&ready.experiment.env)?
         } else {
             LaunchPlan::worker(run.index.get(), worker, folder.path(), &file)?
-        })
+        };
+        Ok((plan, earlier))
     }
 
     /// Writes the run file of an attempt again that has ended, where its trainer has emptied the folder.

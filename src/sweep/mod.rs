@@ -15,6 +15,7 @@ mod provenance;
 mod run_loop;
 mod sinks;
 mod status;
+mod tail;
 
 pub use account::{Account, Sum, Watch};
 pub use audit::{AuditProgress, audit_dataset, audit_folder};

@@ -47,6 +47,7 @@ impl Plans {
         else {
             return (0.0, 0);
         };
+        let settings = settings.fitting(train);
         let Ok(summary) = model::summary(&network, size, classes, &settings) else {
             return (0.0, 0);
         };

@@ -86,6 +86,34 @@ pub struct Corpus {
 }
 
 impl Corpus {
+    /// What makes results on these images other than they look: classes that a part of the split lacks, and what is odd about
+    /// the files. A sentence each.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let labels = self.prepared.labels();
+        let mut warnings: Vec<String> = self.prepared.notes.clone();
+        warnings.extend(
+            self.test.iter().flat_map(|test| test.notes.iter().map(|note| format!("test set: {note}"))),
+        );
+        for (part, name, why) in [
+            (Part::Train, "training", "no network can learn it"),
+            (Part::Validation, "validation", "no number says how well it is told"),
+        ] {
+            for (class, name_of_class) in self.prepared.classes.iter().enumerate() {
+                let is_there = |(label, of): (&u8, &Part)| usize::from(*label) == class && *of == part;
+                if !labels.iter().zip(&self.parts).any(is_there) {
+                    warnings.push(format!("class `{name_of_class}` has no {name} images: {why}"));
+                }
+            }
+        }
+        warnings
+    }
+
+    /// What was wrong with folders of the cache, which were prepared again.
+    pub fn damages(&self) -> impl Iterator<Item = &str> {
+        [Some(&self.prepared), self.test.as_ref()].into_iter().flatten().filter_map(|of| of.damage.as_deref())
+    }
+
     /// The files that were left out as unreadable, with the reason; those of the test folder last.
     pub fn skipped(&self) -> impl Iterator<Item = &corpus::BadFile> {
         self.prepared.skipped.iter().chain(self.test.iter().flat_map(|test| &test.skipped))

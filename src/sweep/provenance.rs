@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, fs, path::Path, process::Stdio, time::Duration}
 use tokio::process::Command;
 
 use crate::{
+    base::secret,
     device::Discovery,
     kernels::InstructionSet,
     launch::WORKER_VARIABLE,
@@ -64,7 +65,7 @@ impl Facts {
             .filter_map(|(name, value)| {
                 Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
             })
-            .filter(|(name, _)| is_kept(name))
+            .filter(|(name, value)| is_kept(name) && !may_be_secret(name, value))
             .collect();
         let processor = fs::read_to_string("/proc/cpuinfo").ok().and_then(|text| processor_of(&text));
         Self { git: git_state(folder).await, processor, environment, gpus: BTreeMap::new() }
@@ -109,6 +110,7 @@ fn narrowed(experiment: &Experiment, run: &RunSpec) -> Experiment {
         // As an axis or fixed, not both.
         family: experiment.family.filter(|_| run.axes.iter().all(|(axis, _)| axis != FAMILY_AXIS)),
         command: experiment.command.clone(),
+        env: experiment.env.clone(),
         fixed: experiment.fixed.clone(),
         grids: vec![Grid { axes }],
         seeds: vec![run.seed],
@@ -119,6 +121,11 @@ fn narrowed(experiment: &Experiment, run: &RunSpec) -> Experiment {
 
 fn is_kept(name: &str) -> bool {
     NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether a variable is one that others must not read, whatever library it is for.
+fn may_be_secret(name: &str, value: &str) -> bool {
+    secret::is_secret_name(name) || secret::in_text(value).is_some()
 }
 
 /// The first `model name` of `/proc/cpuinfo`; other architectures than x86 have none there.
@@ -214,6 +221,9 @@ seeds: [3, 4]
                 && !is_kept("HOME")
                 && !is_kept("AWS_SECRET")
         );
+        // Of those that are kept, none with a secret.
+        assert!(may_be_secret("CUDA_API_TOKEN", "x") && may_be_secret("MKL_X", "https://a:b@example.org"));
+        assert!(!may_be_secret("OMP_NUM_THREADS", "8") && !may_be_secret("MKL_CBWR", "AVX2"));
     }
 
     #[test]

@@ -68,6 +68,8 @@ impl Status {
                 self.live.remove(&attempt.run);
             }
             Change::SweepBegun { .. }
+            | Change::Cut { .. }
+            | Change::Problem { .. }
             | Change::Cancelled { .. }
             | Change::Note(_)
             | Change::Warning(_)

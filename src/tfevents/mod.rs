@@ -18,8 +18,15 @@ mod writer;
 
 pub use reader::EventReader;
 pub use record::{Corruption, RecordError, RecordReader};
-pub use scalars::{ScalarRef, ScalarTags};
+pub use scalars::{ScalarRef, ScalarTags, Told};
 pub use writer::{EventWriter, WriteError};
+
+/// Appends an event that no writer of ours makes: its time need not be one.
+#[cfg(test)]
+pub(crate) fn append_for_tests(bytes: &mut Vec<u8>, step: i64, wall_time: f64, value: message::SummaryValue) {
+    let what = Some(message::What::Summary(value.into()));
+    record::append(bytes, &message::Event { wall_time, step, what });
+}
 
 #[cfg(test)]
 mod tests;

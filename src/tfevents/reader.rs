@@ -7,7 +7,7 @@ use std::io::Read;
 
 use super::{
     record::{RecordError, RecordReader},
-    scalars::{self, ScalarRef, ScalarTags},
+    scalars::{self, ScalarTags, Told},
 };
 
 /// Reads the scalars of a stream of records, as far as whole records go.
@@ -29,17 +29,13 @@ impl<R: Read> EventReader<R> {
         self.offset
     }
 
-    /// Hands every scalar up to the end of the last whole record to `sink`, in file order.
+    /// Hands every scalar and every start of a session up to the end of the last whole record to `sink`, in file order.
     ///
     /// A torn tail is no error: call again when the input has grown, or make a new reader at [`Self::offset`].
     ///
     /// # Errors
     /// [`RecordError::Corrupt`] at a record that is none or holds no event; [`RecordError::Io`] where the input fails.
-    pub fn read(
-        &mut self,
-        tags: &mut ScalarTags,
-        mut sink: impl FnMut(ScalarRef<'_>),
-    ) -> Result<(), RecordError> {
+    pub fn read(&mut self, tags: &mut ScalarTags, mut sink: impl FnMut(Told<'_>)) -> Result<(), RecordError> {
         while let Some(event) = self.records.next_record()? {
             scalars::of_event(event, tags, &mut sink)
                 .map_err(|corruption| RecordError::Corrupt { offset: self.offset, corruption })?;

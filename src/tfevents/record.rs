@@ -47,8 +47,6 @@ pub enum Corruption {
     PayloadChecksum,
     /// The payload is not an event message.
     NotAnEvent,
-    /// The wall time is NaN; TensorBoard, too, leaves a file at such an event.
-    WallTime,
 }
 
 impl fmt::Display for Corruption {
@@ -58,7 +56,6 @@ impl fmt::Display for Corruption {
             Self::TooLong(length) => write!(f, "a record of {length} bytes is longer than any event"),
             Self::PayloadChecksum => f.write_str("the checksum of the record does not agree"),
             Self::NotAnEvent => f.write_str("the record is not an event message"),
-            Self::WallTime => f.write_str("the event's wall time is NaN"),
         }
     }
 }

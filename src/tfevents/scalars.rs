@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::{
-    message::{DT_DOUBLE, DT_FLOAT},
+    message::{DT_DOUBLE, DT_FLOAT, SessionLog},
     record::Corruption,
     wire::{Field, Fields, Malformed},
 };
@@ -21,8 +21,18 @@ pub struct ScalarRef<'a> {
     pub step: i64,
     /// The value; NaN and infinities are kept. Doubles are rounded to f32, which is what TensorBoard shows.
     pub value: f32,
-    /// Seconds since 1970; never NaN.
+    /// Seconds since 1970; NaN where the event has none. TensorBoard leaves a file at such an event.
     pub wall_time: f64,
+}
+
+/// What an event says of curves.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Told<'a> {
+    /// A point.
+    Point(ScalarRef<'a>),
+    /// A session starts at this step (`SessionLog.START`, a writer's `purge_step`): what the directory's curves have from
+    /// there on is void.
+    Start(i64),
 }
 
 /// Which tags of a directory hold scalars as tensors.
@@ -45,15 +55,15 @@ impl ScalarTags {
     }
 }
 
-/// Hands every scalar of an encoded event to `sink`.
+/// Hands every scalar of an encoded event to `sink`, and the start of a session.
 pub(super) fn of_event(
     event: &[u8],
     tags: &mut ScalarTags,
-    sink: &mut impl FnMut(ScalarRef<'_>),
+    sink: &mut impl FnMut(Told<'_>),
 ) -> Result<(), Corruption> {
-    let Head { wall_time, step, summary } = head(event).map_err(|Malformed| Corruption::NotAnEvent)?;
-    if wall_time.is_nan() {
-        return Err(Corruption::WallTime);
+    let Head { wall_time, step, summary, start } = head(event).map_err(|Malformed| Corruption::NotAnEvent)?;
+    if start {
+        sink(Told::Start(step));
     }
     let mut values = Fields(summary);
     let mut next = || values.next().map_err(|Malformed| Corruption::NotAnEvent);
@@ -63,7 +73,7 @@ pub(super) fn of_event(
         }
         let value = field.bytes().and_then(|value| scalar(value, tags));
         if let Some((tag, value)) = value.map_err(|Malformed| Corruption::NotAnEvent)? {
-            sink(ScalarRef { tag, step, value, wall_time });
+            sink(Told::Point(ScalarRef { tag, step, value, wall_time }));
         }
     }
     Ok(())
@@ -74,20 +84,35 @@ struct Head<'a> {
     wall_time: f64,
     step: i64,
     summary: &'a [u8],
+    /// Whether it is the start of a session.
+    start: bool,
 }
 
 fn head(event: &[u8]) -> Result<Head<'_>, Malformed> {
-    let mut head = Head { wall_time: 0.0, step: 0, summary: &[] };
+    let mut head = Head { wall_time: 0.0, step: 0, summary: &[], start: false };
     let mut fields = Fields(event);
     while let Some((number, field)) = fields.next()? {
         match number {
             1 => head.wall_time = field.double()?,
             2 => head.step = field.varint()?.cast_signed(),
             5 => head.summary = field.bytes()?,
+            7 => head.start = starts_session(field.bytes()?)?,
             _ => {}
         }
     }
     Ok(head)
+}
+
+/// Whether a `SessionLog` has the status START.
+fn starts_session(log: &[u8]) -> Result<bool, Malformed> {
+    let mut starts = false;
+    let mut fields = Fields(log);
+    while let Some((number, field)) = fields.next()? {
+        if number == 1 {
+            starts = field.varint()? == u64::from(SessionLog::START.cast_unsigned());
+        }
+    }
+    Ok(starts)
 }
 
 /// Tag and value of a `Summary.Value`, where it is a scalar.
@@ -182,8 +207,10 @@ mod tests {
 
     fn decode(event: &[u8], tags: &mut ScalarTags) -> Result<Vec<Point>, Corruption> {
         let mut points = Vec::new();
-        of_event(event, tags, &mut |point| {
-            points.push((point.tag.to_owned(), point.step, point.value, point.wall_time));
+        of_event(event, tags, &mut |told| {
+            if let Told::Point(point) = told {
+                points.push((point.tag.to_owned(), point.step, point.value, point.wall_time));
+            }
         })?;
         Ok(points)
     }
@@ -280,9 +307,27 @@ mod tests {
     }
 
     #[test]
-    fn a_wall_time_that_is_nan_is_refused() {
-        let event = Event { wall_time: f64::NAN, ..Default::default() }.encode_to_vec();
-        assert_eq!(decode(&event, &mut ScalarTags::default()), Err(Corruption::WallTime));
+    fn a_wall_time_that_is_nan_keeps_the_point() {
+        let value = SummaryValue { tag: "a".into(), data: Some(Data::SimpleValue(0.5)), metadata: None };
+        let what = Some(What::Summary(value.into()));
+        let event = Event { wall_time: f64::NAN, step: 3, what }.encode_to_vec();
+        let points = decode(&event, &mut ScalarTags::default()).unwrap();
+        assert!(matches!(&points[..], [(tag, 3, 0.5, time)] if tag == "a" && time.is_nan()), "{points:?}");
+    }
+
+    #[test]
+    fn the_start_of_a_session_is_told_with_its_step() {
+        let told = |status| {
+            let what = Some(What::SessionLog(SessionLog { status }));
+            let event = Event { wall_time: 1.0, step: 7, what }.encode_to_vec();
+            let mut steps = Vec::new();
+            of_event(&event, &mut ScalarTags::default(), &mut |told| steps.push(format!("{told:?}")))
+                .unwrap();
+            steps
+        };
+        assert_eq!(told(SessionLog::START), ["Start(7)"]);
+        // STOP and CHECKPOINT.
+        assert!(told(2).is_empty() && told(3).is_empty());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    EventReader, EventWriter, RecordError, RecordReader, ScalarTags, WriteError, hparams,
+    EventReader, EventWriter, RecordError, RecordReader, ScalarTags, Told, WriteError, hparams,
     message::{Data, SummaryMetadata, SummaryValue, TensorProto},
 };
 
@@ -19,8 +19,10 @@ type Point = (String, i64, u32, f64);
 
 fn read(bytes: &[u8]) -> Result<Vec<Point>, RecordError> {
     let mut points = Vec::new();
-    EventReader::new(bytes, 0).read(&mut ScalarTags::default(), |point| {
-        points.push((point.tag.to_owned(), point.step, point.value.to_bits(), point.wall_time));
+    EventReader::new(bytes, 0).read(&mut ScalarTags::default(), |told| {
+        if let Told::Point(point) = told {
+            points.push((point.tag.to_owned(), point.step, point.value.to_bits(), point.wall_time));
+        }
     })?;
     Ok(points)
 }

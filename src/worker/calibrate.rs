@@ -22,7 +22,7 @@ use gridboard::{
 
 use crate::{
     data::Images,
-    engine::{BatchResult, Engine},
+    engine::{BatchResult, Engine, training_images},
     error::TrainError,
     machine,
     train::read_run_file,
@@ -51,7 +51,8 @@ fn measure(run: &RunFile, time: Duration) -> Result<(), TrainError> {
         || TrainError::RunFile { path: RunDir::RUN_FILE.into(), problem: "`dataset` is missing".to_owned() };
     let dataset = run.dataset.as_ref().ok_or_else(missing)?;
     let (side, classes) = (dataset.image_size as usize, dataset.classes.len().max(1));
-    let batch = settings.batch_size as usize;
+    // As the engine takes it: no batch is larger than the images that train.
+    let batch = settings.fitting(training_images(&dataset.split)).batch_size as usize;
     // Any bytes will do that are not all alike.
     let pixels: Vec<u8> =
         (0..batch * side * side).map(|at| ((at as u32).wrapping_mul(2_654_435_761) >> 24) as u8).collect();

@@ -3,6 +3,7 @@
 use std::{
     any::Any,
     cell::RefCell,
+    collections::BTreeMap,
     io::{self, Write},
     panic::{self, AssertUnwindSafe},
     path::Path,
@@ -10,7 +11,7 @@ use std::{
 
 use gridboard::{
     base::{clock::wall_now, usage::own_peak_memory},
-    run::{Failure, Outcome, Phases, RunFile, RunState},
+    run::{Failure, Outcome, Phases, RunDir, RunFile, RunState},
 };
 
 use crate::{error::TrainError, machine, stop::Stop, train};
@@ -48,10 +49,17 @@ pub(crate) fn attempt(run_dir: &Path) -> u8 {
             say(&error.one_line())
         }
     };
+    // Last, when nobody writes to the files any more.
+    let files = if result.is_ok() { RunDir::new(run_dir).seal() } else { Ok(BTreeMap::new()) };
+    let files = match files {
+        Ok(files) => files,
+        Err(error) => return say(&TrainError::from(error).one_line()),
+    };
     let outcome = Outcome {
         peak_memory: own_peak_memory(),
         peak_device_memory: machine::peak_device_memory(),
         phases: Some(phases),
+        files,
         ..outcome(&run, result.err(), wall_now())
     };
     match outcome.write(run_dir).map_err(TrainError::from) {
@@ -105,6 +113,7 @@ fn outcome(run: &RunFile, error: Option<TrainError>, finished: f64) -> Outcome {
         peak_memory: None,
         peak_device_memory: None,
         phases: None,
+        files: BTreeMap::new(),
     }
 }
 

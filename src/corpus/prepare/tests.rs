@@ -121,6 +121,68 @@ fn a_second_start_reads_the_cache() {
     assert_eq!(place.names("corpus").len(), 4);
 }
 
+/// A bad disk or a half copied cache: same length, same time, other pixels.
+#[test]
+fn damaged_pixels_are_told_and_prepared_again() {
+    let place = Place::with(3, 2);
+    let first = place.prepare(unchanged).unwrap();
+    let path = first.folder.join("images.npy");
+    let whole = fs::read(&path).unwrap();
+    let damage = |at: usize| {
+        let modified = fs::metadata(&path).unwrap().modified().unwrap();
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[at] ^= 1;
+        fs::write(&path, bytes).unwrap();
+        fs::File::options().write(true).open(&path).unwrap().set_modified(modified).unwrap();
+    };
+    damage(whole.len() - 1);
+    let error = MappedCorpus::open(&first.folder).unwrap_err().to_string();
+    assert!(error.contains("images.npy") && error.contains("its pixels have changed"), "{error}");
+    let problem = super::super::cached_fingerprint(&first.folder).unwrap_err();
+    assert!(problem.contains("images.npy: its pixels have changed"), "{problem}");
+    let again = place.prepare(unchanged).unwrap();
+    assert_eq!(again.damage.as_deref(), Some("images.npy: its pixels have changed since they were prepared"));
+    assert_eq!((again.cached, &again.fingerprint), (false, &first.fingerprint));
+    assert_eq!(fs::read(&path).unwrap(), whole);
+    assert_eq!(place.prepare(unchanged).unwrap().damage, None);
+}
+
+/// The pixels in a cache that version 0.1.0 made are taken as they are, once.
+#[test]
+fn a_cache_without_a_hash_gets_one() {
+    let place = Place::with(2, 2);
+    let first = place.prepare(unchanged).unwrap();
+    let manifest = first.folder.join("corpus.json");
+    let text = fs::read_to_string(&manifest).unwrap();
+    let old: String = text.lines().filter(|line| !line.contains("images_hash")).collect();
+    fs::write(&manifest, old).unwrap();
+    let again = place.prepare(unchanged).unwrap();
+    assert!(again.cached && again.damage.is_none());
+    assert_eq!(fs::read_to_string(&manifest).unwrap(), text);
+}
+
+#[test]
+fn images_of_no_class_are_told() {
+    let place = Place::with(2, 2);
+    assert!(place.prepare(unchanged).unwrap().notes.is_empty());
+    fs::copy(place.path("normal/0.png"), place.path("loose.png")).unwrap();
+    let notes = place.prepare(unchanged).unwrap().notes;
+    assert!(notes[0].starts_with("1 image(s) directly in `"), "{notes:?}");
+    let error = place.prepare(|dataset| dataset.classes[0] = "healthy".to_owned()).unwrap_err();
+    assert!(error.to_string().ends_with("; 1 image lies directly in the images folder"), "{error}");
+}
+
+#[test]
+fn a_path_for_a_shell_is_told_as_one() {
+    let place = Place::with(2, 2);
+    for path in ["~/images", "$HOME/images", "/data/~ada/x"] {
+        let error = place.prepare(|dataset| dataset.source = Source::Images(path.into())).unwrap_err();
+        assert!(error.hint().unwrap().contains("are not expanded"), "{path}: {error}");
+    }
+    let error = place.prepare(|dataset| dataset.source = Source::Images("/nowhere".into())).unwrap_err();
+    assert!(!error.hint().unwrap().contains("expanded"), "{error}");
+}
+
 #[test]
 fn a_change_of_content_is_noticed() {
     let place = Place::with(2, 2);

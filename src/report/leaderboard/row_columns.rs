@@ -15,6 +15,8 @@ pub(in crate::report) const DECIMALS: usize = 4;
 /// What people read where a run is not told from the best one, and where there was no test.
 pub(super) const TIE: &str = "=";
 pub(super) const UNTESTED: &str = "?";
+/// What people read where the event files of a run are not whole, so that its metrics may be others.
+pub(in crate::report) const DOUBTFUL: &str = "!";
 
 /// A column and what it shows of a row.
 pub(super) type RowColumn = (Column, Box<dyn Fn(&Row) -> Cell>);
@@ -31,6 +33,7 @@ pub(super) fn columns(leaderboard: &Leaderboard, rows: &[&Row]) -> Vec<RowColumn
         ),
         (Column::text("run"), Box::new(|row| Cell::from(row.run.as_str()))),
     ];
+    columns.extend(problem(rows));
     for (index, column) in axis_columns(leaderboard).into_iter().enumerate() {
         let read = move |row: &Row| axis_cell(&row.axes, index);
         // The name of a run tells its axes.
@@ -57,6 +60,19 @@ pub(super) fn columns(leaderboard: &Leaderboard, rows: &[&Row]) -> Vec<RowColumn
 fn metric(name: &str, heading: &str, read: Read) -> RowColumn {
     let column = Column::number(name).heading(heading).decimals(DECIMALS);
     (column, Box::new(move |row| Cell::from(read(row))))
+}
+
+/// A mark for people and the words for machines, where any run has a problem.
+fn problem(rows: &[&Row]) -> Vec<RowColumn> {
+    if rows.iter().all(|row| row.problem.is_none()) {
+        return Vec::new();
+    }
+    let mark = |row: &Row| row.problem.as_ref().map_or(Cell::Empty, |_| Cell::from(DOUBTFUL));
+    let words = |row: &Row| row.problem.as_deref().map_or(Cell::Empty, Cell::from);
+    vec![
+        (Column::text("problem_mark").heading("").only(Readers::People), Box::new(mark)),
+        (Column::text("problem").only(Readers::Machines), Box::new(words)),
+    ]
 }
 
 /// Interval, sign and p-value.

@@ -46,6 +46,7 @@ pub(in crate::report) fn leaderboard(ranked: u32) -> Leaderboard {
                 Some(rank) => Standing::Tested { table: McNemar::default(), p: 1.0 / f64::from(rank * rank) },
             },
             reason: None,
+            problem: None,
         }
     };
     let mut rows: Vec<Row> = (0..ranked).map(|place| run(place, Some(place + 1))).collect();

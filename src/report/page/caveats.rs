@@ -1,7 +1,7 @@
 //! What the figures of the report do not say by themselves.
 
 use crate::{
-    report::{document::Section, input::ReportInput, paper},
+    report::{document::Section, input::ReportInput, leaderboard::problem_notes, paper},
     spec::Source,
 };
 
@@ -22,7 +22,11 @@ pub(super) fn section(inputs: &[&ReportInput]) -> Section {
 
 fn caveats(input: &ReportInput) -> Vec<String> {
     let about = &input.about;
-    let mut said = Vec::new();
+    let name = &input.leaderboard.experiment;
+    let mut said: Vec<String> = problem_notes(input.leaderboard.rows.iter())
+        .into_iter()
+        .map(|note| format!("{name}: {note}."))
+        .collect();
     let Some(dataset) = &about.spec.dataset else { return said };
     let comparable = paper::is_comparable(&about.spec);
     if matches!(dataset.source, Source::Phantom(_)) {

@@ -1,6 +1,9 @@
 //! The `grid` section, and whether what is swept and what is fixed make whole runs together.
 
-use std::{collections::HashSet, path::Path};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+};
 
 use super::{
     axes::{RawAxis, axes},
@@ -25,6 +28,7 @@ pub(super) struct Swept {
     /// The family of the runs whose grid does not sweep it.
     pub(super) family: Option<Family>,
     pub(super) command: Vec<String>,
+    pub(super) env: BTreeMap<String, String>,
     pub(super) fixed: Parameters,
     pub(super) grids: Vec<Grid>,
 }
@@ -173,5 +177,6 @@ fn whole(trainer: Trainer, grids: Vec<Vec<RawAxis<'_>>>) -> Swept {
         })
         .collect();
     let command = trainer.command.into_iter().map(|(argument, _)| argument).collect();
-    Swept { family: trainer.said.map(|(family, _)| family), command, fixed, grids }
+    let (family, env) = (trainer.said.map(|(family, _)| family), trainer.env);
+    Swept { family, command, env, fixed, grids }
 }

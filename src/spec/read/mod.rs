@@ -5,6 +5,7 @@
 
 mod axes;
 pub(super) mod dataset;
+mod env;
 mod families;
 mod grid;
 mod parameters;
@@ -61,6 +62,7 @@ pub(super) fn experiment(root: &Node, spec_file: &Path, problems: &mut Problems)
         dataset: dataset?,
         family: swept.family,
         command: swept.command,
+        env: swept.env,
         fixed: swept.fixed,
         grids: swept.grids,
         seeds,

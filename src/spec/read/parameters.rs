@@ -1,8 +1,12 @@
 //! The `model` and `train` sections: the family, the command, and the parameters that are fixed.
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
-use super::section::{Section, must_be, path, scalar, text};
+use super::{
+    env,
+    section::{Section, must_be, path, scalar, text},
+};
+use crate::base::secret;
 use crate::spec::{
     FAMILY_AXIS, Family, Value,
     names::{fold, parameter_name_fault},
@@ -23,6 +27,8 @@ pub(super) struct Trainer {
     pub(super) is_sure: bool,
     /// Program and arguments with their places; empty for the built-in families.
     pub(super) command: Vec<(String, Place)>,
+    /// The variables of a `command` trainer's environment.
+    pub(super) env: BTreeMap<String, String>,
     /// The parameters that the spec fixes, in its order; defaults are not in it.
     pub(super) fixed: Vec<Fixed>,
 }
@@ -87,6 +93,8 @@ pub(super) fn trainer(top: &Section<'_>, spec_file: &Path, problems: &mut Proble
         families = vec![guess];
     }
     let command = if families == [Family::Command] { command(&model, problems) } else { Vec::new() };
+    let is_command = families == [Family::Command];
+    let env = if is_command { env::read(&model, problems) } else { BTreeMap::new() };
     let mut fixed = Vec::new();
     let mut sections = vec![(parameter::Section::Model, model)];
     if let Some(entry) = top.given("train")
@@ -98,7 +106,8 @@ pub(super) fn trainer(top: &Section<'_>, spec_file: &Path, problems: &mut Proble
         for entry in &section.entries {
             let is_model = *kind == parameter::Section::Model;
             let has_run = families == [Family::Command] || !is_sure;
-            if is_model && (entry.key == FAMILY_AXIS || entry.key == "run" && has_run) {
+            let is_env = is_model && is_command && env::is_given(entry);
+            if is_model && (entry.key == FAMILY_AXIS || entry.key == "run" && has_run) || is_env {
                 continue;
             }
             fixed.extend(fix(entry, *kind, (&families, is_sure), spec_file, problems));
@@ -118,7 +127,7 @@ pub(super) fn trainer(top: &Section<'_>, spec_file: &Path, problems: &mut Proble
         }
         taken.push(parameter);
     }
-    Trainer { said, families, is_sure, command, fixed }
+    Trainer { said, families, is_sure, command, env, fixed }
 }
 
 /// The family by its word, or by the word that it was probably meant to be, which is reported.
@@ -222,8 +231,14 @@ pub(super) fn value(
             (value, "a finite number, `true`, `false` or text".to_owned())
         }
     };
-    if value.is_none() {
-        must_be(what, &expected, node, problems);
+    match &value {
+        None => must_be(what, &expected, node, problems),
+        Some(Value::Text(text)) => {
+            if let Some(kind) = secret::in_value(name, text) {
+                problems.add(&node.place, format!("{what} {}", env::refusal(kind)));
+            }
+        }
+        Some(_) => {}
     }
     value
 }
@@ -247,6 +262,10 @@ fn command(model: &Section<'_>, problems: &mut Problems) -> Vec<(String, Place)>
             }
             _ => must_be("each of `model.run`", "text or a number", item, problems),
         }
+    }
+    let words: Vec<&str> = arguments.iter().map(|(word, _)| word.as_str()).collect();
+    if let Some((place, kind)) = secret::in_arguments(&words) {
+        problems.add(&arguments[place].1, format!("an argument of `model.run` {}", env::refusal(kind)));
     }
     if items.first().is_none_or(|program| text(program).is_some_and(str::is_empty)) {
         problems.add(&entry.value.place, "`model.run` names no program");

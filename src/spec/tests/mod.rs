@@ -6,6 +6,7 @@ mod messages;
 mod overriding;
 mod round_trip;
 mod schema;
+mod secrets;
 mod shipped;
 mod suite;
 mod together;

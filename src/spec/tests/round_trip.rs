@@ -214,6 +214,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                 name,
                 dataset: Some(dataset),
                 family,
+                env: if command.is_empty() { BTreeMap::new() } else { env() },
                 command,
                 fixed,
                 grids,
@@ -223,6 +224,13 @@ fn experiment() -> impl Strategy<Value = Experiment> {
             }
         },
     )
+}
+
+/// A text, one that YAML would take for a number, and a variable of the caller's.
+fn env() -> BTreeMap<String, String> {
+    [("PLAIN", "a b: c"), ("NUMBER", "007"), ("HF_TOKEN", "$HF_TOKEN"), ("PRICE", "$$5")]
+        .map(|(name, text)| (name.to_owned(), text.to_owned()))
+        .into()
 }
 
 proptest! {

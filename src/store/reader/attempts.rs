@@ -77,6 +77,8 @@ pub struct AttemptRecord {
     pub finished: Option<f64>,
     /// Why, where it failed.
     pub failure: Option<Failure>,
+    /// What is wrong with its event files: its curves may not be whole.
+    pub problem: Option<String>,
     /// Threads that it might use; not known of attempts of version 0.1.0.
     pub threads: Option<u32>,
     /// What it has used of the machine.
@@ -96,6 +98,7 @@ struct AttemptRow {
     failure: Option<String>,
     reason: Option<String>,
     log_tail: Option<String>,
+    problem: Option<String>,
     threads: Option<i64>,
     #[sqlx(flatten)]
     used: UsedRow,
@@ -148,6 +151,7 @@ impl AttemptRow {
             started: self.started,
             finished: self.finished,
             failure,
+            problem: self.problem,
             threads: self.threads.map(|threads| narrow("number of threads", threads)).transpose()?,
             used: self.used.used()?,
         })
@@ -161,7 +165,7 @@ impl Reader {
     /// If the database cannot be read.
     pub async fn attempts(&mut self, run: RunKey) -> Result<Vec<AttemptRecord>, StoreError> {
         let rows: Vec<AttemptRow> = sqlx::query_as(
-            "SELECT attempt, state, pid, slot, device, host, started, finished, failure, reason, log_tail, threads, peak_memory,
+            "SELECT attempt, state, pid, slot, device, host, started, finished, failure, reason, log_tail, problem, threads, peak_memory,
                     peak_device_memory, core_seconds, training_seconds, training_core_seconds, validation_seconds, validation_core_seconds
              FROM _attempt WHERE run_id = ?1 ORDER BY attempt",
         )

@@ -102,6 +102,7 @@ struct HeadRow {
     state: String,
     rank: Option<i64>,
     reason: Option<String>,
+    problem: Option<String>,
 }
 
 /// The first `most` runs that `filter` lets pass, by `order`, with the ranks and reasons that were kept.
@@ -114,8 +115,9 @@ async fn head(
 ) -> Result<Vec<Row>, StoreError> {
     // Safe: constants and numbers.
     let sql = AssertSqlSafe(format!(
-        "SELECT r.id, r.name, r.position, r.axis_values, r.seed, r.state, k.rank, k.reason
+        "SELECT r.id, r.name, r.position, r.axis_values, r.seed, r.state, k.rank, k.reason, a.problem
          FROM _run r LEFT JOIN _ranking k ON k.run_id = r.id
+         LEFT JOIN _attempt a ON a.run_id = r.id AND a.attempt = r.attempts
          WHERE r.experiment_id = ?1 AND {filter} ORDER BY {order} LIMIT ?2"
     ));
     let runs: Vec<HeadRow> = sqlx::query_as(sql)
@@ -158,6 +160,7 @@ async fn head(
             hits: None,
             standing: Standing::Unranked,
             reason: run.rank.is_none().then(|| run.reason.unwrap_or_else(|| unfinished(state).to_owned())),
+            problem: run.problem,
             state,
             run: run.name,
         };

@@ -42,7 +42,7 @@ impl Reader {
             None => Latest::new(),
         };
         let runs: Vec<LedgerRow> = sqlx::query_as(
-            "SELECT r.id, r.name, r.position, r.axis_values, r.seed, r.state, a.failure, a.reason
+            "SELECT r.id, r.name, r.position, r.axis_values, r.seed, r.state, a.failure, a.reason, a.problem
              FROM _run r LEFT JOIN _attempt a ON a.run_id = r.id AND a.attempt = r.attempts
              WHERE r.experiment_id = ?1 ORDER BY r.position, r.id",
         )
@@ -75,6 +75,7 @@ impl Reader {
                 hits: None,
                 standing: Standing::Unranked,
                 reason: None,
+                problem: run.problem,
                 run: run.name,
             };
             evidence.give(&mut row);
@@ -95,6 +96,7 @@ struct LedgerRow {
     state: String,
     failure: Option<String>,
     reason: Option<String>,
+    problem: Option<String>,
 }
 
 fn failure(kind: Option<&str>, reason: Option<String>) -> Result<Option<(FailureKind, String)>, StoreError> {

@@ -39,6 +39,8 @@ pub struct RunRecord {
     pub host: Option<String>,
     /// Why the last attempt failed, where it did.
     pub failure: Option<Failure>,
+    /// What is wrong with the event files of the last attempt: its curves may not be whole.
+    pub problem: Option<String>,
     /// What the last attempt has used of the machine.
     pub used: Used,
     /// File of the validation set's predictions, relative to the runs directory.
@@ -57,7 +59,7 @@ impl RunRecord {
 const SELECT: &str =
     "SELECT r.id, e.name AS experiment, e.axes, e.spec ->> 'family' AS family, r.position, r.name, r.content_id, r.axis_values,
        r.parameters, r.seed, r.state, r.attempts, r.predictions,
-       a.started, a.finished, a.slot, a.device, a.host, a.failure, a.reason, a.log_tail, a.peak_memory, a.peak_device_memory,
+       a.started, a.finished, a.slot, a.device, a.host, a.failure, a.reason, a.problem, a.log_tail, a.peak_memory, a.peak_device_memory,
        a.core_seconds, a.training_seconds, a.training_core_seconds, a.validation_seconds, a.validation_core_seconds
 FROM _run r
 JOIN _experiment e ON e.id = r.experiment_id
@@ -85,6 +87,7 @@ struct RunRow {
     host: Option<String>,
     failure: Option<String>,
     reason: Option<String>,
+    problem: Option<String>,
     log_tail: Option<String>,
     #[sqlx(flatten)]
     used: UsedRow,
@@ -122,6 +125,7 @@ impl RunRow {
             device: self.device,
             host: self.host,
             failure,
+            problem: self.problem,
             used: self.used.used()?,
             predictions: self.predictions,
         })

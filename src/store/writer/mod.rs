@@ -7,6 +7,7 @@
 mod attempts;
 mod confusion;
 mod curves;
+mod cuts;
 mod experiments;
 mod in_place;
 mod ledger;

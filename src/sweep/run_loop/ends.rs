@@ -67,11 +67,18 @@ impl<L: Launcher> Loop<'_, L> {
     fn judge(&mut self, now: Now, ended: Now, mut end: AttemptEnd) {
         let run = end.run;
         self.read_run(now, run);
-        let Some(Live { attempt, begun, .. }) = self.live.remove(&run) else { return };
+        let Some(Live { attempt, begun, tail }) = self.live.remove(&run) else { return };
         let seconds = (ended.elapsed - begun).max(0.0);
         self.used.add(seconds, &end.used);
         if let Err(error) = self.attempts.restore(&attempt) {
             self.tell(now, Change::Warning(with_causes(&error)));
+        }
+        if let (Ending::Completed, Some(reason)) = (&end.ending, tail.lost_folder()) {
+            // What was read is a part of what was logged, and the rest is somewhere else.
+            fail(&mut end, reason);
+        }
+        if let Err(error) = tail.end() {
+            self.tell(now, Change::Warning(format!("{}: {}", attempt.name, with_causes(&error))));
         }
         let answers = self.attempts.judge(&mut end);
         if let Some(folders) = &mut self.sinks.folders {

@@ -25,10 +25,11 @@ use super::{
     attempt::Attempts,
     sinks::{Context, LedgerState, Sinks},
     status::Status,
+    tail::Tail,
 };
 use crate::{
+    base::error::with_causes,
     event::{Attempt, Change, Event, Totals},
-    follow::RunFollower,
     launch::Launcher,
     publish::Answers,
     run::Failure,
@@ -80,7 +81,7 @@ struct Now {
 /// An attempt that is alive, or that ended and is not judged.
 struct Live {
     attempt: Arc<Attempt>,
-    follower: RunFollower,
+    tail: Tail,
     /// When it was started.
     begun: f64,
 }
@@ -281,10 +282,21 @@ impl<'a, L: Launcher> Loop<'a, L> {
 
     fn read_run(&mut self, now: Now, run: u64) {
         let Some(live) = self.live.get_mut(&run) else { return };
-        let polled = live.follower.poll();
         let attempt = Arc::clone(&live.attempt);
-        for problem in &polled.problems {
-            self.tell(now, Change::Warning(problem.to_string()));
+        let (polled, all) = match live.tail.poll() {
+            Ok(polled) => (polled, live.tail.problem()),
+            Err(error) => {
+                let problem = format!("{}: {}", attempt.name, with_causes(&error));
+                return self.tell(now, Change::Warning(problem));
+            }
+        };
+        let found: Vec<String> = polled.problems.iter().map(ToString::to_string).collect();
+        if let (1.., Some(all)) = (found.len(), all) {
+            self.tell(now, Change::Problem { attempt: Arc::clone(&attempt), found, all });
+        }
+        if !polled.cuts.is_empty() {
+            let cuts = Arc::new(polled.cuts);
+            self.tell(now, Change::Cut { attempt: Arc::clone(&attempt), cuts });
         }
         if !polled.scalars.is_empty() {
             self.tell(now, Change::Scalars { attempt, points: Arc::new(polled.scalars) });

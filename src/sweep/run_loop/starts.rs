@@ -10,11 +10,10 @@ use std::sync::Arc;
 use super::{Live, Loop, Now};
 use crate::{
     event::{Attempt, Change},
-    follow::RunFollower,
     launch::Launcher,
     run::RunState,
     schedule::{Ended, Input, Slot},
-    sweep::{SweepError, attempt::StartError},
+    sweep::{SweepError, attempt::StartError, tail::Tail},
 };
 
 /// How long a start that nobody can make room for is tried again, seconds.
@@ -77,11 +76,11 @@ impl<L: Launcher> Loop<'_, L> {
 
     /// Starts an attempt, or says why not.
     fn start(&mut self, now: Now, slot: &Slot, attempt: &Attempt) -> Result<(), StartError> {
-        let plan = self.attempts.prepare(attempt.run, attempt.number, slot, now.wall)?;
+        let (plan, earlier) = self.attempts.prepare(attempt.run, attempt.number, slot, now.wall)?;
         let handle = self.launcher.start(&plan)?;
         let attempt = Arc::new(Attempt { handle: Some(handle), ..attempt.clone() });
-        let follower = RunFollower::new(&plan.run_dir);
-        self.live.insert(attempt.run, Live { attempt: Arc::clone(&attempt), follower, begun: now.elapsed });
+        let tail = Tail::new(&plan.run_dir, earlier);
+        self.live.insert(attempt.run, Live { attempt: Arc::clone(&attempt), tail, begun: now.elapsed });
         let folder = self.sinks.folders.as_mut().map_or(Ok(()), |folders| folders.started(&attempt));
         self.tell(now, Change::AttemptStarted(attempt));
         if let Err(problem) = folder {

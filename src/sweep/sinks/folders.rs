@@ -9,7 +9,7 @@ use crate::{
     base::error::{is_shortage, with_causes},
     base::files::FileError,
     event::Attempt,
-    run::{ExperimentDir, Outcome, RunSpec},
+    run::{ExperimentDir, Outcome, RunSpec, RunState},
     spec::Experiment,
     tfevents::{WriteError, hparams::Status},
 };
@@ -123,6 +123,10 @@ impl<'a> Folders<'a> {
         let dir = self.dir.run(&run.name);
         write_session(dir.path(), self.experiment, run, record.started, record.end)?;
         if let Some(outcome) = &record.outcome {
+            let mut outcome = outcome.clone();
+            if outcome.state == RunState::Completed {
+                outcome.files = dir.seal()?;
+            }
             outcome.write(dir.path())?;
         }
         Ok(())

@@ -103,7 +103,10 @@ impl Terminal {
             Change::Note(text) => self.note(text),
             Change::Warning(text) => self.note(&format!("warning: {text}")),
             Change::SweepEnded { .. } => return self.finish(),
-            Change::SweepBegun { .. } | Change::Scalars { .. } => {}
+            Change::Problem { attempt, found, .. } => {
+                found.iter().for_each(|problem| self.note(&format!("warning: {}: {problem}", attempt.name)));
+            }
+            Change::SweepBegun { .. } | Change::Scalars { .. } | Change::Cut { .. } => {}
         }
         self.redraw(context.status, context.eta);
     }

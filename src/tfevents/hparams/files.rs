@@ -6,18 +6,20 @@
 //! that takes its place.
 
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
 };
+
+use prost::Message;
 
 use super::{HParamInfo, MetricInfo, Status, experiment, session_end, session_start};
 use crate::{
     base::files::{Durability, FileError, write_whole},
     spec::Value,
     tfevents::{
-        WriteError,
-        message::Summary,
+        RecordReader, WriteError,
+        message::{Event, Summary, What},
         writer::{EventWriter, file_name},
     },
 };
@@ -114,16 +116,17 @@ fn replace(dir: &Path, path: &Path, kind: &str, bytes: &[u8]) -> Result<(), Writ
     remove_others(dir, path, kind)
 }
 
-/// Removes the files of this kind that were made at another time or on another machine.
+/// Removes the files of this kind that were made at another time or on another machine. A trainer's own file that has the
+/// suffix is none: ours hold nothing but the records of their kind.
 fn remove_others(dir: &Path, path: &Path, kind: &str) -> Result<(), WriteError> {
     let failed = |path: &Path, source| WriteError::Write { path: path.to_owned(), source };
     for entry in fs::read_dir(dir).map_err(|source| failed(dir, source))? {
         let entry = entry.map_err(|source| failed(dir, source))?;
         let name = entry.file_name();
         let name = name.to_string_lossy();
-        let ours = name.starts_with("events.out.tfevents.")
+        let named = name.starts_with("events.out.tfevents.")
             && name.rsplit_once('.').is_some_and(|(_, last)| last == kind);
-        if ours && entry.path() != path {
+        if named && entry.path() != path && is_ours(&entry.path(), kind) {
             match fs::remove_file(entry.path()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(failed(&entry.path(), error));
@@ -135,13 +138,35 @@ fn remove_others(dir: &Path, path: &Path, kind: &str) -> Result<(), WriteError> 
     Ok(())
 }
 
+/// Whether an event file holds records of this kind and nothing else. One that cannot be read is left alone.
+fn is_ours(path: &Path, kind: &str) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return false;
+    }
+    let mut reader = RecordReader::new(file, 0);
+    let mut records = 0;
+    while let Ok(Some(record)) = reader.next_record() {
+        let tags: Vec<String> = match Event::decode(record).map(|event| event.what) {
+            Ok(Some(What::FileVersion(_))) => continue,
+            Ok(Some(What::Summary(summary))) => summary.value.into_iter().map(|value| value.tag).collect(),
+            _ => return false,
+        };
+        let of_kind =
+            |tag: &String| tag.strip_prefix("_hparams_/").is_some_and(|record| record.starts_with(kind));
+        if tags.is_empty() || !tags.iter().all(of_kind) {
+            return false;
+        }
+        records += 1;
+    }
+    records > 0
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::MetadataExt;
 
     use super::*;
-    use crate::tfevents::RecordReader;
-
     fn names(dir: &Path) -> Vec<String> {
         let mut names: Vec<String> = fs::read_dir(dir)
             .unwrap()
@@ -226,6 +251,24 @@ mod tests {
         assert_eq!(records(&moved), 2);
         assert!(session.exists() && text.exists());
         assert_eq!(names(dir.path()).len(), 3);
+    }
+
+    #[test]
+    fn a_trainers_own_file_with_the_suffix_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let own = dir.path().join("events.out.tfevents.0000000001.host.7.0.session");
+        let mut bytes = Vec::new();
+        let mut writer = EventWriter::new(&mut bytes, &own, 1.0).unwrap();
+        // Even one that has a session of its own beside its curves, and one that holds nothing yet.
+        writer.raw(0, 1.0, session_start(&hparams(), "", 1.0)).unwrap();
+        writer.scalar("loss", 0, 0.5, 1.0).unwrap();
+        writer.finish().unwrap();
+        fs::write(&own, bytes).unwrap();
+        let empty = own.with_file_name("events.out.tfevents.0000000002.host.session");
+        fs::write(&empty, "").unwrap();
+        let first = write_session(dir.path(), &hparams(), "", 100.0, None).unwrap();
+        write_session(dir.path(), &hparams(), "", 200.0, None).unwrap();
+        assert!(own.exists() && empty.exists() && !first.exists());
     }
 
     #[test]

@@ -15,9 +15,11 @@ use std::{
     fmt::Debug,
     io::{self, Write},
     ops::{Deref, DerefMut},
+    path::Path,
 };
 
 use gridboard::{
+    corpus::{self, Part},
     model::Architecture,
     run::RunFile,
     spec::{Kernels, Precision, Train},
@@ -152,6 +154,18 @@ pub(crate) struct Answers {
     pub(crate) probabilities: Vec<f32>,
 }
 
+/// As many as a batch may hold where nobody says how many train: an answer needs few at a time.
+const UNKNOWN_IMAGES: u64 = 256;
+
+/// How many images train, where the split is there to say it; a network that only answers may be far from its images.
+pub(crate) fn training_images(split: &Path) -> u64 {
+    let parts = corpus::read_split(split).unwrap_or_default();
+    match parts.iter().filter(|part| **part == Part::Train).count() {
+        0 => UNKNOWN_IMAGES,
+        images => images as u64,
+    }
+}
+
 impl Engine {
     /// The network of a `run.json` with the initial weights of its seed, its optimizer at rest. Training and prediction both
     /// begin here and load weights from files afterwards.
@@ -162,8 +176,9 @@ impl Engine {
     pub(crate) fn from_run(run: &RunFile, device: Device) -> Result<Self, EngineError> {
         let architecture = Architecture::of(run.family, &run.parameters)?
             .ok_or(EngineError::Incomplete("a `command` run is not trained here"))?;
-        let train = Train::from_parameters(&run.parameters)?;
         let dataset = run.dataset.as_ref().ok_or(EngineError::Incomplete("`dataset` is missing"))?;
+        // Memory follows the images that there are, not those that a batch could hold.
+        let train = Train::from_parameters(&run.parameters)?.fitting(training_images(&dataset.split));
         Self::new(&Plan {
             model: &architecture,
             image_size: dataset.image_size,

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, fs, path::Path};
 
+use gridboard::run::is_sealed_or_free;
 use safetensors::{Dtype, SafeTensors};
 
 use super::{
@@ -15,8 +16,8 @@ use crate::engine::{Engine, Info};
 /// become f32 exactly, doubles are rounded. Only the counts of batches may be missing, which files of old have not.
 ///
 /// # Errors
-/// [`WeightsError::Mismatch`] lists every tensor that is missing, foreign, or of another shape or type; the network is
-/// unchanged then. [`WeightsError::Engine`] where memory is short.
+/// [`WeightsError::Altered`], [`WeightsError::NaN`]; [`WeightsError::Mismatch`] lists every tensor that is missing,
+/// foreign, or of another shape or type; the network is unchanged then. [`WeightsError::Engine`] where memory is short.
 pub(crate) fn load(path: &Path, engine: &mut Engine) -> Result<(), WeightsError> {
     put(path, engine, Head::Fits).map(drop)
 }
@@ -39,6 +40,9 @@ enum Head {
 
 fn put(path: &Path, engine: &mut Engine, head: Head) -> Result<Option<String>, WeightsError> {
     let bytes = fs::read(path).map_err(|source| WeightsError::Read { path: path.to_owned(), source })?;
+    if !is_sealed_or_free(path, || blake3::hash(&bytes).to_hex()[..32].to_owned()) {
+        return Err(WeightsError::Altered(path.to_owned()));
+    }
     let found = tensors(path, &bytes)?;
     let state = engine.state();
     let left_out = match head {
@@ -61,7 +65,11 @@ fn put(path: &Path, engine: &mut Engine, head: Head) -> Result<Option<String>, W
     for (place, info) in state.iter().enumerate().filter(|(_, info)| kept(info)) {
         // A count that the file has not stays 0.
         if let Some(found) = found.get(&info.name) {
-            engine.set(place, &found.in_order())?;
+            let numbers = found.in_order();
+            if !info.is_count && holds_nan(&numbers) {
+                return Err(WeightsError::NaN { path: path.to_owned(), tensor: info.name.clone() });
+            }
+            engine.set(place, &numbers)?;
         }
     }
     let described = |name: &&str| {
@@ -76,6 +84,12 @@ fn put(path: &Path, engine: &mut Engine, head: Head) -> Result<Option<String>, W
             names.join(", ")
         )
     }))
+}
+
+/// Whether one of these f32 is no number.
+fn holds_nan(numbers: &[u8]) -> bool {
+    let (numbers, _) = numbers.as_chunks::<4>();
+    numbers.iter().any(|number| f32::from_le_bytes(*number).is_nan())
 }
 
 /// The tensors of a file by name.

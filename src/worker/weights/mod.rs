@@ -60,6 +60,21 @@ pub(crate) enum WeightsError {
         /// What is wrong with it.
         source: StateDictError,
     },
+    /// The file is a run's, and not what the run left.
+    #[error(
+        "`{}` is not what its run left: the content has changed since (its hash is in `outcome.json`); \
+         a copy of it in another folder is taken as it is",
+        .0.display()
+    )]
+    Altered(PathBuf),
+    /// The file has weights that are no numbers: nothing but NaN comes out of such a network.
+    #[error("`{}`: tensor `{tensor}` holds NaN", path.display())]
+    NaN {
+        /// The file.
+        path: PathBuf,
+        /// The first such tensor of the network.
+        tensor: String,
+    },
     /// The file belongs to another network.
     #[error("the weights `{}` do not fit the network: {}", path.display(), list(mismatches))]
     Mismatch {

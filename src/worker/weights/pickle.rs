@@ -5,10 +5,17 @@
 //! PyTorch's `_rebuild_tensor_v2` and `_rebuild_parameter`, which become a description of the tensor. Any other name or
 //! opcode ends it with an error that says which. Called by `state_dict`, which finds the numbers that the tensors name.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::RefCell,
+    mem,
+    ops::{Deref, DerefMut},
+    rc::Rc,
+};
 
-/// More values than any network's dictionary has.
+/// More values at one time than any network's dictionary has.
 const MOST_VALUES: usize = 1 << 20;
+/// More values in all, those included that go into others.
+const MOST_MADE: usize = 1 << 22;
 
 /// Why a pickle is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,12 +44,90 @@ pub(super) enum Value {
     /// A number that nothing of a tensor depends on.
     Float,
     Text(String),
-    Tuple(Rc<Vec<Value>>),
-    List(Rc<RefCell<Vec<Value>>>),
-    Dict(Rc<RefCell<Vec<(Value, Value)>>>),
+    Tuple(Rc<Items<Value>>),
+    List(Rc<RefCell<Items<Value>>>),
+    Dict(Rc<RefCell<Items<(Value, Value)>>>),
     Global(Global),
     Storage(Rc<Storage>),
     Tensor(Rc<View>),
+}
+
+/// The values in a value. They are let go one by one: a pickle can put a million tuples into one another, and to let go of one
+/// inside of the other would take a million frames of the stack.
+#[derive(Clone, Debug)]
+pub(super) struct Items<T: Parts>(Vec<T>);
+
+/// What [`Items`] hold: a value, or key and value.
+pub(super) trait Parts: Sized {
+    /// Adds the values to a list.
+    fn into_values(self, values: &mut Vec<Value>);
+}
+
+impl Parts for Value {
+    fn into_values(self, values: &mut Vec<Value>) {
+        values.push(self);
+    }
+}
+
+impl Parts for (Value, Value) {
+    fn into_values(self, values: &mut Vec<Value>) {
+        values.extend([self.0, self.1]);
+    }
+}
+
+impl<T: Parts> Default for Items<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<T: Parts> Deref for Items<T> {
+    type Target = Vec<T>;
+
+    fn deref(&self) -> &Vec<T> {
+        &self.0
+    }
+}
+
+impl<T: Parts> DerefMut for Items<T> {
+    fn deref_mut(&mut self) -> &mut Vec<T> {
+        &mut self.0
+    }
+}
+
+impl<T: Parts> Items<T> {
+    /// Moves the values into a list.
+    fn empty_into(mut self, values: &mut Vec<Value>) {
+        mem::take(&mut self.0).into_iter().for_each(|item| item.into_values(values));
+    }
+}
+
+impl<T: Parts> Drop for Items<T> {
+    fn drop(&mut self) {
+        let mut waiting = Vec::new();
+        mem::take(&mut self.0).into_iter().for_each(|item| item.into_values(&mut waiting));
+        while let Some(value) = waiting.pop() {
+            // Whoever holds the last reference takes the values out before the shell goes.
+            match value {
+                Value::Tuple(items) => {
+                    if let Some(items) = Rc::into_inner(items) {
+                        items.empty_into(&mut waiting);
+                    }
+                }
+                Value::List(items) => {
+                    if let Some(items) = Rc::into_inner(items) {
+                        items.into_inner().empty_into(&mut waiting);
+                    }
+                }
+                Value::Dict(items) => {
+                    if let Some(items) = Rc::into_inner(items) {
+                        items.into_inner().empty_into(&mut waiting);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
 }
 
 /// The names that are known.
@@ -75,7 +160,8 @@ pub(super) struct View {
 
 /// Reads one pickle from the front of `bytes`, and moves them behind it.
 pub(super) fn read(bytes: &mut &[u8]) -> Result<Value, PickleError> {
-    let mut machine = Machine { input: bytes, stack: Vec::new(), marks: Vec::new(), memo: Vec::new() };
+    let mut machine =
+        Machine { input: bytes, stack: Vec::new(), marks: Vec::new(), memo: Vec::new(), made: 0 };
     while !machine.step()? {}
     let rest = machine.input;
     let value = machine.pop()?;
@@ -89,6 +175,8 @@ struct Machine<'a> {
     /// Heights of the stack.
     marks: Vec<usize>,
     memo: Vec<Option<Value>>,
+    /// Values that were put on the stack so far.
+    made: usize,
 }
 
 impl<'a> Machine<'a> {
@@ -137,12 +225,12 @@ impl<'a> Machine<'a> {
             b')' => self.push(Value::Tuple(Rc::default()))?,
             b't' => {
                 let items = self.pop_mark()?;
-                self.push(Value::Tuple(Rc::new(items)))?;
+                self.push(Value::Tuple(Rc::new(Items(items))))?;
             }
             0x85..=0x87 => {
                 let from = self.stack.len().checked_sub(usize::from(opcode - 0x84));
                 let items = self.stack.split_off(from.ok_or(PickleError::Damaged("a tuple lacks items"))?);
-                self.push(Value::Tuple(Rc::new(items)))?;
+                self.push(Value::Tuple(Rc::new(Items(items))))?;
             }
             b'a' => {
                 let item = self.pop()?;
@@ -236,7 +324,8 @@ impl<'a> Machine<'a> {
     }
 
     fn push(&mut self, value: Value) -> Result<(), PickleError> {
-        if self.stack.len() >= MOST_VALUES {
+        self.made += 1;
+        if self.stack.len() >= MOST_VALUES || self.made > MOST_MADE {
             return Err(PickleError::Damaged("it has too many values"));
         }
         self.stack.push(value);
@@ -384,6 +473,25 @@ mod tests {
         assert!(matches!(whole(b"\x8a\x02\xff\x7f."), Ok(Value::Int(32_767))));
         assert!(matches!(whole(b"\x8a\x00."), Ok(Value::Int(0))));
         assert!(matches!(whole(b"\x8a\x09aaaaaaaaa."), Err(PickleError::Damaged(_))));
+    }
+
+    /// Dropped in the test's thread, whose stack holds some ten thousand frames.
+    #[test]
+    fn values_in_one_another_are_refused_and_let_go_without_a_stack() {
+        let too_many = PickleError::Damaged("it has too many values");
+        let nested = |n: usize| [b")".to_vec(), vec![0x85; n], b".".to_vec()].concat();
+        assert_eq!(whole(&nested(5_000_000)).unwrap_err(), too_many);
+        assert!(whole(&nested(1_000_000)).is_ok());
+        // Lists, from the outside (each is remembered, recalled and given the next one) and from the inside.
+        let outside: Vec<u8> = (0..200_000_u32)
+            .flat_map(|place| {
+                let next = (place + 1).to_le_bytes();
+                [&b"]r"[..], &next, b"a", b"j", &next].concat()
+            })
+            .collect();
+        assert!(whole(&[b"]".to_vec(), outside, b".".to_vec()].concat()).is_ok());
+        let inside = [b"]".repeat(300_000), b"a".repeat(299_999), b".".to_vec()].concat();
+        assert!(whole(&inside).is_ok());
     }
 
     proptest! {

@@ -56,7 +56,7 @@ pub(super) async fn keep(
         if let Entry::Reread { run, attempt, dir } = entry {
             waiting.is_read_now(run, attempt);
             let poll = tokio::task::spawn_blocking(move || read_run(&dir)).await.unwrap_or_default();
-            entry = Entry::Points { run, points: Arc::new(poll.scalars) };
+            entry = Entry::Curves { run, points: poll.scalars };
         } else if let Entry::Points { points, .. } = &entry {
             waiting.points.fetch_sub(points.len(), Ordering::Relaxed);
         }
@@ -166,6 +166,12 @@ impl Books {
                 }
             }
             Entry::Points { run, points } => store.append_scalars(key(*run), points).await,
+            Entry::Cuts { run, cuts } => store.cut_curves(key(*run), cuts).await,
+            Entry::Problem { run, attempt, text } => store.note_problem(key(*run), *attempt, text).await,
+            Entry::Curves { run, points } => {
+                store.clear_curves(key(*run)).await?;
+                store.append_scalars(key(*run), points).await
+            }
             Entry::Reread { .. } => Ok(()),
             Entry::End(end) => {
                 let AttemptEnd { attempt, state, failure, time, used, answers } = &**end;

@@ -28,7 +28,7 @@ use tokio::{
 };
 
 use crate::{
-    event::{Attempt, Change, Event, Scalar},
+    event::{Attempt, Change, Cut, Event, Scalar},
     publish::Answers,
     run::{ExperimentDir, Failure, RunState, Used},
     store::{ExperimentKey, RunKey, StoreError},
@@ -98,6 +98,22 @@ enum Entry {
         run: u64,
         points: Arc<Vec<Scalar>>,
     },
+    /// Ends of curves that no longer count.
+    Cuts {
+        run: u64,
+        cuts: Arc<Vec<Cut>>,
+    },
+    /// What is wrong with the event files of an attempt.
+    Problem {
+        run: u64,
+        attempt: u32,
+        text: String,
+    },
+    /// All points of a run, in place of those that are there.
+    Curves {
+        run: u64,
+        points: Vec<Scalar>,
+    },
     /// All points of an attempt, from its folder.
     Reread {
         run: u64,
@@ -159,6 +175,10 @@ impl Ledger {
                 });
             }
             Change::Scalars { attempt, points } => self.put_points(attempt, points),
+            Change::Cut { attempt, cuts } => self.put_cuts(attempt, cuts),
+            Change::Problem { attempt, all, .. } => {
+                self.put(Entry::Problem { run: attempt.run, attempt: attempt.number, text: all.clone() })
+            }
             Change::AttemptEnded { attempt, state, failure, used, .. } => self.put_end(AttemptEnd {
                 attempt: Arc::clone(attempt),
                 state: *state,
@@ -177,6 +197,13 @@ impl Ledger {
 
     fn put_end(&self, end: AttemptEnd) {
         self.put(Entry::End(Box::new(end)));
+    }
+
+    fn put_cuts(&self, attempt: &Arc<Attempt>, cuts: &Arc<Vec<Cut>>) {
+        // Where all points are read again, they are in place of what is cut.
+        if self.waiting.rereads().get(&attempt.run) != Some(&attempt.number) {
+            self.put(Entry::Cuts { run: attempt.run, cuts: Arc::clone(cuts) });
+        }
     }
 
     fn put_points(&self, attempt: &Arc<Attempt>, points: &Arc<Vec<Scalar>>) {

@@ -44,6 +44,9 @@ impl Fake {
         let words = match entry {
             Entry::Start(attempt) => format!("start {}", attempt.run),
             Entry::Points { run, points } => format!("{} points of {run}", points.len()),
+            Entry::Cuts { run, cuts } => format!("{} cuts of {run}", cuts.len()),
+            Entry::Problem { run, text, .. } => format!("problem of {run}: {text}"),
+            Entry::Curves { run, points } => format!("{} points of {run} anew", points.len()),
             Entry::Reread { .. } => "never".to_owned(),
             Entry::End(end) => format!("end {} {}", end.attempt.run, end.state),
         };

@@ -1,0 +1,3 @@
+-- What is wrong with the event files of an attempt: its curves may not be whole.
+
+ALTER TABLE _attempt ADD COLUMN problem TEXT;

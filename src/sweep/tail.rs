@@ -1,0 +1,200 @@
+//! What an attempt logs, from the first point to the last: its event files, those of the attempt before that it may go on
+//! with, what is wrong with them, and whether its folder is still the one that it was given.
+//!
+//! Used by `attempt`. The follower reads, this moves files.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use crate::{
+    base::files::FileError,
+    follow::{Earlier, Poll, RunFollower, read_run},
+    run::RunDir,
+};
+
+/// More problems of a run are counted, not listed.
+const LISTED: usize = 3;
+
+/// The event files of a live attempt.
+pub(super) struct Tail {
+    dir: PathBuf,
+    follower: RunFollower,
+    /// What was logged before, until the attempt turns out to go on with it.
+    earlier: Option<Earlier>,
+    /// Device and inode of the run's folder.
+    folder: Option<(u64, u64)>,
+    problems: BTreeSet<String>,
+}
+
+/// Clears a run's folder for an attempt. A command's event files are set aside, since it may resume from a checkpoint of its
+/// own; the built-in trainers never do.
+pub(super) fn clear(dir: &RunDir, is_command: bool) -> Result<Option<Earlier>, FileError> {
+    if !is_command {
+        dir.clear()?;
+        return Ok(None);
+    }
+    // Those that an attempt without a single point left aside.
+    dir.restore()?;
+    let points = read_run(dir.path()).scalars;
+    dir.set_aside()?;
+    Ok(Some(Earlier::new(&points)))
+}
+
+impl Tail {
+    /// Follows an attempt in a folder that [`clear`] has cleared.
+    pub(super) fn new(dir: &Path, earlier: Option<Earlier>) -> Self {
+        Self {
+            dir: dir.to_owned(),
+            follower: RunFollower::new(dir),
+            earlier,
+            folder: identity(dir),
+            problems: BTreeSet::new(),
+        }
+    }
+
+    /// What is new since the last call.
+    ///
+    /// # Errors
+    /// Files that were set aside cannot be put back.
+    pub(super) fn poll(&mut self) -> Result<Poll, FileError> {
+        let mut poll = self.follower.poll();
+        if self.earlier.as_mut().is_some_and(|earlier| earlier.is_resumed_by(&poll.scalars)) {
+            RunDir::new(&self.dir).restore()?;
+            let cuts = self.earlier.take().map(|earlier| earlier.cuts()).unwrap_or_default();
+            self.follower = RunFollower::new(&self.dir);
+            let whole = self.follower.poll();
+            poll = Poll { cuts, scalars: whole.scalars, problems: whole.problems };
+        }
+        poll.problems.retain(|problem| self.problems.insert(problem.to_string()));
+        Ok(poll)
+    }
+
+    /// The attempt is over: what was set aside goes, unless the attempt has logged nothing, so that the next one may still go
+    /// on with it.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    pub(super) fn end(&self) -> Result<(), FileError> {
+        match &self.earlier {
+            Some(earlier) if earlier.has_logged() => RunDir::new(&self.dir).discard(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Every problem so far in one text; `None` without one.
+    pub(super) fn problem(&self) -> Option<String> {
+        if self.problems.is_empty() {
+            return None;
+        }
+        let mut text = self.problems.iter().take(LISTED).cloned().collect::<Vec<_>>().join("; ");
+        if let more @ 1.. = self.problems.len().saturating_sub(LISTED) {
+            text += &format!("; and {more} more");
+        }
+        Some(text)
+    }
+
+    /// Why what was read is not the run's, where its folder is no longer the one that the attempt was started in.
+    pub(super) fn lost_folder(&self) -> Option<String> {
+        let folder = self.folder?;
+        match identity(&self.dir) {
+            Some(now) if now == folder => None,
+            Some(_) => Some("the run's folder was replaced while it trained".to_owned()),
+            None => Some("the run's folder was renamed or deleted while it trained".to_owned()),
+        }
+    }
+}
+
+fn identity(dir: &Path) -> Option<(u64, u64)> {
+    fs::metadata(dir).ok().map(|metadata| (metadata.dev(), metadata.ino()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tfevents::EventWriter;
+
+    fn log(dir: &Path, steps: std::ops::Range<i64>) {
+        let mut writer = EventWriter::create_at(&dir.join("validation"), 1.0).unwrap();
+        for step in steps {
+            writer.scalar("acc", step, 0.5, 2.0).unwrap();
+        }
+        writer.finish().unwrap();
+    }
+
+    fn steps(dir: &Path) -> Vec<i64> {
+        read_run(dir).scalars.iter().map(|point| point.step).collect()
+    }
+
+    fn attempt(dir: &Path) -> Tail {
+        let earlier = clear(&RunDir::new(dir), true).unwrap();
+        assert!(steps(dir).is_empty(), "an attempt starts without curves");
+        Tail::new(dir, earlier)
+    }
+
+    #[test]
+    fn a_trainer_that_resumes_has_its_whole_curve() {
+        let folder = tempfile::tempdir().unwrap();
+        log(folder.path(), 0..5);
+        // An attempt that logs nothing leaves the curve to the next one.
+        let mut idle = attempt(folder.path());
+        assert!(idle.poll().unwrap().scalars.is_empty());
+        idle.end().unwrap();
+        let mut tail = attempt(folder.path());
+        log(folder.path(), 5..10);
+        let poll = tail.poll().unwrap();
+        assert_eq!(poll.cuts.len(), 1);
+        assert_eq!(
+            poll.scalars.iter().map(|point| point.step).collect::<Vec<_>>(),
+            (0..10).collect::<Vec<_>>()
+        );
+        log(folder.path(), 10..11);
+        assert_eq!(tail.poll().unwrap().scalars.len(), 1);
+        tail.end().unwrap();
+        assert_eq!(steps(folder.path()), (0..11).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_trainer_that_starts_anew_has_its_own_curve_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        log(folder.path(), 0..5);
+        let mut tail = attempt(folder.path());
+        log(folder.path(), 0..3);
+        assert_eq!(tail.poll().unwrap().scalars.len(), 3);
+        tail.end().unwrap();
+        assert_eq!(steps(folder.path()), [0, 1, 2]);
+        assert_eq!(fs::read_dir(folder.path().join("validation")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn problems_are_kept_once_and_counted_from_the_fourth_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut tail = Tail::new(folder.path(), None);
+        assert_eq!(tail.problem(), None);
+        for file in 0..5 {
+            fs::write(folder.path().join(format!("{file}.tfevents")), [7; 40]).unwrap();
+        }
+        assert_eq!(tail.poll().unwrap().problems.len(), 5);
+        let text = tail.problem().unwrap();
+        assert!(
+            text.contains("0.tfevents` is corrupt at byte 0") && text.ends_with("; and 2 more"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_folder_that_is_another_one_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        fs::create_dir(&run).unwrap();
+        let tail = Tail::new(&run, None);
+        assert_eq!(tail.lost_folder(), None);
+        fs::rename(&run, folder.path().join("other")).unwrap();
+        assert!(tail.lost_folder().unwrap().contains("renamed or deleted"));
+        fs::create_dir(&run).unwrap();
+        assert!(tail.lost_folder().unwrap().contains("replaced"));
+    }
+}
