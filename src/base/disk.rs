@@ -2,9 +2,12 @@
 
 use std::{io, path::Path};
 
-use nix::sys::{
-    statfs::{self, FsType, statfs},
-    statvfs::statvfs,
+use nix::{
+    sys::{
+        statfs::{self, FsType, statfs},
+        statvfs::statvfs,
+    },
+    unistd::{AccessFlags, access},
 };
 
 /// As OpenZFS has it.
@@ -35,6 +38,12 @@ pub fn free_bytes(folder: &Path) -> io::Result<u64> {
     Ok(found.blocks_available().saturating_mul(found.fragment_size()))
 }
 
+/// Whether this user may write to a file, or to the names in a folder.
+#[must_use]
+pub fn may_write(path: &Path) -> bool {
+    access(path, AccessFlags::W_OK).is_ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -45,6 +54,7 @@ mod tests {
         assert!(free_bytes(folder.path()).unwrap() > 0);
         let missing = folder.path().join("missing");
         assert!(free_bytes(&missing).is_err());
+        assert!(may_write(folder.path()) && !may_write(&missing));
         assert!(may_be_shared(&missing));
         // The kernel's own, which is of no network and of no disk either.
         assert!(may_be_shared(Path::new("/proc")));

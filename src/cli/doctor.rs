@@ -4,14 +4,13 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
-use super::{CliError, doctor_files, exit, output};
+use super::{CliError, doctor_database, doctor_files, exit, output};
 use crate::{
     base::{error::with_causes, human, program::version},
     corpus::cache_root,
     device::{self, Discovery, LibtorchCuda},
     launch::{self, ProbeError},
     report::{Cell, Column, Format, Table},
-    store,
 };
 
 /// Check the installation: libtorch, devices, versions, and what is wrong
@@ -169,12 +168,11 @@ fn places(findings: &mut Findings, runs_dir: &Path) {
         Ok(folder) => findings.found("corpus cache", folder.display().to_string()),
         Err(error) => findings.problems.push(error.to_string()),
     }
-    let database = runs_dir.join(store::FILE_NAME);
-    let state = if database.exists() { "" } else { " (not there yet)" };
-    findings.found("runs database", format!("{}{state}", database.display()));
+    let database = doctor_database::look(runs_dir);
+    database.found.into_iter().for_each(|(what, value)| findings.found(what, value));
+    findings.problems.extend(database.problems);
     let checks = [
         ("images checked", cache_root().ok().map(|root| doctor_files::cache(&root))),
-        ("database checked", doctor_files::database(runs_dir)),
         ("results checked", Some(doctor_files::runs(runs_dir))),
     ];
     for (what, checked) in checks {

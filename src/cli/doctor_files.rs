@@ -1,17 +1,14 @@
-//! The part of `gridboard doctor` that looks whether files are what was written: prepared images, the runs' results, the
-//! database. Reads everything once, which takes a second for each gigabyte or two.
+//! The part of `gridboard doctor` that looks whether files are what was written: prepared images, the runs' results. Reads everything once, which takes a second for each gigabyte or two.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use super::runtime;
 use crate::{
     base::{error::with_causes, human::counted},
     corpus,
     run::RunDir,
-    store::{self, Reader},
 };
 
 /// More of a kind are counted.
@@ -57,24 +54,6 @@ pub(super) fn runs(runs_dir: &Path) -> Checked {
     }
     let what = format!("{} of {} with their hashes", counted(files, "file"), counted(runs, "run"));
     Checked { what, problems: first(problems) }
-}
-
-/// The runs database, as SQLite checks it; `None` where there is none.
-pub(super) fn database(runs_dir: &Path) -> Option<Checked> {
-    if !runs_dir.join(store::FILE_NAME).exists() {
-        return None;
-    }
-    let checked = runtime().map_err(|error| error.to_string()).and_then(|runtime| {
-        runtime.block_on(async {
-            let mut reader = Reader::open(runs_dir).await.map_err(|error| with_causes(&error))?;
-            reader.quick_check().await.map_err(|error| with_causes(&error))
-        })
-    });
-    let problems = match checked {
-        Ok(problems) => problems.into_iter().map(|problem| format!("runs database: {problem}")).collect(),
-        Err(problem) => vec![problem],
-    };
-    Some(Checked { what: "its structure (quick_check)".to_owned(), problems: first(problems) })
 }
 
 /// The first problems, and how many more there are.

@@ -8,6 +8,7 @@ mod completions;
 mod corpus;
 mod devices;
 mod doctor;
+mod doctor_database;
 mod doctor_files;
 mod error;
 mod experiments;

@@ -162,8 +162,8 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Compares grid points as rows of numbers, one for each value of each axis of any grid: exact, and cheap enough
-    /// for the largest union.
+    /// Compares grid points as rows of numbers, one for each value of each axis of any grid, by their marks: cheap enough for
+    /// the largest union.
     fn drop_repeated(&mut self) {
         let names = axis_names(self.experiment);
         let mut numbers: HashMap<(usize, String), usize> = HashMap::new();
@@ -173,6 +173,7 @@ impl<'a> Plan<'a> {
             *numbers.entry((column, text)).or_insert(next)
         };
         let mut seen = HashSet::new();
+        let mut text = Vec::new();
         let mut kept = Vec::new();
         for (index, grid) in self.experiment.grids.iter().enumerate() {
             // Columns that this grid does not sweep hold the fixed value, or that there is none.
@@ -194,7 +195,9 @@ impl<'a> Plan<'a> {
                     row[*column] = values[usize::try_from(left % n_values).unwrap_or(0)];
                     left /= n_values;
                 }
-                if seen.insert(row.clone()) {
+                text.clear();
+                text.extend(row.iter().flat_map(|number| number.to_le_bytes()));
+                if seen.insert(mark(&text)) {
                     kept.push((index, point));
                 }
             }
@@ -207,8 +210,13 @@ impl<'a> Plan<'a> {
     /// run's plain name, so names are looked at again until nothing is shared.
     fn find_shared_names(&mut self) {
         loop {
-            let mut seen: HashMap<String, String> = HashMap::new();
+            // By mark, the first run of each name: a million of the names themselves would take a quarter of a gigabyte.
+            let mut seen: HashMap<u128, u64> = HashMap::new();
             let mut found = HashSet::new();
+            let plain_at = |index: u64| {
+                let (axes, seed) = self.place(index)?;
+                Some(name::plain(self.experiment, &axes, seed).to_ascii_lowercase())
+            };
             for index in 0..self.len() {
                 let Some((axes, seed)) = self.place(index) else { break };
                 let Some(family) = self.experiment.family_of(&axes) else { break };
@@ -220,8 +228,9 @@ impl<'a> Plan<'a> {
                 } else {
                     lower.clone()
                 };
-                if let Some(first) = seen.insert(full, lower.clone()) {
-                    found.extend([first, lower]);
+                if let Some(first) = seen.insert(mark(full.as_bytes()), index) {
+                    found.extend(plain_at(first));
+                    found.insert(lower);
                 }
             }
             let before = self.shared_names.len();
@@ -231,6 +240,13 @@ impl<'a> Plan<'a> {
             }
         }
     }
+}
+
+/// 128 bits that tell a text from every other.
+fn mark(text: &[u8]) -> u128 {
+    let hash = blake3::hash(text);
+    let (half, _) = hash.as_bytes().split_at(16);
+    half.iter().fold(0, |mark, byte| mark << 8 | u128::from(*byte))
 }
 
 /// Grid points of one grid; a grid without axes has one.

@@ -45,6 +45,7 @@ mod birth;
 mod connection;
 mod convert;
 mod error;
+mod examine;
 mod experiment_view;
 mod keys;
 mod live;
@@ -63,6 +64,7 @@ mod writer;
 
 pub use connection::FILE_NAME;
 pub use error::StoreError;
+pub use examine::{Examination, examine};
 pub use keys::{ExperimentKey, RunKey};
 pub use reader::{
     Answer, AttemptRecord, AttemptState, Curve, ExperimentRecord, Point, QueryResult, Reader, RunRecord,

@@ -109,3 +109,22 @@ fn a_run_whose_folder_is_gone_is_trained_again_and_said() {
     let ran = project.run(&["run", "spec.yaml"]).expect(0);
     assert!(ran.stderr.contains("2 completed, 0 to train"), "{}", ran.stderr);
 }
+
+#[test]
+fn doctor_looks_at_the_database() {
+    let project = project();
+    project.write("go", "");
+    let doctor = |project: &Project| project.run(&["doctor"]).stdout;
+    assert!(doctor(&project).contains("(not there yet)"));
+    project.run(&["run", "spec.yaml"]).expect(0);
+    let whole = doctor(&project);
+    assert!(whole.contains("gridboard.db: schema ") && whole.contains("room for runs"), "{whole}");
+    assert!(!whole.contains("damaged"), "{whole}");
+    let path = project.path("runs/gridboard.db");
+    let mut bytes = fs::read(&path).expect("the database");
+    let middle = bytes.len() / 2;
+    bytes[middle..middle + 8192].fill(0xa5);
+    fs::write(&path, bytes).expect("damage it");
+    let ran = project.run(&["doctor"]).expect(1);
+    assert!(ran.stdout.contains("is damaged: "), "{}", ran.stdout);
+}

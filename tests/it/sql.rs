@@ -29,7 +29,7 @@ fn equal_names_infinities_and_odd_bytes_survive() {
     assert_eq!(ask(&project, "csv", odd), "a,b,c,d,e\ninf,-inf,A\u{fffd}B,,(2 bytes)\n");
     assert_eq!(ask(&project, "json", "select 1 where 0"), "[]\n");
     assert_eq!(ask(&project, "csv", "select 1 as one where 0"), "one\n");
-    let wrong = project.run(&["sql", "select nothing from runs"]).expect(1);
+    let wrong = project.run(&["sql", "select no_such_column from runs"]).expect(1);
     assert_eq!(wrong.stdout, "");
 }
 
@@ -38,7 +38,7 @@ fn equal_names_infinities_and_odd_bytes_survive() {
 fn a_long_answer_takes_no_more_memory_than_a_short_one() {
     let project = project();
     let numbers = "with recursive n(i) as (select 1 union all select i + 1 from n where i < LAST)
-                   select i, i / 7.0 as part, 'the name of run ' || i as name, null as nothing from n";
+                   select i, i / 7.0 as part, 'the name of run ' || i as name, null as none from n";
     for format in ["csv", "json", "table"] {
         let peak = |last: &str| {
             // A child of its own, so that its peak is not hidden behind another's.

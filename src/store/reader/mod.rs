@@ -40,19 +40,6 @@ impl Reader {
         &self.directory
     }
 
-    /// What SQLite finds wrong with the file: nothing, or a line each.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub async fn quick_check(&mut self) -> Result<Vec<String>, StoreError> {
-        let mut found: Vec<String> = sqlx::query_scalar("PRAGMA quick_check")
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(sqlite("check the runs database"))?;
-        found.retain(|line| line != "ok");
-        Ok(found)
-    }
-
     /// Closes the connection.
     ///
     /// # Errors
