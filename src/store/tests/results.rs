@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::super::{testing::*, *};
 use crate::{
-    event::tags,
+    event::{Cut, tags},
     metrics::ConfusionMatrix,
+    rank::Leaderboard,
     run::{RunState, Used},
     spec::{Grid, Metric, Value},
 };
@@ -64,6 +65,52 @@ async fn the_last_value_is_that_of_the_highest_step() {
     let shown = |(tag, point): &(String, Point)| format!("{tag} {} {}", point.step, point.value);
     assert_eq!(last.iter().map(shown).collect::<Vec<_>>(), ["a 3 NaN", "b 0 1"]);
     assert_eq!(last[0].1.wall_time, 1003.5);
+}
+
+#[tokio::test]
+async fn what_a_trainer_takes_back_is_gone_with_its_last_point() {
+    let mut bench = Bench::new().await;
+    let (_, keys) = bench.sweep(&small("tab3")).await;
+    let run = keys[0];
+    let points: Vec<_> =
+        (0..4).flat_map(|step| ["a", "b"].map(|tag| point(tag, step, step as f32))).collect();
+    for key in &keys[..2] {
+        bench.store.append_scalars(*key, &points).await.unwrap();
+    }
+    let cut = |tag: &str, from| Cut { tag: tag.to_owned(), from };
+    // Twice, as after an answer that was lost; of a tag that nobody knows.
+    for _ in 0..2 {
+        bench.store.cut_curves(run, &[cut("a", 2), cut("b", i64::MIN), cut("c", 0)]).await.unwrap();
+        let shown = "select run_id || ' ' || tag_id || ' ' || step || ' ' || value from _latest order by 1";
+        assert_eq!(bench.lines(shown).await, ["1 1 1 1.0", "2 1 3 3.0", "2 2 3 3.0"]);
+        assert_eq!(bench.lines("select count(*) from _scalar").await, ["10"]);
+    }
+    bench.store.append_scalars(run, &[point("b", 0, 9.0)]).await.unwrap();
+    assert_eq!(bench.store.last_points(run).await.unwrap().len(), 2);
+    bench.store.clear_curves(run).await.unwrap();
+    assert!(bench.store.history(run, &[]).await.unwrap().is_empty());
+    assert_eq!(bench.lines("select count(*) from _scalar").await, ["8"]);
+}
+
+#[tokio::test]
+async fn a_problem_is_kept_with_its_attempt_and_shown_everywhere() {
+    let mut bench = Bench::new().await;
+    let (experiment, keys) = bench.sweep(&small("tab3")).await;
+    bench.store.start_attempt(keys[0], new_attempt(1)).await.unwrap();
+    bench.store.note_problem(keys[0], 1, "half a file").await.unwrap();
+    let used = Used::default();
+    bench.store.finish_attempt(keys[0], 1, RunState::Failed, Some(&failure()), 3.0, used).await.unwrap();
+    let problems = "select coalesce(problem, '-') from runs union all select problem from attempts";
+    assert!(bench.lines(problems).await.contains(&"half a file".to_owned()));
+    assert_eq!(bench.store.attempts(keys[0]).await.unwrap()[0].problem.as_deref(), Some("half a file"));
+    let row = |board: Leaderboard| board.rows.into_iter().find(|row| row.key == keys[0]).unwrap().problem;
+    assert_eq!(row(bench.store.leaderboard(experiment).await.unwrap()).as_deref(), Some("half a file"));
+    bench.store.set_ranks(experiment).await.unwrap();
+    let head = bench.store.leaderboard_head(experiment, 9, 9).await.unwrap();
+    assert_eq!(row(head).as_deref(), Some("half a file"));
+    // The next attempt has none.
+    bench.store.start_attempt(keys[0], new_attempt(2)).await.unwrap();
+    assert_eq!(bench.store.runs(Some(experiment)).await.unwrap()[0].problem, None);
 }
 
 /// The store against a map: tag and step to the last value written.
