@@ -35,7 +35,7 @@ pub(crate) fn experiment(name: &str, runs: i64) -> Experiment {
             then: Some(Metric::by_tag(tags::VALIDATION_LOSS)),
             top: 10,
         },
-        schedule: Schedule { devices: "cpu:2".to_owned(), runs_per_device: None, log_limit: 1 << 20 },
+        schedule: Schedule { devices: "cpu:2".to_owned(), ..Schedule::default() },
     }
 }
 

@@ -50,6 +50,8 @@ const BURST: Duration = Duration::from_millis(100);
 pub struct Signals {
     shared: Arc<Shared>,
     requests: watch::Receiver<u32>,
+    /// Requests that were before this one's time.
+    before: u32,
 }
 
 #[derive(Debug)]
@@ -98,13 +100,21 @@ impl Signals {
     #[must_use]
     pub fn silent() -> Self {
         let (sender, requests) = watch::channel(0);
-        Self { shared: Arc::new(Shared { requests: sender, groups: Mutex::default() }), requests }
+        Self { shared: Arc::new(Shared { requests: sender, groups: Mutex::default() }), requests, before: 0 }
+    }
+
+    /// Those that come from now on: for what is done although the process was asked to end, until it is asked again.
+    #[must_use]
+    pub fn from_now_on(&self) -> Self {
+        let mut requests = self.requests.clone();
+        let before = *requests.borrow_and_update();
+        Self { shared: Arc::clone(&self.shared), requests, before }
     }
 
     /// Whether the process was asked to end.
     #[must_use]
     pub fn heard(&self) -> bool {
-        *self.shared.requests.borrow() > 0
+        *self.shared.requests.borrow() > self.before
     }
 
     /// Waits for the next request that this clone has not seen. Requests that came before are told at once, as one.
@@ -229,6 +239,16 @@ mod tests {
                 () = std::future::ready(()) => {}
             }
         });
+    }
+
+    #[test]
+    fn what_goes_on_after_a_request_hears_the_next_one() {
+        let signals = Signals::silent();
+        signals.request();
+        let later = signals.from_now_on();
+        assert!(signals.heard() && !later.heard());
+        signals.request();
+        assert!(later.heard());
     }
 
     #[test]

@@ -178,7 +178,12 @@ impl CliError {
                 exit::LEDGER
             }
             Self::Corpus(error) if error.is_usage() => exit::USAGE,
-            Self::Interrupted | Self::Sweep(SweepError::Corpus(CorpusError::Cancelled)) => exit::INTERRUPTED,
+            Self::Interrupted
+            | Self::Publish(PublishError::Interrupted)
+            | Self::Ask(AskError::Interrupted)
+            | Self::Sweep(SweepError::Interrupted | SweepError::Corpus(CorpusError::Cancelled)) => {
+                exit::INTERRUPTED
+            }
             Self::NotFound { .. } | Self::Usage { .. } | Self::Weights { .. } | Self::TrainedRun(_) => {
                 exit::USAGE
             }

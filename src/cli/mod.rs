@@ -28,9 +28,10 @@ mod sql;
 mod suite;
 mod top;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
+use tokio::sync::oneshot;
 
 use crate::base::signals::{Signals, hear_children};
 pub use error::{CliError, exit};
@@ -102,6 +103,36 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
 /// A runtime for the commands that read the database or drive processes: one thread, which is all they need.
 fn runtime() -> Result<tokio::runtime::Runtime, CliError> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(CliError::Runtime)
+}
+
+/// How long work has to notice a signal by itself.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
+
+/// Does on a thread of its own what computes or waits for long, so that a signal ends the wait for it, whatever it does: it is
+/// left to the end of the process then, which it has a moment to forestall.
+///
+/// # Errors
+/// The work's; [`CliError::Interrupted`] after a signal.
+async fn apart<T: Send + 'static>(
+    signals: &Signals,
+    work: impl FnOnce(&Signals) -> Result<T, CliError> + Send + 'static,
+) -> Result<T, CliError> {
+    let (sender, mut receiver) = oneshot::channel();
+    let (mut heard, for_work) = (signals.clone(), signals.clone());
+    std::thread::Builder::new()
+        .spawn(move || {
+            // Nobody waits for it any more where this fails.
+            let _ = sender.send(work(&for_work));
+        })
+        .map_err(CliError::Runtime)?;
+    let done = tokio::select! {
+        done = &mut receiver => done,
+        () = heard.next() => match tokio::time::timeout(LAST_MOMENT, receiver).await {
+            Ok(done) => done,
+            Err(_) => return Err(CliError::Interrupted),
+        },
+    };
+    done.unwrap_or_else(|_| Err(CliError::Runtime(io::Error::other("a thread has panicked"))))
 }
 
 /// The signals of a command that ends in order. To be called before it begins anything.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     CliError, corpus, devices, exit,
     output::{self, write_figure},
-    runtime, show,
+    runtime, show, signals,
 };
 use crate::{
     base::human::{counted, grouped},
@@ -46,6 +46,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
+    let signals = signals()?;
     let run = TrainedRun::open(&directory(runs_dir, &args.run)?)?;
     let preprocess = run.preprocess()?;
     let files = predict::image_files(&args.images, &run.dataset.classes)?;
@@ -63,7 +64,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         file.problem.clone().map_or_else(|| Ok(preprocess.apply(&read_image(&file.path)?.1.image)), Err)
     };
     let bar = corpus::Bar::new("predicting");
-    let answers = predict::ask(&worker, &run, device.as_deref(), files.len(), load, &bar)?;
+    let answers = predict::ask(&worker, &run, device.as_deref(), files.len(), load, &bar, &signals)?;
 
     let bad: Vec<BadFile> = files
         .iter()

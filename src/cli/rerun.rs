@@ -49,7 +49,7 @@ fn tolerance(text: &str) -> Result<f64, String> {
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let dir = predict::directory(runs_dir, &args.run)?;
     let discovery = device::discover();
-    let mut signals = signals()?;
+    let signals = signals()?;
     let runtime = runtime()?;
     let mut facts = runtime.block_on(Facts::gather(Path::new(".")));
     facts.name_gpus(&discovery);
@@ -84,9 +84,15 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let mut terminal = Terminal::new(&repeat.now.experiment);
     let (slot, planned) = (slot(&repeat.now.device, repeat.now.threads), repeat.planned());
     let children = Children::beside(&ExperimentDir::at(repeat.dir.parent().unwrap_or(Path::new("."))));
-    let launching = (&children, repeat.experiment.schedule.log_limit);
-    let repeating = sweep::repeat(plan, slot, planned, launching, &mut terminal, &mut signals);
-    let ended = runtime.block_on(repeating)?;
+    let schedule = &repeat.experiment.schedule;
+    let ended = runtime.block_on(sweep::repeat(
+        plan,
+        slot,
+        planned,
+        (&children, schedule),
+        &mut terminal,
+        &mut signals.clone(),
+    ))?;
     if ended.interrupted {
         output::note("interrupted: nothing is compared");
         return Ok(exit::INTERRUPTED);

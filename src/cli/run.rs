@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    CliError, corpus, devices, exit, listing, output, runtime, signals,
+    CliError, apart, corpus, devices, exit, listing, output, runtime, signals,
     spec_args::{SpecArgs, check_weights},
     suite,
 };
@@ -17,7 +17,7 @@ use crate::{
     run::ExperimentDir,
     schedule::Slot,
     spec::{Experiment, Spec, Suite},
-    store::Store,
+    store::{Store, StoreError},
     sweep::{self, Account, End, Terminal, Watch},
 };
 
@@ -55,27 +55,27 @@ fn all(runs_dir: &Path, suite: &Suite, format: Format, signals: &Signals) -> Res
         "gridboard top EXPERIMENT prints the best of one in any format",
     )?;
     for experiment in &suite.experiments {
-        check(runs_dir, experiment)?;
+        check(runs_dir, experiment, signals)?;
     }
     let mut code = exit::DONE;
     let all = suite.experiments.len();
     for (place, experiment) in suite.experiments.iter().enumerate() {
         output::note(&format!("{}: experiment {} of {all}: {}", suite.name, place + 1, experiment.name));
         match one(runs_dir, experiment.clone(), format, signals)? {
-            exit::INTERRUPTED => {
-                code = exit::INTERRUPTED;
-                break;
-            }
+            exit::INTERRUPTED => return Ok(exit::INTERRUPTED),
             ended => code = code.max(ended),
         }
         output::data("")?;
     }
-    let page = runtime()?.block_on(async {
-        let mut store = Store::open(runs_dir).await?;
-        let paths = suite::report(&mut store, runs_dir, suite).await?;
-        store.leave().await?;
-        Ok::<_, CliError>(paths.into_iter().next())
-    })?;
+    let (dir, of) = (runs_dir.to_owned(), suite.clone());
+    let page = runtime()?.block_on(apart(signals, move |signals| {
+        runtime()?.block_on(async {
+            let mut store = Store::open(&dir).await?;
+            let paths = suite::report(&mut store, &dir, &of, signals).await?;
+            store.leave().await?;
+            Ok(paths.into_iter().next())
+        })
+    }))?;
     if let Some(page) = page {
         output::data(&format!("suite        {page}"))?;
     }
@@ -86,12 +86,12 @@ fn all(runs_dir: &Path, suite: &Suite, format: Format, signals: &Signals) -> Res
 ///
 /// # Errors
 /// What is wrong.
-fn check(runs_dir: &Path, experiment: &Experiment) -> Result<(), CliError> {
+fn check(runs_dir: &Path, experiment: &Experiment, signals: &Signals) -> Result<(), CliError> {
     model::check(experiment)?;
     check_weights(experiment)?;
     DeviceChoice::parse(&experiment.schedule.devices)?;
     devices::check_precision(experiment, |choice| devices::usable(choice, true))?;
-    runtime()?.block_on(sweep::check_unchanged(runs_dir, experiment))?;
+    runtime()?.block_on(unless_asked(signals, sweep::check_unchanged(runs_dir, experiment)))?;
     Ok(())
 }
 
@@ -101,7 +101,7 @@ fn check(runs_dir: &Path, experiment: &Experiment) -> Result<(), CliError> {
 /// What stopped it; a failed run does not.
 fn one(runs_dir: &Path, experiment: Experiment, format: Format, signals: &Signals) -> Result<u8, CliError> {
     let watch = Watch::start();
-    check(runs_dir, &experiment)?;
+    check(runs_dir, &experiment, signals)?;
     let choice = DeviceChoice::parse(&experiment.schedule.devices)?;
     let discovery = devices::usable(&choice, !experiment.is_command())?;
     devices::tell(&discovery);
@@ -134,18 +134,22 @@ fn one(runs_dir: &Path, experiment: Experiment, format: Format, signals: &Signal
         }
     };
     runtime.block_on(async {
-        let mut ready = unless_asked(signals, sweep::prepare(runs_dir, experiment, prepared)).await?;
+        let mut ready =
+            unless_asked(signals, sweep::prepare(runs_dir, experiment, prepared, output::note)).await?;
         ready.facts.name_gpus(&discovery);
         let open = match choice {
             DeviceChoice::Cpu { slots } => slots.is_none(),
             DeviceChoice::Auto => discovery.cuda.is_empty(),
             DeviceChoice::Cuda { .. } => false,
         };
-        let placement = if open { measured(&ready, placement, &discovery)? } else { placement };
+        let placement = if open { measured(&ready, placement, &discovery, signals)? } else { placement };
+        if signals.heard() {
+            return Err(CliError::Interrupted);
+        }
         output::note(&opening(&ready, &placement));
         let mut terminal = Terminal::new(&ready.experiment.name);
         let end = sweep::sweep(&ready, placement, &mut terminal, &mut signals.clone()).await?;
-        finish(runs_dir, ready, &end, (&watch, discovery.cpu.cores), format).await
+        finish(runs_dir, ready, &end, (&watch, discovery.cpu.cores), format, signals).await
     })
 }
 
@@ -170,11 +174,18 @@ fn measured(
     ready: &sweep::Preparation,
     placement: device::Placement,
     discovery: &device::Discovery,
+    signals: &Signals,
 ) -> Result<device::Placement, CliError> {
     // Without a folder for it, it is measured every time.
     let cache = cache_root().ok();
-    let measured =
-        sweep::measured_placement(ready, &placement, discovery.cpu.cores, cache.as_deref(), output::note)?;
+    let measured = sweep::measured_placement(
+        ready,
+        &placement,
+        discovery.cpu.cores,
+        cache.as_deref(),
+        output::note,
+        signals,
+    )?;
     Ok(measured.map_or(placement, |measured| {
         output::note(&measured.note);
         measured.placement
@@ -224,20 +235,36 @@ fn opening(ready: &sweep::Preparation, placement: &device::Placement) -> String 
 
 async fn finish(
     runs_dir: &Path,
-    mut ready: sweep::Preparation,
+    ready: sweep::Preparation,
     end: &End,
     (watch, cores): (&Watch, u32),
     format: Format,
+    signals: &Signals,
 ) -> Result<u8, CliError> {
-    let finished = report_on(&mut ready.store, runs_dir, &ready.experiment).await?;
+    // The report of what an interrupt has left is made, unless another one comes.
+    let signals = signals.from_now_on();
+    let sweep::Preparation { experiment, store, dir, .. } = ready;
+    let reported = {
+        let (runs_dir, experiment) = (runs_dir.to_owned(), experiment.clone());
+        apart(&signals, move |signals| runtime()?.block_on(report_on(store, &runs_dir, &experiment, signals)))
+            .await
+    };
+    let account = watch.account(&experiment.name, cores, end);
+    account.write(&dir)?;
+    // What became of the database is said after what it has.
+    let (finished, left) = match reported {
+        Err(error) if error.exit_code() == exit::INTERRUPTED => {
+            let name = &experiment.name;
+            output::note(&format!(
+                "{name}: interrupted while its report was made; `gridboard report {name}` makes it"
+            ));
+            return Ok(exit::INTERRUPTED);
+        }
+        finished => finished?,
+    };
     for warning in &finished.warnings {
         output::note(&format!("warning: {warning}"));
     }
-    let account = watch.account(&ready.experiment.name, cores, end);
-    account.write(&ready)?;
-    let sweep::Preparation { experiment, store, .. } = ready;
-    // What became of the database is said after what it has.
-    let left = store.leave().await;
 
     if end.interrupted && format == Format::Table {
         output::note(&format!(
@@ -273,10 +300,11 @@ async fn finish(
 }
 
 async fn report_on(
-    store: &mut Store,
+    mut store: Store,
     runs_dir: &Path,
     experiment: &Experiment,
-) -> Result<Finished, CliError> {
+    signals: &Signals,
+) -> Result<(Finished, Result<(), StoreError>), CliError> {
     let record = store.experiment(&experiment.name).await?.ok_or_else(|| {
         // The preparation has just made it.
         CliError::NotFound {
@@ -284,7 +312,9 @@ async fn report_on(
             hint: None,
         }
     })?;
-    Ok(publish::report(store, runs_dir, &record, &corpus::test_bar()).await?)
+    let finished = publish::report(&mut store, runs_dir, &record, &corpus::test_bar(), signals).await;
+    let left = store.leave().await;
+    Ok((finished?, left))
 }
 
 /// Counts, time, where the report is, and how to look at it in TensorBoard and SQL.

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{CliError, corpus, output};
-use crate::{publish, spec::Suite, store::Store};
+use crate::{base::signals::Signals, publish, spec::Suite, store::Store};
 
 /// Writes the suite's report. Returns the paths written, `report.html` first.
 ///
@@ -13,8 +13,10 @@ pub(super) async fn report(
     store: &mut Store,
     runs_dir: &Path,
     suite: &Suite,
+    signals: &Signals,
 ) -> Result<Vec<String>, CliError> {
-    let (paths, warnings) = publish::report_suite(store, runs_dir, suite, &corpus::test_bar()).await?;
+    let (paths, warnings) =
+        publish::report_suite(store, runs_dir, suite, &corpus::test_bar(), signals).await?;
     for warning in &warnings {
         output::note(&format!("warning: {warning}"));
     }

@@ -203,7 +203,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
         grids,
         seeds: seeds.into_iter().collect(),
         rank: RankRule { by: crate::spec::Metric::by_tag("a/b"), then: None, top: 10 },
-        schedule: Schedule { devices: "auto".to_owned(), runs_per_device: None, log_limit: 1 << 20 },
+        schedule: Schedule::default(),
     })
 }
 

@@ -5,12 +5,16 @@
 
 use std::{
     io::{self, BufRead as _, BufReader, Write as _},
+    os::unix::process::CommandExt as _,
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
 };
 
 use super::plan::environment;
-use crate::run::{RunDir, RunFile};
+use crate::{
+    base::signals::{Ends, Signals},
+    run::{RunDir, RunFile},
+};
 
 /// Why a throughput is not known.
 #[derive(Debug, thiserror::Error)]
@@ -21,13 +25,35 @@ pub enum CalibrateError {
     /// A worker ended or spoke otherwise.
     #[error("`gridboard-worker calibrate` answered `{0}`")]
     Answer(String),
+    /// A signal ended the measurement.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 /// Images per second of `slots` workers together, each training the run of `file` with its threads for `seconds`.
 ///
 /// # Errors
-/// If a worker cannot be started or does not answer, for want of memory for instance.
-pub fn throughput(worker: &Path, file: &RunFile, slots: u32, seconds: f64) -> Result<f64, CalibrateError> {
+/// If a worker cannot be started or does not answer, for want of memory for instance; [`CalibrateError::Interrupted`] at the
+/// first signal.
+pub fn throughput(
+    worker: &Path,
+    file: &RunFile,
+    slots: u32,
+    seconds: f64,
+    signals: &Signals,
+) -> Result<f64, CalibrateError> {
+    let measured = measure(worker, file, slots, seconds, signals);
+    // It ends the workers, so that their answers are none.
+    if signals.heard() { Err(CalibrateError::Interrupted) } else { measured }
+}
+
+fn measure(
+    worker: &Path,
+    file: &RunFile,
+    slots: u32,
+    seconds: f64,
+    signals: &Signals,
+) -> Result<f64, CalibrateError> {
     let folder = tempfile::tempdir()?;
     std::fs::write(
         RunDir::new(folder.path()).run_file(),
@@ -42,10 +68,12 @@ pub fn throughput(worker: &Path, file: &RunFile, slots: u32, seconds: f64) -> Re
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
+            .process_group(0)
             .spawn()?;
+        let ends = signals.ends(child.id());
         let answers =
             BufReader::new(child.stdout.take().ok_or_else(|| io::Error::other("no standard output"))?);
-        workers.0.push((child, answers));
+        workers.0.push((child, answers, Some(ends)));
     }
     for place in 0..workers.0.len() {
         let answer = workers.answer(place)?;
@@ -53,7 +81,7 @@ pub fn throughput(worker: &Path, file: &RunFile, slots: u32, seconds: f64) -> Re
             return Err(CalibrateError::Answer(answer));
         }
     }
-    for (child, _) in &mut workers.0 {
+    for (child, ..) in &mut workers.0 {
         if let Some(input) = &mut child.stdin {
             input.write_all(b"go\n")?;
         }
@@ -67,7 +95,7 @@ pub fn throughput(worker: &Path, file: &RunFile, slots: u32, seconds: f64) -> Re
 }
 
 /// Workers that end when they are dropped.
-struct Workers(Vec<(Child, BufReader<ChildStdout>)>);
+struct Workers(Vec<(Child, BufReader<ChildStdout>, Option<Ends>)>);
 
 impl Workers {
     fn answer(&mut self, place: usize) -> io::Result<String> {
@@ -79,7 +107,9 @@ impl Workers {
 
 impl Drop for Workers {
     fn drop(&mut self) {
-        for (child, _) in &mut self.0 {
+        for (child, _, ends) in &mut self.0 {
+            // Before the process id may be another's.
+            drop(ends.take());
             // They hold nothing that a kill could damage, and one in a long step would be waited for.
             let _ = child.kill();
             let _ = child.wait();
@@ -99,7 +129,7 @@ mod tests {
         let worker = folder.path().join("worker");
         std::fs::write(&worker, format!("#!/bin/sh\n{script}\n")).unwrap();
         std::fs::set_permissions(&worker, std::fs::Permissions::from_mode(0o755)).unwrap();
-        throughput(&worker, &run_file(&[]), slots, 0.5)
+        throughput(&worker, &run_file(&[]), slots, 0.5, &Signals::silent())
     }
 
     #[test]
@@ -117,5 +147,26 @@ mod tests {
         ] {
             assert_eq!(measured(script, 2).unwrap_err().to_string(), expected);
         }
+    }
+
+    #[test]
+    fn a_signal_ends_the_measurement() {
+        let folder = tempfile::tempdir().unwrap();
+        let (worker, ready) = (folder.path().join("worker"), folder.path().join("ready"));
+        // The shell's child holds its output, too.
+        let script = format!("#!/bin/sh\nsleep 1000 &\ntouch {}\nwait\n", ready.display());
+        std::fs::write(&worker, script).unwrap();
+        std::fs::set_permissions(&worker, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let signals = Signals::silent();
+        let user = signals.clone();
+        let measured = std::thread::scope(|scope| {
+            let measured = scope.spawn(|| throughput(&worker, &run_file(&[]), 2, 0.5, &signals));
+            while !ready.exists() {
+                std::thread::yield_now();
+            }
+            user.request();
+            measured.join().unwrap()
+        });
+        assert!(matches!(measured, Err(CalibrateError::Interrupted)), "{measured:?}");
     }
 }

@@ -5,6 +5,7 @@
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
+    os::unix::process::CommandExt as _,
     path::{Path, PathBuf},
     process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio},
     thread,
@@ -14,6 +15,7 @@ use rayon::prelude::*;
 
 use super::TrainedRun;
 use crate::{
+    base::signals::{Ends, Signals},
     corpus::{Progress, npy},
     launch::{LaunchPlan, PlanError},
     predictions::protocol::{Answers, Hello},
@@ -58,6 +60,9 @@ pub enum AskError {
     /// The worker speaks another language.
     #[error("the worker's answer is not understood ({0}): is it of this version?")]
     Language(String),
+    /// A signal ended the work.
+    #[error("interrupted")]
+    Interrupted,
 }
 
 /// Asks the run's network about `n` images. `load` gives the pixels of each, `[side, side]`, or says why it is no image;
@@ -65,7 +70,7 @@ pub enum AskError {
 /// network computes: `cpu`, or the UUID of a CUDA device.
 ///
 /// # Errors
-/// [`AskError`], where there are no answers at all.
+/// [`AskError`], where there are no answers at all; [`AskError::Interrupted`] at the first signal.
 pub fn ask(
     worker: &Path,
     run: &TrainedRun,
@@ -73,8 +78,21 @@ pub fn ask(
     n: usize,
     load: impl Fn(usize) -> Result<Vec<u8>, String> + Sync,
     progress: &dyn Progress,
+    signals: &Signals,
 ) -> Result<Vec<Result<Answer, String>>, AskError> {
-    let mut process = Process::start(worker, run, device)?;
+    let process = Process::start(worker, run, device, signals)?;
+    let answers = converse(process, run, n, load, progress);
+    // It ends the worker, so that what came before is not all.
+    if signals.heard() { Err(AskError::Interrupted) } else { answers }
+}
+
+fn converse(
+    mut process: Process,
+    run: &TrainedRun,
+    n: usize,
+    load: impl Fn(usize) -> Result<Vec<u8>, String> + Sync,
+    progress: &dyn Progress,
+) -> Result<Vec<Result<Answer, String>>, AskError> {
     let hello: Hello = match process.line()? {
         Some(line) => understood(&line)?,
         None => return Err(process.end()),
@@ -104,7 +122,7 @@ pub fn ask(
     });
     progress.finish();
     let mut answers = answers?.into_iter();
-    let status = process.child.wait();
+    let status = process.wait();
     // Where the worker stopped reading it has said why.
     let (Ok(refused), Ok(true)) = (refused, status.map(|status| status.success())) else {
         return Err(process.end());
@@ -200,10 +218,17 @@ struct Process {
     output: BufReader<ChildStdout>,
     /// Everything on stderr, once it has ended.
     words: Option<thread::JoinHandle<String>>,
+    /// Lets a signal end it.
+    ends: Option<Ends>,
 }
 
 impl Process {
-    fn start(worker: &Path, run: &TrainedRun, device: Option<&str>) -> Result<Self, AskError> {
+    fn start(
+        worker: &Path,
+        run: &TrainedRun,
+        device: Option<&str>,
+        signals: &Signals,
+    ) -> Result<Self, AskError> {
         let plan = LaunchPlan::predictor(worker, &run.dir, &run.file, device)?;
         let start = |source| AskError::Start { worker: worker.to_owned(), source };
         let mut child = Command::new(&plan.program)
@@ -212,13 +237,15 @@ impl Process {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            .process_group(0)
             .spawn()
             .map_err(start)?;
+        let ends = Some(signals.ends(child.id()));
         let output = BufReader::new(child.stdout.take().expect("the child was given a pipe"));
         let stderr = child.stderr.take().expect("the child was given a pipe");
         // Read all the time: a full pipe would stop the worker.
         let words = Some(thread::spawn(move || words(stderr)));
-        Ok(Self { child, output, words })
+        Ok(Self { child, output, words, ends })
     }
 
     /// The next line of the protocol; `None` at the end.
@@ -235,9 +262,16 @@ impl Process {
         }
     }
 
+    /// Its status, once its output has ended.
+    fn wait(&mut self) -> io::Result<ExitStatus> {
+        // Reaped, its process id may be another's.
+        drop(self.ends.take());
+        self.child.wait()
+    }
+
     /// The error of a worker that ended before its time.
     fn end(&mut self) -> AskError {
-        let status = self.child.wait().map_or_else(|error| error.to_string(), described);
+        let status = self.wait().map_or_else(|error| error.to_string(), described);
         let words = self.words.take().and_then(|words| words.join().ok()).unwrap_or_default();
         let last = words.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("it says nothing");
         let reason = last.trim_start_matches("gridboard-worker: ").to_owned();
@@ -249,7 +283,7 @@ impl Drop for Process {
     fn drop(&mut self) {
         // It has ended in the ordinary case; else nobody wants its answers any more.
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.wait();
     }
 }
 
@@ -305,7 +339,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (worker, run) = scripted(folder.path(), script);
         let load = |place| if place % 3 == 1 { Err(format!("bad {place}")) } else { Ok(vec![0; 4]) };
-        ask(&worker, &run, None, n, load, &NoProgress)
+        ask(&worker, &run, None, n, load, &NoProgress, &Signals::silent())
     }
 
     #[test]
@@ -343,5 +377,24 @@ mod tests {
     fn a_worker_that_does_not_listen_stops_nobody() {
         let error = asked(&format!("{HELLO}; echo '{{nonsense'; exec sleep 600"), 100_000).unwrap_err();
         assert!(matches!(error, AskError::Language(_)), "{error}");
+    }
+
+    /// The shell's child holds the output, too.
+    #[test]
+    fn a_signal_ends_the_wait_for_an_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let asked = folder.path().join("asked");
+        let (worker, run) = scripted(folder.path(), &format!("sleep 1000 & touch {}; wait", asked.display()));
+        let signals = Signals::silent();
+        let answer = thread::scope(|scope| {
+            let answer =
+                scope.spawn(|| ask(&worker, &run, None, 1, |_| Ok(vec![0; 4]), &NoProgress, &signals));
+            while !asked.exists() {
+                thread::yield_now();
+            }
+            signals.request();
+            answer.join().unwrap()
+        });
+        assert!(matches!(answer, Err(AskError::Interrupted)), "{answer:?}");
     }
 }

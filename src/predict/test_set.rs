@@ -10,6 +10,7 @@ use std::{
 
 use super::{AskError, TrainedRun, ask};
 use crate::{
+    base::signals::Signals,
     corpus::{self, MappedCorpus, Part, Progress, npy::NpyError},
     predictions::{self, Prediction, PredictionsError},
     run::{RunDataset, RunDir},
@@ -101,15 +102,16 @@ impl TestImages {
 /// Asks a run's network about the test images and writes `test_predictions.csv` into its directory.
 ///
 /// # Errors
-/// [`TestSetError`]; no file is written then.
+/// [`TestSetError`], at the first signal too; no file is written then.
 pub fn predict_test_set(
     worker: &Path,
     run: &TrainedRun,
     images: &TestImages,
     progress: &dyn Progress,
+    signals: &Signals,
 ) -> Result<Vec<Prediction>, TestSetError> {
     let pixels = |place: usize| Ok(images.mapped.image(images.rows[place]).to_vec());
-    let answers = ask(worker, run, None, images.len(), pixels, progress)?;
+    let answers = ask(worker, run, None, images.len(), pixels, progress, signals)?;
     // Every image was loaded: none is refused.
     let predictions: Vec<Prediction> = answers
         .into_iter()

@@ -16,7 +16,7 @@ use super::{
     test_set,
 };
 use crate::{
-    base::{error::with_causes, files::FileError},
+    base::{error::with_causes, files::FileError, signals::Signals},
     corpus::{LoadingTable, Progress},
     event::tags,
     metrics::ConfusionMatrix,
@@ -47,14 +47,16 @@ pub struct Finished {
 /// to be done, and writes its report. `progress` is told of the test images.
 ///
 /// # Errors
-/// Where the database cannot be read or written, or a file cannot be written.
+/// Where the database cannot be read or written, or a file cannot be written; [`PublishError::Interrupted`] at the first
+/// signal, with what was evaluated until then kept.
 pub async fn report(
     store: &mut Store,
     runs_dir: &Path,
     record: &ExperimentRecord,
     progress: &dyn Progress,
+    signals: &Signals,
 ) -> Result<Finished, PublishError> {
-    let (input, warnings) = collect(store, runs_dir, record, progress).await?;
+    let (input, warnings) = collect(store, runs_dir, record, progress, signals).await?;
     let dir = ExperimentDir::new(runs_dir, &record.name).report();
     let paths = report::files::write(&dir, &input)?;
     let test = report::test_table(&input.test);
@@ -71,6 +73,7 @@ pub async fn report_suite(
     runs_dir: &Path,
     suite: &Suite,
     progress: &dyn Progress,
+    signals: &Signals,
 ) -> Result<(Vec<PathBuf>, Vec<String>), PublishError> {
     let (mut inputs, mut missing, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
     for Experiment { name, .. } in &suite.experiments {
@@ -78,7 +81,7 @@ pub async fn report_suite(
             missing.push(name.clone());
             continue;
         };
-        let (input, problems) = collect(store, runs_dir, &record, progress).await?;
+        let (input, problems) = collect(store, runs_dir, &record, progress, signals).await?;
         inputs.push(input);
         warnings.extend(problems);
     }
@@ -99,6 +102,7 @@ async fn collect(
     runs_dir: &Path,
     record: &ExperimentRecord,
     progress: &dyn Progress,
+    signals: &Signals,
 ) -> Result<(ReportInput, Vec<String>), PublishError> {
     // What is read must be what others will read.
     store.be_in_place().await?;
@@ -113,6 +117,9 @@ async fn collect(
     let dir = ExperimentDir::new(runs_dir, &record.name);
     let mut facts = Vec::new();
     for row in &leaderboard.rows {
+        if signals.heard() {
+            return Err(PublishError::Interrupted);
+        }
         let Some(run) = runs.get(&row.key) else { continue };
         if let Some(rank) = row.rank {
             if let Some(file) = run.predictions.as_ref().filter(|_| rank <= MOST_CURVES) {
@@ -153,7 +160,10 @@ async fn collect(
         leaderboard.classes = (0..k).map(|class| class.to_string()).collect();
         confusion.retain(|(_, matrix)| matrix.classes() == k);
     }
-    let (test, untested) = test_set::results(&dir, &record.spec, &leaderboard, progress);
+    let (test, untested) = test_set::results(&dir, &record.spec, &leaderboard, progress, signals);
+    if signals.heard() {
+        return Err(PublishError::Interrupted);
+    }
     warnings.extend(untested);
     let input =
         ReportInput { leaderboard, confusion, curves, about, predictions: best_predictions, test, xrays };

@@ -11,6 +11,9 @@ pub enum PublishError {
     /// A file that the report is made of could not be read or kept.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A signal came before it was made.
+    #[error("interrupted")]
+    Interrupted,
     /// The report could not be written.
     #[error(transparent)]
     Report(#[from] ReportError),
@@ -22,7 +25,7 @@ impl PublishError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Store(error) => error.hint().map(str::to_owned),
-            Self::File(_) | Self::Report(_) => None,
+            Self::File(_) | Self::Report(_) | Self::Interrupted => None,
         }
     }
 }

@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use crate::{
-    base::error::with_causes,
+    base::{error::with_causes, signals::Signals},
     corpus::{NoProgress, Progress},
     launch,
     predict::{TestImages, TrainedRun, predict_test_set},
@@ -16,12 +16,13 @@ use crate::{
     spec::Experiment,
 };
 
-/// The results of the head of a leaderboard, by rank, and what could not be evaluated.
+/// The results of the head of a leaderboard, by rank, and what could not be evaluated; after a signal that is the rest.
 pub(super) fn results(
     dir: &ExperimentDir,
     spec: &Experiment,
     leaderboard: &Leaderboard,
     progress: &dyn Progress,
+    signals: &Signals,
 ) -> (Vec<TestResult>, Vec<String>) {
     let has_test_set = spec.dataset.as_ref().is_some_and(|dataset| dataset.test.is_some());
     // Before the last run has ended the head may change, and the test images are not for runs that fall out of it.
@@ -37,9 +38,12 @@ pub(super) fn results(
         .collect();
     head.sort_by_key(|(rank, _)| *rank);
     let owed = head.iter().filter(|(_, row)| !dir.run(&row.run).test_predictions().exists()).count();
-    let mut evaluation = Evaluation { worker: None, images: None, owed, progress };
+    let mut evaluation = Evaluation { worker: None, images: None, owed, progress, signals };
     let (mut results, mut warnings) = (Vec::new(), Vec::new());
     for (rank, row) in head {
+        if signals.heard() {
+            break;
+        }
         match evaluation.of(&dir.run(&row.run)) {
             Ok(rows) if rows.is_empty() => {}
             Ok(rows) => {
@@ -65,6 +69,7 @@ struct Evaluation<'a> {
     /// Runs that are not evaluated yet.
     owed: usize,
     progress: &'a dyn Progress,
+    signals: &'a Signals,
 }
 
 /// One bar for all runs: it is started and finished once.
@@ -102,6 +107,7 @@ impl Evaluation<'_> {
             self.images = Some(images);
         }
         let (Some(worker), Some(images)) = (&self.worker, &self.images) else { return Ok(Vec::new()) };
-        predict_test_set(worker, &run, images, &Forward(self.progress)).map_err(|error| with_causes(&error))
+        predict_test_set(worker, &run, images, &Forward(self.progress), self.signals)
+            .map_err(|error| with_causes(&error))
     }
 }

@@ -145,6 +145,7 @@ fn document(experiment: &Experiment) -> Json {
             "devices": schedule.devices,
             "runs_per_device": runs_per_device,
             "log_limit": size::to_text(schedule.log_limit),
+            "grace": schedule.grace,
         }),
     );
     Json::Object(document)

@@ -10,6 +10,7 @@
 pub mod command;
 pub mod devices;
 mod document;
+mod duration;
 mod family;
 mod names;
 mod overrides;
@@ -34,6 +35,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use document::{difference, to_yaml};
+pub use duration::{ParseDurationError, SpecDuration};
 pub use family::{FAMILY_AXIS, Family};
 pub use names::{NameError, RESERVED_EXPERIMENTS, RESERVED_PARAMETERS, check_experiment_name};
 pub use overrides::Overrides;
@@ -250,7 +252,7 @@ pub enum Goal {
     Minimize,
 }
 
-/// Where runs are placed.
+/// Where runs are placed, and how they are stopped.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
     /// `auto`, or `cpu:N`, `cuda:0,2`, as `--devices` takes it: words that [`devices::DeviceChoice`] reads.
@@ -258,12 +260,11 @@ pub struct Schedule {
     /// Runs at once on one CUDA device; `None` is auto.
     pub runs_per_device: Option<u32>,
     /// The log of a run keeps at most so many bytes: its beginning and its end.
-    #[serde(default = "default_log_limit")]
+    #[serde(default = "Schedule::default_log_limit")]
     pub log_limit: u64,
-}
-
-fn default_log_limit() -> u64 {
-    Schedule::LOG_LIMIT
+    /// How long a run that is asked to end has for it, until it is killed.
+    #[serde(default = "Schedule::default_grace")]
+    pub grace: SpecDuration,
 }
 
 impl Schedule {
@@ -271,6 +272,22 @@ impl Schedule {
     pub const LOG_LIMIT: u64 = 64 << 20;
     /// The lowest limit of logs: 1 MiB.
     pub const LOWEST_LOG_LIMIT: u64 = 1 << 20;
+
+    fn default_log_limit() -> u64 {
+        Self::LOG_LIMIT
+    }
+
+    /// A batch system that asks for the end of Gridboard kills it after 30 s or so.
+    fn default_grace() -> SpecDuration {
+        SpecDuration::seconds(10)
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        let (log_limit, grace) = (Self::LOG_LIMIT, Self::default_grace());
+        Self { devices: "auto".to_owned(), runs_per_device: None, log_limit, grace }
+    }
 }
 
 impl Metric {

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    FAMILY_AXIS, Family, Schedule,
+    FAMILY_AXIS, Family, Schedule, SpecDuration,
     parameter::{Default, Kind, Parameter, Section, family_axis, parameters_of_any},
     read::{
         MAX_RUNS_PER_DEVICE, MAX_TOP,
@@ -245,6 +245,12 @@ fn schedule() -> Json {
                 "type": "string",
                 "pattern": size::PATTERN,
                 "default": size::to_text(Schedule::LOG_LIMIT)
+            },
+            "grace": {
+                "description": "How long a run that is asked to end (SIGTERM) has until it is killed: 30s, 5m, 8h.",
+                "type": "string",
+                "pattern": SpecDuration::PATTERN,
+                "default": "10s"
             }
         }
     })

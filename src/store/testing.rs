@@ -148,7 +148,7 @@ pub(crate) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
             then: Some(Metric::by_tag(tags::VALIDATION_LOSS)),
             top: 10,
         },
-        schedule: Schedule { devices: "auto".to_owned(), runs_per_device: None, log_limit: 1 << 20 },
+        schedule: Schedule::default(),
     }
 }
 

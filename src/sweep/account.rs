@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{End, Preparation, SweepError};
+use super::{End, SweepError};
 use crate::{
     base::{
         clock::wall_now,
@@ -185,11 +185,11 @@ impl Account {
     ///
     /// # Errors
     /// Where the file cannot be written.
-    pub fn write(&self, ready: &Preparation) -> Result<(), SweepError> {
+    pub fn write(&self, dir: &ExperimentDir) -> Result<(), SweepError> {
         if self.attempts == 0 {
             return Ok(());
         }
-        self.write_in(&ready.dir)
+        self.write_in(dir)
     }
 
     fn write_in(&self, dir: &ExperimentDir) -> Result<(), SweepError> {

@@ -83,6 +83,9 @@ pub enum SweepError {
         /// Why not.
         reason: String,
     },
+    /// A signal came before the sweep.
+    #[error("interrupted")]
+    Interrupted,
     /// There is nobody to watch over the attempts.
     #[error("cannot start the keeper of the attempts: {0}")]
     Launcher(io::Error),

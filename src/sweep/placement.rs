@@ -15,6 +15,7 @@ use crate::{
         files::{Durability, write_whole},
         human::counted,
         program::{COMMIT, VERSION, host},
+        signals::Signals,
     },
     device::{Placement, slots_on_cpu},
     launch::{self, CalibrateError},
@@ -46,13 +47,14 @@ pub struct Measured {
 /// on their number of threads, or one core. `say` is told before something takes time.
 ///
 /// # Errors
-/// Where the worker is not there.
+/// Where the worker is not there; [`SweepError::Interrupted`] at the first signal.
 pub fn measured_placement(
     ready: &Preparation,
     placed: &Placement,
     cores: u32,
     cache: Option<&Path>,
     say: impl Fn(&str),
+    signals: &Signals,
 ) -> Result<Option<Measured>, SweepError> {
     let plans = Plans::new(&ready.experiment, ready.loading.as_ref(), &placed.slots);
     let capacity = placed.capacities.first().copied().unwrap_or(0);
@@ -86,8 +88,9 @@ pub fn measured_placement(
         return Ok(Some(Measured { placement: slots_on_cpu(division, capacity), note }));
     }
     say(&format!("placement: measuring, about {takes:.0} s"));
-    let throughputs = match measure(ready, &worker, &files, &divisions) {
+    let throughputs = match measure(ready, &worker, &files, &divisions, signals) {
         Ok(throughputs) => throughputs,
+        Err(CalibrateError::Interrupted) => return Err(SweepError::Interrupted),
         Err(error) => {
             say(&format!("warning: {error}; the placement stays as it is"));
             return Ok(None);
@@ -124,6 +127,7 @@ fn measure(
     worker: &Path,
     networks: &[RunSpec],
     divisions: &[Division],
+    signals: &Signals,
 ) -> Result<Vec<Vec<f64>>, CalibrateError> {
     let mut figures = vec![vec![0.0_f64; networks.len()]; divisions.len()];
     for _ in 0..ROUNDS {
@@ -131,7 +135,7 @@ fn measure(
             for (division, figures) in divisions.iter().zip(&mut figures) {
                 let slot = slots_on_cpu(*division, 0).slots.swap_remove(0);
                 let file = run_file(ready, run, 1, (&slot.device, slot.threads), 0.0);
-                let speed = launch::throughput(worker, &file, division.slots, SECONDS)?;
+                let speed = launch::throughput(worker, &file, division.slots, SECONDS, signals)?;
                 figures[network] = figures[network].max(speed);
             }
         }

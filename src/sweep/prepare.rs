@@ -6,6 +6,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     sync::atomic::AtomicBool,
+    time::{Duration, Instant},
 };
 
 use super::{Facts, SweepError, earlier, sinks::hparams};
@@ -22,8 +23,13 @@ use crate::{
     launch::Children,
     run::{ExperimentDir, ExperimentLock, RunDataset, RunSpec, RunState},
     spec::{self, Dataset, Experiment},
-    store::{ExperimentKey, ExperimentRecord, Reader, RunKey, Store, StoreError},
+    store::{ExperimentKey, ExperimentRecord, Reader, RunKey, RunRecord, Store, StoreError},
 };
+
+/// How long a database that somebody else keeps locked is waited for.
+const PATIENCE: Duration = Duration::from_secs(600);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A sweep that is ready to start.
 pub struct Preparation {
@@ -207,7 +213,8 @@ fn unchanged(record: &ExperimentRecord, experiment: &Experiment) -> Result<(), S
 }
 
 /// Opens the ledger for a sweep: takes the experiment's lock, checks that spec and images are those of its earlier runs,
-/// adds the runs that are missing, takes back what a dead orchestrator left, and writes the experiment's files.
+/// adds the runs that are missing, takes back what a dead orchestrator left, and writes the experiment's files. `say` is
+/// told what it waits for.
 ///
 /// # Errors
 /// [`SweepError::Locked`], [`SweepError::Changed`], [`SweepError::OtherImages`], or what failed to be read or written.
@@ -215,15 +222,9 @@ pub async fn prepare(
     runs_dir: &Path,
     experiment: Experiment,
     corpus: Option<Corpus>,
+    say: impl Fn(&str),
 ) -> Result<Preparation, SweepError> {
-    let dir = ExperimentDir::new(runs_dir, &experiment.name).path().to_owned();
-    fs::create_dir_all(&dir).map_err(|source| SweepError::Io {
-        what: "create",
-        path: dir.clone(),
-        source,
-    })?;
-    let dir = fs::canonicalize(&dir).map_err(|source| SweepError::Io { what: "find", path: dir, source })?;
-    let dir = ExperimentDir::at(&dir);
+    let dir = experiment_dir(runs_dir, &experiment.name)?;
     let lock = lock(&dir, &experiment.name)?;
     let children = Children::of(&dir).map_err(|source| SweepError::Io {
         what: "write",
@@ -232,57 +233,32 @@ pub async fn prepare(
     })?;
     // First of all: what is alive of an earlier sweep writes to the folders, and may be at the database.
     let killed = children.end_orphans();
-
-    let mut store = Store::open(runs_dir).await?;
-    let fingerprint = corpus.as_ref().map(|corpus| corpus.fingerprint.clone());
-    let (key, created) = match store.experiment(&experiment.name).await? {
-        None => {
-            let now = wall_now();
-            (store.create_experiment(&experiment, fingerprint.as_deref(), now).await?, now)
-        }
-        Some(record) => {
-            unchanged(&record, &experiment)?;
-            if let (Some(old), Some(new)) = (&record.fingerprint, &fingerprint)
-                && old != new
-            {
-                let (experiment, old, new) = (experiment.name, old.clone(), new.clone());
-                return Err(SweepError::OtherImages { experiment, old, new });
-            }
-            if record.spec != experiment {
-                store.update_experiment(record.key, &experiment).await?;
-            }
-            (record.key, record.created)
-        }
-    };
-    store.insert_runs(key, grid::runs(&experiment)).await?;
-    let orphans = store.reset_orphans(key).await?;
-    let gone = earlier::take_back_gone(&mut store, key, &dir).await?;
+    let fingerprint = corpus.as_ref().map(|corpus| corpus.fingerprint.as_str());
+    let Entered { store, key, created, records, taken_back, gone } =
+        enter_patiently(runs_dir, &experiment, fingerprint, &dir, say).await?;
 
     write_whole(&dir.spec(), &[spec::to_yaml(&experiment).as_bytes()], Durability::Synced)?;
     hparams::write_experiment(dir.path(), &experiment, created)?;
     let dataset = corpus.as_ref().map(|corpus| write_split(&dir, &experiment, corpus)).transpose()?;
 
-    let runs: Vec<RunSpec> = grid::runs(&experiment).collect();
-    let records = store.runs(Some(key)).await?;
     let completed = records.iter().filter(|record| record.state == RunState::Completed).count() as u64;
     let owed = records
         .iter()
         .filter(|record| record.state != RunState::Completed)
         .map(|record| Owed { run: record.spec.index.get(), attempt: record.attempts + 1 })
         .collect();
-    let keys = records.iter().map(|record| record.key).collect();
     Ok(Preparation {
+        runs: grid::runs(&experiment).collect(),
+        keys: records.iter().map(|record| record.key).collect(),
         experiment,
         dir,
         runs_dir: runs_dir.to_owned(),
         store,
         key,
-        runs,
-        keys,
         owed,
         completed,
         gone,
-        taken_back: orphans.into_iter().map(|orphan| orphan.name).collect(),
+        taken_back,
         killed,
         children,
         dataset,
@@ -290,6 +266,90 @@ pub async fn prepare(
         facts: Facts::gather(Path::new(".")).await,
         _lock: lock,
     })
+}
+
+/// The experiment's folder, absolute: made if it is not there.
+fn experiment_dir(runs_dir: &Path, experiment: &str) -> Result<ExperimentDir, SweepError> {
+    let dir = ExperimentDir::new(runs_dir, experiment).path().to_owned();
+    let fail = |what| {
+        let path = dir.clone();
+        move |source| SweepError::Io { what, path, source }
+    };
+    fs::create_dir_all(&dir).map_err(fail("create"))?;
+    Ok(ExperimentDir::at(&fs::canonicalize(&dir).map_err(fail("find"))?))
+}
+
+/// What the ledger knows of a sweep before it begins.
+struct Entered {
+    store: Store,
+    key: ExperimentKey,
+    /// When the experiment was first run, seconds since 1970.
+    created: f64,
+    /// Every run, in the order of the grid.
+    records: Vec<RunRecord>,
+    /// Runs that a dead orchestrator left running.
+    taken_back: Vec<String>,
+    /// Completed runs whose folders are gone.
+    gone: Vec<String>,
+}
+
+/// Enters a sweep in the ledger. Whoever keeps it locked, and a disk that is full, are waited for.
+async fn enter_patiently(
+    runs_dir: &Path,
+    experiment: &Experiment,
+    fingerprint: Option<&str>,
+    dir: &ExperimentDir,
+    say: impl Fn(&str),
+) -> Result<Entered, SweepError> {
+    let begun = Instant::now();
+    let mut told = false;
+    loop {
+        match enter(runs_dir, experiment, fingerprint, dir).await {
+            Err(SweepError::Store(error)) if error.passes() && begun.elapsed() < PATIENCE => {
+                if !told {
+                    say(&format!("warning: {error}; it is tried again"));
+                }
+                told = true;
+                tokio::time::sleep(PAUSE).await;
+            }
+            entered => return entered,
+        }
+    }
+}
+
+/// Enters a sweep in the ledger. Where it is cut off, doing it again does the rest.
+async fn enter(
+    runs_dir: &Path,
+    experiment: &Experiment,
+    fingerprint: Option<&str>,
+    dir: &ExperimentDir,
+) -> Result<Entered, SweepError> {
+    let mut store = Store::open(runs_dir).await?;
+    let (key, created) = match store.experiment(&experiment.name).await? {
+        None => {
+            let now = wall_now();
+            (store.create_experiment(experiment, fingerprint, now).await?, now)
+        }
+        Some(record) => {
+            unchanged(&record, experiment)?;
+            if let (Some(old), Some(new)) = (record.fingerprint.as_deref(), fingerprint)
+                && old != new
+            {
+                let (experiment, old, new) = (experiment.name.clone(), old.to_owned(), new.to_owned());
+                return Err(SweepError::OtherImages { experiment, old, new });
+            }
+            if record.spec != *experiment {
+                store.update_experiment(record.key, experiment).await?;
+            }
+            (record.key, record.created)
+        }
+    };
+    store.insert_runs(key, grid::runs(experiment)).await?;
+    let orphans = store.reset_orphans(key).await?;
+    let gone = earlier::take_back_gone(&mut store, key, dir).await?;
+    let records = store.runs(Some(key)).await?;
+    let taken_back = orphans.into_iter().map(|orphan| orphan.name).collect();
+    Ok(Entered { store, key, created, records, taken_back, gone })
 }
 
 fn lock(dir: &ExperimentDir, experiment: &str) -> Result<ExperimentLock, SweepError> {

@@ -70,3 +70,64 @@ fn the_end_of_a_sweep_locks_no_reader_out() {
         }
     }
 }
+
+/// Holds the write lock of a runs database until the file `release` is there.
+const HOLD: &str = "
+import os, sqlite3, sys, time
+connection = sqlite3.connect(sys.argv[1], isolation_level=None, timeout=60)
+connection.execute('begin immediate')
+open('held', 'w').close()
+while not os.path.exists('release'):
+    time.sleep(0.01)
+connection.execute('rollback')
+";
+
+#[test]
+fn a_locked_database_stops_no_run_and_loses_nothing() {
+    let project = Project::with_spec(
+        "
+experiment: e
+model: {family: command, run: [sh, -c, 'touch started; until test -e go; do sleep 0.02; done']}
+grid: {x: [1, 2, 3]}
+schedule: {devices: 'cpu:1'}
+",
+    );
+    let mut sweep = project.start(&["run", "spec.yaml"]);
+    wait_until("a run is alive", || {
+        project.path("started").exists() && project.sql("select 1 as n from attempts").len() == 1
+    });
+    let mut holder = std::process::Command::new("python3")
+        .args(["-c", HOLD, "runs/gridboard.db"])
+        .current_dir(project.path(""))
+        .spawn()
+        .expect("start python3");
+    wait_until("the database is locked", || project.path("held").exists());
+    project.write("go", "");
+    wait_until("the trouble is told", || project.read("err.log").contains("it is tried again"));
+    wait_until("all three runs are over", || project.read("err.log").contains("x-3 completed"));
+    project.write("release", "");
+    assert!(holder.wait().expect("the holder ends").success());
+    assert_eq!(sweep.wait().expect("the sweep ends").code(), Some(0), "{}", project.read("err.log"));
+    let words = project.read("err.log");
+    assert_eq!(words.matches("it is tried again").count(), 1, "{words}");
+    assert!(words.contains("nothing was lost"), "{words}");
+    let rows = project.sql("select count(*) as n from runs where state = 'completed'");
+    assert_eq!(rows[0]["n"], 3);
+}
+
+#[test]
+fn a_folder_that_takes_nothing_fails_its_run_and_no_other() {
+    // Where its outcome belongs there is a folder; where its session belongs there is one.
+    let spoil = "case $x in 1) mkdir -p outcome.json/x;; 2) f=$(ls *.session); rm $f; mkdir -p $f/x;; esac";
+    let project = Project::with_spec(&format!(
+        "
+experiment: e
+model: {{family: command, run: [sh, -c, 'x={{x}}; cd \"$GRIDBOARD_RUN_DIR\"; until ls *.session; do :; done; {spoil}']}}
+grid: {{x: [1, 2, 3]}}
+"
+    ));
+    let ran = project.run(&["run", "spec.yaml"]).expect(3);
+    let rows = project.sql("select run, state from runs order by run");
+    let states: Vec<&str> = rows.iter().filter_map(|row| row["state"].as_str()).collect();
+    assert_eq!(states, ["failed", "failed", "completed"], "{}", ran.stderr);
+}

@@ -209,11 +209,10 @@ fn is_tag(tag: &str) -> bool {
 }
 
 fn schedule(top: &Section<'_>, problems: &mut Problems) -> Option<Schedule> {
-    let mut schedule =
-        Schedule { devices: "auto".to_owned(), runs_per_device: None, log_limit: Schedule::LOG_LIMIT };
+    let mut schedule = Schedule::default();
     let Some(entry) = top.given("schedule") else { return Some(schedule) };
     let section = Section::open(&entry.value, "schedule", &entry.place, problems)?;
-    section.only(&["devices", "runs_per_device", "log_limit"], problems);
+    section.only(&["devices", "runs_per_device", "log_limit", "grace"], problems);
     let expected = "`auto`, `cpu`, `cpu:N`, `cuda` or `cuda:N,N`";
     let devices = section.take("devices", expected, problems, |node| text(node).filter(|text| is_tag(text)));
     if let Some(devices) = devices {
@@ -236,5 +235,8 @@ fn schedule(top: &Section<'_>, problems: &mut Problems) -> Option<Schedule> {
         text(node).and_then(size::parse).filter(|bytes| *bytes >= Schedule::LOWEST_LOG_LIMIT)
     });
     schedule.log_limit = limit.unwrap_or(schedule.log_limit);
+    let expected = "a duration such as `30s`, `5m` or `8h`";
+    let grace = section.take("grace", expected, problems, |node| text(node)?.parse().ok());
+    schedule.grace = grace.unwrap_or(schedule.grace);
     Some(schedule)
 }

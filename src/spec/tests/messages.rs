@@ -167,6 +167,10 @@ fn seeds_rank_and_schedule() {
         "29: `schedule.runs_per_device` must be `auto` or a whole number from 1 to 1024, not `0`",
     );
     check(
+        "schedule: {grace: 1.5m}",
+        "19: `schedule.grace` must be a duration such as `30s`, `5m` or `8h`, not `1.5m`",
+    );
+    check(
         "schedule: {devices: [0]}",
         "21: `schedule.devices` must be `auto`, `cpu`, `cpu:N`, `cuda` or `cuda:N,N`, not a list",
     );

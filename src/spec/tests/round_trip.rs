@@ -194,6 +194,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
         prop::sample::select(vec!["auto", "cpu:2", "cuda:0,2"]),
         prop::option::of(1..9_u32),
         (1_u64 << 20)..=u64::MAX,
+        0..200_000_u64,
     );
     ("[a-z][a-zA-Z0-9_-]{0,9}x", dataset(), trainer, seeds, (by, then, 1..20_u32), schedule).prop_map(
         |(
@@ -202,7 +203,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
             (family, command, fixed, grids),
             seeds,
             (by, then, top),
-            (devices, runs_per_device, log_limit),
+            (devices, runs_per_device, log_limit, grace),
         )| {
             // TF32 on a processor is a mistake of the spec.
             let tf32 = Value::Text("tf32".to_owned());
@@ -220,7 +221,12 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                 grids,
                 seeds: seeds.into_iter().collect(),
                 rank: RankRule { by, then, top },
-                schedule: Schedule { devices: devices.to_owned(), runs_per_device, log_limit },
+                schedule: Schedule {
+                    devices: devices.to_owned(),
+                    runs_per_device,
+                    log_limit,
+                    grace: SpecDuration::seconds(grace),
+                },
             }
         },
     )
@@ -293,6 +299,7 @@ schedule:
   devices: auto
   runs_per_device: auto
   log_limit: "64MiB"
+  grace: 10s
 "#
     );
 }

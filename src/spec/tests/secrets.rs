@@ -40,7 +40,7 @@ fn the_environment_of_a_command_is_read_and_checked() {
     let experiment = accept(&command("env: {HF_TOKEN: $HF_TOKEN, MODE: fast, N: 007}"));
     let env: Vec<_> = experiment.env.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
     assert_eq!(env, [("HF_TOKEN", "$HF_TOKEN"), ("MODE", "fast"), ("N", "007")]);
-    assert!(experiment.fixed.get("env").is_none());
+    assert!(!experiment.fixed.contains_key("env"));
     // A single value is a parameter, as it always was.
     let cart = accept(&command("env: CartPole-v1"));
     assert_eq!((cart.env.len(), cart.fixed.get("env")), (0, Some(&Value::Text("CartPole-v1".to_owned()))));

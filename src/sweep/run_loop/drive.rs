@@ -19,6 +19,7 @@ use crate::{
     launch::{self, Children, LaunchPlan, Launcher, LocalLauncher},
     run::Failure,
     schedule::{Job, Scheduler, Slot},
+    spec::Schedule,
     store::StoreError,
     sweep::{
         Planned, Preparation, SweepError,
@@ -31,9 +32,6 @@ use crate::{
 
 /// Attempts of a run in one sweep.
 const ATTEMPTS: u32 = 1;
-/// How long live attempts have to end after the first signal, seconds. A batch system that sends SIGTERM cannot send it
-/// twice.
-const GRACE: f64 = 10.0;
 
 /// Trains every owed run on the slots of `placement`. A signal ends it in order, a second one at once.
 ///
@@ -68,7 +66,8 @@ pub async fn sweep(
     let sinks = Sinks::new(Some(ledger), Some(folders), Some(terminal));
     let attempts = Attempts::Experiment { ready, plans, worker };
     let name = &ready.experiment.name;
-    let this = Loop::new(attempts, launcher, sinks, scheduler, ready.completed, GRACE);
+    let grace = ready.experiment.schedule.grace.duration().as_secs_f64();
+    let this = Loop::new(attempts, launcher, sinks, scheduler, ready.completed, grace);
     Ok(drive(this, name, signals).await?.0)
 }
 
@@ -84,7 +83,7 @@ pub struct Repeated {
 }
 
 /// Carries out one attempt that is planned already, as a sweep of one run without a ledger. Its processes have the mark of
-/// `children`, and its log at most `log_limit` bytes.
+/// `children`; the schedule limits its log and says how long it has to end when it is asked to.
 ///
 /// # Errors
 /// Where it cannot begin; an attempt that fails is no error.
@@ -92,7 +91,7 @@ pub async fn repeat(
     plan: LaunchPlan,
     slot: Slot,
     planned: Planned,
-    (children, log_limit): (&Children, u64),
+    (children, schedule): (&Children, &Schedule),
     terminal: &mut Terminal,
     signals: &mut Signals,
 ) -> Result<Repeated, SweepError> {
@@ -100,10 +99,10 @@ pub async fn repeat(
     let (run, attempt) = (plan.run, plan.attempt);
     let job = Job { run, cost: 0.0, memory: 0, attempt, elastic: false };
     let scheduler = Scheduler::new(vec![slot], &[u64::MAX], vec![job], 1)?;
-    let launcher = LocalLauncher::new(children, log_limit).map_err(SweepError::Launcher)?;
+    let launcher = LocalLauncher::new(children, schedule.log_limit).map_err(SweepError::Launcher)?;
     let sinks = Sinks::new(None, None, Some(terminal));
     let attempts = Attempts::Planned(vec![(plan, planned)]);
-    let this = Loop::new(attempts, launcher, sinks, scheduler, 0, GRACE);
+    let this = Loop::new(attempts, launcher, sinks, scheduler, 0, schedule.grace.duration().as_secs_f64());
     let (end, failure) = drive(this, &name, signals).await?;
     Ok(Repeated { failure, seconds: end.seconds, interrupted: end.interrupted })
 }

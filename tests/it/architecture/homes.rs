@@ -36,6 +36,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("signal_hook", &["base"]),
     ("sqlx", &["store"]),
     ("statrs", &["stats"]),
+    ("signal_hook", &["base"]),
     ("strsim", &["spec"]),
     ("tch", &["worker"]),
     ("tempfile", &["base", "cli", "corpus", "launch", "store"]),
