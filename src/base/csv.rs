@@ -52,7 +52,12 @@ pub fn read(text: &str, delimiter: u8) -> Result<Vec<Record>, (u64, String)> {
     for record in reader.records() {
         let record =
             record.map_err(|error| (error.position().map_or(1, csv::Position::line), error.to_string()))?;
-        let line = record.position().map_or(1, csv::Position::line);
+        // The position is that of the end of the record before: lines without anything come after it.
+        let line = record.position().map_or(1, |position| {
+            let start = usize::try_from(position.byte()).unwrap_or(0);
+            let blank = text.as_bytes()[start..].iter().take_while(|byte| matches!(byte, b'\n' | b'\r'));
+            position.line() + blank.filter(|byte| **byte == b'\n').count() as u64
+        });
         records.push((line, record.iter().map(str::to_owned).collect()));
     }
     Ok(records)
@@ -70,6 +75,9 @@ mod tests {
         assert_eq!(text, "a,b c\n\"d,e\",\"f \"\"g\"\"\nh\"\n");
         let lines: Vec<u64> = read(&text, b',').unwrap().into_iter().map(|(line, _)| line).collect();
         assert_eq!(lines, [1, 2]);
+        let lines: Vec<u64> =
+            read("\n\r\na,b\r\n\n\nc,d\n\n", b',').unwrap().into_iter().map(|(line, _)| line).collect();
+        assert_eq!(lines, [3, 6]);
     }
 
     #[test]

@@ -5,9 +5,9 @@
 //! grows while it is read (event files, logs) is not written here.
 
 use std::{
-    fs::{self, File, Permissions},
-    io::{self, Write},
-    os::unix::fs::PermissionsExt as _,
+    fs::{self, File, Metadata, Permissions},
+    io::{self, Read as _, Write},
+    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -77,6 +77,45 @@ pub fn write_whole_with(
     }
     file.persist(path).map_err(|error| FileError::at("write", path)(error.error))?;
     if durability == Durability::Synced { sync_folder(folder) } else { Ok(()) }
+}
+
+/// Reads a file that somebody else may have left: a regular one, or a link to one, of at most `most` bytes. A named pipe
+/// would be waited for and a device read without end.
+///
+/// # Errors
+/// The path and what failed or what it is; of the kind `NotFound` where there is nothing.
+pub fn read_regular(path: &Path, most: u64) -> Result<Vec<u8>, FileError> {
+    let read = || {
+        regular(&fs::metadata(path)?)?;
+        // It may have been replaced meanwhile: a pipe is not waited for.
+        let file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK).open(path)?;
+        let metadata = file.metadata()?;
+        regular(&metadata)?;
+        let mut bytes = Vec::with_capacity(usize::try_from(metadata.len().min(most)).unwrap_or(0));
+        file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > most {
+            let text = format!("it is larger than {}", super::human::bytes(most));
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, text));
+        }
+        Ok(bytes)
+    };
+    read().map_err(FileError::at("read", path))
+}
+
+fn regular(metadata: &Metadata) -> io::Result<()> {
+    let kind = metadata.file_type();
+    let what = if kind.is_file() {
+        return Ok(());
+    } else if kind.is_dir() {
+        "a folder"
+    } else if kind.is_fifo() {
+        "a named pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    };
+    Err(io::Error::other(format!("it is {what}, not a regular file")))
 }
 
 /// Makes the names in a folder durable.
@@ -165,6 +204,30 @@ mod tests {
         fs::write(&plain, "x").unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode();
         assert_eq!(mode(&ours), mode(&plain));
+    }
+
+    #[test]
+    fn only_regular_files_of_a_bounded_size_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("file"), "four").unwrap();
+        std::os::unix::fs::symlink(at("file"), at("link")).unwrap();
+        assert_eq!(read_regular(&at("link"), 4).unwrap(), b"four");
+        let told = |name: &str, most: u64| {
+            let error = read_regular(&at(name), most).unwrap_err();
+            crate::base::error::with_causes(&error)
+                .replace(&format!("cannot read `{}`: ", at(name).display()), "")
+        };
+        assert_eq!(told("file", 3), "it is larger than 3 B");
+        std::os::unix::fs::symlink("/dev/zero", at("zeros")).unwrap();
+        assert_eq!(told("zeros", 4), "it is a device, not a regular file");
+        fs::create_dir(at("folder")).unwrap();
+        assert_eq!(told("folder", 4), "it is a folder, not a regular file");
+        let made = std::process::Command::new("mkfifo").arg(at("pipe")).status().unwrap();
+        assert!(made.success());
+        assert_eq!(told("pipe", 4), "it is a named pipe, not a regular file");
+        let missing = read_regular(&at("nothing"), 4).unwrap_err();
+        assert_eq!(missing.source.kind(), io::ErrorKind::NotFound);
     }
 
     #[test]

@@ -19,9 +19,7 @@ pub fn harmless(text: &str) -> String {
     if is_plain(text) {
         return text.to_owned();
     }
-    let turns = |c: char| matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    let harmful = |c: char| (c.is_control() && !matches!(c, '\n' | '\r' | '\t')) || turns(c);
-    text.chars().map(|c| if harmful(c) { '\u{fffd}' } else { c }).collect()
+    text.chars().map(|c| if is_harmful(c) { '\u{fffd}' } else { c }).collect()
 }
 
 /// [`harmless`], for a text of several lines that goes to a terminal: a carriage return that ends no line would write over
@@ -32,6 +30,31 @@ pub fn for_terminal(text: &str) -> String {
         return text.to_owned();
     }
     harmless(text).replace("\r\n", "\n").replace('\r', "\u{fffd}")
+}
+
+/// JSON that no terminal takes for more than text: what [`harmless`] replaces is written as an escape, so that it reads back
+/// as the same.
+#[must_use]
+pub fn json_for_terminal(json: &str) -> String {
+    if json.is_ascii() && !json.contains('\x7f') {
+        return json.to_owned();
+    }
+    let mut text = String::with_capacity(json.len());
+    for letter in json.chars() {
+        // Line breaks stand between values; inside of a string they are escapes already.
+        if is_harmful(letter) {
+            text.push_str(&format!("\\u{:04x}", u32::from(letter)));
+        } else {
+            text.push(letter);
+        }
+    }
+    text
+}
+
+/// Control characters but line breaks and tabs, and those that turn the direction of writing.
+fn is_harmful(letter: char) -> bool {
+    (letter.is_control() && !matches!(letter, '\n' | '\r' | '\t'))
+        || matches!(letter, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Whether a text is printable ASCII: nothing in it does harm or breaks a line. Nearly every text is.
@@ -49,5 +72,9 @@ mod tests {
         assert_eq!(one_line(hostile), "a\u{fffd}[31mb\u{fffd}c d e f\u{fffd}g");
         assert_eq!(for_terminal(hostile), "a\u{fffd}[31mb\u{fffd}c\nd\te\u{fffd}f\u{fffd}g");
         assert_eq!(for_terminal("two\nlines, é"), "two\nlines, é");
+        let json = serde_json::to_string(hostile).unwrap();
+        let shown = json_for_terminal(&json);
+        assert!(!shown.chars().any(is_harmful), "{shown}");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), hostile);
     }
 }

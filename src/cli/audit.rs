@@ -148,10 +148,7 @@ fn show(name: &str, audit: &Audit, args: &Args) -> Result<(), CliError> {
         return output::table(&pair_table(audit, None), args.format);
     }
     match args.format {
-        Format::Json => {
-            let text = serde_json::to_string_pretty(audit).expect("names and numbers are JSON");
-            output::data(&text)
-        }
+        Format::Json => output::json(audit),
         Format::Table => {
             for (place, (_, table)) in audit_tables(audit).iter().enumerate() {
                 if place > 0 {

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use super::{CliError, exit, output, runtime, show};
 use crate::{
     figure,
-    predictions::{self, Comparison, Prediction},
+    predictions::{Comparison, Predictions},
+    publish::checked_predictions,
     report::{Format, Sides},
     run::RunState,
     spec::Value,
@@ -47,7 +48,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         }
     }
     if args.format == Format::Json {
-        output::data(&format!("{:#}", sides.json(args.images)))?;
+        output::json(&sides.json(args.images))?;
     } else {
         output::data(&sides.text(args.images, output::terminal_width()))?;
     }
@@ -60,7 +61,7 @@ async fn sides(runs_dir: &Path, args: &Args) -> Result<Sides, CliError> {
         show::one(&mut store, runs_dir, &args.first).await?,
         show::one(&mut store, runs_dir, &args.second).await?,
     ];
-    let lists = [read(runs_dir, &runs[0])?, read(runs_dir, &runs[1])?];
+    let lists = [read(&mut store, runs_dir, &runs[0]).await?, read(&mut store, runs_dir, &runs[1]).await?];
     let names = if runs[0].experiment == runs[1].experiment {
         runs.each_ref().map(|run| run.spec.name.clone())
     } else {
@@ -70,13 +71,7 @@ async fn sides(runs_dir: &Path, args: &Args) -> Result<Sides, CliError> {
         message: format!("`{}` and `{}` cannot be compared: {source}", names[0], names[1]),
         hint: Some("runs of one experiment are validated on the same images".to_owned()),
     })?;
-    let mut classes =
-        store.experiment(&runs[0].experiment).await?.map(|record| record.classes).unwrap_or_default();
-    let k = comparison.first.classes();
-    if classes.len() != k {
-        // A command without a dataset names no classes: they are called by their index.
-        classes = (0..k).map(|class| class.to_string()).collect();
-    }
+    let classes = lists[0].classes.clone();
     let parameters = runs.map(|run| {
         let mut parameters = run.spec.parameters;
         // Seeds are whole numbers up to 2^63 in the database.
@@ -89,7 +84,7 @@ async fn sides(runs_dir: &Path, args: &Args) -> Result<Sides, CliError> {
 }
 
 /// The predictions of a run.
-fn read(runs_dir: &Path, run: &RunRecord) -> Result<Vec<Prediction>, CliError> {
+async fn read(store: &mut Reader, runs_dir: &Path, run: &RunRecord) -> Result<Predictions, CliError> {
     let Some(file) = &run.predictions else {
         let hint = match run.state {
             RunState::Completed => {
@@ -103,7 +98,19 @@ fn read(runs_dir: &Path, run: &RunRecord) -> Result<Vec<Prediction>, CliError> {
             hint: Some(hint),
         });
     };
-    predictions::read(&runs_dir.join(file)).map_err(CliError::Predictions)
+    let classes = store.experiment(&run.experiment).await?.map(|record| record.classes).unwrap_or_default();
+    let counted = store.confusion(run.key).await?;
+    let (read, warnings) = checked_predictions(&runs_dir.join(file), &classes, counted.as_ref());
+    for warning in warnings.iter().take(if read.is_some() { warnings.len() } else { 0 }) {
+        output::note(&format!("warning: {warning}"));
+    }
+    read.ok_or_else(|| CliError::Incomparable {
+        message: warnings.join("\n"),
+        hint: Some(format!(
+            "gridboard rerun {}/{} makes predictions that can be believed",
+            run.experiment, run.spec.name
+        )),
+    })
 }
 
 /// The files that the figure goes to.

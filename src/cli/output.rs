@@ -11,7 +11,10 @@ use clap::{
 };
 
 use super::CliError;
-use crate::base::error::with_causes;
+use crate::base::{
+    error::with_causes,
+    text::{for_terminal, json_for_terminal},
+};
 use crate::figure::Figure;
 use crate::report::{Cell, Column, Format, RowWriter, Table};
 
@@ -24,11 +27,24 @@ pub(super) fn one_of(formats: &[Format]) -> impl TypedValueParser<Value = Format
     PossibleValuesParser::new(words).try_map(|word| Format::from_str(&word, false))
 }
 
-/// Writes `text` and a line end, unless it has one, to stdout.
+/// Writes a text for people and a line end, unless it has one, to stdout. What it quotes cannot command the terminal.
 ///
 /// # Errors
 /// Where stdout cannot be written. A closed pipe (`| head`) is no error.
 pub(super) fn data(text: &str) -> Result<(), CliError> {
+    write(&for_terminal(text))
+}
+
+/// Writes indented JSON and a line end to stdout.
+///
+/// # Errors
+/// As [`data`].
+pub(super) fn json(value: &impl serde::Serialize) -> Result<(), CliError> {
+    let text = serde_json::to_string_pretty(value).expect("names and numbers are JSON");
+    write(&json_for_terminal(&text))
+}
+
+fn write(text: &str) -> Result<(), CliError> {
     let mut stdout = io::stdout().lock();
     let end = if text.is_empty() || text.ends_with('\n') { "" } else { "\n" };
     match write!(stdout, "{text}{end}").and_then(|()| stdout.flush()) {
@@ -65,7 +81,7 @@ pub(super) fn json_array(elements: impl Iterator<Item = serde_json::Value>) -> R
 /// # Errors
 /// Where stdout cannot be written.
 pub(super) fn table(table: &Table, format: Format) -> Result<(), CliError> {
-    data(&table.render(format, terminal_width()))
+    write(&table.render(format, terminal_width()))
 }
 
 /// A table that goes to stdout row by row.
@@ -112,10 +128,10 @@ fn is_read(written: io::Result<()>) -> Result<bool, CliError> {
     }
 }
 
-/// Writes a line to stderr.
+/// Writes a line to stderr. What it quotes cannot command the terminal.
 pub(super) fn note(text: &str) {
     // Nothing is left to tell where stderr itself is gone.
-    let _ = writeln!(io::stderr().lock(), "{text}");
+    let _ = writeln!(io::stderr().lock(), "{}", for_terminal(text));
 }
 
 /// Writes an error with what caused it, and its hint, to stderr.

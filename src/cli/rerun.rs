@@ -105,7 +105,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let comparison = rerun::compare(&repeat.dir, folder, repeat.is_built_in(), args.tolerance)?;
     let changed = rerun::changed(&repeat.then, &repeat.now);
     if args.format == Format::Json {
-        output::data(&format!("{:#}", as_json(&repeat, &comparison, &changed, args)))?;
+        output::json(&as_json(&repeat, &comparison, &changed, args))?;
     } else {
         output::data(&as_text(&repeat, &comparison, &changed, ended.seconds, args))?;
     }

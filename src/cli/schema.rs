@@ -30,6 +30,6 @@ pub(super) fn run(args: &Args) -> Result<u8, CliError> {
         Kind::Experiment => spec::schema(),
         Kind::Suite => spec::suite_schema(),
     };
-    output::data(&format!("{schema:#}"))?;
+    output::json(&schema)?;
     Ok(exit::DONE)
 }

@@ -6,12 +6,13 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{CliError, exit, layers, listing, output, runtime};
 use crate::{
-    base::error::with_causes,
     base::human,
     metrics::{self, ConfusionMatrix},
-    predictions,
+    predictions::Prediction,
+    publish::checked_predictions,
     rank::Row,
     report::Format,
+    run::{ExperimentDir, RunState},
     stats,
     store::{AttemptRecord, Point, Reader, RunRecord},
 };
@@ -42,6 +43,8 @@ struct Facts {
     areas: Option<Areas>,
     classes: Vec<String>,
     directory: String,
+    /// What is wrong with its predictions.
+    warnings: Vec<String>,
 }
 
 /// Areas under the ROC and the precision-recall curve; `None` where a class has no image.
@@ -51,7 +54,7 @@ struct Areas {
 }
 
 impl Areas {
-    fn of(list: &[predictions::Prediction]) -> Self {
+    fn of(list: &[Prediction]) -> Self {
         let k = list.first().map_or(0, |row| row.probabilities.len());
         let alike = k > 0 && list.iter().all(|row| row.probabilities.len() == k);
         let probabilities: Vec<f32> = list.iter().flat_map(|row| row.probabilities.iter().copied()).collect();
@@ -84,29 +87,32 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             Some(record) => store.leaderboard_row(record.key, run.key).await?,
             None => None,
         };
-        let areas = match &run.predictions {
-            // A file that was removed since is no obstacle to showing the rest.
-            Some(file) => match predictions::read(&runs_dir.join(file)) {
-                Ok(list) => Some(Areas::of(&list)),
-                Err(error) => {
-                    output::note(&format!("warning: {}", with_causes(&error)));
-                    None
-                }
-            },
-            None => None,
+        let classes = record.map(|record| record.classes).unwrap_or_default();
+        let confusion = store.confusion(run.key).await?;
+        let dir = ExperimentDir::new(runs_dir, &run.experiment).run(&run.spec.name);
+        // A file that cannot be read is no obstacle to showing the rest.
+        let (predictions, warnings) = match &run.predictions {
+            Some(file) => checked_predictions(&runs_dir.join(file), &classes, confusion.as_ref()),
+            // One that was not taken is told, not shown: the ledger does without it.
+            None if run.state == RunState::Completed && dir.predictions().symlink_metadata().is_ok() => {
+                (None, checked_predictions(&dir.predictions(), &classes, None).1)
+            }
+            None => (None, Vec::new()),
         };
+        let areas = predictions.map(|predictions| Areas::of(&predictions.rows));
         let facts = Facts {
             row,
             areas,
             attempts: store.attempts(run.key).await?,
             last: store.last_points(run.key).await?,
-            confusion: store.confusion(run.key).await?,
-            classes: record.map(|record| record.classes).unwrap_or_default(),
-            directory: runs_dir.join(&run.experiment).join(&run.spec.name).display().to_string(),
+            confusion,
+            classes,
+            directory: dir.path().display().to_string(),
+            warnings,
             run,
         };
         if args.format == Format::Json {
-            output::data(&format!("{:#}", facts.json()))?;
+            output::json(&facts.json())?;
         } else {
             output::data(&facts.text())?;
         }
@@ -179,7 +185,7 @@ impl Facts {
             "experiment": run.experiment, "run": run.spec.name, "id": run.spec.id, "state": run.state,
             "seed": run.spec.seed, "axes": axes, "parameters": run.spec.parameters, "directory": self.directory,
             "predictions": run.predictions, "attempts": attempts, "last": last, "confusion": confusion,
-            "statistics": certainty, "areas": areas,
+            "statistics": certainty, "areas": areas, "warnings": self.warnings,
         })
     }
 
@@ -225,6 +231,9 @@ impl Facts {
             for log in failure.log_tail.lines() {
                 line("log", log.to_owned());
             }
+        }
+        for warning in &self.warnings {
+            line("warning", warning.clone());
         }
         for (tag, last) in &self.last {
             line("metric", format!("{tag} = {:.6} at step {}", last.value, last.step));

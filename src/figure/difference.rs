@@ -92,18 +92,20 @@ fn summary(comparison: &Comparison) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::predictions::Prediction;
+    use crate::predictions::{Prediction, Predictions};
 
     fn comparison(classes: usize, images: usize) -> Comparison {
-        let list = |step: usize| -> Vec<Prediction> {
-            (0..images)
+        let list = |step: usize| {
+            let rows = (0..images)
                 .map(|image| Prediction {
                     image: format!("image-{image}"),
                     label: image % classes,
                     predicted: (image + usize::from(image % step == 0)) % classes,
                     probabilities: vec![0.5; classes],
                 })
-                .collect()
+                .collect();
+            let classes = (0..classes).map(|class| class.to_string()).collect();
+            Predictions { rows, classes, warnings: Vec::new() }
         };
         Comparison::of(&list(3), &list(4)).unwrap()
     }

@@ -129,7 +129,7 @@ pub fn validation_xrays(
     dataset: &RunDataset,
     most: usize,
 ) -> Result<Figure, XraysError> {
-    let rows = predictions::read(predictions)?;
+    let rows = predictions::read(predictions, &dataset.classes)?.rows;
     let all: Vec<Shown> = rows
         .iter()
         .enumerate()

@@ -2,11 +2,11 @@
 //!
 //! Used by `gridboard compare`. Images are paired by name, so the two files may list them in any order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::{metrics::ConfusionMatrix, stats::McNemar};
 
-use super::{Prediction, confusion};
+use super::{Prediction, Predictions, confusion};
 
 /// Two runs side by side.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,8 +39,8 @@ pub struct Disagreement {
 pub struct Answer {
     /// The class.
     pub predicted: usize,
-    /// The probability it gives that class.
-    pub probability: f32,
+    /// The probability it gives that class, where it tells probabilities.
+    pub probability: Option<f32>,
 }
 
 /// Why two runs cannot be compared.
@@ -95,11 +95,12 @@ impl Comparison {
     ///
     /// # Errors
     /// See [`Incomparable`].
-    pub fn of(first: &[Prediction], second: &[Prediction]) -> Result<Self, Incomparable> {
-        let classes = |list: &[Prediction]| list.first().map(|row| row.probabilities.len());
-        let (Some(k), Some(other)) = (classes(first), classes(second)) else {
+    pub fn of(first: &Predictions, second: &Predictions) -> Result<Self, Incomparable> {
+        let (k, other) = (first.classes.len(), second.classes.len());
+        let (first, second) = (&first.rows[..], &second.rows[..]);
+        if first.is_empty() || second.is_empty() {
             return Err(Incomparable::Empty);
-        };
+        }
         if k != other {
             return Err(Incomparable::Classes { first: k, second: other });
         }
@@ -108,7 +109,7 @@ impl Comparison {
         let right = |row: &Prediction| row.label == row.predicted;
         let answer = |row: &Prediction| Answer {
             predicted: row.predicted,
-            probability: row.probabilities[row.predicted],
+            probability: row.probabilities.get(row.predicted).copied(),
         };
         Ok(Self {
             first: confusion(first, k),
@@ -141,9 +142,12 @@ fn pairs<'a>(
     first: &'a [Prediction],
     second: &'a [Prediction],
 ) -> Result<Vec<(&'a Prediction, &'a Prediction)>, Incomparable> {
-    let (ours, theirs) = (by_name(first)?, by_name(second)?);
-    let missing = |list: &'a [Prediction], other: &HashMap<&str, &Prediction>| -> Vec<&'a str> {
-        list.iter().map(|row| row.image.as_str()).filter(|image| !other.contains_key(image)).collect()
+    // A program may name images without their folder: then two of one name are told apart by their class.
+    let by_class = [first, second].iter().any(|list| !names_differ(list));
+    let key = |row: &'a Prediction| (row.image.as_str(), by_class.then_some(row.label));
+    let (ours, theirs) = (by_name(first, key)?, by_name(second, key)?);
+    let missing = |list: &'a [Prediction], other: &HashMap<Key<'_>, &Prediction>| -> Vec<&'a str> {
+        list.iter().filter(|row| !other.contains_key(&key(row))).map(|row| row.image.as_str()).collect()
     };
     let (only_first, only_second) = (missing(first, &theirs), missing(second, &ours));
     if let Some(example) = only_first.iter().chain(&only_second).min() {
@@ -156,7 +160,7 @@ fn pairs<'a>(
     }
     first
         .iter()
-        .map(|row| match theirs[row.image.as_str()] {
+        .map(|row| match theirs[&key(row)] {
             other if other.label == row.label => Ok((row, other)),
             other => {
                 Err(Incomparable::Labels { image: row.image.clone(), first: row.label, second: other.label })
@@ -165,10 +169,21 @@ fn pairs<'a>(
         .collect()
 }
 
-fn by_name(list: &[Prediction]) -> Result<HashMap<&str, &Prediction>, Incomparable> {
+/// What tells an image from the others of a list: its name, and its class where names do not.
+type Key<'a> = (&'a str, Option<usize>);
+
+fn names_differ(list: &[Prediction]) -> bool {
+    let names: HashSet<&str> = list.iter().map(|row| row.image.as_str()).collect();
+    names.len() == list.len()
+}
+
+fn by_name<'a>(
+    list: &'a [Prediction],
+    key: impl Fn(&'a Prediction) -> Key<'a>,
+) -> Result<HashMap<Key<'a>, &'a Prediction>, Incomparable> {
     let mut names = HashMap::with_capacity(list.len());
     for row in list {
-        if names.insert(row.image.as_str(), row).is_some() {
+        if names.insert(key(row), row).is_some() {
             return Err(Incomparable::Repeated { image: row.image.clone() });
         }
     }
@@ -182,6 +197,12 @@ mod tests {
     fn prediction(image: &str, label: usize, probabilities: [f32; 2]) -> Prediction {
         let predicted = usize::from(probabilities[1] > probabilities[0]);
         Prediction { image: image.to_owned(), label, predicted, probabilities: probabilities.to_vec() }
+    }
+
+    fn list(rows: &[Prediction]) -> Predictions {
+        let k = rows.first().map_or(2, |row| row.probabilities.len());
+        let classes = (0..k).map(|class| class.to_string()).collect();
+        Predictions { rows: rows.to_vec(), classes, warnings: Vec::new() }
     }
 
     fn first() -> Vec<Prediction> {
@@ -201,26 +222,42 @@ mod tests {
             prediction("b", 1, [0.5, 1.0]),
             prediction("a", 0, [1.0, 0.0]),
         ];
-        let comparison = Comparison::of(&first(), &second).unwrap();
+        let comparison = Comparison::of(&list(&first()), &list(&second)).unwrap();
         assert_eq!(comparison.table, McNemar { both: 2, only_first: 1, only_second: 1, neither: 0 });
         let found: Vec<_> = comparison.disagreements.iter().map(|row| row.image.as_str()).collect();
         assert_eq!(found, ["c", "d"]);
-        assert_eq!(comparison.disagreements[0].first, Answer { predicted: 1, probability: 0.75 });
-        assert_eq!(comparison.disagreements[0].second, Answer { predicted: 0, probability: 0.875 });
+        assert_eq!(comparison.disagreements[0].first, Answer { predicted: 1, probability: Some(0.75) });
+        assert_eq!(comparison.disagreements[0].second, Answer { predicted: 0, probability: Some(0.875) });
         let difference = [(0, 0), (0, 1), (1, 0), (1, 1)].map(|(t, p)| comparison.difference(t, p));
         assert_eq!(difference, [-1, 1, -1, 1]);
     }
 
     #[test]
     fn a_run_agrees_with_itself() {
-        let comparison = Comparison::of(&first(), &first()).unwrap();
+        let comparison = Comparison::of(&list(&first()), &list(&first())).unwrap();
         assert_eq!((comparison.disagreements.len(), comparison.table.p()), (0, 1.0));
         assert_eq!(comparison.first, comparison.second);
     }
 
     #[test]
+    fn images_of_one_name_pair_by_their_class() {
+        let mut rows = first();
+        rows.push(prediction("a", 1, [0.25, 0.75]));
+        let mut other = rows.clone();
+        other.reverse();
+        other[0].probabilities.clear();
+        let comparison = Comparison::of(&list(&rows), &list(&other[1..])).unwrap_err().to_string();
+        assert!(comparison.starts_with("they were validated on other images: 4 in common"), "{comparison}");
+        let mut second = list(&rows);
+        second.rows = other;
+        let comparison = Comparison::of(&list(&rows), &second).unwrap();
+        assert_eq!((comparison.table.images(), comparison.disagreements.len()), (5, 0));
+    }
+
+    #[test]
     fn what_cannot_be_compared_is_told_apart() {
-        let message = |second: &[Prediction]| Comparison::of(&first(), second).unwrap_err().to_string();
+        let message =
+            |second: &[Prediction]| Comparison::of(&list(&first()), &list(second)).unwrap_err().to_string();
         let mut other = first();
         other[3].image = "e".to_owned();
         assert_eq!(

@@ -18,11 +18,16 @@ pub struct Hits {
 }
 
 impl Hits {
-    /// The hits of a run's predictions, which may come in any order.
+    /// The hits of a run's predictions, which may come in any order; `None` where two images of one class have one name, so
+    /// that nobody can tell which is which in another run.
     #[must_use]
-    pub fn of(predictions: &[Prediction]) -> Self {
+    pub fn of(predictions: &[Prediction]) -> Option<Self> {
         let mut order: Vec<&Prediction> = predictions.iter().collect();
-        order.sort_by(|a, b| a.image.cmp(&b.image));
+        // A program may name images without their folder: two of one name in two classes.
+        order.sort_by(|a, b| (&a.image, a.label).cmp(&(&b.image, b.label)));
+        if order.windows(2).any(|pair| (&pair[0].image, pair[0].label) == (&pair[1].image, pair[1].label)) {
+            return None;
+        }
         let mut set = blake3::Hasher::new();
         let mut bits = vec![0; predictions.len().div_ceil(8)];
         for (place, prediction) in order.into_iter().enumerate() {
@@ -32,7 +37,7 @@ impl Hits {
             set.update(&(prediction.label as u64).to_le_bytes());
             bits[place / 8] |= u8::from(prediction.label == prediction.predicted) << (place % 8);
         }
-        Self { set: set.finalize().into(), images: predictions.len(), bits }
+        Some(Self { set: set.finalize().into(), images: predictions.len(), bits })
     }
 
     /// What [`Hits::set`], [`Hits::images`] and [`Hits::bits`] said; `None` where they do not belong together.
@@ -95,12 +100,28 @@ mod tests {
     }
 
     #[test]
+    fn images_of_one_name_in_two_classes_are_two_in_any_order() {
+        let mut rows: Vec<Prediction> = (0..9)
+            .flat_map(|place| {
+                [0, 1].map(|class| prediction(&format!("{place}.png"), class, usize::from(place % 3 == 0)))
+            })
+            .collect();
+        let hits = Hits::of(&rows).unwrap();
+        rows.reverse();
+        assert_eq!(Hits::of(&rows).unwrap(), hits);
+        assert_eq!(hits.against(&hits).unwrap().images(), 18);
+        rows.push(rows[0].clone());
+        assert_eq!(Hits::of(&rows), None, "one of them cannot be told from another");
+    }
+
+    #[test]
     fn other_images_or_labels_do_not_compare() {
-        let hits = Hits::of(&[prediction("a", 0, 0), prediction("b", 1, 0)]);
-        assert_eq!(hits.against(&Hits::of(&[prediction("a", 0, 0), prediction("c", 1, 0)])), None);
-        assert_eq!(hits.against(&Hits::of(&[prediction("a", 0, 0), prediction("b", 0, 0)])), None);
-        assert_eq!(hits.against(&Hits::of(&[prediction("a", 0, 0)])), None);
-        let table = hits.against(&Hits::of(&[prediction("b", 1, 1), prediction("a", 0, 0)])).unwrap();
+        let hits_of = |rows: &[Prediction]| Hits::of(rows).unwrap();
+        let hits = hits_of(&[prediction("a", 0, 0), prediction("b", 1, 0)]);
+        assert_eq!(hits.against(&hits_of(&[prediction("a", 0, 0), prediction("c", 1, 0)])), None);
+        assert_eq!(hits.against(&hits_of(&[prediction("a", 0, 0), prediction("b", 0, 0)])), None);
+        assert_eq!(hits.against(&hits_of(&[prediction("a", 0, 0)])), None);
+        let table = hits.against(&hits_of(&[prediction("b", 1, 1), prediction("a", 0, 0)])).unwrap();
         assert_eq!(table, McNemar { both: 1, only_second: 1, ..McNemar::default() });
     }
 
@@ -124,7 +145,7 @@ mod tests {
             };
             let (first, mut second) = (of(|row| row.1), of(|row| row.2));
             second.reverse();
-            let (first, second) = (Hits::of(&first), Hits::of(&second));
+            let (first, second) = (Hits::of(&first).unwrap(), Hits::of(&second).unwrap());
             let counted = McNemar::count(images.iter().map(|row| (row.0 == row.1, row.0 == row.2)));
             prop_assert_eq!(first.against(&second), Some(counted));
             prop_assert_eq!(first.correct(), counted.both + counted.only_first);

@@ -3,29 +3,27 @@
 //! Called at the end of a sweep and by `gridboard report`: both write the same bytes.
 
 use std::{
-    collections::HashMap,
-    fs, io,
+    collections::{HashMap, HashSet},
     path::{Path, PathBuf},
 };
 
 use super::{
     PublishError,
-    audit::kept_audit,
+    audit::{kept, kept_audit},
     facts,
-    predictions::{TakeError, take_predictions},
+    predictions::{checked_predictions, take_predictions},
     test_set,
 };
 use crate::{
-    base::{error::with_causes, files::FileError, signals::Signals},
-    corpus::{LoadingTable, Progress},
-    event::tags,
+    base::signals::Signals,
+    corpus::Progress,
     metrics::ConfusionMatrix,
-    predictions,
     rank::Leaderboard,
     report::{self, About, ReportInput, RunCurves, Table},
-    run::ExperimentDir,
+    run::{ExperimentDir, RunDir, RunState},
     spec::{Experiment, Suite},
     store::{ExperimentRecord, Reader, RunKey, RunRecord, Store, Untaken},
+    tags,
 };
 
 /// Facts of so many runs are collected, the best first: each takes a query and a file.
@@ -106,7 +104,7 @@ async fn collect(
 ) -> Result<(ReportInput, Vec<String>), PublishError> {
     // What is read must be what others will read.
     store.be_in_place().await?;
-    let mut warnings = take_older_predictions(store, runs_dir, record).await?;
+    let mut warnings = take_untaken_predictions(store, runs_dir, record).await?;
     let mut leaderboard = store.leaderboard(record.key).await?;
     store.keep_statistics(record.key, &leaderboard).await?;
     let mut confusion: Vec<(String, ConfusionMatrix)> = Vec::new();
@@ -122,15 +120,18 @@ async fn collect(
         }
         let Some(run) = runs.get(&row.key) else { continue };
         if let Some(rank) = row.rank {
+            let matrix = store.confusion(run.key).await?;
             if let Some(file) = run.predictions.as_ref().filter(|_| rank <= MOST_CURVES) {
-                match predictions::read(&runs_dir.join(file)) {
-                    Ok(list) => best_predictions.push((row.run.clone(), list)),
-                    Err(error) => warnings.push(with_causes(&error)),
+                let path = runs_dir.join(file);
+                let (read, problems) = checked_predictions(&path, &record.classes, matrix.as_ref());
+                warnings.extend(problems);
+                // A curve is of probabilities.
+                let rows = read.map(|read| read.rows).unwrap_or_default();
+                if rows.first().is_some_and(|row| !row.probabilities.is_empty()) {
+                    best_predictions.push((row.run.clone(), rows));
                 }
             }
-            if let Some(matrix) = store.confusion(run.key).await? {
-                confusion.push((row.run.clone(), matrix));
-            }
+            confusion.extend(matrix.map(|matrix| (row.run.clone(), matrix)));
             curves.push(run_curves(store, run.key, &row.run).await?);
         }
         if facts.len() < MOST_FACTS {
@@ -141,8 +142,8 @@ async fn collect(
     let best = leaderboard.rows.iter().find(|row| row.rank == Some(1)).and_then(|row| runs.get(&row.key));
     let about = About {
         spec: record.spec.clone(),
-        loading: loading(&dir)?,
-        audit: kept_audit(&dir, record.fingerprint.as_deref())?,
+        loading: known(kept(&dir.loading_table()), &mut warnings),
+        audit: known(kept_audit(&dir, record.fingerprint.as_deref()), &mut warnings),
         fingerprint: record.fingerprint.clone(),
         runs: facts,
         layers: best.map(|run| facts::layers(&record.spec, run)).unwrap_or_default(),
@@ -165,6 +166,9 @@ async fn collect(
         return Err(PublishError::Interrupted);
     }
     warnings.extend(untested);
+    // A file may be read for several reasons.
+    let mut seen = HashSet::new();
+    warnings.retain(|warning| seen.insert(warning.clone()));
     let input =
         ReportInput { leaderboard, confusion, curves, about, predictions: best_predictions, test, xrays };
     Ok((input, warnings))
@@ -173,34 +177,40 @@ async fn collect(
 /// The best runs whose ROC and PR curves are drawn: ten colours can be told apart.
 const MOST_CURVES: u32 = 10;
 
-/// Takes the predictions that an older Gridboard counted without keeping which images they have right. What cannot be read
-/// comes back as a warning: the run then has no tests.
-async fn take_older_predictions(
+/// Takes the predictions that are not in the database yet: those that an older Gridboard counted without keeping which
+/// images they have right, and those that could not be read when their run ended. What still cannot be read comes back as
+/// a warning, every time: the run then has no confusion matrix, or no tests.
+async fn take_untaken_predictions(
     store: &mut Store,
     runs_dir: &Path,
     record: &ExperimentRecord,
 ) -> Result<Vec<String>, PublishError> {
-    let mut warnings = Vec::new();
+    let experiment = ExperimentDir::new(runs_dir, &record.name);
+    let mut untaken: Vec<(RunKey, String, String)> = Vec::new();
     for Untaken { run, name, predictions } in store.untaken_predictions(record.key).await? {
-        let dir = ExperimentDir::new(runs_dir, &record.name).run(&name);
-        match take_predictions(store, run, &dir, &predictions, &record.classes).await {
-            Ok(()) => {}
-            Err(TakeError::File(problem)) => warnings.push(problem),
-            Err(TakeError::Store(error)) => return Err(error.into()),
+        untaken.push((run, name, predictions));
+    }
+    for run in store.runs(Some(record.key)).await? {
+        let is_owed = run.state == RunState::Completed && run.predictions.is_none();
+        if is_owed && experiment.run(&run.spec.name).predictions().symlink_metadata().is_ok() {
+            let relative = format!("{}/{}/{}", record.name, run.spec.name, RunDir::PREDICTIONS);
+            untaken.push((run.key, run.spec.name, relative));
         }
+    }
+    let mut warnings = Vec::new();
+    for (run, name, relative) in untaken {
+        warnings
+            .extend(take_predictions(store, run, &experiment.run(&name), &relative, &record.classes).await?);
     }
     Ok(warnings)
 }
 
-/// Tab. 1 as the preparation kept it; none for an experiment without images.
-fn loading(dir: &ExperimentDir) -> Result<Option<LoadingTable>, PublishError> {
-    let path = dir.loading_table();
-    let fail = FileError::at("read", &path);
-    match fs::read(&path) {
-        Ok(bytes) => Ok(serde_json::from_slice(&bytes).map(Some).map_err(|error| fail(error.into()))?),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(fail(error).into()),
-    }
+/// What could be read; a section of the report is left out where it could not, with a warning.
+fn known<T>(read: Result<Option<T>, String>, warnings: &mut Vec<String>) -> Option<T> {
+    read.unwrap_or_else(|problem| {
+        warnings.push(format!("left out of the report: {problem}"));
+        None
+    })
 }
 
 async fn run_curves(store: &mut Reader, run: RunKey, name: &str) -> Result<RunCurves, PublishError> {

@@ -1,13 +1,13 @@
 //! The facts of a run for the report: what its ledger entry, its last metrics and its `run.json` say, its layers, and its
 //! X-rays.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use serde_json::Value as Json;
 
 use super::PublishError;
 use crate::{
-    base::error::with_causes,
+    base::{error::with_causes, files::read_regular},
     figure::Figure,
     model::{self, Architecture, Layer},
     predict::validation_xrays,
@@ -32,7 +32,7 @@ pub(super) async fn of_run(
 ) -> Result<RunFacts, PublishError> {
     let last = store.last_points(run.key).await?;
     // Read key by key: files of older versions lack some.
-    let file: Json = fs::read(dir.run(&run.spec.name).run_file())
+    let file: Json = read_regular(&dir.run(&run.spec.name).run_file(), RunFile::MOST_BYTES)
         .ok()
         .and_then(|bytes| serde_json::from_slice(&bytes).ok())
         .unwrap_or_default();

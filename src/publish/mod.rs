@@ -13,4 +13,4 @@ mod test_set;
 pub use audit::keep_audit;
 pub use collect::{Finished, report, report_suite, suite_dir};
 pub use error::PublishError;
-pub use predictions::Answers;
+pub use predictions::{Answers, checked_predictions};

@@ -2,32 +2,35 @@
 //! are right.
 //!
 //! The sweep counts them when it judges an attempt, and keeps them when its ledger is written; the report does both for runs
-//! of older versions.
+//! whose predictions are not taken yet. A file that cannot be read is a warning: the training is none the worse for it.
+
+use std::{io, path::Path};
 
 use crate::{
     base::error::with_causes,
     metrics::ConfusionMatrix,
-    predictions::{self, Hits},
+    predictions::{self, Hits, Predictions, PredictionsError},
     run::RunDir,
     store::{RunKey, Store, StoreError},
 };
 
 /// Takes a completed run's predictions into the database. A run without a predictions file (a command that writes none) has
-/// none.
+/// none. Returns what could not be read, a sentence each with file and line.
 ///
 /// # Errors
-/// What is wrong with the file, or with the database.
+/// Where the database cannot be written.
 pub(super) async fn take_predictions(
     store: &mut Store,
     run: RunKey,
     run_dir: &RunDir,
     relative: &str,
     classes: &[String],
-) -> Result<(), TakeError> {
-    match Answers::read(run_dir, relative, classes).map_err(TakeError::File)? {
-        Some(answers) => Ok(answers.keep(store, run).await?),
-        None => Ok(()),
+) -> Result<Vec<String>, StoreError> {
+    let (answers, warnings) = Answers::read(run_dir, relative, classes);
+    if let Some(answers) = answers {
+        answers.keep(store, run).await?;
     }
+    Ok(warnings)
 }
 
 /// A completed run's predictions, counted: read where the run is judged, kept where the database is written.
@@ -35,40 +38,37 @@ pub(super) async fn take_predictions(
 pub struct Answers {
     matrix: ConfusionMatrix,
     classes: Vec<String>,
-    hits: Hits,
+    /// None where images cannot be told apart by name and class.
+    hits: Option<Hits>,
     /// Relative to the runs directory.
     file: String,
 }
 
 impl Answers {
-    /// Reads the predictions of the run in `run_dir`, which the database will find at `relative`. `None` where there are none.
-    ///
-    /// # Errors
-    /// What is wrong with the file.
-    pub fn read(run_dir: &RunDir, relative: &str, classes: &[String]) -> Result<Option<Self>, String> {
+    /// Reads the predictions of the run in `run_dir`, which the database will find at `relative`. `classes` are the names
+    /// in index order, empty where the experiment has none. There are no answers where there is no file, and where its
+    /// meaning is not clear: that is among the warnings, a sentence each with file and line.
+    #[must_use]
+    pub fn read(run_dir: &RunDir, relative: &str, classes: &[String]) -> (Option<Self>, Vec<String>) {
         let path = run_dir.predictions();
-        if !path.exists() {
-            return Ok(None);
-        }
-        let rows = predictions::read(&path).map_err(|error| with_causes(&error))?;
-        // A command without a dataset names no classes: then they are called by their index.
-        let classes = if classes.is_empty() {
-            let k = rows.first().map_or(0, |row| row.probabilities.len());
-            (0..k).map(|class| class.to_string()).collect()
-        } else {
-            classes.to_vec()
+        let read = match predictions::read(&path, classes) {
+            Ok(read) if read.rows.is_empty() => return (None, Vec::new()),
+            Ok(read) => read,
+            Err(PredictionsError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                return (None, Vec::new());
+            }
+            Err(error) => {
+                return (None, vec![format!("{}: the run has no confusion matrix", with_causes(&error))]);
+            }
         };
-        let known = |class: usize| class < classes.len();
-        if let Some(row) = rows.iter().find(|row| !known(row.label) || !known(row.predicted)) {
-            let (label, predicted, k) = (row.label, row.predicted, classes.len());
-            let image = &row.image;
+        let mut warnings = told(&path, &read);
+        let hits = Hits::of(&read.rows);
+        if hits.is_none() {
             let path = path.display();
-            return Err(format!(
-                "`{path}`: image `{image}` has label {label}, predicted {predicted}; there are {k} classes"
-            ));
+            warnings.push(format!("`{path}`: images of one class have one name: no test against other runs"));
         }
-        let matrix = predictions::confusion(&rows, classes.len());
-        Ok(Some(Self { matrix, classes, hits: Hits::of(&rows), file: relative.to_owned() }))
+        let matrix = predictions::confusion(&read.rows, read.classes.len());
+        (Some(Self { matrix, classes: read.classes, hits, file: relative.to_owned() }), warnings)
     }
 
     /// Keeps them in the database. Doing it again changes nothing.
@@ -76,18 +76,42 @@ impl Answers {
     /// # Errors
     /// Where the database cannot be written.
     pub async fn keep(&self, store: &mut Store, run: RunKey) -> Result<(), StoreError> {
-        store.put_confusion(run, &self.matrix, &self.classes, Some(&self.hits)).await?;
+        store.put_confusion(run, &self.matrix, &self.classes, self.hits.as_ref()).await?;
         store.set_predictions(run, Some(&self.file)).await
     }
 }
 
-/// Why predictions were not taken.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum TakeError {
-    /// The file is wrong.
-    #[error("{0}")]
-    File(String),
-    /// The database is.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+/// What was left out of a file, as sentences.
+fn told(path: &Path, read: &Predictions) -> Vec<String> {
+    let sentence = |(line, problem): &(u64, String)| format!("`{}`, line {line}: {problem}", path.display());
+    read.warnings.iter().map(sentence).collect()
+}
+
+/// The predictions of a run as they are shown beside its ledger, and what to say of them. There are none where the file
+/// cannot be read, or is not the one that was counted when the run ended.
+#[must_use]
+pub fn checked_predictions(
+    path: &Path,
+    classes: &[String],
+    counted: Option<&ConfusionMatrix>,
+) -> (Option<Predictions>, Vec<String>) {
+    let read = match predictions::read(path, classes) {
+        Ok(read) => read,
+        Err(error) => return (None, vec![with_causes(&error)]),
+    };
+    let mut warnings = told(path, &read);
+    if let Some(counted) = counted {
+        let shown = predictions::confusion(&read.rows, read.classes.len());
+        if shown != *counted {
+            let right = |matrix: &ConfusionMatrix| format!("{} of {}", matrix.correct(), matrix.total());
+            warnings.push(format!(
+                "`{}` was changed after the run had ended: it has {} images right, {} were when it was counted",
+                path.display(),
+                right(&shown),
+                right(counted)
+            ));
+            return (None, warnings);
+        }
+    }
+    (Some(read), warnings)
 }

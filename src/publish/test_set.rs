@@ -94,7 +94,7 @@ impl Evaluation<'_> {
     fn of(&mut self, dir: &RunDir) -> Result<Vec<Prediction>, String> {
         let path = dir.test_predictions();
         if path.exists() {
-            return predictions::read(&path).map_err(|error| with_causes(&error));
+            return predictions::read(&path, &[]).map(|read| read.rows).map_err(|error| with_causes(&error));
         }
         let run = TrainedRun::open(dir.path()).map_err(|error| with_causes(&error))?;
         if self.worker.is_none() {

@@ -21,7 +21,7 @@ fn hits(set: &str, images: usize, right: impl Fn(usize) -> bool) -> Hits {
         predicted: usize::from(right(image)),
         probabilities: vec![0.5, 0.5],
     };
-    Hits::of(&(0..images).map(prediction).collect::<Vec<_>>())
+    Hits::of(&(0..images).map(prediction).collect::<Vec<_>>()).unwrap()
 }
 
 fn entry(index: u64, name: &str, seed: u64, accuracy: Option<f64>, hits: Option<Hits>) -> Entry {

@@ -75,7 +75,7 @@ impl Sides {
             "disagreements": disagreements.len(),
         });
         if images {
-            let answer = |answer: &Answer| json!({"predicted": answer.predicted, "probability": f64::from(answer.probability)});
+            let answer = |answer: &Answer| json!({"predicted": answer.predicted, "probability": answer.probability.map(f64::from)});
             let list = disagreements.iter().map(|row| {
                 json!({"image": row.image, "label": row.label, "first": answer(&row.first), "second": answer(&row.second)})
             });
@@ -183,8 +183,12 @@ impl Sides {
 
     fn images_table(&self) -> Table {
         let class = |index: usize| self.classes.get(index).cloned().unwrap_or_else(|| index.to_string());
-        let answer =
-            |answer: Answer| Cell::from(format!("{} {:.3}", class(answer.predicted), answer.probability));
+        let answer = |answer: Answer| {
+            let class = class(answer.predicted);
+            Cell::from(
+                answer.probability.map_or(class.clone(), |probability| format!("{class} {probability:.3}")),
+            )
+        };
         let rows: Vec<Vec<Cell>> = self
             .comparison
             .disagreements
@@ -215,18 +219,22 @@ fn rows(classes: usize, cell: impl Fn(usize, usize) -> Json) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{predictions::Prediction, spec::Value};
+    use crate::{
+        predictions::{Prediction, Predictions},
+        spec::Value,
+    };
 
     fn sides() -> Sides {
-        let list = |right: fn(usize) -> bool| -> Vec<Prediction> {
-            (0..20)
+        let list = |right: fn(usize) -> bool| {
+            let rows = (0..20)
                 .map(|image| {
                     let label = usize::from(image % 4 == 0);
                     let predicted = if right(image) { label } else { 1 - label };
                     let probabilities = if predicted == 0 { vec![0.75, 0.25] } else { vec![0.25, 0.75] };
                     Prediction { image: format!("image-{image:02}.png"), label, predicted, probabilities }
                 })
-                .collect()
+                .collect();
+            Predictions { rows, classes: vec!["0".to_owned(), "1".to_owned()], warnings: Vec::new() }
         };
         let parameters = |size: i64, extra: bool| {
             let mut parameters = Parameters::from([

@@ -11,6 +11,7 @@ use super::{
     terminal,
     text::{csv_cell, csv_field, json_cell, latex, markdown, shown_rows, unique_names},
 };
+use crate::base::text::json_for_terminal;
 
 /// The forms of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -75,7 +76,7 @@ impl Table {
             })
             .collect();
         // The alternate form of a JSON value's Display is the indented one, and it cannot fail.
-        format!("{:#}\n", serde_json::Value::Array(rows))
+        json_for_terminal(&format!("{:#}\n", serde_json::Value::Array(rows)))
     }
 
     fn to_markdown(&self) -> String {

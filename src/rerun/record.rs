@@ -1,7 +1,7 @@
 //! What a training left in its directory, as far as it is compared: curves and predictions. Weights are compared file to
 //! file, since they may be larger than memory.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{collections::BTreeMap, io, path::Path};
 
 use crate::{
     follow::{FollowProblem, read_run},
@@ -47,7 +47,13 @@ impl Record {
         }
         let scalars = poll.scalars.into_iter().map(|point| ((point.tag, point.step), point.value)).collect();
         let path = RunDir::new(dir).predictions();
-        let predictions = path.exists().then(|| predictions::read(&path)).transpose()?;
+        let predictions = match predictions::read(&path, &[]) {
+            Ok(read) => Some(read.rows),
+            Err(PredictionsError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+            // A program's own table is no answer that could be compared.
+            Err(PredictionsError::Syntax { .. }) => None,
+            Err(error) => return Err(error.into()),
+        };
         Ok(Self { scalars, predictions })
     }
 }

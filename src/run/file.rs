@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::folder::RunDir;
 use crate::{
-    base::files::{Durability, FileError, write_whole},
+    base::files::{Durability, FileError, read_regular, write_whole},
     spec::{Experiment, Family, Parameters},
 };
 
@@ -135,19 +135,22 @@ pub struct RunDataset {
 }
 
 impl RunFile {
+    /// No run file is larger, bytes; one has a few kilobytes.
+    pub const MOST_BYTES: u64 = 16 << 20;
+
     /// The file in a run's directory.
     ///
     /// # Errors
     /// [`RunFileError`] names the file and what is wrong with it.
     pub fn read(dir: &Path) -> Result<Self, RunFileError> {
         let path = RunDir::new(dir).run_file();
-        match fs::read(&path) {
+        match read_regular(&path, Self::MOST_BYTES) {
             Ok(bytes) => serde_json::from_slice(&bytes)
                 .map_err(|error| RunFileError::Format { path, problem: error.to_string() }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => {
                 Err(RunFileError::Missing(dir.to_owned()))
             }
-            Err(source) => Err(RunFileError::Read { path, source }),
+            Err(FileError { source, .. }) => Err(RunFileError::Read { path, source }),
         }
     }
 

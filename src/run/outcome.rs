@@ -3,14 +3,17 @@
 
 use std::{
     collections::BTreeMap,
-    fs, io,
+    io,
     path::{Path, PathBuf},
 };
 
 use serde::{Deserialize, Serialize};
 
 use super::{failure::Failure, folder::RunDir, state::RunState, used::Phases};
-use crate::base::files::{Durability, FileError, write_whole};
+use crate::base::files::{Durability, FileError, read_regular, write_whole};
+
+/// No outcome is larger, bytes; one has less than a kilobyte and the tail of a log.
+const MOST_BYTES: u64 = 1 << 20;
 
 /// Why an outcome cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -64,10 +67,10 @@ impl Outcome {
     /// If it is there and cannot be read or understood.
     pub fn read(dir: &Path) -> Result<Option<Self>, OutcomeError> {
         let path = RunDir::new(dir).outcome();
-        let bytes = match fs::read(&path) {
+        let bytes = match read_regular(&path, MOST_BYTES) {
             Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(OutcomeError::Io { path, error }),
+            Err(FileError { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(FileError { source: error, .. }) => return Err(OutcomeError::Io { path, error }),
         };
         serde_json::from_slice(&bytes).map(Some).map_err(|error| OutcomeError::Format { path, error })
     }
@@ -85,6 +88,8 @@ impl Outcome {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::run::FailureKind;
 

@@ -130,22 +130,17 @@ impl Attempts<'_> {
         run_file(ready, run, attempt.number, placed, attempt.started).write(folder.path())
     }
 
-    /// Reads the predictions that a completed attempt has left, which are part of its results: a broken file
-    /// fails it.
-    pub(super) fn judge(&self, end: &mut AttemptEnd) -> Option<Answers> {
-        let Self::Experiment { ready, .. } = self else { return None };
-        if end.ending != Ending::Completed {
-            return None;
-        }
-        let run = &ready.runs[super::index(end.run)];
-        let classes = ready.experiment.dataset.as_ref().map_or(&[][..], |dataset| &dataset.classes);
-        let relative = format!("{}/{}/{}", ready.experiment.name, run.name, RunDir::PREDICTIONS);
-        match Answers::read(&ready.dir.run(&run.name), &relative, classes) {
-            Ok(answers) => answers,
-            Err(reason) => {
-                fail(end, reason);
-                None
+    /// Reads the predictions that a completed attempt has left, and says what is wrong with them. A broken file is no reason
+    /// to discard a training that ended well.
+    pub(super) fn answers(&self, end: &AttemptEnd) -> (Option<Answers>, Vec<String>) {
+        match self {
+            Self::Experiment { ready, .. } if end.ending == Ending::Completed => {
+                let run = &ready.runs[super::index(end.run)];
+                let classes = ready.experiment.dataset.as_ref().map_or(&[][..], |dataset| &dataset.classes);
+                let relative = format!("{}/{}/{}", ready.experiment.name, run.name, RunDir::PREDICTIONS);
+                Answers::read(&ready.dir.run(&run.name), &relative, classes)
             }
+            _ => (None, Vec::new()),
         }
     }
 }

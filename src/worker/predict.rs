@@ -144,7 +144,7 @@ mod tests {
         let widened = |row: predictions::Prediction| {
             (row.predicted, row.probabilities.into_iter().map(f64::from).collect())
         };
-        let written = predictions::read(&folder.join("predictions.csv")).unwrap();
+        let written = predictions::read(&folder.join("predictions.csv"), &[]).unwrap().rows;
         (written.into_iter().map(widened).collect(), ours)
     }
 

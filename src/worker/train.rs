@@ -178,7 +178,7 @@ pub(crate) mod tests {
             let files: Vec<_> = fs::read_dir(folder.path().join(sub_run)).unwrap().collect();
             assert_eq!(files.len(), 1, "{sub_run}");
         }
-        let predictions = predictions::read(&folder.path().join("predictions.csv")).unwrap();
+        let predictions = predictions::read(&folder.path().join("predictions.csv"), &[]).unwrap().rows;
         assert_eq!(predictions.len(), 10);
         assert_eq!((predictions[0].image.as_str(), predictions[0].label), ("a, 2.png", 1));
 
@@ -190,7 +190,7 @@ pub(crate) mod tests {
             &[("initial_weights", again), ("learning_rate", Value::Float(1e-12)), ("epochs", Value::Int(1))],
         );
         train(folder.path(), &next, &Stop::default(), &mut Phases::default()).unwrap();
-        let same = predictions::read(&folder.path().join("predictions.csv")).unwrap();
+        let same = predictions::read(&folder.path().join("predictions.csv"), &[]).unwrap().rows;
         for (first, second) in predictions.iter().zip(&same) {
             assert!((first.probabilities[1] - second.probabilities[1]).abs() < 1e-6);
         }

@@ -80,7 +80,10 @@ impl<L: Launcher> Loop<'_, L> {
         if let Err(error) = tail.end() {
             self.tell(now, Change::Warning(format!("{}: {}", attempt.name, with_causes(&error))));
         }
-        let answers = self.attempts.judge(&mut end);
+        let (answers, warnings) = self.attempts.answers(&end);
+        for warning in warnings {
+            self.tell(now, Change::Warning(warning));
+        }
         if let Some(folders) = &mut self.sinks.folders {
             let status = match end.ending {
                 Ending::Completed => Some(Status::Success),

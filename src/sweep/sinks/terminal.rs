@@ -9,7 +9,7 @@ use std::{
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
-    base::human,
+    base::{human, text::for_terminal},
     event::{Change, Event, Totals, tags},
     run::RunState,
     sweep::status::{Live, Status},
@@ -59,6 +59,7 @@ impl Terminal {
 
     /// Writes one line above the bars.
     fn note(&self, text: &str) {
+        let text = for_terminal(text);
         match &self.mode {
             // A bar that cannot be drawn is no reason to stop a sweep.
             Mode::Bars { all, .. } => drop(all.println(text)),
