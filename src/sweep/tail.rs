@@ -25,8 +25,10 @@ pub(super) struct Tail {
     follower: RunFollower,
     /// What was logged before, until the attempt turns out to go on with it.
     earlier: Option<Earlier>,
-    /// Device and inode of the run's folder.
+    /// Device and inode of the run's folder: as the attempt was given it, or as it was at the first point. Many programs
+    /// begin with a clean folder.
     folder: Option<(u64, u64)>,
+    has_logged: bool,
     problems: BTreeSet<String>,
 }
 
@@ -52,6 +54,7 @@ impl Tail {
             follower: RunFollower::new(dir),
             earlier,
             folder: identity(dir),
+            has_logged: false,
             problems: BTreeSet::new(),
         }
     }
@@ -61,7 +64,11 @@ impl Tail {
     /// # Errors
     /// Files that were set aside cannot be put back.
     pub(super) fn poll(&mut self) -> Result<Poll, FileError> {
+        let folder = if self.has_logged { self.folder } else { identity(&self.dir) };
         let mut poll = self.follower.poll();
+        if !self.has_logged && !poll.scalars.is_empty() {
+            (self.has_logged, self.folder) = (true, folder);
+        }
         if self.earlier.as_mut().is_some_and(|earlier| earlier.is_resumed_by(&poll.scalars)) {
             RunDir::new(&self.dir).restore()?;
             let cuts = self.earlier.take().map(|earlier| earlier.cuts()).unwrap_or_default();
@@ -183,6 +190,24 @@ mod tests {
             text.contains("0.tfevents` is corrupt at byte 0") && text.ends_with("; and 2 more"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_program_may_begin_with_a_clean_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path().join("run");
+        fs::create_dir(&run).unwrap();
+        let mut tail = Tail::new(&run, None);
+        fs::rename(&run, folder.path().join("other")).unwrap();
+        fs::create_dir(&run).unwrap();
+        log(&run, 0..3);
+        assert_eq!(tail.poll().unwrap().scalars.len(), 3);
+        assert_eq!(tail.lost_folder(), None);
+        fs::rename(&run, folder.path().join("third")).unwrap();
+        fs::create_dir(&run).unwrap();
+        log(&run, 3..5);
+        tail.poll().unwrap();
+        assert!(tail.lost_folder().unwrap().contains("replaced"), "what it had logged is gone");
     }
 
     #[test]

@@ -262,12 +262,12 @@ fn a_trainer_that_empties_its_folder_keeps_a_whole_run() {
 experiment: empties
 model:
   family: command
-  run: [sh, -c, 'echo before; rm -r \"$GRIDBOARD_RUN_DIR\"; mkdir \"$GRIDBOARD_RUN_DIR\"; echo after']
+  run: [sh, -c, 'echo before; rm -r \"$GRIDBOARD_RUN_DIR\"; \"$@\" 0.5; echo after', sh, {trainer}]
 ",
     );
     project.run(&["run", "spec.yaml"]).expect(0);
     let log = project.read("runs/empties/run/worker.log");
-    assert!(log.contains("attempt 1") && log.ends_with("before\nafter\n"), "{log}");
+    assert!(log.contains("attempt 1") && log.contains("\nbefore\n") && log.ends_with("after\n"), "{log}");
     let run: serde_json::Value =
         serde_json::from_str(&project.read("runs/empties/run/run.json")).expect("a run file");
     assert_eq!(run["attempt"], 1);
