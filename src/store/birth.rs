@@ -94,6 +94,10 @@ pub(super) async fn give_name(connection: &mut SqliteConnection, path: &Path) ->
         .await
         .map_err(sqlite("write the runs database anew"))?;
     let mut copy = connect(&options(&file), path).await?;
+    sqlx::query("INSERT OR REPLACE INTO _meta (name, value) VALUES ('written_anew', datetime('now'))")
+        .execute(&mut copy)
+        .await
+        .map_err(sqlite("write the runs database anew"))?;
     write_ahead(&mut copy).await?;
     copy.close().await.map_err(sqlite("write the runs database anew"))?;
     File::open(&file).and_then(|file| file.sync_all()).map_err(fail(path))?;

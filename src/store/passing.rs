@@ -1,13 +1,6 @@
 //! Errors that pass by themselves, for a writer that can wait: the sweep's ledger.
 
-use std::time::Duration;
-
-use sqlx::AssertSqlSafe;
-
-use super::{
-    Store,
-    error::{StoreError, sqlite},
-};
+use super::error::StoreError;
 
 /// SQLite's primary result codes of a state that ends without us: <https://www.sqlite.org/rescode.html>. BUSY and LOCKED: somebody
 /// else writes; NOMEM, IOERR, FULL, CANTOPEN: memory, disk, room and descriptors come back; READONLY: a file system that is
@@ -22,7 +15,9 @@ impl StoreError {
     pub fn passes(&self) -> bool {
         match self {
             Self::Sqlite { code: Some(code), .. } => *code != MOVED && PASSING.contains(&(code & 0xff)),
-            Self::CreateDirectory { source, .. } => crate::base::error::is_shortage(source),
+            Self::CreateDirectory { source, .. }
+            | Self::CreateDatabase { source, .. }
+            | Self::Look { source, .. } => crate::base::error::is_shortage(source),
             _ => false,
         }
     }
@@ -31,21 +26,5 @@ impl StoreError {
     #[must_use]
     pub fn is_lock(&self) -> bool {
         self.is_sqlite(5) || self.is_sqlite(6)
-    }
-}
-
-impl Store {
-    /// Sets how long each later call waits for another process' write transaction.
-    ///
-    /// # Errors
-    /// If SQLite refuses.
-    pub async fn set_patience(&mut self, patience: Duration) -> Result<(), StoreError> {
-        // Safe: a number.
-        let pragma = AssertSqlSafe(format!("PRAGMA busy_timeout = {}", patience.as_millis()));
-        sqlx::raw_sql(pragma)
-            .execute(&mut self.connection)
-            .await
-            .map_err(sqlite("set the patience with other writers"))?;
-        Ok(())
     }
 }

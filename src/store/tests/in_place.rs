@@ -48,7 +48,7 @@ async fn another_writer_goes_over_to_the_database_that_was_written_anew() {
     assert_eq!(other.run(keys[0]).await.unwrap().state, RunState::Completed);
     other.set_ranks(key).await.unwrap();
     assert_eq!(bench.lines("select count(*) from tab3").await, ["1"]);
-    assert!(is_lost(&other.leave().await.unwrap_err(), "replaced by another file while"));
+    assert!(is_lost(&other.leave().await.unwrap_err(), "deleted while it was in use, and was written anew"));
 }
 
 #[tokio::test]

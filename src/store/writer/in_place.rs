@@ -9,7 +9,7 @@ use sqlx::{Connection as _, SqliteConnection};
 use super::{Commit, Store, writing};
 use crate::store::{
     FILE_NAME, birth,
-    connection::{BUSY_TIMEOUT, Lying, look},
+    connection::{Lying, look},
     error::{StoreError, sqlite},
     schema,
 };
@@ -42,12 +42,14 @@ impl Store {
     async fn go_over(&mut self, how: &'static str) -> Result<(), StoreError> {
         let path = self.directory.join(FILE_NAME);
         let lost = || StoreError::Lost { path: path.clone(), how, rescued: false };
-        let mut connection = writing(&path, BUSY_TIMEOUT).await.map_err(|_| lost())?;
-        let theirs = id(&mut connection).await.map_err(|_| lost())?;
+        let mut connection = writing(&path, self.patience).await.map_err(|_| lost())?;
+        let (theirs, anew) = marks(&mut connection).await.map_err(|_| lost())?;
         let Lying::File(identity) = look(&path)? else { return Err(lost()) };
-        if theirs.is_none() || theirs != id(&mut self.connection).await? {
+        if theirs.is_none() || theirs != marks(&mut self.connection).await?.0 {
             return Err(lost());
         }
+        // Another writer has found it deleted.
+        let how = if anew { "deleted" } else { how };
         self.identity = identity;
         self.lost.get_or_insert(how);
         self.take_connection(connection);
@@ -62,7 +64,7 @@ impl Store {
     pub async fn reconnect(&mut self) -> Result<(), StoreError> {
         self.be_in_place().await?;
         let path = self.directory.join(FILE_NAME);
-        let connection = writing(&path, BUSY_TIMEOUT).await?;
+        let connection = writing(&path, self.patience).await?;
         self.take_connection(connection);
         Ok(())
     }
@@ -83,7 +85,7 @@ impl Store {
         let path = self.directory.join(FILE_NAME);
         if path.metadata().is_ok_and(|file| file.len() <= MOST_CHECKED) {
             // By a connection of its own, which has none of the pages in memory.
-            let mut connection = writing(&path, BUSY_TIMEOUT).await?;
+            let mut connection = writing(&path, self.patience).await?;
             let problem = schema::problem(&mut connection).await?;
             connection.close().await.map_err(sqlite("close the runs database"))?;
             if let Some(what) = problem {
@@ -100,10 +102,12 @@ impl Store {
 /// A larger database is not read through at the end of a sweep; `gridboard doctor` does it.
 const MOST_CHECKED: u64 = 64 << 20;
 
-/// The id that a database and its copies bear.
-async fn id(connection: &mut SqliteConnection) -> Result<Option<String>, StoreError> {
-    sqlx::query_scalar("SELECT value FROM _meta WHERE name = 'id'")
-        .fetch_optional(connection)
-        .await
-        .map_err(sqlite("read the runs database"))
+/// The id that a database and its copies bear, and whether it was written anew after it was deleted.
+async fn marks(connection: &mut SqliteConnection) -> Result<(Option<String>, bool), StoreError> {
+    sqlx::query_as(
+        "SELECT (SELECT value FROM _meta WHERE name = 'id'), EXISTS (SELECT 1 FROM _meta WHERE name = 'written_anew')",
+    )
+    .fetch_one(connection)
+    .await
+    .map_err(sqlite("read the runs database"))
 }

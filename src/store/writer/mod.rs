@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{Connection, Sqlite, SqliteConnection, Transaction, sqlite::SqliteSynchronous};
+use sqlx::{AssertSqlSafe, Connection, Sqlite, SqliteConnection, Transaction, sqlite::SqliteSynchronous};
 
 pub use attempts::NewAttempt;
 pub use orphans::Orphan;
@@ -45,6 +45,8 @@ pub struct Store {
     tags: HashMap<String, i64>,
     /// What the connection's next commit does.
     commits: Commit,
+    /// How long a call waits for another process' write transaction.
+    patience: Duration,
     /// The file that is open.
     identity: Identity,
     /// What became of an earlier file of this database, where it had to be written anew.
@@ -108,9 +110,24 @@ impl Store {
         };
         let reader = Reader { connection, directory: runs_dir.to_owned() };
         let (tags, commits) = (HashMap::new(), Commit::Written);
-        let mut store = Self { reader, tags, commits, identity, lost: None };
+        let mut store = Self { reader, tags, commits, patience, identity, lost: None };
         store.take_back_cut_off().await?;
         Ok(store)
+    }
+
+    /// Sets how long each later call waits for another process' write transaction.
+    ///
+    /// # Errors
+    /// If SQLite refuses.
+    pub async fn set_patience(&mut self, patience: Duration) -> Result<(), StoreError> {
+        self.patience = patience;
+        // Safe: a number.
+        let pragma = AssertSqlSafe(format!("PRAGMA busy_timeout = {}", patience.as_millis()));
+        sqlx::raw_sql(pragma)
+            .execute(&mut self.reader.connection)
+            .await
+            .map_err(sqlite("set the patience with other writers"))?;
+        Ok(())
     }
 
     /// Closes the database. The last one to close folds the log into the database file and removes it, and locks every

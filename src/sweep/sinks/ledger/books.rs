@@ -1,7 +1,7 @@
 //! The ledger's task: takes what waits and writes it, entry by entry, whatever that takes.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -25,8 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Where entries go.
 enum Database {
-    /// The runs database; closed after an error that may have left the connection in the middle of something.
-    Store { runs_dir: PathBuf, experiment: ExperimentKey, keys: Vec<RunKey>, store: Option<Store> },
+    /// The runs database; `broken` after an error that may have left the connection in the middle of something.
+    Store { experiment: ExperimentKey, keys: Vec<RunKey>, store: Store, broken: bool },
     /// Notes what it is given, and fails as it is told to.
     #[cfg(test)]
     Fake(super::tests::Fake),
@@ -36,12 +36,6 @@ enum Database {
 pub(super) struct Books {
     database: Database,
     ranked: Instant,
-}
-
-async fn open(runs_dir: &Path) -> Result<Store, StoreError> {
-    let mut store = Store::open(runs_dir).await?;
-    store.set_patience(PATIENCE).await?;
-    Ok(store)
 }
 
 /// The task.
@@ -100,7 +94,7 @@ async fn until_written(
                     state.send_modify(|state| state.trouble = Some(with_causes(&error)));
                 }
                 again = true;
-                books.mend(&error);
+                books.failed(&error);
                 tokio::time::sleep(pause).await;
                 pause = (2 * pause).min(PAUSES.1);
             }
@@ -124,8 +118,9 @@ impl Books {
         experiment: ExperimentKey,
         keys: Vec<RunKey>,
     ) -> Result<Self, StoreError> {
-        let store = Some(open(runs_dir).await?);
-        let database = Database::Store { runs_dir: runs_dir.to_owned(), experiment, keys, store };
+        let mut store = Store::open(runs_dir).await?;
+        store.set_patience(PATIENCE).await?;
+        let database = Database::Store { experiment, keys, store, broken: false };
         Ok(Self { database, ranked: Instant::now() })
     }
 
@@ -136,11 +131,9 @@ impl Books {
 
     /// Writes an entry. `again` says that it was tried before, and may have been written for all that is known.
     async fn write(&mut self, entry: &Entry, again: bool) -> Result<(), StoreError> {
+        self.mend().await?;
         let (store, keys) = match &mut self.database {
-            Database::Store { runs_dir, store, keys, .. } => match store {
-                Some(store) => (store, keys),
-                None => (store.insert(open(runs_dir).await?), keys),
-            },
+            Database::Store { store, keys, .. } => (store, keys),
             #[cfg(test)]
             Database::Fake(fake) => return fake.write(entry),
         };
@@ -194,26 +187,34 @@ impl Books {
     }
 
     async fn rank(&mut self) -> Result<(), StoreError> {
+        self.mend().await?;
         match &mut self.database {
-            Database::Store { runs_dir, experiment, store, .. } => {
-                let store = match store {
-                    Some(store) => store,
-                    None => store.insert(open(runs_dir).await?),
-                };
-                store.set_ranks(*experiment).await
-            }
+            Database::Store { experiment, store, .. } => store.set_ranks(*experiment).await,
             #[cfg(test)]
             Database::Fake(fake) => fake.rank(),
         }
     }
 
-    /// Leaves a connection that an error other than a lock may have left in the middle of a transaction.
-    fn mend(&mut self, error: &StoreError) {
+    /// Notes that an error other than a lock may have left the connection in the middle of a transaction.
+    fn failed(&mut self, error: &StoreError) {
         match &mut self.database {
-            Database::Store { store, .. } if !error.is_lock() => *store = None,
+            Database::Store { broken, .. } => *broken |= !error.is_lock(),
+            #[cfg(test)]
+            Database::Fake(_) => {}
+        }
+    }
+
+    /// Opens the database once more, where that is needed: the same one, and never a new one in its place.
+    async fn mend(&mut self) -> Result<(), StoreError> {
+        match &mut self.database {
+            Database::Store { store, broken, .. } if *broken => {
+                store.reconnect().await?;
+                *broken = false;
+            }
             Database::Store { .. } => {}
             #[cfg(test)]
             Database::Fake(_) => {}
         }
+        Ok(())
     }
 }
