@@ -108,7 +108,7 @@ pub enum Change {
         /// The ends of curves.
         cuts: Arc<Vec<Cut>>,
     },
-    /// Something is wrong with the event files of an attempt: its curves may not be whole.
+    /// Something is wrong with what an attempt has left, its event files or predictions: its results may not be whole.
     Problem {
         /// The attempt.
         attempt: Arc<Attempt>,

@@ -222,7 +222,7 @@ impl Facts {
             if let Some(problem) = &attempt.problem {
                 line(
                     "problem",
-                    format!("! attempt {}: its curves may not be whole: {problem}", attempt.attempt),
+                    format!("! attempt {}: its results may not be whole: {problem}", attempt.attempt),
                 );
             }
         }

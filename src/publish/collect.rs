@@ -124,7 +124,9 @@ async fn collect(
             if let Some(file) = run.predictions.as_ref().filter(|_| rank <= MOST_CURVES) {
                 let path = runs_dir.join(file);
                 let (read, problems) = checked_predictions(&path, &record.classes, matrix.as_ref());
-                warnings.extend(problems);
+                warnings.extend(
+                    problems.into_iter().map(|problem| format!("{}/{}: {problem}", record.name, row.run)),
+                );
                 // A curve is of probabilities.
                 let rows = read.map(|read| read.rows).unwrap_or_default();
                 if rows.first().is_some_and(|row| !row.probabilities.is_empty()) {
@@ -199,8 +201,8 @@ async fn take_untaken_predictions(
     }
     let mut warnings = Vec::new();
     for (run, name, relative) in untaken {
-        warnings
-            .extend(take_predictions(store, run, &experiment.run(&name), &relative, &record.classes).await?);
+        let told = take_predictions(store, run, &experiment.run(&name), &relative, &record.classes).await?;
+        warnings.extend(told.into_iter().map(|problem| format!("{}/{name}: {problem}", record.name)));
     }
     Ok(warnings)
 }

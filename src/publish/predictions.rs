@@ -58,14 +58,14 @@ impl Answers {
                 return (None, Vec::new());
             }
             Err(error) => {
-                return (None, vec![format!("{}: the run has no confusion matrix", with_causes(&error))]);
+                return (None, vec![format!("{}: the run has no confusion matrix", in_folder(&error))]);
             }
         };
-        let mut warnings = told(&path, &read);
+        let mut warnings = told(&read);
         let hits = Hits::of(&read.rows);
         if hits.is_none() {
-            let path = path.display();
-            warnings.push(format!("`{path}`: images of one class have one name: no test against other runs"));
+            let why = "images of one class have one name: no test against other runs";
+            warnings.push(format!("`{}`: {why}", RunDir::PREDICTIONS));
         }
         let matrix = predictions::confusion(&read.rows, read.classes.len());
         (Some(Self { matrix, classes: read.classes, hits, file: relative.to_owned() }), warnings)
@@ -82,9 +82,20 @@ impl Answers {
 }
 
 /// What was left out of a file, as sentences.
-fn told(path: &Path, read: &Predictions) -> Vec<String> {
-    let sentence = |(line, problem): &(u64, String)| format!("`{}`, line {line}: {problem}", path.display());
+fn told(read: &Predictions) -> Vec<String> {
+    let sentence =
+        |(line, problem): &(u64, String)| format!("`{}`, line {line}: {problem}", RunDir::PREDICTIONS);
     read.warnings.iter().map(sentence).collect()
+}
+
+/// An error in words that are kept with the run: they name the file in its folder, wherever that is.
+fn in_folder(error: &PredictionsError) -> String {
+    match error {
+        PredictionsError::Io { source, .. } => format!("`{}`: {source}", RunDir::PREDICTIONS),
+        PredictionsError::Syntax { line, problem, .. } => {
+            format!("`{}`, line {line}: {problem}", RunDir::PREDICTIONS)
+        }
+    }
 }
 
 /// The predictions of a run as they are shown beside its ledger, and what to say of them. There are none where the file
@@ -99,7 +110,7 @@ pub fn checked_predictions(
         Ok(read) => read,
         Err(error) => return (None, vec![with_causes(&error)]),
     };
-    let mut warnings = told(path, &read);
+    let mut warnings = told(&read);
     if let Some(counted) = counted {
         let shown = predictions::confusion(&read.rows, read.classes.len());
         if shown != *counted {

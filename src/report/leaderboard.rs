@@ -94,7 +94,7 @@ pub(super) fn problem_notes<'a>(rows: impl Iterator<Item = &'a Row>) -> Vec<Stri
     let mut notes: Vec<String> = problems
         .iter()
         .take(LISTED)
-        .map(|(run, problem)| format!("{DOUBTFUL} {run}: its curves may not be whole: {problem}"))
+        .map(|(run, problem)| format!("{DOUBTFUL} {run}: its results may not be whole: {problem}"))
         .collect();
     if let more @ 1.. = problems.len().saturating_sub(LISTED) {
         notes.push(format!("{DOUBTFUL} and {more} more"));

@@ -31,7 +31,7 @@
 //! Times are seconds since 1970, memory is in bytes, `core_seconds` are user and system time, `directory` and `predictions` are relative to the runs directory,
 //! `parameters` and `spec` are JSON. Values are the f32 of the event file widened to f64 (of a zero, SQLite drops the sign). A value is NULL in `history`
 //! where the point is NaN; in the leaderboards it is NULL where the metric is NaN or was never written, and `reason`
-//! tells which. `problem` is what is wrong with the event files of an attempt, whose curves may not be whole. The view of an experiment leaves unranked runs out, because SQLite sorts NULL first: `select * from tab3
+//! tells which. `problem` is what is wrong with the event files or the predictions of an attempt, whose results may not be whole. The view of an experiment leaves unranked runs out, because SQLite sorts NULL first: `select * from tab3
 //! order by rank limit 10` is the top ten. `validation_accuracy_low` and `_high` are the 95 % Wilson interval of the
 //! accuracy of the run's predictions of `validation_images` images. `best_epoch`, `best_value` (the rule's first metric where
 //! it was best), `mcnemar_p` (the exact test against rank 1), `against_best` and the view `grid_points` are kept when a sweep

@@ -14,6 +14,7 @@ mod libtorch;
 mod linking;
 mod lost_database;
 mod one_state;
+mod others_files;
 #[cfg(feature = "torch")]
 mod predict;
 mod reporting;

@@ -77,7 +77,7 @@ pub struct AttemptRecord {
     pub finished: Option<f64>,
     /// Why, where it failed.
     pub failure: Option<Failure>,
-    /// What is wrong with its event files: its curves may not be whole.
+    /// What is wrong with its event files or predictions: its results may not be whole.
     pub problem: Option<String>,
     /// Threads that it might use; not known of attempts of version 0.1.0.
     pub threads: Option<u32>,

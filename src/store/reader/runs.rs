@@ -39,7 +39,7 @@ pub struct RunRecord {
     pub host: Option<String>,
     /// Why the last attempt failed, where it did.
     pub failure: Option<Failure>,
-    /// What is wrong with the event files of the last attempt: its curves may not be whole.
+    /// What is wrong with what the last attempt has left: its results may not be whole.
     pub problem: Option<String>,
     /// What the last attempt has used of the machine.
     pub used: Used,

@@ -77,12 +77,14 @@ impl<L: Launcher> Loop<'_, L> {
             // What was read is a part of what was logged, and the rest is somewhere else.
             fail(&mut end, reason);
         }
+        let doubts = tail.problem();
         if let Err(error) = tail.end() {
             self.tell(now, Change::Warning(format!("{}: {}", attempt.name, with_causes(&error))));
         }
         let (answers, warnings) = self.attempts.answers(&end);
-        for warning in warnings {
-            self.tell(now, Change::Warning(warning));
+        if !warnings.is_empty() {
+            let all = doubts.into_iter().chain(warnings.iter().cloned()).collect::<Vec<_>>().join("; ");
+            self.tell(now, Change::Problem { attempt: Arc::clone(&attempt), found: warnings, all });
         }
         if let Some(folders) = &mut self.sinks.folders {
             let status = match end.ending {
