@@ -118,6 +118,15 @@ impl ConfusionMatrix {
         }
     }
 
+    /// The precision of [`ConfusionMatrix::headline`], where it is one: `None` where a class that it is of was never
+    /// predicted, so that there is nothing to divide by.
+    #[must_use]
+    pub fn headline_precision(&self) -> Option<f64> {
+        let is_predicted = |class: usize| (0..self.classes).any(|truth| self.count(truth, class) > 0);
+        let first = if self.classes == 2 { 1 } else { 0 };
+        (first..self.classes).all(is_predicted).then(|| self.headline().precision)
+    }
+
     /// What a run reports: the metrics of the positive (last) class for two classes, the macro mean for more.
     #[must_use]
     pub fn headline(&self) -> ClassMetrics {

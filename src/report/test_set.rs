@@ -33,7 +33,8 @@ pub struct TestResult {
     /// The accuracy on the validation images, for comparison.
     pub validation_accuracy: Option<f64>,
     /// Of the positive class for two classes, else the mean over the classes; so are recall and F1.
-    pub precision: f64,
+    /// Unknown where such a class was never predicted.
+    pub precision: Option<f64>,
     /// Also called sensitivity.
     pub recall: f64,
     /// Harmonic mean of the two.
@@ -65,7 +66,7 @@ impl TestResult {
             accuracy: confusion.accuracy(),
             interval: wilson(confusion.correct(), confusion.total()),
             validation_accuracy,
-            precision: headline.precision,
+            precision: confusion.headline_precision(),
             recall: headline.recall,
             f1: headline.f1,
             auc: roc_auc(&probabilities, &truths, classes),
@@ -100,7 +101,7 @@ pub fn test_table(results: &[TestResult]) -> Option<Table> {
                 Cell::from(result.validation_accuracy),
                 Cell::Float(result.accuracy),
                 result.interval.map_or(Cell::Empty, |interval| Cell::from(shown_interval(interval))),
-                Cell::Float(result.precision),
+                Cell::from(result.precision),
                 Cell::Float(result.recall),
                 Cell::Float(result.f1),
                 Cell::from(result.auc),
@@ -138,7 +139,7 @@ mod tests {
             .collect();
         let result = TestResult::new(2, "run", Some(0.9), &rows, 2);
         assert_eq!((result.n, result.accuracy, result.confusion.count(0, 1)), (10, 0.8, 1));
-        assert_eq!((result.precision, result.recall, result.f1), (0.75, 0.75, 0.75));
+        assert_eq!((result.precision, result.recall, result.f1), (Some(0.75), 0.75, 0.75));
         assert_eq!(result.auc, Some(22.0 / 24.0));
         let text = test_table(std::slice::from_ref(&result)).unwrap().render(Format::Csv, None);
         // statsmodels: proportion_confint(8, 10, method="wilson").
@@ -150,5 +151,7 @@ mod tests {
     fn a_class_without_test_images_has_no_area() {
         let rows = [prediction(0, 0.1), prediction(0, 0.9)];
         assert_eq!(TestResult::new(1, "run", None, &rows, 2).auc, None);
+        let never = TestResult::new(1, "run", None, &rows[..1], 2);
+        assert_eq!(never.precision, None, "nothing was taken for the positive class");
     }
 }

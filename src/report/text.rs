@@ -129,11 +129,7 @@ pub(super) fn csv_cell(cell: &Cell) -> String {
 #[must_use]
 pub(super) fn csv_field(text: &str) -> String {
     let text = harmless(text);
-    if text.contains(['"', ',', '\n', '\r']) || text.starts_with(' ') || text.ends_with(' ') {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text
-    }
+    if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
 }
 
 /// A cell as a JSON value. JSON has no infinities: those are words, as in `gridboard sql`. NaN is unknown.

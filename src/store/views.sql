@@ -150,8 +150,14 @@ JOIN (SELECT experiment_id, count(CASE state WHEN 'completed' THEN 1 END) AS com
 ORDER BY e.name, g.rank IS NULL, g.rank, g.position;
 
 CREATE VIEW class_metrics AS
-SELECT e.name AS experiment, r.name AS run, c.class_index, c.class, c.support, c.precision, c.recall, c.f1
+SELECT e.name AS experiment, r.name AS run, c.class_index, c.class, c.support,
+       -- Nothing was taken for the class, or no image is of it: there is nothing to divide by.
+       CASE WHEN p.images > 0 THEN c.precision END AS precision,
+       CASE WHEN c.support > 0 THEN c.recall END AS recall,
+       CASE WHEN p.images + c.support > 0 THEN c.f1 END AS f1
 FROM _class_metric c
+JOIN (SELECT run_id, predicted_class, sum(images) AS images FROM _confusion GROUP BY run_id, predicted_class) p
+  ON p.run_id = c.run_id AND p.predicted_class = c.class_index
 JOIN _run r ON r.id = c.run_id
 JOIN _experiment e ON e.id = r.experiment_id;
 

@@ -33,8 +33,9 @@ fn predicting(table: &str) -> Project {
 fn completed_and_told(project: &Project, problem: &str) {
     let ran = project.run(&["run", "spec.yaml"]).expect(0);
     assert!(ran.stderr.contains(problem), "{problem} is not in\n{}", ran.stderr);
-    let rows = project.sql("select rank, state from leaderboard join runs using (experiment, run)");
-    assert_eq!(rows, [json!({"rank": 1, "state": "completed"})]);
+    let rows = project
+        .sql("select (select rank from leaderboard) as rank, state, problem is not null as told from runs");
+    assert_eq!(rows, [json!({"rank": 1, "state": "completed", "told": 1})]);
     let shown = project.run(&["show", "run"]).expect(0).stdout;
     assert!(shown.contains(problem), "{shown}");
     let again = project.run(&["report", "others"]).expect(0);

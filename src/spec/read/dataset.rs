@@ -8,7 +8,7 @@ use crate::spec::{
     Blur, Dataset, OnError, Phantom, Source, TestSet, Value,
     names::is_class_name,
     problem::Problems,
-    yaml::{Content, Entry},
+    yaml::{Content, Entry, Node},
 };
 
 /// The keys of the section.
@@ -95,7 +95,15 @@ fn classes(section: &Section<'_>, problems: &mut Problems) -> Option<Vec<String>
         return None;
     };
     let before = problems.len();
-    let names = section.list("classes", "class name (the name of a folder)", problems, |node| {
+    // A folder called 0 or no: YAML takes its name for something else.
+    let is_other = |node: &Node| matches!(node.content, Content::Scalar(_, _)) && text(node).is_none();
+    let expected = match &entry.value.content {
+        Content::Sequence(items) if items.iter().any(is_other) => {
+            "class name (the name of a folder, in quotes where it is a number or a word of YAML's: \"0\")"
+        }
+        _ => "class name (the name of a folder)",
+    };
+    let names = section.list("classes", expected, problems, |node| {
         text(node).filter(|name| is_class_name(name)).map(|name| (name, &node.place))
     })?;
     let mut taken = std::collections::HashSet::new();

@@ -204,6 +204,7 @@ fn dataset() {
         "images: x, classes: [a, b/c]",
         "line 2, column 35: each of `dataset.classes` must be a class name (the name of a folder), not `b/c`",
     );
+    assert!(dataset("images: x, classes: [0, 1]")[0].contains("in quotes where it is a number"));
     one(
         "phantom: {images: [1, 2, 3]}",
         "line 2, column 21: `dataset.phantom.images` has 3 counts for 2 classes",
