@@ -182,7 +182,7 @@ fn points_beyond_the_limit_are_read_again_from_the_event_files() {
         assert!(result.is_ok());
         let kept = format!("{} points of 0", MOST_POINTS - 1);
         let written = written.lock().unwrap();
-        assert_eq!(written[..3], [kept.as_str(), "7 points of 0", "end 0 completed"]);
+        assert_eq!(written[..3], [kept.as_str(), "7 points of 0 anew", "end 0 completed"]);
         assert_eq!(written.last().map(String::as_str), Some("ranks"));
     });
 }
