@@ -262,15 +262,16 @@ fn a_process_that_may_open_few_files_trains_everything_a_few_at_a_time() {
         "
 experiment: e
 dataset: {phantom: {images: [10, 10]}, image_size: 16}
-model: {family: grid_cnn, conv_layers: 1, dense_layers: 0, layer_size: 4}
+model: {family: grid_cnn, conv_layers: 1, dense_layers: 0}
 train: {epochs: 1}
 seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]
+grid: {layer_size: [4, 5]}
 ",
     );
     let limited = std::process::Command::new("sh")
         .args([
             "-c",
-            "ulimit -n 28; exec \"$0\" run spec.yaml --devices cpu:20",
+            "ulimit -n 28; exec \"$0\" run spec.yaml --devices cpu:40",
             env!("CARGO_BIN_EXE_gridboard"),
         ])
         .current_dir(project.path(""))
@@ -281,5 +282,5 @@ seeds: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]
         .expect("start gridboard");
     let words = String::from_utf8_lossy(&limited.stderr);
     assert!(words.contains("cannot be started now, and waits for another run to end"), "{words}");
-    assert_eq!(states(&project), [("completed".to_owned(), 20)], "{words}");
+    assert_eq!(states(&project), [("completed".to_owned(), 40)], "{words}");
 }
