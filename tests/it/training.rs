@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use gridboard::run::RunFile;
+use gridboard::{base::signals::Signals, run::RunFile};
 use serde_json::{Value, json};
 
 use crate::{support::Project, tensorboard::TensorBoard};
@@ -265,11 +265,13 @@ fn workers_measure_a_run_side_by_side() {
     let text = project.read("runs/mini/1-conv-2-nodes-0-dense/run.json");
     let file: RunFile = serde_json::from_str(&text).expect("a run file");
     let worker = Path::new(env!("CARGO_BIN_EXE_gridboard-worker"));
-    let rate = gridboard::launch::throughput(worker, &file, 2, 0.05).expect("two measurements");
+    let rate =
+        gridboard::launch::throughput(worker, &file, 2, 0.05, &Signals::silent()).expect("two measurements");
     assert!(rate > 1.0, "{rate} images a second");
     // Nothing but the directory of a run.json is read, and nothing is written.
     let strange = RunFile { parameters: file.axes.clone(), ..file };
-    let error = gridboard::launch::throughput(worker, &strange, 1, 0.05).expect_err("no epochs");
+    let error =
+        gridboard::launch::throughput(worker, &strange, 1, 0.05, &Signals::silent()).expect_err("no epochs");
     assert!(error.to_string().contains("answered ``"), "{error}");
 }
 
