@@ -57,9 +57,12 @@ fn parent(pid: i64) -> i64 {
     rest.split_whitespace().nth(1).expect("a parent").parse().expect("a pid")
 }
 
+/// Kills them as if at one instant: whoever is stopped first sees nothing of the others' ends.
 fn kill_all(pids: &[i64]) {
-    for pid in pids {
-        kill(Pid::from_raw(i32::try_from(*pid).expect("a pid")), Signal::SIGKILL).expect("kill");
+    for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
+        for pid in pids {
+            kill(Pid::from_raw(i32::try_from(*pid).expect("a pid")), signal).expect("a signal");
+        }
     }
 }
 

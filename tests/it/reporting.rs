@@ -192,5 +192,8 @@ fn an_interrupt_ends_the_suite() {
     assert_eq!(code, Some(130), "{}", project.read("err.log"));
     let experiments = project.sql("select experiment from experiments");
     assert_eq!(serde_json::json!(experiments), serde_json::json!([{"experiment": "one"}]));
+    // Nothing more is made after the signal; the report of what there is can be asked for.
+    assert!(!project.path("runs/all.report").exists());
+    project.run(&["report", "all.yaml"]).expect(0);
     assert!(project.read("runs/all.report/report.html").contains("two: not run yet."));
 }

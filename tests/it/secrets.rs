@@ -41,7 +41,7 @@ fn the_environment_hands_a_secret_on_and_nobody_writes_it_down() {
     for secret in [token.as_str(), "0123456789abcdef", "pass1word"] {
         assert_eq!(holding(&project.path("runs"), secret), Vec::<String>::new());
     }
-    assert!(project.read("runs/x/experiment.yaml").contains("HF_TOKEN: $MY_TOKEN"));
+    assert!(project.read("runs/x/experiment.yaml").contains("HF_TOKEN: \"$MY_TOKEN\""));
     let project = project.env("MY_TOKEN", "");
     project.run(&["run", "spec.yaml"]).expect(0);
 }

@@ -299,7 +299,7 @@ schedule:
   devices: auto
   runs_per_device: auto
   log_limit: "64MiB"
-  grace: 10s
+  grace: "10s"
 "#
     );
 }

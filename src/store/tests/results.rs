@@ -163,12 +163,12 @@ async fn confusion_matrices_come_back_with_their_class_metrics() {
     bench.store.put_confusion(keys[0], &ConfusionMatrix::new(3), &classes, None).await.unwrap();
     bench.store.put_confusion(keys[0], &matrix, &classes, None).await.unwrap();
     assert_eq!(bench.store.confusion(keys[0]).await.unwrap(), Some(matrix.clone()));
-    // Precision, recall and F1 as scikit-learn gives them; class c has no images and no predictions.
+    // Precision, recall and F1 as scikit-learn gives them; class c has no images and no predictions, so nothing is known of it.
     assert_eq!(
         bench
             .lines("select class, support, precision, recall, round(f1, 6) from class_metrics order by class_index")
             .await,
-        ["a|4|0.6|0.75|0.666667", "b|4|0.6666666666666666|0.5|0.571429", "c|0|0.0|0.0|0.0"]
+        ["a|4|0.6|0.75|0.666667", "b|4|0.6666666666666666|0.5|0.571429", "c|0|||"]
     );
     assert_eq!(
         bench.lines("select true_class, predicted_class, images from confusion where images > 1").await,
