@@ -31,7 +31,7 @@ pub mod tfevents;
 
 pub mod follow;
 
-pub mod device;
+mod device;
 
 pub mod schedule;
 
@@ -43,14 +43,14 @@ pub mod rank;
 
 pub mod figure;
 
-pub mod report;
+mod report;
 
-pub mod predict;
+mod predict;
 
-pub mod publish;
+mod publish;
 
-pub mod sweep;
+mod sweep;
 
-pub mod rerun;
+mod rerun;
 
 pub mod cli;

@@ -6,7 +6,7 @@ use super::kernel;
 
 /// The processor as this process may use it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CpuInfo {
+pub(crate) struct CpuInfo {
     /// Cores, at least 1: those that the affinity mask and the control group's quota leave.
     pub cores: u32,
     /// Available memory under the control group's limit, bytes. `u64::MAX` where the system does not say, so that

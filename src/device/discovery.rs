@@ -9,7 +9,7 @@ use super::{
 
 /// What this process may use of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Discovery {
+pub(crate) struct Discovery {
     /// The processor.
     pub cpu: CpuInfo,
     /// The NVIDIA driver, where there is one.
@@ -23,7 +23,7 @@ pub struct Discovery {
 /// Looks at processor and CUDA devices, as `CUDA_VISIBLE_DEVICES` leaves them. Starting the driver's library takes up to
 /// seconds on a machine with many devices; [`Discovery::cpu_only`] does without.
 #[must_use]
-pub fn discover() -> Discovery {
+pub(crate) fn discover() -> Discovery {
     let visible = env::var_os("CUDA_VISIBLE_DEVICES").map(|visible| visible.to_string_lossy().into_owned());
     Discovery::with(None, visible.as_deref(), Path::new("/"))
 }
@@ -31,14 +31,14 @@ pub fn discover() -> Discovery {
 impl Discovery {
     /// The processor alone: enough for every choice of devices that does not name CUDA.
     #[must_use]
-    pub fn cpu_only() -> Self {
+    pub(crate) fn cpu_only() -> Self {
         let mut problems = Vec::new();
         Self { cpu: CpuInfo::discover(&mut problems), driver: None, cuda: Vec::new(), problems }
     }
 
     /// Without CUDA devices, for a reason: what is left where the trainers cannot use them.
     #[must_use]
-    pub fn without_cuda(mut self, why: String) -> Self {
+    pub(crate) fn without_cuda(mut self, why: String) -> Self {
         self.cuda.clear();
         self.problems.push(why);
         self

@@ -12,10 +12,10 @@ pub(crate) mod kernel;
 mod libtorch;
 mod place;
 
-pub use cpu::CpuInfo;
-pub use cuda::{CudaDevice, Driver};
-pub use discovery::{Discovery, discover};
-pub use libtorch::{LibtorchCuda, Obstacle};
-pub use place::{DeviceError, Placement, place, slots_on_cpu};
+pub(crate) use cpu::CpuInfo;
+pub(crate) use cuda::{CudaDevice, Driver};
+pub(crate) use discovery::{Discovery, discover};
+pub(crate) use libtorch::{LibtorchCuda, Obstacle};
+pub(crate) use place::{DeviceError, Placement, place, slots_on_cpu};
 
-pub use crate::spec::devices::{CudaSelector, DeviceChoice, ParseDevicesError};
+pub(crate) use crate::spec::devices::{CudaSelector, DeviceChoice, ParseDevicesError};

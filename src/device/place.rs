@@ -12,7 +12,7 @@ use crate::schedule::{Division, Slot};
 
 /// The slots of a sweep and the memory of their devices: what the scheduler is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placement {
+pub(crate) struct Placement {
     /// The slots, device by device.
     pub slots: Vec<Slot>,
     /// Memory that the runs of the sweep may use, bytes, by the slots' `device_index`.
@@ -64,7 +64,7 @@ pub enum DeviceError {
 ///
 /// # Errors
 /// If a device is not there, or named twice, or the number of runs per device is out of range.
-pub fn place(
+pub(crate) fn place(
     choice: &DeviceChoice,
     discovery: &Discovery,
     runs_per_device: Option<u32>,
@@ -105,7 +105,7 @@ pub fn place(
 impl Placement {
     /// Takes slots of CUDA devices away until so many processes of `each` bytes fit into `available` bytes of
     /// the host's memory, the devices in turn; one slot stays. Returns how many were taken.
-    pub fn limit_host_memory(&mut self, each: u64, available: u64) -> usize {
+    pub(crate) fn limit_host_memory(&mut self, each: u64, available: u64) -> usize {
         let fit = usize::try_from(available / each.max(1)).unwrap_or(usize::MAX).max(1);
         let before = self.slots.len();
         if fit < before && self.slots.iter().all(|slot| slot.device != Slot::CPU) {
@@ -134,7 +134,7 @@ fn place_on_cpu(discovery: &Discovery, slots: Option<u32>, n_runs: u64) -> Place
 
 /// The slots of one division of the processor, whose memory is `capacity` bytes.
 #[must_use]
-pub fn slots_on_cpu(division: Division, capacity: u64) -> Placement {
+pub(crate) fn slots_on_cpu(division: Division, capacity: u64) -> Placement {
     let slots = (0..division.slots)
         .map(|index| Slot {
             index,

@@ -193,11 +193,6 @@ impl Network {
         self.step
     }
 
-    /// Says how many updates have been made, for a network that goes on from stored moments.
-    pub fn set_steps(&mut self, steps: u32) {
-        self.step = steps;
-    }
-
     /// The layer of a parameter: a convolution, or a dense layer by its place.
     fn weights(&self, parameter: usize) -> &Weights {
         let (layer, is_bias, n_convs) = (parameter / 2, parameter % 2 == 1, self.shape.conv_layers);

@@ -11,8 +11,8 @@ mod test_set;
 mod trained;
 mod xrays;
 
-pub use sources::{ImageFile, SourceError, image_files};
-pub use stream::{Answer, AskError, ask};
-pub use test_set::{TestImages, TestSetError, predict_test_set};
-pub use trained::{TrainedRun, TrainedRunError};
-pub use xrays::{Shown, XraysError, choose, validation_xrays, xrays};
+pub(crate) use sources::{ImageFile, SourceError, image_files};
+pub(crate) use stream::{Answer, AskError, ask};
+pub(crate) use test_set::{TestImages, predict_test_set};
+pub(crate) use trained::{TrainedRun, TrainedRunError};
+pub(crate) use xrays::{Shown, choose, validation_xrays, xrays};

@@ -13,7 +13,7 @@ use crate::{
 
 /// A file that may be an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImageFile {
+pub(crate) struct ImageFile {
     /// Where it lies, beginning as the argument did.
     pub path: PathBuf,
     /// Index of the class that its folder is named after, where it is one.
@@ -41,7 +41,7 @@ pub enum SourceError {
 /// # Errors
 /// [`SourceError`], for the first argument that gives no file. A file that cannot be read gives none: it is named with its
 /// reason when it is read.
-pub fn image_files(arguments: &[PathBuf], classes: &[String]) -> Result<Vec<ImageFile>, SourceError> {
+pub(crate) fn image_files(arguments: &[PathBuf], classes: &[String]) -> Result<Vec<ImageFile>, SourceError> {
     let mut files = Vec::new();
     for argument in arguments {
         let before = files.len();

@@ -28,7 +28,7 @@ const ARRAY_IMAGES: usize = 1024;
 
 /// What the network says of one image.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Answer {
+pub(crate) struct Answer {
     /// Predicted class, below K.
     pub predicted: usize,
     /// `[K]`, each in 0..=1.
@@ -71,7 +71,7 @@ pub enum AskError {
 ///
 /// # Errors
 /// [`AskError`], where there are no answers at all; [`AskError::Interrupted`] at the first signal.
-pub fn ask(
+pub(crate) fn ask(
     worker: &Path,
     run: &TrainedRun,
     device: Option<&str>,

@@ -18,7 +18,7 @@ use crate::{
 
 /// The held-out images of a dataset.
 #[derive(Debug)]
-pub struct TestImages {
+pub(crate) struct TestImages {
     mapped: MappedCorpus,
     /// File of each row of the corpus.
     names: Vec<String>,
@@ -28,7 +28,7 @@ pub struct TestImages {
 
 /// Why the test images were not predicted.
 #[derive(Debug, thiserror::Error)]
-pub enum TestSetError {
+pub(crate) enum TestSetError {
     /// An array of the corpus cannot be used.
     #[error(transparent)]
     Array(#[from] NpyError),
@@ -53,7 +53,7 @@ impl TestImages {
     ///
     /// # Errors
     /// [`TestSetError::Array`] and [`TestSetError::Corpus`].
-    pub fn open(dataset: &RunDataset) -> Result<Option<Self>, TestSetError> {
+    pub(crate) fn open(dataset: &RunDataset) -> Result<Option<Self>, TestSetError> {
         let folder = dataset.test.as_ref().unwrap_or(&dataset.cache);
         let mapped = MappedCorpus::open(folder)?;
         let fail = |path: &Path, problem: String| TestSetError::Corpus { path: path.to_owned(), problem };
@@ -93,8 +93,7 @@ impl TestImages {
 
     /// Number of held-out images, at least 1.
     #[must_use]
-    #[expect(clippy::len_without_is_empty, reason = "there is always one")]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.rows.len()
     }
 }
@@ -103,7 +102,7 @@ impl TestImages {
 ///
 /// # Errors
 /// [`TestSetError`], at the first signal too; no file is written then.
-pub fn predict_test_set(
+pub(crate) fn predict_test_set(
     worker: &Path,
     run: &TrainedRun,
     images: &TestImages,

@@ -12,7 +12,7 @@ use crate::{
 
 /// A run whose network can be asked.
 #[derive(Clone, Debug)]
-pub struct TrainedRun {
+pub(crate) struct TrainedRun {
     /// The run's directory.
     pub dir: PathBuf,
     /// What its attempt was told.
@@ -67,7 +67,7 @@ impl TrainedRun {
     ///
     /// # Errors
     /// [`TrainedRunError`] names what is missing.
-    pub fn open(dir: &Path) -> Result<Self, TrainedRunError> {
+    pub(crate) fn open(dir: &Path) -> Result<Self, TrainedRunError> {
         let file = RunFile::read(dir)?;
         if file.family == Family::Command {
             return Err(TrainedRunError::Command(dir.to_owned()));
@@ -86,7 +86,7 @@ impl TrainedRun {
     ///
     /// # Errors
     /// Where the run's file is of an older version and the experiment's spec is gone, or is not that of the run's images.
-    pub fn preprocess(&self) -> Result<Preprocess, TrainedRunError> {
+    pub(crate) fn preprocess(&self) -> Result<Preprocess, TrainedRunError> {
         let (path, dataset) = match &self.file.provenance {
             Some(provenance) => (RunDir::new(&self.dir).run_file(), provenance.spec.dataset.clone()),
             None => {

@@ -21,7 +21,7 @@ use crate::{
 
 /// An image that has an answer, as far as the choice goes.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Shown {
+pub(crate) struct Shown {
     /// Its place among the images.
     pub place: usize,
     /// Predicted class.
@@ -40,7 +40,7 @@ impl Shown {
 
 /// Why the X-rays of a run cannot be shown.
 #[derive(Debug, thiserror::Error)]
-pub enum XraysError {
+pub(crate) enum XraysError {
     /// The predictions cannot be read.
     #[error(transparent)]
     Predictions(#[from] PredictionsError),
@@ -64,7 +64,7 @@ pub enum XraysError {
 /// other has the rest. Within a kind evenly along the order, so that no class and no end of a folder is left out. The
 /// sentence says what was left out: the shares in such a figure are not those of the answers.
 #[must_use]
-pub fn choose(all: &[Shown], most: usize) -> (Vec<&Shown>, String) {
+pub(crate) fn choose(all: &[Shown], most: usize) -> (Vec<&Shown>, String) {
     let (wrong, right): (Vec<&Shown>, Vec<&Shown>) = all.iter().partition(|shown| shown.is_wrong());
     if all.len() <= most {
         return (all.iter().collect(), String::new());
@@ -97,7 +97,7 @@ fn spread<'a>(all: &[&'a Shown], count: usize) -> Vec<&'a Shown> {
 ///
 /// # Errors
 /// [`FigureError`]; also where the pixels of an image are not a square of `side`.
-pub fn xrays(
+pub(crate) fn xrays(
     title: &str,
     note: &str,
     chosen: &[&Shown],
@@ -123,7 +123,7 @@ pub fn xrays(
 ///
 /// # Errors
 /// [`XraysError`]: the predictions or the corpus are gone, or do not belong together.
-pub fn validation_xrays(
+pub(crate) fn validation_xrays(
     title: &str,
     predictions: &Path,
     dataset: &RunDataset,

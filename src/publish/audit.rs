@@ -23,7 +23,7 @@ use crate::{
 ///
 /// # Errors
 /// Where the file cannot be written.
-pub fn keep_audit(runs_dir: &Path, experiment: &str, audit: &Audit) -> Result<PathBuf, PublishError> {
+pub(crate) fn keep_audit(runs_dir: &Path, experiment: &str, audit: &Audit) -> Result<PathBuf, PublishError> {
     let path = ExperimentDir::new(runs_dir, experiment).audit();
     let text = serde_json::to_vec_pretty(audit).expect("names and numbers are JSON");
     write_whole(&path, &[&text], Durability::Synced)?;

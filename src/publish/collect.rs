@@ -30,7 +30,7 @@ use crate::{
 const MOST_FACTS: usize = 500;
 
 /// What a report holds and where it is.
-pub struct Finished {
+pub(crate) struct Finished {
     /// All runs of the experiment.
     pub leaderboard: Leaderboard,
     /// The best runs on the held-out test images; absent without a test set.
@@ -47,7 +47,7 @@ pub struct Finished {
 /// # Errors
 /// Where the database cannot be read or written, or a file cannot be written; [`PublishError::Interrupted`] at the first
 /// signal, with what was evaluated until then kept.
-pub async fn report(
+pub(crate) async fn report(
     store: &mut Store,
     runs_dir: &Path,
     record: &ExperimentRecord,
@@ -66,7 +66,7 @@ pub async fn report(
 ///
 /// # Errors
 /// As [`report()`].
-pub async fn report_suite(
+pub(crate) async fn report_suite(
     store: &mut Store,
     runs_dir: &Path,
     suite: &Suite,
@@ -90,7 +90,7 @@ pub async fn report_suite(
 
 /// The folder of a suite's report: the point keeps it apart from every experiment, whose names have none.
 #[must_use]
-pub fn suite_dir(runs_dir: &Path, suite: &str) -> PathBuf {
+pub(crate) fn suite_dir(runs_dir: &Path, suite: &str) -> PathBuf {
     runs_dir.join(format!("{suite}.report"))
 }
 

@@ -10,7 +10,7 @@ mod facts;
 mod predictions;
 mod test_set;
 
-pub use audit::keep_audit;
-pub use collect::{Finished, report, report_suite, suite_dir};
-pub use error::PublishError;
-pub use predictions::{Answers, checked_predictions};
+pub(crate) use audit::keep_audit;
+pub(crate) use collect::{Finished, report, report_suite};
+pub(crate) use error::PublishError;
+pub(crate) use predictions::{Answers, checked_predictions};

@@ -35,7 +35,7 @@ pub(super) async fn take_predictions(
 
 /// A completed run's predictions, counted: read where the run is judged, kept where the database is written.
 #[derive(Clone, Debug)]
-pub struct Answers {
+pub(crate) struct Answers {
     matrix: ConfusionMatrix,
     classes: Vec<String>,
     /// None where images cannot be told apart by name and class.
@@ -49,7 +49,7 @@ impl Answers {
     /// in index order, empty where the experiment has none. There are no answers where there is no file, and where its
     /// meaning is not clear: that is among the warnings, a sentence each with file and line.
     #[must_use]
-    pub fn read(run_dir: &RunDir, relative: &str, classes: &[String]) -> (Option<Self>, Vec<String>) {
+    pub(crate) fn read(run_dir: &RunDir, relative: &str, classes: &[String]) -> (Option<Self>, Vec<String>) {
         let path = run_dir.predictions();
         let read = match predictions::read(&path, classes) {
             Ok(read) if read.rows.is_empty() => return (None, Vec::new()),
@@ -75,7 +75,7 @@ impl Answers {
     ///
     /// # Errors
     /// Where the database cannot be written.
-    pub async fn keep(&self, store: &mut Store, run: RunKey) -> Result<(), StoreError> {
+    pub(crate) async fn keep(&self, store: &mut Store, run: RunKey) -> Result<(), StoreError> {
         store.put_confusion(run, &self.matrix, &self.classes, self.hits.as_ref()).await?;
         store.set_predictions(run, Some(&self.file)).await
     }
@@ -101,7 +101,7 @@ fn in_folder(error: &PredictionsError) -> String {
 /// The predictions of a run as they are shown beside its ledger, and what to say of them. There are none where the file
 /// cannot be read, or is not the one that was counted when the run ended.
 #[must_use]
-pub fn checked_predictions(
+pub(crate) fn checked_predictions(
     path: &Path,
     classes: &[String],
     counted: Option<&ConfusionMatrix>,

@@ -13,7 +13,7 @@ use crate::{
 
 /// An experiment without its results.
 #[derive(Clone, Debug, PartialEq)]
-pub struct About {
+pub(crate) struct About {
     /// The spec it was last run with.
     pub spec: Experiment,
     /// What was loaded; none without images.
@@ -30,7 +30,7 @@ pub struct About {
 
 /// What is known of one run.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct RunFacts {
+pub(crate) struct RunFacts {
     /// Which run it is.
     pub key: RunKey,
     /// Place in the grid.
@@ -74,7 +74,7 @@ pub struct RunFacts {
 impl RunFacts {
     /// The last value of a curve.
     #[must_use]
-    pub fn metric(&self, tag: &str) -> Option<f64> {
+    pub(crate) fn metric(&self, tag: &str) -> Option<f64> {
         self.last.get(tag).copied().filter(|value| value.is_finite())
     }
 }
@@ -82,26 +82,26 @@ impl RunFacts {
 impl About {
     /// The facts of a run.
     #[must_use]
-    pub fn facts(&self, run: RunKey) -> Option<&RunFacts> {
+    pub(crate) fn facts(&self, run: RunKey) -> Option<&RunFacts> {
         self.runs.iter().find(|facts| facts.key == run)
     }
 
     /// Whether both trained on the same images and split.
     #[must_use]
-    pub fn same_corpus(&self, other: &Self) -> bool {
+    pub(crate) fn same_corpus(&self, other: &Self) -> bool {
         self.fingerprint.is_some() && self.fingerprint == other.fingerprint
     }
 
     /// Images that validate.
     #[must_use]
-    pub fn validation_images(&self) -> Option<u64> {
+    pub(crate) fn validation_images(&self) -> Option<u64> {
         self.loading.as_ref().map(|loading| loading.validation).filter(|images| *images > 0)
     }
 
     /// Validation accuracy of the answer that always names the class with the most validation images.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts of images")]
-    pub fn constant_accuracy(&self) -> Option<f64> {
+    pub(crate) fn constant_accuracy(&self) -> Option<f64> {
         let images = self.validation_images()?;
         let largest = self.loading.as_ref()?.classes.iter().map(|class| class.validation).max()?;
         Some(largest as f64 / images as f64)
@@ -110,13 +110,13 @@ impl About {
     /// Standard error of a validation accuracy, that of a share of so many images: `sqrt(p (1 - p) / n)`.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts of images")]
-    pub fn standard_error(&self, accuracy: f64) -> Option<f64> {
+    pub(crate) fn standard_error(&self, accuracy: f64) -> Option<f64> {
         Some((accuracy * (1.0 - accuracy) / self.validation_images()? as f64).sqrt())
     }
 
     /// Seconds from the first start to the last end of the runs' last attempts.
     #[must_use]
-    pub fn elapsed(&self) -> Option<f64> {
+    pub(crate) fn elapsed(&self) -> Option<f64> {
         let first = self.runs.iter().filter_map(|facts| facts.started).reduce(f64::min)?;
         let last = self.runs.iter().filter_map(|facts| facts.finished).reduce(f64::max)?;
         Some(last - first).filter(|seconds| *seconds >= 0.0)

@@ -15,7 +15,7 @@ const SHOWN: usize = 20;
 
 /// The classes: counts, parts, and what their files are. Tab. 1 and Fig. 2 of the paper are made of it.
 #[must_use]
-pub fn class_table(audit: &Audit) -> Table {
+pub(crate) fn class_table(audit: &Audit) -> Table {
     let mut columns = vec![Column::text("class"), Column::number("images")];
     if audit.is_split {
         columns.extend(["train", "validation", "test"].map(Column::number));
@@ -86,7 +86,7 @@ fn duplicate_table(audit: &Audit) -> Table {
 
 /// The pairs themselves, the most harmful first; all of them, or the first so many.
 #[must_use]
-pub fn pair_table(audit: &Audit, most: Option<usize>) -> Table {
+pub(crate) fn pair_table(audit: &Audit, most: Option<usize>) -> Table {
     let side = |name: &str| {
         ["", "_class", "_part"].map(|what| {
             Column::text(format!("{name}{what}")).heading(format!("{name}{}", what.replace('_', " ")))
@@ -194,7 +194,7 @@ fn warning_table(audit: &Audit) -> Table {
 /// All tables for people, in the order they are read, each with a word for the name of its file; the pairs only as far as
 /// they fit a page.
 #[must_use]
-pub fn audit_tables(audit: &Audit) -> Vec<(&'static str, Table)> {
+pub(crate) fn audit_tables(audit: &Audit) -> Vec<(&'static str, Table)> {
     let pairs = (!audit.duplicates.pairs.is_empty()).then(|| pair_table(audit, Some(SHOWN)));
     [
         ("classes", Some(class_table(audit))),

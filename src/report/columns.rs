@@ -13,7 +13,7 @@ use crate::base::text::one_line;
 impl Table {
     /// The table without the columns that only machines read.
     #[must_use]
-    pub fn for_people(&self) -> Cow<'_, Self> {
+    pub(crate) fn for_people(&self) -> Cow<'_, Self> {
         keeping(self, |column| column.readers != Readers::Machines)
     }
 }

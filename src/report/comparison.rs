@@ -18,7 +18,7 @@ use crate::{
 
 /// Two runs, and what their predictions say together.
 #[derive(Clone, Debug)]
-pub struct Sides {
+pub(crate) struct Sides {
     /// What the two are called.
     pub names: [String; 2],
     /// All their parameters, the seed among them.
@@ -33,7 +33,7 @@ impl Sides {
     /// For the terminal: parameters that differ, accuracies with the test of their difference, the difference of the
     /// confusion matrices, and, if `images`, those that the two answer differently.
     #[must_use]
-    pub fn text(&self, images: bool, width: Option<usize>) -> String {
+    pub(crate) fn text(&self, images: bool, width: Option<usize>) -> String {
         let mut tables = vec![self.parameters_table(), self.results_table(), self.difference_table()];
         if images {
             tables.push(self.images_table());
@@ -44,7 +44,7 @@ impl Sides {
 
     /// For machines: everything of [`Sides::text`] in full precision; `images` as there.
     #[must_use]
-    pub fn json(&self, images: bool) -> Json {
+    pub(crate) fn json(&self, images: bool) -> Json {
         let Comparison { first, second, table, disagreements } = &self.comparison;
         let side = |index: usize, matrix: &ConfusionMatrix| {
             let interval = Tally::from(matrix).interval();

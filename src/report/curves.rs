@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// A run's name and its predictions.
-pub type ScoredRun = (String, Vec<Prediction>);
+pub(crate) type ScoredRun = (String, Vec<Prediction>);
 
 /// The scores behind one curve.
 struct Scored {
@@ -23,7 +23,7 @@ struct Scored {
 ///
 /// # Errors
 /// [`FigureError::Empty`] where no run has both sides of a class, and what a backend reports.
-pub fn roc(experiment: &str, runs: &[ScoredRun], classes: &[String]) -> Result<Figure, FigureError> {
+pub(crate) fn roc(experiment: &str, runs: &[ScoredRun], classes: &[String]) -> Result<Figure, FigureError> {
     let curves: Vec<Named<RocCurve>> = scored(runs, classes)
         .into_iter()
         .filter_map(|Scored { name, scores, positive }| {
@@ -37,7 +37,7 @@ pub fn roc(experiment: &str, runs: &[ScoredRun], classes: &[String]) -> Result<F
 ///
 /// # Errors
 /// As [`roc`].
-pub fn pr(experiment: &str, runs: &[ScoredRun], classes: &[String]) -> Result<Figure, FigureError> {
+pub(crate) fn pr(experiment: &str, runs: &[ScoredRun], classes: &[String]) -> Result<Figure, FigureError> {
     let scored = scored(runs, classes);
     let shares: Vec<f64> = scored
         .iter()

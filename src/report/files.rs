@@ -44,7 +44,7 @@ pub enum ReportError {
 }
 
 /// The report itself.
-pub const PAGE: &str = "report.html";
+pub(crate) const PAGE: &str = "report.html";
 /// The formats of a table's files.
 const TABLE_FILES: [(Format, &str); 4] =
     [(Format::Markdown, "md"), (Format::Csv, "csv"), (Format::Json, "json"), (Format::Latex, "tex")];
@@ -61,7 +61,7 @@ impl ReportError {
 ///
 /// # Errors
 /// See [`ReportError`].
-pub fn write(dir: &Path, input: &ReportInput) -> Result<Vec<PathBuf>, ReportError> {
+pub(crate) fn write(dir: &Path, input: &ReportInput) -> Result<Vec<PathBuf>, ReportError> {
     let document = page::experiment(input).map_err(|error| ReportError::drawing(dir, error))?;
     let mut writer = Writer { written: Vec::new() };
     let leaderboard = &input.leaderboard;
@@ -88,7 +88,7 @@ pub fn write(dir: &Path, input: &ReportInput) -> Result<Vec<PathBuf>, ReportErro
 ///
 /// # Errors
 /// See [`ReportError`].
-pub fn write_suite(
+pub(crate) fn write_suite(
     dir: &Path,
     name: &str,
     inputs: &[ReportInput],

@@ -19,7 +19,7 @@ const TIE: &str = "=";
 /// The table of the best, the first `head` or all: grid points where the experiment has several seeds, else runs. A
 /// leaderboard of several seeds must be whole.
 #[must_use]
-pub fn top_table(leaderboard: &Leaderboard, head: Option<u32>) -> Table {
+pub(crate) fn top_table(leaderboard: &Leaderboard, head: Option<u32>) -> Table {
     if leaderboard.several_seeds() {
         grid_point_table(leaderboard, head)
     } else {
@@ -30,7 +30,7 @@ pub fn top_table(leaderboard: &Leaderboard, head: Option<u32>) -> Table {
 /// The grid points of a whole leaderboard, the best `head` of them or all that rank: rank, grid point, axes, seeds, and mean
 /// and standard deviation of each metric over the seeds.
 #[must_use]
-pub fn grid_point_table(leaderboard: &Leaderboard, head: Option<u32>) -> Table {
+pub(crate) fn grid_point_table(leaderboard: &Leaderboard, head: Option<u32>) -> Table {
     let points = leaderboard.grid_points();
     let ranked = points.iter().filter(|point| point.rank.is_some()).count();
     let shown: Vec<&GridPoint> = points

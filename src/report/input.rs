@@ -12,7 +12,7 @@ use crate::{
 
 /// What a report is made of.
 #[derive(Clone, Debug)]
-pub struct ReportInput {
+pub(crate) struct ReportInput {
     /// All runs.
     pub leaderboard: Leaderboard,
     /// Run name and validation counts, of every run that has them, ranked or not.
@@ -31,7 +31,7 @@ pub struct ReportInput {
 
 /// The four curves of a run: (epoch from 0, value), by epoch.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct RunCurves {
+pub(crate) struct RunCurves {
     /// The run's name.
     pub run: String,
     /// `train/epoch_accuracy`.
@@ -47,7 +47,7 @@ pub struct RunCurves {
 impl ReportInput {
     /// A whole number among a run's parameters, whether it was swept or fixed.
     #[must_use]
-    pub fn whole_parameter(&self, row: &Row, name: &str) -> Option<i64> {
+    pub(crate) fn whole_parameter(&self, row: &Row, name: &str) -> Option<i64> {
         let axis = self.leaderboard.axes.iter().position(|axis| axis == name);
         match axis.and_then(|axis| row.axes.get(axis)?.as_ref()) {
             Some(Value::Int(value)) => Some(*value),

@@ -8,7 +8,7 @@ use crate::{
 
 /// Kind, output shape, parameters and FLOPs of every layer, the totals below.
 #[must_use]
-pub fn layers_table(title: String, layers: &[Layer]) -> Table {
+pub(crate) fn layers_table(title: String, layers: &[Layer]) -> Table {
     let shape = |sides: &[u64]| sides.iter().map(ToString::to_string).collect::<Vec<_>>().join(" x ");
     let row = |layer: &Layer| {
         vec![
@@ -42,7 +42,7 @@ pub fn layers_table(title: String, layers: &[Layer]) -> Table {
 
 /// Parameters, and FLOPs of the forward pass of one image.
 #[must_use]
-pub fn totals(layers: &[Layer]) -> (u64, u64) {
+pub(crate) fn totals(layers: &[Layer]) -> (u64, u64) {
     let total = |read: fn(&Layer) -> u64| layers.iter().map(read).fold(0, u64::saturating_add);
     (total(|layer| layer.parameters), total(|layer| layer.flops))
 }

@@ -16,7 +16,7 @@ pub(super) use row_columns::{DECIMALS, axis_cell, axis_columns, heading_of, rule
 /// validation accuracy and loss, the interval of the validation accuracy, the test against the best run, the metrics of the
 /// rule where they are others, and the best epoch.
 #[must_use]
-pub fn leaderboard_table(leaderboard: &Leaderboard, head: Option<u32>) -> Table {
+pub(crate) fn leaderboard_table(leaderboard: &Leaderboard, head: Option<u32>) -> Table {
     let omitted = leaderboard.omitted;
     let all = leaderboard.rows.len() + omitted.ranked + omitted.unranked;
     let ranked = leaderboard.rows.iter().filter(|row| row.rank.is_some()).count() + omitted.ranked;
@@ -110,7 +110,7 @@ fn predictions_differ(row: &Row) -> bool {
 
 /// Every run, the ranked ones first, with its seed, its state and the reason why it does not rank.
 #[must_use]
-pub fn full_table(leaderboard: &Leaderboard) -> Table {
+pub(crate) fn full_table(leaderboard: &Leaderboard) -> Table {
     let rows: Vec<&Row> = leaderboard.rows.iter().collect();
     let mut table = table_of(leaderboard, &rows);
     table.title = Some(format!(
@@ -129,7 +129,7 @@ pub fn full_table(leaderboard: &Leaderboard) -> Table {
 
 /// The runs that do not rank, with their state and the reason, the first `most` or all; `None` where every run ranks.
 #[must_use]
-pub fn unranked_table(leaderboard: &Leaderboard, most: Option<usize>) -> Option<Table> {
+pub(crate) fn unranked_table(leaderboard: &Leaderboard, most: Option<usize>) -> Option<Table> {
     let unranked = || leaderboard.rows.iter().filter(|row| row.rank.is_none());
     let all = unranked().count() + leaderboard.omitted.unranked;
     let rows: Vec<Vec<Cell>> = unranked()

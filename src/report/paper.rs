@@ -12,42 +12,43 @@ use std::collections::BTreeSet;
 use crate::spec::{Experiment, Source, Value};
 
 /// In the place of a figure that the paper does not state, or that is not known.
-pub const NOT_STATED: &str = "not stated";
+pub(crate) const NOT_STATED: &str = "not stated";
 
 /// How the report names the paper.
-pub const CITATION: &str = "Basalamah and Rahman, \u{201c}An Optimized CNN Model Architecture for Detecting Coronavirus \
+pub(crate) const CITATION: &str = "Basalamah and Rahman, \u{201c}An Optimized CNN Model Architecture for Detecting Coronavirus \
     (COVID-19) with X-Ray Images\u{201d}, Computer Systems Science and Engineering 40(1), 2022, pp. 375\u{2013}388, \
     doi:10.32604/csse.2022.016949";
 
 /// Images with COVID-19, and the patients they are of (section on the data; Fig. 2).
-pub const COVID_IMAGES: u64 = 559;
+pub(crate) const COVID_IMAGES: u64 = 559;
 /// Patients of [`COVID_IMAGES`].
-pub const COVID_PATIENTS: u64 = 342;
+pub(crate) const COVID_PATIENTS: u64 = 342;
 /// Images without findings (Fig. 2).
-pub const NORMAL_IMAGES: u64 = 1575;
+pub(crate) const NORMAL_IMAGES: u64 = 1575;
 /// Images that train: 70 %.
-pub const TRAIN_IMAGES: u64 = 1494;
+pub(crate) const TRAIN_IMAGES: u64 = 1494;
 /// Images that validate: 30 %.
-pub const VALIDATION_IMAGES: u64 = 640;
+pub(crate) const VALIDATION_IMAGES: u64 = 640;
 /// Side of the images, pixels.
-pub const IMAGE_SIZE: u32 = 224;
+pub(crate) const IMAGE_SIZE: u32 = 224;
 
 /// Widths of the analysis sweep and their training accuracies (Fig. 8).
-pub const LAYER_SIZES: [(i64, f64); 5] = [(16, 0.94), (32, 0.96), (64, 0.95), (128, 0.96), (256, 0.94)];
+pub(crate) const LAYER_SIZES: [(i64, f64); 5] =
+    [(16, 0.94), (32, 0.96), (64, 0.95), (128, 0.96), (256, 0.94)];
 /// Depth of the analysis sweep: (convolutions, dense layers). The paper does not state it; this is the tutorial's.
 const ANALYSIS_DEPTH: (i64, i64) = (2, 1);
 
 /// The grid of the optimisation sweep (Tab. 3).
-pub const DENSE_LAYERS: [i64; 3] = [0, 1, 2];
+pub(crate) const DENSE_LAYERS: [i64; 3] = [0, 1, 2];
 /// The grid of the optimisation sweep (Tab. 3).
-pub const CONV_LAYERS: [i64; 3] = [1, 2, 3];
+pub(crate) const CONV_LAYERS: [i64; 3] = [1, 2, 3];
 /// The grid of the optimisation sweep (Tab. 3).
-pub const GRID_SIZES: [i64; 3] = [32, 64, 128];
+pub(crate) const GRID_SIZES: [i64; 3] = [32, 64, 128];
 /// Its runs.
-pub const COMBINATIONS: usize = 27;
+pub(crate) const COMBINATIONS: usize = 27;
 
 /// The architectures of Tab. 4 by the names that `model.family` has for them, and their accuracies.
-pub const ARCHITECTURES: [(&str, &str, f64); 5] = [
+pub(crate) const ARCHITECTURES: [(&str, &str, f64); 5] = [
     ("vgg16", "VGG-16", 0.96),
     ("vgg19", "VGG-19", 0.72),
     ("resnet18", "ResNet18", 0.91),
@@ -55,11 +56,11 @@ pub const ARCHITECTURES: [(&str, &str, f64); 5] = [
     ("grid_cnn", "optimised CNN", 0.97),
 ];
 /// Accuracy of the best network of the optimisation sweep (Tab. 4).
-pub const BEST_ACCURACY: f64 = 0.97;
+pub(crate) const BEST_ACCURACY: f64 = 0.97;
 
 /// The parts of the paper that an experiment can repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
+pub(crate) enum Part {
     /// Fig. 8: one network at several widths.
     Analysis,
     /// Tab. 3, Fig. 9, Tab. 5: the grid of depths and widths.
@@ -70,7 +71,7 @@ pub enum Part {
 
 /// The part of the paper that an experiment repeats, whole or with some of its values; `None` for one of another shape.
 #[must_use]
-pub fn part(spec: &Experiment) -> Option<Part> {
+pub(crate) fn part(spec: &Experiment) -> Option<Part> {
     let within = |name: &str, known: &[i64]| {
         let values = whole_numbers(spec, name);
         values.is_some_and(|values| values.len() > 1 && values.iter().all(|value| known.contains(value)))
@@ -97,7 +98,7 @@ pub fn part(spec: &Experiment) -> Option<Part> {
 
 /// Whether the figures of an experiment stand beside the paper's: X-rays in two classes. Phantoms say nothing about them.
 #[must_use]
-pub fn is_comparable(spec: &Experiment) -> bool {
+pub(crate) fn is_comparable(spec: &Experiment) -> bool {
     spec.dataset.as_ref().is_some_and(|dataset| {
         matches!(dataset.source, Source::Images(_))
             && dataset.classes.len() == 2
@@ -107,7 +108,7 @@ pub fn is_comparable(spec: &Experiment) -> bool {
 
 /// Images of the paper's class that is called something like `class`.
 #[must_use]
-pub fn class_images(class: &str) -> Option<u64> {
+pub(crate) fn class_images(class: &str) -> Option<u64> {
     let class = class.to_lowercase();
     if class.contains("covid") {
         Some(COVID_IMAGES)
@@ -120,20 +121,20 @@ pub fn class_images(class: &str) -> Option<u64> {
 
 /// Training accuracy that Fig. 8 gives for a width.
 #[must_use]
-pub fn layer_size_accuracy(size: i64) -> Option<f64> {
+pub(crate) fn layer_size_accuracy(size: i64) -> Option<f64> {
     LAYER_SIZES.iter().find(|(known, _)| *known == size).map(|(_, accuracy)| *accuracy)
 }
 
 /// Name and accuracy in Tab. 4 of an architecture.
 #[must_use]
-pub fn architecture(family: &str) -> Option<(&'static str, f64)> {
+pub(crate) fn architecture(family: &str) -> Option<(&'static str, f64)> {
     ARCHITECTURES.iter().find(|(known, ..)| *known == family).map(|(_, name, accuracy)| (*name, *accuracy))
 }
 
 /// Accuracy of the constant answer that names the larger class: what no network should be below.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "counts of images")]
-pub fn constant_accuracy() -> f64 {
+pub(crate) fn constant_accuracy() -> f64 {
     NORMAL_IMAGES as f64 / (NORMAL_IMAGES + COVID_IMAGES) as f64
 }
 

@@ -15,7 +15,7 @@ use crate::base::text::json_for_terminal;
 
 /// The forms of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub(crate) enum Format {
     /// For the eye
     Table,
     /// Comma-separated values, full precision
@@ -38,7 +38,7 @@ impl Table {
     /// The table in one of its forms, ending with a line break. `width` is that of the terminal, in columns; without
     /// it, lines are as long as they need to be.
     #[must_use]
-    pub fn render(&self, format: Format, width: Option<usize>) -> String {
+    pub(crate) fn render(&self, format: Format, width: Option<usize>) -> String {
         match format {
             Format::Table => terminal::render(&fitting(&self.for_people(), width), width),
             Format::Csv => for_machines(self).to_csv(),

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Writes the rows of one table in one of the forms of a listing.
-pub struct RowWriter<W: Write> {
+pub(crate) struct RowWriter<W: Write> {
     out: W,
     format: Format,
     width: Option<usize>,
@@ -31,7 +31,7 @@ pub struct RowWriter<W: Write> {
 
 impl<W: Write> RowWriter<W> {
     /// A writer of a table with these columns. `width` is that of the terminal, as for [`Table::render`].
-    pub fn new(
+    pub(crate) fn new(
         out: W,
         title: Option<String>,
         columns: Vec<Column>,
@@ -45,7 +45,7 @@ impl<W: Write> RowWriter<W> {
 
     /// Rows from all over the table, which decide how wide the columns of a long one are. They are not written.
     #[must_use]
-    pub fn with_sample(self, sample: Vec<Vec<Cell>>) -> Self {
+    pub(crate) fn with_sample(self, sample: Vec<Vec<Cell>>) -> Self {
         Self { sample, ..self }
     }
 
@@ -53,7 +53,7 @@ impl<W: Write> RowWriter<W> {
     ///
     /// # Errors
     /// Where the output cannot be written.
-    pub fn row(&mut self, cells: Vec<Cell>) -> io::Result<()> {
+    pub(crate) fn row(&mut self, cells: Vec<Cell>) -> io::Result<()> {
         match self.format {
             Format::Csv => {
                 if self.written == 0 {
@@ -83,7 +83,7 @@ impl<W: Write> RowWriter<W> {
     ///
     /// # Errors
     /// Where the output cannot be written.
-    pub fn finish(mut self, notes: Vec<String>) -> io::Result<()> {
+    pub(crate) fn finish(mut self, notes: Vec<String>) -> io::Result<()> {
         match (self.format, &self.running) {
             (Format::Csv, _) if self.written == 0 => self.csv_header()?,
             (Format::Csv, _) => {}

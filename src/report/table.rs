@@ -4,7 +4,7 @@
 
 /// A table: columns, rows of as many cells, a title above and notes below.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Table {
+pub(crate) struct Table {
     /// Above the table, where the format has a place for it.
     pub title: Option<String>,
     /// From left to right, names unique.
@@ -17,7 +17,7 @@ pub struct Table {
 
 /// A column.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Column {
+pub(crate) struct Column {
     /// For machines: the CSV header, the JSON key.
     pub name: String,
     /// For people; the name where there is none.
@@ -34,7 +34,7 @@ pub struct Column {
 
 /// Who a column is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Readers {
+pub(crate) enum Readers {
     /// Everybody.
     #[default]
     All,
@@ -46,7 +46,7 @@ pub enum Readers {
 
 /// Where cells stand in their column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Align {
+pub(crate) enum Align {
     /// Text.
     Left,
     /// Numbers.
@@ -55,7 +55,7 @@ pub enum Align {
 
 /// A cell.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Cell {
+pub(crate) enum Cell {
     /// Unknown, or not applicable: `-` for people, nothing in CSV, `null` in JSON.
     Empty,
     /// Any text; control characters are replaced where they would do harm.
@@ -73,7 +73,7 @@ pub enum Cell {
 impl Column {
     /// A left-aligned column.
     #[must_use]
-    pub fn text(name: impl Into<String>) -> Self {
+    pub(crate) fn text(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             heading: None,
@@ -86,31 +86,31 @@ impl Column {
 
     /// A right-aligned column.
     #[must_use]
-    pub fn number(name: impl Into<String>) -> Self {
+    pub(crate) fn number(name: impl Into<String>) -> Self {
         Self { align: Align::Right, ..Self::text(name) }
     }
 
     /// The same column with so many digits behind the point, for people.
     #[must_use]
-    pub fn decimals(self, decimals: usize) -> Self {
+    pub(crate) fn decimals(self, decimals: usize) -> Self {
         Self { decimals: Some(decimals), ..self }
     }
 
     /// The same column with a heading for people.
     #[must_use]
-    pub fn heading(self, heading: impl Into<String>) -> Self {
+    pub(crate) fn heading(self, heading: impl Into<String>) -> Self {
         Self { heading: Some(heading.into()), ..self }
     }
 
     /// The same column for some readers only.
     #[must_use]
-    pub fn only(self, readers: Readers) -> Self {
+    pub(crate) fn only(self, readers: Readers) -> Self {
         Self { readers, ..self }
     }
 
     /// The same column, left out where a terminal has no room: the highest number first.
     #[must_use]
-    pub fn expendable(self, order: u8) -> Self {
+    pub(crate) fn expendable(self, order: u8) -> Self {
         Self { expendable: order, ..self }
     }
 

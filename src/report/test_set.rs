@@ -14,12 +14,12 @@ use crate::{
 };
 
 /// What the numbers are, and what they are not.
-pub const TEST_SENTENCE: &str = "The validation images chose these runs and their order; the test images did not: no run has \
+pub(crate) const TEST_SENTENCE: &str = "The validation images chose these runs and their order; the test images did not: no run has \
                                  seen them, and each was evaluated on them once.";
 
 /// A run on the test images.
 #[derive(Clone, Debug, PartialEq)]
-pub struct TestResult {
+pub(crate) struct TestResult {
     /// Rank by the validation images.
     pub rank: u32,
     /// The run's name.
@@ -48,7 +48,7 @@ pub struct TestResult {
 impl TestResult {
     /// The result of a run's predictions over `classes` classes.
     #[must_use]
-    pub fn new(
+    pub(crate) fn new(
         rank: u32,
         run: &str,
         validation_accuracy: Option<f64>,
@@ -77,7 +77,7 @@ impl TestResult {
 
 /// The table of the results, by rank; `None` without any.
 #[must_use]
-pub fn test_table(results: &[TestResult]) -> Option<Table> {
+pub(crate) fn test_table(results: &[TestResult]) -> Option<Table> {
     let images = results.first()?.n;
     let number = |name: &str, heading: &str| Column::number(name).heading(heading).decimals(4);
     let columns = vec![

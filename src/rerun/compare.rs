@@ -18,7 +18,7 @@ const TIMES: [&str; 6] = ["per_second", "seconds", "time", "duration", "throughp
 
 /// The answer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Comparison {
+pub(crate) struct Comparison {
     /// In a word.
     pub verdict: Verdict,
     /// What was compared, part by part.
@@ -29,7 +29,7 @@ pub struct Comparison {
 
 /// How like two trainings are.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// Every number has the same bits.
     Identical,
     /// Every metric of every epoch is within the tolerance.
@@ -42,7 +42,7 @@ pub enum Verdict {
 
 /// A file of the first training that is not what it left, and how that is known.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Altered {
+pub(crate) struct Altered {
     /// Its name in the run's folder.
     pub file: String,
     /// How: by its hash, or by the results of the second training.
@@ -56,7 +56,7 @@ const BY_LOSSES: &str = "every loss and metric is the same to the last bit, and 
 
 /// A metric of an epoch that is not what it was.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Apart {
+pub(crate) struct Apart {
     /// Epoch from 0, or a command's step.
     pub step: i64,
     /// The metric.
@@ -69,7 +69,7 @@ pub struct Apart {
 
 /// One kind of results.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Part {
+pub(crate) struct Part {
     /// `epoch metrics`, `batch losses`, `predictions`, `weights`, or `points` of a command.
     pub name: &'static str,
     /// Numbers that were compared.
@@ -82,7 +82,7 @@ pub struct Part {
 
 /// The largest difference of a kind of results.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Largest {
+pub(crate) struct Largest {
     /// Relative, see the head of this file.
     pub relative: f64,
     /// Where: a tag and a step, an image, a tensor.

@@ -6,7 +6,7 @@ use crate::run::{GitState, Provenance, RunFile};
 
 /// Something that is not what it was.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Changed {
+pub(crate) struct Changed {
     /// `processor`, `threads`, `OMP_NUM_THREADS`.
     pub what: String,
     /// At the first training; `unknown` where its file does not say, `none` where there was none.
@@ -21,7 +21,7 @@ const NONE: &str = "none";
 /// What differs, the likeliest reasons first. What the first training's file does not say is unknown and so not the same,
 /// but only where it matters: a file without provenance makes one line.
 #[must_use]
-pub fn changed(then: &RunFile, now: &RunFile) -> Vec<Changed> {
+pub(crate) fn changed(then: &RunFile, now: &RunFile) -> Vec<Changed> {
     let mut all = Vec::new();
     let mut differs = |what: &str, then: String, now: String| {
         if then != now {

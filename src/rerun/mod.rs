@@ -9,11 +9,11 @@ mod facts;
 mod record;
 mod repeat;
 
-pub use checkpoint::CheckpointError;
-pub use compare::{Altered, Apart, Comparison, Largest, Part, Verdict};
-pub use facts::{Changed, changed};
-pub use record::{Record, RecordError};
-pub use repeat::{Repeat, RepeatError, make_kept};
+pub(crate) use checkpoint::CheckpointError;
+pub(crate) use compare::{Comparison, Part, Verdict};
+pub(crate) use facts::{Changed, changed};
+pub(crate) use record::{Record, RecordError};
+pub(crate) use repeat::{Repeat, RepeatError, make_kept};
 
 use std::path::Path;
 
@@ -38,7 +38,12 @@ pub enum CompareError {
 ///
 /// # Errors
 /// [`CompareError`] names the file that cannot be read.
-pub fn compare(then: &Path, now: &Path, built_in: bool, tolerance: f64) -> Result<Comparison, CompareError> {
+pub(crate) fn compare(
+    then: &Path,
+    now: &Path,
+    built_in: bool,
+    tolerance: f64,
+) -> Result<Comparison, CompareError> {
     let weights = if built_in {
         Some(checkpoint::compare(&RunDir::new(then).checkpoint(), &RunDir::new(now).checkpoint())?)
     } else {

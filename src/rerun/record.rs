@@ -11,7 +11,7 @@ use crate::{
 
 /// Curves and predictions of one training.
 #[derive(Clone, Debug, Default)]
-pub struct Record {
+pub(crate) struct Record {
     /// The last value of each tag and step.
     pub scalars: BTreeMap<(String, i64), f32>,
     /// Absent where no predictions were written.
@@ -37,7 +37,7 @@ impl Record {
     ///
     /// # Errors
     /// [`RecordError`], the first problem: a comparison with half of the numbers would say too much.
-    pub fn read(dir: &Path) -> Result<Self, RecordError> {
+    pub(crate) fn read(dir: &Path) -> Result<Self, RecordError> {
         let poll = read_run(dir);
         if let Some(problem) = poll.problems.into_iter().find(FollowProblem::loses_points) {
             return Err(problem.into());

@@ -23,7 +23,7 @@ use crate::{
 
 /// A training that is to be repeated.
 #[derive(Clone, Debug)]
-pub struct Repeat {
+pub(crate) struct Repeat {
     /// The run's directory.
     pub dir: PathBuf,
     /// What the first training was told.
@@ -116,7 +116,7 @@ impl Repeat {
     ///
     /// # Errors
     /// [`RepeatError`]: the run is not completed, or what it needs is not here.
-    pub fn new(dir: &Path, discovery: &Discovery, facts: &Facts) -> Result<Self, RepeatError> {
+    pub(crate) fn new(dir: &Path, discovery: &Discovery, facts: &Facts) -> Result<Self, RepeatError> {
         let then = RunFile::read(dir).map_err(TrainedRunError::from)?;
         let outcome = Outcome::read(dir)?;
         if outcome.is_none_or(|outcome| outcome.state != RunState::Completed) {
@@ -158,7 +158,7 @@ impl Repeat {
     ///
     /// # Errors
     /// [`RepeatError::CorpusGone`] where nothing says how to prepare it.
-    pub fn lost_corpus(&self) -> Result<Option<(&Dataset, String)>, RepeatError> {
+    pub(crate) fn lost_corpus(&self) -> Result<Option<(&Dataset, String)>, RepeatError> {
         let Some(dataset) = &self.then.dataset else { return Ok(None) };
         match (sweep::check_dataset(dataset), &self.experiment.dataset) {
             (Ok(()), _) => Ok(None),
@@ -171,7 +171,12 @@ impl Repeat {
     ///
     /// # Errors
     /// [`RepeatError::OtherImages`] where it is not the run's.
-    pub fn take_corpus(&mut self, corpus: &Corpus, reason: String, folder: &Path) -> Result<(), RepeatError> {
+    pub(crate) fn take_corpus(
+        &mut self,
+        corpus: &Corpus,
+        reason: String,
+        folder: &Path,
+    ) -> Result<(), RepeatError> {
         let then = self.then.dataset.as_ref().map(|dataset| dataset.fingerprint.clone()).unwrap_or_default();
         let dataset = sweep::write_split(&ExperimentDir::at(folder), &self.experiment, corpus)?;
         if dataset.fingerprint != then {
@@ -189,7 +194,7 @@ impl Repeat {
     ///
     /// # Errors
     /// [`RepeatError::Plan`].
-    pub fn plan(&self, worker: &Path, folder: &Path) -> Result<LaunchPlan, RepeatError> {
+    pub(crate) fn plan(&self, worker: &Path, folder: &Path) -> Result<LaunchPlan, RepeatError> {
         Ok(match self.then.family {
             Family::Command => LaunchPlan::command(0, &self.experiment.command, folder, &self.now)?
                 .with_variables(&self.experiment.env)?,
@@ -201,13 +206,13 @@ impl Repeat {
     ///
     /// # Errors
     /// Where it cannot be written.
-    pub fn write(&self, folder: &Path) -> Result<(), RepeatError> {
+    pub(crate) fn write(&self, folder: &Path) -> Result<(), RepeatError> {
         Ok(self.now.write(folder).map_err(SweepError::from)?)
     }
 
     /// What is known of the training before it starts, for its progress.
     #[must_use]
-    pub fn planned(&self) -> Planned {
+    pub(crate) fn planned(&self) -> Planned {
         let number = |name: &str| self.now.parameters.get(name).and_then(crate::spec::Value::as_u64);
         let batch_size = number("batch_size").filter(|size| *size > 0);
         let parts = self.now.dataset.as_ref().and_then(|dataset| corpus::read_split(&dataset.split).ok());
@@ -224,14 +229,14 @@ impl Repeat {
     ///
     /// # Errors
     /// Where it cannot be read.
-    pub fn reread(&mut self, folder: &Path) -> Result<(), RepeatError> {
+    pub(crate) fn reread(&mut self, folder: &Path) -> Result<(), RepeatError> {
         self.now = RunFile::read(folder).map_err(TrainedRunError::from)?;
         Ok(())
     }
 
     /// Whether the trainer is one of Gridboard's own.
     #[must_use]
-    pub fn is_built_in(&self) -> bool {
+    pub(crate) fn is_built_in(&self) -> bool {
         self.then.family != Family::Command
     }
 }
@@ -240,7 +245,7 @@ impl Repeat {
 ///
 /// # Errors
 /// [`RepeatError::Taken`], or where it cannot be made.
-pub fn make_kept(folder: &Path) -> Result<(), RepeatError> {
+pub(crate) fn make_kept(folder: &Path) -> Result<(), RepeatError> {
     let fail = |source: io::Error| SweepError::Io { what: "create", path: folder.to_owned(), source };
     match fs::read_dir(folder) {
         Ok(mut entries) => match entries.next() {

@@ -21,7 +21,7 @@ use crate::{
 
 /// What the attempts of a sweep have used, added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Sum {
+pub(crate) struct Sum {
     /// Attempts.
     pub attempts: u64,
     /// Slots' time: how long attempts were alive, seconds.
@@ -34,7 +34,7 @@ pub struct Sum {
 
 impl Sum {
     /// Adds an attempt that was alive for `seconds`.
-    pub fn add(&mut self, seconds: f64, used: &Used) {
+    pub(crate) fn add(&mut self, seconds: f64, used: &Used) {
         self.attempts += 1;
         self.slot_seconds += seconds;
         self.core_seconds += used.core_seconds.unwrap_or(0.0);
@@ -54,7 +54,7 @@ impl Sum {
 
 /// Measures a command that sweeps, from its start.
 #[derive(Clone, Copy, Debug)]
-pub struct Watch {
+pub(crate) struct Watch {
     started: f64,
     begun: Instant,
 }
@@ -62,13 +62,13 @@ pub struct Watch {
 impl Watch {
     /// From now on.
     #[must_use]
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self { started: wall_now(), begun: Instant::now() }
     }
 
     /// The account of a sweep that has ended, its report written.
     #[must_use]
-    pub fn account(&self, experiment: &str, cores: u32, end: &End) -> Account {
+    pub(crate) fn account(&self, experiment: &str, cores: u32, end: &End) -> Account {
         let total = self.begun.elapsed().as_secs_f64();
         let Sum { attempts, slot_seconds, core_seconds, phases } = end.used;
         let available = end.seconds * f64::from(cores);
@@ -108,7 +108,7 @@ impl Watch {
 
 /// `sweep.json`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Account {
+pub(crate) struct Account {
     /// The experiment.
     pub experiment: String,
     /// The machine's name.
@@ -139,7 +139,7 @@ pub struct Account {
 
 /// Time by the clock, seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Seconds {
+pub(crate) struct Seconds {
     /// The whole command: preparation of the images, runs, ranking, report.
     pub command: f64,
     /// From the first start of a run to the last end.
@@ -148,7 +148,7 @@ pub struct Seconds {
 
 /// Time of the cores, seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct CoreSeconds {
+pub(crate) struct CoreSeconds {
     /// Cores x the time of the runs: what the other figures but the last are parts of.
     pub available: f64,
     /// User and system time of all attempts.
@@ -165,7 +165,7 @@ pub struct CoreSeconds {
 
 /// Parts of a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-pub struct Shares {
+pub(crate) struct Shares {
     /// Part of the slots' time that attempts were alive.
     pub slots: Option<f64>,
     /// Part of the cores' time that trainers used.
@@ -185,7 +185,7 @@ impl Account {
     ///
     /// # Errors
     /// Where the file cannot be written.
-    pub fn write(&self, dir: &ExperimentDir) -> Result<(), SweepError> {
+    pub(crate) fn write(&self, dir: &ExperimentDir) -> Result<(), SweepError> {
         if self.attempts == 0 {
             return Ok(());
         }
@@ -199,7 +199,7 @@ impl Account {
 
     /// For people: `2 cores 97.1 % used by runs: 91.9 % training steps, 4.1 % validation, 1.1 % else; gridboard 0.1 %`.
     #[must_use]
-    pub fn line(&self) -> Option<String> {
+    pub(crate) fn line(&self) -> Option<String> {
         let percent = |share: f64| format!("{:.1} %", 100.0 * share);
         let Shares { utilisation, training, validation, orchestrator, .. } = self.shares;
         let used = utilisation?;

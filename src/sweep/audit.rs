@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// What tells how far an audit is: first the images are prepared, then they are looked at.
-pub struct AuditProgress<'a> {
+pub(crate) struct AuditProgress<'a> {
     /// Of the preparation.
     pub preparing: &'a dyn Progress,
     /// Of the looking.
@@ -26,7 +26,7 @@ pub struct AuditProgress<'a> {
 ///
 /// # Errors
 /// As [`prepare_corpus`] and `corpus::audit::audit`.
-pub fn audit_dataset(
+pub(crate) fn audit_dataset(
     dataset: &Dataset,
     cache: &Path,
     group_by: Option<&str>,
@@ -55,7 +55,7 @@ pub fn audit_dataset(
 ///
 /// # Errors
 /// As `corpus::audit::prepare_folder` and `corpus::audit::audit`.
-pub fn audit_folder(
+pub(crate) fn audit_folder(
     folder: &Path,
     cache: &Path,
     group_by: Option<&str>,

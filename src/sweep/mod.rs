@@ -17,16 +17,16 @@ mod sinks;
 mod status;
 mod tail;
 
-pub use account::{Account, Sum, Watch};
-pub use audit::{AuditProgress, audit_dataset, audit_folder};
-pub use error::SweepError;
-pub use placement::{Measured, measured_placement};
-pub use prepare::{Corpus, Owed, Preparation, check_unchanged, prepare, prepare_corpus};
+pub(crate) use account::{Account, Sum, Watch};
+pub(crate) use audit::{AuditProgress, audit_dataset, audit_folder};
+pub(crate) use error::SweepError;
+pub(crate) use placement::measured_placement;
+pub(crate) use prepare::{Corpus, Preparation, check_unchanged, prepare, prepare_corpus};
 pub(crate) use prepare::{check_dataset, write_split};
-pub use provenance::Facts;
-pub use run_loop::{End, Repeated, repeat, sweep};
-pub use sinks::Terminal;
-pub use status::Planned;
+pub(crate) use provenance::Facts;
+pub(crate) use run_loop::{End, repeat, sweep};
+pub(crate) use sinks::Terminal;
+pub(crate) use status::Planned;
 
 /// A run's place in the lists of a sweep.
 fn index(run: u64) -> usize {

@@ -36,7 +36,7 @@ const WORTH: f64 = 30.0;
 
 /// What came out, and how.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Measured {
+pub(crate) struct Measured {
     /// The chosen placement.
     pub placement: Placement,
     /// For people: what was measured, or that it was measured before.
@@ -48,7 +48,7 @@ pub struct Measured {
 ///
 /// # Errors
 /// Where the worker is not there; [`SweepError::Interrupted`] at the first signal.
-pub fn measured_placement(
+pub(crate) fn measured_placement(
     ready: &Preparation,
     placed: &Placement,
     cores: u32,

@@ -32,7 +32,7 @@ const PATIENCE: Duration = Duration::from_secs(600);
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// A sweep that is ready to start.
-pub struct Preparation {
+pub(crate) struct Preparation {
     /// The spec.
     pub experiment: Experiment,
     /// Where its runs are.
@@ -71,7 +71,7 @@ pub struct Preparation {
 
 /// A run that is to be trained.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Owed {
+pub(crate) struct Owed {
     /// Index in the grid.
     pub run: u64,
     /// Number of the next attempt.
@@ -79,7 +79,7 @@ pub struct Owed {
 }
 
 /// Images that are prepared and split.
-pub struct Corpus {
+pub(crate) struct Corpus {
     pub(super) prepared: Prepared,
     /// The test set, where it is a folder of its own.
     pub(super) test: Option<Prepared>,
@@ -95,7 +95,7 @@ impl Corpus {
     /// What makes results on these images other than they look: classes that a part of the split lacks, and what is odd about
     /// the files. A sentence each.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
+    pub(crate) fn warnings(&self) -> Vec<String> {
         let labels = self.prepared.labels();
         let mut warnings: Vec<String> = self.prepared.notes.clone();
         warnings.extend(
@@ -116,18 +116,18 @@ impl Corpus {
     }
 
     /// What was wrong with folders of the cache, which were prepared again.
-    pub fn damages(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn damages(&self) -> impl Iterator<Item = &str> {
         [Some(&self.prepared), self.test.as_ref()].into_iter().flatten().filter_map(|of| of.damage.as_deref())
     }
 
     /// The files that were left out as unreadable, with the reason; those of the test folder last.
-    pub fn skipped(&self) -> impl Iterator<Item = &corpus::BadFile> {
+    pub(crate) fn skipped(&self) -> impl Iterator<Item = &corpus::BadFile> {
         self.prepared.skipped.iter().chain(self.test.iter().flat_map(|test| &test.skipped))
     }
 
     /// Files of the test folder whose bytes are those of an image that trains or validates.
     #[must_use]
-    pub fn test_copies(&self) -> &[String] {
+    pub(crate) fn test_copies(&self) -> &[String] {
         &self.test_copies
     }
 }
@@ -136,7 +136,7 @@ impl Corpus {
 ///
 /// # Errors
 /// As `corpus::prepare` and `corpus::split`.
-pub fn prepare_corpus(
+pub(crate) fn prepare_corpus(
     dataset: &Dataset,
     cache: &Path,
     progress: &dyn corpus::Progress,
@@ -191,7 +191,7 @@ pub(crate) fn check_dataset(dataset: &RunDataset) -> Result<(), String> {
 ///
 /// # Errors
 /// [`SweepError::Changed`], [`SweepError::Unknown`], or where the database cannot be read.
-pub async fn check_unchanged(runs_dir: &Path, experiment: &Experiment) -> Result<(), SweepError> {
+pub(crate) async fn check_unchanged(runs_dir: &Path, experiment: &Experiment) -> Result<(), SweepError> {
     let mut store = match Reader::open(runs_dir).await {
         Err(StoreError::NoDatabase { .. }) => return earlier::refuse_unknown(runs_dir, &experiment.name),
         store => store?,
@@ -218,7 +218,7 @@ fn unchanged(record: &ExperimentRecord, experiment: &Experiment) -> Result<(), S
 ///
 /// # Errors
 /// [`SweepError::Locked`], [`SweepError::Changed`], [`SweepError::OtherImages`], or what failed to be read or written.
-pub async fn prepare(
+pub(crate) async fn prepare(
     runs_dir: &Path,
     experiment: Experiment,
     corpus: Option<Corpus>,

@@ -50,7 +50,7 @@ const NAMES: [&str; 10] = [
 
 /// What holds for all runs of a sweep.
 #[derive(Clone, Debug)]
-pub struct Facts {
+pub(crate) struct Facts {
     git: Option<GitState>,
     processor: Option<String>,
     environment: BTreeMap<String, String>,
@@ -60,7 +60,7 @@ pub struct Facts {
 
 impl Facts {
     /// Asks git, the kernel and the environment. `folder` is where `gridboard` was started.
-    pub async fn gather(folder: &Path) -> Self {
+    pub(crate) async fn gather(folder: &Path) -> Self {
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| {
                 Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
@@ -72,13 +72,13 @@ impl Facts {
     }
 
     /// Learns the models of the GPUs.
-    pub fn name_gpus(&mut self, discovery: &Discovery) {
+    pub(crate) fn name_gpus(&mut self, discovery: &Discovery) {
         self.gpus = discovery.cuda.iter().map(|gpu| (gpu.uuid.clone(), gpu.name.clone())).collect();
     }
 
     /// The provenance of a run on `device` (`cpu` or a UUID).
     #[must_use]
-    pub fn of(&self, experiment: &Experiment, run: &RunSpec, device: &str) -> Provenance {
+    pub(crate) fn of(&self, experiment: &Experiment, run: &RunSpec, device: &str) -> Provenance {
         let on_cpu = device == Slot::CPU;
         let device_name = if on_cpu { self.processor.clone() } else { self.gpus.get(device).cloned() };
         let built_in = run.family != Family::Command;

@@ -12,7 +12,7 @@ const THROUGHPUT_BATCHES: i64 = 20;
 
 /// What is known of a run before it starts.
 #[derive(Clone, Debug)]
-pub struct Planned {
+pub(crate) struct Planned {
     /// The run's name.
     pub name: String,
     /// Epochs, where the parameters say so.

@@ -55,7 +55,7 @@ pub(super) fn section(input: &ReportInput) -> Result<Option<Section>, DrawError>
 
 /// Tab. 1: what loading gave, and beside it what the paper states.
 #[must_use]
-pub fn loading_table(loading: &LoadingTable, comparable: bool) -> Table {
+pub(crate) fn loading_table(loading: &LoadingTable, comparable: bool) -> Table {
     let mut columns = vec![Column::text("item"), Column::text("value")];
     columns.extend(comparable.then(|| Column::text("paper")));
     let rows = loading

@@ -15,7 +15,7 @@ mod grid;
 mod layers;
 mod reproduction;
 
-pub use corpus::loading_table;
+pub(crate) use corpus::loading_table;
 
 use super::{
     document::{Block, Document, DrawError, Section},

@@ -37,7 +37,7 @@ const ATTEMPTS: u32 = 1;
 ///
 /// # Errors
 /// Where the sweep cannot begin, nothing can be started any more, or the database fails for good; a failing run is no error.
-pub async fn sweep(
+pub(crate) async fn sweep(
     ready: &Preparation,
     placement: Placement,
     terminal: &mut Terminal,
@@ -73,7 +73,7 @@ pub async fn sweep(
 
 /// How the repetition of one run ended.
 #[derive(Clone, Debug)]
-pub struct Repeated {
+pub(crate) struct Repeated {
     /// Why it failed, where it did.
     pub failure: Option<Failure>,
     /// How long it took.
@@ -87,7 +87,7 @@ pub struct Repeated {
 ///
 /// # Errors
 /// Where it cannot begin; an attempt that fails is no error.
-pub async fn repeat(
+pub(crate) async fn repeat(
     plan: LaunchPlan,
     slot: Slot,
     planned: Planned,

@@ -18,7 +18,7 @@ use std::{
     time::Duration,
 };
 
-pub use drive::{Repeated, repeat, sweep};
+pub(crate) use drive::{repeat, sweep};
 
 use super::{
     Sum, SweepError,
@@ -48,7 +48,7 @@ const LONGEST_PAUSE: f64 = 2.0;
 
 /// How a sweep ended.
 #[derive(Clone, Debug)]
-pub struct End {
+pub(crate) struct End {
     /// Completed runs of the experiment, earlier sweeps' included.
     pub completed: u64,
     /// Failed runs.

@@ -12,7 +12,7 @@ mod terminal;
 pub(super) use folders::Folders;
 pub(super) use ledger::{Ledger, LedgerNews, LedgerState};
 pub(super) use terminal::Context;
-pub use terminal::Terminal;
+pub(crate) use terminal::Terminal;
 
 use crate::{event::Event, publish::Answers};
 

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// Shows a sweep on stderr.
-pub struct Terminal {
+pub(crate) struct Terminal {
     experiment: String,
     mode: Mode,
     /// As the last event has them.
@@ -41,7 +41,7 @@ pub(in crate::sweep) struct Context<'a> {
 impl Terminal {
     /// Bars where stderr is a terminal, else lines.
     #[must_use]
-    pub fn new(experiment: &str) -> Self {
+    pub(crate) fn new(experiment: &str) -> Self {
         let mode = if io::stderr().is_terminal() {
             let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8));
             let head = all.add(ProgressBar::new(0));
