@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::{End, SweepError};
+use super::{End, Sum, SweepError};
 use crate::{
     base::{
         clock::wall_now,
@@ -16,41 +16,8 @@ use crate::{
         program::host,
         usage::own_core_seconds,
     },
-    run::{ExperimentDir, Phases, Spent, Used},
+    run::ExperimentDir,
 };
-
-/// What the attempts of a sweep have used, added up.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Sum {
-    /// Attempts.
-    pub attempts: u64,
-    /// Slots' time: how long attempts were alive, seconds.
-    pub slot_seconds: f64,
-    /// User and system time of the trainers, seconds.
-    pub core_seconds: f64,
-    /// Of the attempts whose trainers tell; `None` while none has.
-    pub phases: Option<Phases>,
-}
-
-impl Sum {
-    /// Adds an attempt that was alive for `seconds`.
-    pub(crate) fn add(&mut self, seconds: f64, used: &Used) {
-        self.attempts += 1;
-        self.slot_seconds += seconds;
-        self.core_seconds += used.core_seconds.unwrap_or(0.0);
-        if let Some(more) = used.phases {
-            let so_far = self.phases.unwrap_or_default();
-            let sum = |a: Spent, b: Spent| Spent {
-                seconds: a.seconds + b.seconds,
-                core_seconds: a.core_seconds + b.core_seconds,
-            };
-            self.phases = Some(Phases {
-                training: sum(so_far.training, more.training),
-                validation: sum(so_far.validation, more.validation),
-            });
-        }
-    }
-}
 
 /// Measures a command that sweeps, from its start.
 #[derive(Clone, Copy, Debug)]
@@ -220,6 +187,7 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::{Phases, Spent, Used};
 
     fn used(core_seconds: f64, training: f64, validation: f64) -> Used {
         let spent = |core_seconds| Spent { seconds: core_seconds / 2.0, core_seconds };

@@ -15,9 +15,10 @@ mod provenance;
 mod run_loop;
 mod sinks;
 mod status;
+mod sum;
 mod tail;
 
-pub(crate) use account::{Account, Sum, Watch};
+pub(crate) use account::{Account, Watch};
 pub(crate) use audit::{AuditProgress, audit_dataset, audit_folder};
 pub(crate) use error::SweepError;
 pub(crate) use placement::measured_placement;
@@ -27,6 +28,7 @@ pub(crate) use provenance::Facts;
 pub(crate) use run_loop::{End, repeat, sweep};
 pub(crate) use sinks::Terminal;
 pub(crate) use status::Planned;
+pub(crate) use sum::Sum;
 
 /// A run's place in the lists of a sweep.
 fn index(run: u64) -> usize {

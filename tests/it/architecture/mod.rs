@@ -20,7 +20,7 @@ use layers::Layers;
 use modules::Modules;
 
 /// Folders that still have a circle between files, to be opened; the list gets no longer.
-const CIRCLES: &[&str] = &["src/sweep/"];
+const CIRCLES: &[&str] = &[];
 
 /// Files longer than [`heads::LONGEST`] lines, to be divided; the list gets no longer.
 const TOO_LONG: &[&str] = &["src/corpus/split.rs"];
