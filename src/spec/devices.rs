@@ -1,6 +1,6 @@
 //! The words that choose devices: `--devices` and the spec's `schedule.devices`.
 //!
-//! Parsed here without looking at the machine, so that a plan refuses wrong words too; [`crate::device::place`] then
+//! Parsed here without looking at the machine, so that a plan refuses wrong words too; `device::place` then
 //! looks the named devices up.
 
 use std::{fmt, str::FromStr};
@@ -96,7 +96,7 @@ impl DeviceChoice {
         Ok(Self::Cuda { devices })
     }
 
-    /// Whether CUDA devices must be looked for. Where not, [`crate::device::Discovery::cpu_only`] is enough.
+    /// Whether CUDA devices must be looked for. Where not, `device::Discovery::cpu_only` is enough.
     #[must_use]
     pub fn needs_cuda(&self) -> bool {
         !matches!(self, Self::Cpu { .. })
