@@ -136,7 +136,7 @@ fn one(runs_dir: &Path, experiment: Experiment, format: Format, signals: &Signal
     runtime.block_on(async {
         let mut ready =
             unless_asked(signals, sweep::prepare(runs_dir, experiment, prepared, output::note)).await?;
-        ready.facts.name_gpus(&discovery);
+        ready.surroundings.name_gpus(&discovery);
         let open = match choice {
             DeviceChoice::Cpu { slots } => slots.is_none(),
             DeviceChoice::Auto => discovery.cuda.is_empty(),
@@ -178,7 +178,7 @@ fn measured(
 ) -> Result<device::Placement, CliError> {
     // Without a folder for it, it is measured every time.
     let cache = cache_root().ok();
-    let measured = sweep::measured_placement(
+    let measured = sweep::measured_division(
         ready,
         &placement,
         discovery.cpu.cores,

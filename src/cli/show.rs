@@ -31,7 +31,7 @@ pub(super) struct Args {
 }
 
 /// What is known of a run.
-struct Facts {
+struct RunDetails {
     run: RunRecord,
     attempts: Vec<AttemptRecord>,
     /// Of every curve.
@@ -54,7 +54,7 @@ struct Areas {
 }
 
 impl Areas {
-    fn of(list: &[Prediction]) -> Self {
+    fn from_predictions(list: &[Prediction]) -> Self {
         let k = list.first().map_or(0, |row| row.probabilities.len());
         let alike = k > 0 && list.iter().all(|row| row.probabilities.len() == k);
         let probabilities: Vec<f32> = list.iter().flat_map(|row| row.probabilities.iter().copied()).collect();
@@ -99,8 +99,8 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             }
             None => (None, Vec::new()),
         };
-        let areas = predictions.map(|predictions| Areas::of(&predictions.rows));
-        let facts = Facts {
+        let areas = predictions.map(|predictions| Areas::from_predictions(&predictions.rows));
+        let facts = RunDetails {
             row,
             areas,
             attempts: store.attempts(run.key).await?,
@@ -141,7 +141,7 @@ pub(super) async fn one(store: &mut Reader, runs_dir: &Path, wanted: &str) -> Re
     })
 }
 
-impl Facts {
+impl RunDetails {
     fn json(&self) -> Json {
         let run = &self.run;
         let axes: Map<String, Json> =
@@ -248,7 +248,7 @@ impl Facts {
     }
 }
 
-impl Facts {
+impl RunDetails {
     /// How sure the results are, in lines of name and text.
     fn certainty(&self) -> Vec<(&'static str, String)> {
         let mut lines = Vec::new();

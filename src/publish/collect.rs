@@ -10,13 +10,12 @@ use std::{
 use super::{
     PublishError,
     audit::{kept, kept_audit},
-    facts,
     predictions::{checked_predictions, take_predictions},
-    test_set,
+    run_details, test_set,
 };
 use crate::{
     base::signals::Signals,
-    corpus::Progress,
+    corpus::PreparationProgress,
     metrics::ConfusionMatrix,
     rank::Leaderboard,
     report::{self, About, ReportInput, RunCurves, Table},
@@ -51,7 +50,7 @@ pub(crate) async fn report(
     store: &mut Store,
     runs_dir: &Path,
     record: &ExperimentRecord,
-    progress: &dyn Progress,
+    progress: &dyn PreparationProgress,
     signals: &Signals,
 ) -> Result<Finished, PublishError> {
     let (input, warnings) = collect(store, runs_dir, record, progress, signals).await?;
@@ -70,7 +69,7 @@ pub(crate) async fn report_suite(
     store: &mut Store,
     runs_dir: &Path,
     suite: &Suite,
-    progress: &dyn Progress,
+    progress: &dyn PreparationProgress,
     signals: &Signals,
 ) -> Result<(Vec<PathBuf>, Vec<String>), PublishError> {
     let (mut inputs, mut missing, mut warnings) = (Vec::new(), Vec::new(), Vec::new());
@@ -99,7 +98,7 @@ async fn collect(
     store: &mut Store,
     runs_dir: &Path,
     record: &ExperimentRecord,
-    progress: &dyn Progress,
+    progress: &dyn PreparationProgress,
     signals: &Signals,
 ) -> Result<(ReportInput, Vec<String>), PublishError> {
     // What is read must be what others will read.
@@ -137,7 +136,7 @@ async fn collect(
             curves.push(run_curves(store, run.key, &row.run).await?);
         }
         if facts.len() < MOST_FACTS {
-            facts.push(facts::of_run(store, &record.spec, &dir, run).await?);
+            facts.push(run_details::of_run(store, &record.spec, &dir, run).await?);
         }
     }
     facts.sort_by_key(|facts| facts.index);
@@ -148,9 +147,9 @@ async fn collect(
         audit: known(kept_audit(&dir, record.fingerprint.as_deref()), &mut warnings),
         fingerprint: record.fingerprint.clone(),
         runs: facts,
-        layers: best.map(|run| facts::layers(&record.spec, run)).unwrap_or_default(),
+        layers: best.map(|run| run_details::layers(&record.spec, run)).unwrap_or_default(),
     };
-    let xrays = match best.map(|run| facts::xrays(runs_dir, &dir, run)) {
+    let xrays = match best.map(|run| run_details::xrays(runs_dir, &dir, run)) {
         Some(Err(problem)) => {
             warnings.push(problem);
             None

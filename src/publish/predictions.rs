@@ -62,7 +62,7 @@ impl Answers {
             }
         };
         let mut warnings = told(&read);
-        let hits = Hits::of(&read.rows);
+        let hits = Hits::from_predictions(&read.rows);
         if hits.is_none() {
             let why = "images of one class have one name: no test against other runs";
             warnings.push(format!("`{}`: {why}", RunDir::PREDICTIONS));

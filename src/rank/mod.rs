@@ -120,7 +120,7 @@ impl Best {
 
     /// The best of the points (step, value) of a curve, in any order; `None` where none is finite.
     #[must_use]
-    pub fn of(goal: Goal, points: impl IntoIterator<Item = (i64, f64)>) -> Option<Self> {
+    pub fn among(goal: Goal, points: impl IntoIterator<Item = (i64, f64)>) -> Option<Self> {
         let better = |a: f64, b: f64| match goal {
             Goal::Maximize => a > b,
             Goal::Minimize => a < b,

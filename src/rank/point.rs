@@ -138,14 +138,14 @@ impl Leaderboard {
                 spearman(&both)
             })
             .collect();
-        Summary::of(&correlations).map(|summary| summary.mean)
+        Summary::from_values(&correlations).map(|summary| summary.mean)
     }
 
     /// The point of these runs, which lie in the order of their seeds.
     fn point(&self, rows: &[&Row]) -> GridPoint {
         let ranked: Vec<&&Row> = rows.iter().filter(|row| row.rank.is_some()).collect();
         let over = |read: fn(&Row) -> Option<f64>| -> Option<Summary> {
-            Summary::of(&ranked.iter().map(|row| read(row)).collect::<Option<Vec<f64>>>()?)
+            Summary::from_values(&ranked.iter().map(|row| read(row)).collect::<Option<Vec<f64>>>()?)
         };
         GridPoint {
             rank: None,

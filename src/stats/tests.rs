@@ -110,7 +110,7 @@ fn exact_tests_are_those_of_statsmodels_and_scipy() {
 #[test]
 fn means_and_deviations_are_those_of_numpy() {
     for Spread { values, mean, deviation } in fixture().summary {
-        let ours = Summary::of(&values).unwrap();
+        let ours = Summary::from_values(&values).unwrap();
         close("mean", ours.mean / mean, 1.0);
         assert_eq!(ours.deviation.is_some(), deviation.is_some());
         if let (Some(ours), Some(theirs)) = (ours.deviation, deviation) {
@@ -123,7 +123,7 @@ fn means_and_deviations_are_those_of_numpy() {
 fn curves_and_areas_are_those_of_scikit_learn() {
     for case in fixture().binary {
         let name = &case.name;
-        let roc = RocCurve::of(&case.scores, &case.positive).unwrap();
+        let roc = RocCurve::from_scores(&case.scores, &case.positive).unwrap();
         close(name, roc.area, case.roc_area);
         assert_eq!(roc.points.len(), case.false_positive_rates.len(), "{name}");
         assert_eq!(roc.points[0].threshold, f64::INFINITY);
@@ -134,7 +134,7 @@ fn curves_and_areas_are_those_of_scikit_learn() {
                 assert_eq!(point.threshold, case.thresholds[place - 1], "{name}");
             }
         }
-        let pr = PrCurve::of(&case.scores, &case.positive).unwrap();
+        let pr = PrCurve::from_scores(&case.scores, &case.positive).unwrap();
         close(name, pr.average_precision, case.average_precision);
         assert_eq!(pr.points.len(), case.precisions.len(), "{name}");
         for (place, point) in pr.points.iter().enumerate() {
