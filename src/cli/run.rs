@@ -37,7 +37,7 @@ pub(super) struct Args {
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let signals = signals()?;
-    match args.spec.load()? {
+    match args.spec.load(runs_dir)? {
         Spec::Experiment(experiment) => one(runs_dir, *experiment, args.format, &signals),
         Spec::Suite(suite) => all(runs_dir, &suite, args.format, &signals),
     }
