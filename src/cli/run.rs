@@ -21,7 +21,7 @@ use crate::{
     sweep::{self, Account, End, Terminal, Watch},
 };
 
-/// Train what is missing of a spec's grid, then rank it
+/// Train the runs that are not done yet, then rank all
 ///
 /// Running a spec again trains only runs that are not completed. Ctrl-C stops the sweep; the runs that it
 /// cut off are trained when the spec is run again. The experiments of a suite are carried out in turn, and the

@@ -1,10 +1,13 @@
 //! Curves as they are read: whole, or their last points.
 
+use std::collections::HashMap;
+
 use sqlx::Connection;
 
 use crate::store::{
     Reader, RunKey,
     error::{StoreError, sqlite},
+    series,
 };
 
 /// The points of one tag of a run.
@@ -64,6 +67,14 @@ impl Reader {
             curves.push(Curve { tag, points: points.collect() });
         }
         Ok(curves)
+    }
+
+    /// Which series of a run stand for tags that it has not written: the tag that is wanted, and the series.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn series(&mut self, run: RunKey) -> Result<HashMap<String, String>, StoreError> {
+        series::of_run(&mut self.connection, run).await
     }
 
     /// The point at the highest step of every curve of a run, by tag. Reads no other points.
