@@ -8,7 +8,7 @@ use super::{
     suite,
 };
 use crate::{
-    base::{human, signals::Signals},
+    base::{error::with_causes, human, signals::Signals},
     corpus::cache_root,
     device::{self, DeviceChoice},
     model,
@@ -313,6 +313,17 @@ async fn report_on(
         }
     })?;
     let finished = publish::report(&mut store, runs_dir, &record, &corpus::test_bar(), signals).await;
+    let finished = match finished {
+        Ok(mut finished) => {
+            let written = store.written_tags(record.key).await?;
+            let dir = ExperimentDir::new(runs_dir, &record.name);
+            let board = &finished.leaderboard;
+            let wrote = sweep::write_logged_metrics(&dir, experiment, record.created, board, &written);
+            finished.warnings.extend(wrote.err().map(|error| with_causes(&error)));
+            Ok(finished)
+        }
+        failed => failed,
+    };
     let left = store.leave().await;
     Ok((finished?, left))
 }

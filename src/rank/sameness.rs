@@ -38,7 +38,7 @@ pub fn without_effect(
         };
         notes.push(format!(
             "the seeds change nothing: {where_to} runs with different seeds have identical results, bit by bit{}",
-            unseen(spec, "seed", "GRIDBOARD_SEED")
+            unseen(spec, "seed")
         ));
     }
 
@@ -54,10 +54,9 @@ pub fn without_effect(
         }
         groups.retain(|_, (values, _)| values.len() > 1);
         if !groups.is_empty() && groups.values().all(|(_, runs)| all_equal(runs)) {
-            let variable = format!("GRIDBOARD_PARAM_{}", axis.to_uppercase().replace('-', "_"));
             notes.push(format!(
                 "`{axis}` changes nothing: runs that differ in it alone have identical results, bit by bit{}",
-                unseen(spec, axis, &variable)
+                unseen(spec, axis)
             ));
         }
     }
@@ -86,12 +85,12 @@ pub fn constant_answer(rows: &[Row], is_whole: bool) -> Option<String> {
 }
 
 /// That a program may not have looked at a parameter which its command does not name.
-fn unseen(spec: &Experiment, name: &str, variable: &str) -> String {
+fn unseen(spec: &Experiment, name: &str) -> String {
     let place = format!("{{{name}}}");
     if !spec.is_command() || spec.command.iter().any(|part| part.contains(&place)) {
         return String::new();
     }
-    format!("; the command has no {place}, and the program does not seem to look at {variable}")
+    format!("; the command has no {place}, and the program seems not to look for it in its environment")
 }
 
 fn all_equal(runs: &[&Results]) -> bool {

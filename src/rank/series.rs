@@ -6,50 +6,46 @@
 
 use std::collections::BTreeSet;
 
-use regex::Regex;
-
 use crate::spec::{PARTS, suggest, words_of_tag};
 
 /// So many tags that were written are named.
 const NAMED: usize = 8;
 
-/// A tag as the spec names it, and what may stand for it.
-#[derive(Debug)]
-pub struct Wanted<'a> {
-    tag: &'a str,
-    /// Where it has a `*`.
-    pattern: Option<Regex>,
-}
+/// A tag as the spec names it: `*` in it stands for anything within the name of a folder.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a>(&'a str);
 
 impl<'a> Wanted<'a> {
-    /// `*` in a tag stands for anything within the name of a folder.
+    /// The tag as something to look for.
     #[must_use]
     pub fn new(tag: &'a str) -> Self {
-        let pattern = tag.contains('*').then(|| {
-            let parts: Vec<String> = tag.split('*').map(regex::escape).collect();
-            Regex::new(&format!("^{}$", parts.join("[^/]*"))).ok()
-        });
-        Self { tag, pattern: pattern.flatten() }
+        Self(tag)
     }
 
     /// The tag.
     #[must_use]
     pub fn tag(&self) -> &'a str {
-        self.tag
+        self.0
     }
 
     /// Whether a series may stand for the tag: it fits the pattern, or ends in the tag below some folder.
     #[must_use]
     pub fn may_be(&self, series: &str) -> bool {
-        match &self.pattern {
-            Some(pattern) => pattern.is_match(series),
-            None => self.folder(series).is_some(),
+        if !self.is_pattern() {
+            return self.folder(series).is_some();
         }
+        let (pattern, parts) = (self.0.split('/'), series.split('/'));
+        pattern.clone().count() == parts.clone().count()
+            && pattern.zip(parts).all(|(pattern, part)| fits(pattern, part))
+    }
+
+    fn is_pattern(&self) -> bool {
+        self.0.contains('*')
     }
 
     /// The folder above the tag.
     fn folder<'s>(&self, series: &'s str) -> Option<&'s str> {
-        series.strip_suffix(self.tag)?.strip_suffix('/').filter(|folder| !folder.is_empty())
+        series.strip_suffix(self.0)?.strip_suffix('/').filter(|folder| !folder.is_empty())
     }
 
     /// What of the candidates of each run, none of which has written the tag itself, stands for the tag: those below folders
@@ -57,7 +53,7 @@ impl<'a> Wanted<'a> {
     /// of the data is none of them: the loss of `train/loss` is not that of `loss`.
     #[must_use]
     pub fn chosen<'s>(&self, runs: &[Vec<&'s str>]) -> Vec<Vec<&'s str>> {
-        if self.pattern.is_some() {
+        if self.is_pattern() {
             return runs.to_vec();
         }
         let folders: BTreeSet<&str> =
@@ -71,6 +67,20 @@ impl<'a> Wanted<'a> {
         };
         runs.iter().map(|run| run.iter().copied().filter(is_made_anew).collect()).collect()
     }
+}
+
+/// Whether a name fits a pattern in which `*` stands for anything.
+fn fits(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut name) = name.strip_prefix(first) else { return false };
+    let mut pieces: Vec<&str> = rest.split('*').collect();
+    let last = pieces.pop().unwrap_or_default();
+    for piece in pieces {
+        // The earliest place leaves the most for what follows.
+        let Some(at) = name.find(piece) else { return false };
+        name = &name[at + piece.len()..];
+    }
+    name.ends_with(last)
 }
 
 /// Why a run does not rank that has not written the tag: with the series that might be meant, or those that it has written.
@@ -174,6 +184,8 @@ mod tests {
             [["version_3/val_loss"]]
         );
         assert_eq!(chosen("*/acc", &[&["validation/acc"]]), [["validation/acc"]]);
+        assert!(fits("a*b*c", "axxbyyc") && fits("*", "") && fits("ab*", "ab") && fits("*aab", "aaab"));
+        assert!(!fits("a*a", "a") && !fits("a*b*c", "axxc") && !fits("ab", "abc"));
         assert_eq!(chosen("*/l.ss", &[&["a/loss"]]), [[""; 0]]);
     }
 

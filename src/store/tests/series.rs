@@ -191,9 +191,9 @@ async fn seeds_and_axes_that_change_nothing_are_told() {
         board.notes,
         [
             "the seeds change nothing: at all 4 grid points runs with different seeds have identical results, bit by bit; the \
-             command has no {seed}, and the program does not seem to look at GRIDBOARD_SEED",
+             command has no {seed}, and the program seems not to look for it in its environment",
             "`dropout` changes nothing: runs that differ in it alone have identical results, bit by bit; the command has no \
-             {dropout}, and the program does not seem to look at GRIDBOARD_PARAM_DROPOUT",
+             {dropout}, and the program seems not to look for it in its environment",
         ]
     );
     bench.store.keep_statistics(key, &board).await.unwrap();
