@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use sqlx::{Connection, FromRow, SqliteConnection};
+use sqlx::{Connection, SqliteConnection};
+use sqlx_macros::FromRow;
 
 use super::evidence::{Evidence, Of};
 use crate::{
