@@ -8,6 +8,7 @@ pub(super) mod dataset;
 mod env;
 mod families;
 mod grid;
+pub(super) mod keep;
 mod parameters;
 mod section;
 mod suite;
@@ -52,10 +53,11 @@ pub(super) fn experiment(root: &Node, spec_file: &Path, problems: &mut Problems)
             None
         }
     };
+    let (is_command, keep) = (trainer.is_command(), trainer.keep);
     let seeds = seeds(&top, problems);
     let swept = grid::read(&top, trainer, seeds.len(), spec_file, problems);
     let rank = rank(&top, built_in, problems);
-    let schedule = schedule(&top, problems);
+    let schedule = schedule(&top, is_command, problems);
     let swept = swept?;
     Some(Experiment {
         name: name?,
@@ -67,6 +69,7 @@ pub(super) fn experiment(root: &Node, spec_file: &Path, problems: &mut Problems)
         grids: swept.grids,
         seeds,
         rank: rank?,
+        keep,
         schedule: schedule?,
     })
 }
@@ -208,8 +211,8 @@ fn is_tag(tag: &str) -> bool {
     !tag.is_empty() && tag.trim() == tag && !tag.chars().any(char::is_control)
 }
 
-fn schedule(top: &Section<'_>, problems: &mut Problems) -> Option<Schedule> {
-    let mut schedule = Schedule::default();
+fn schedule(top: &Section<'_>, is_command: bool, problems: &mut Problems) -> Option<Schedule> {
+    let mut schedule = Schedule::of(is_command);
     let Some(entry) = top.given("schedule") else { return Some(schedule) };
     let section = Section::open(&entry.value, "schedule", &entry.place, problems)?;
     section.only(&["devices", "runs_per_device", "log_limit", "grace"], problems);
