@@ -339,6 +339,18 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_command_is_told_what_it_may_resume_from() {
+        for (resumes, word) in [(false, ""), (true, "1")] {
+            let command = ["program".to_owned()];
+            let plan = LaunchPlan::command(0, &command, Path::new("/runs/x"), &run_file(&[])).unwrap();
+            let own = BTreeMap::from([("GRIDBOARD_RESUME".to_owned(), "mine".to_owned())]);
+            let plan = plan.with_state(resumes).with_variables(&own).unwrap();
+            assert_eq!(variable(&plan, "GRIDBOARD_STATE_DIR"), Some("/runs/x/state"));
+            assert_eq!(variable(&plan, "GRIDBOARD_RESUME"), Some(word));
+        }
+    }
+
+    #[test]
     fn a_command_gets_the_values_of_its_run() {
         let file = run_file(&[
             ("lr", Value::Float(0.1)),

@@ -92,7 +92,13 @@ impl<L: Launcher> Loop<'_, L> {
             );
             self.tell(now, Change::Warning(text));
         }
+        let run = attempt.run;
         self.tell(now, Change::AttemptStarted(attempt));
+        if let (Some(resumed), Some(epochs)) = (resumed, self.attempts.planned(run).epochs) {
+            #[expect(clippy::cast_precision_loss, reason = "a number of epochs")]
+            let done = f64::from(resumed.epoch) / epochs.max(1) as f64;
+            self.step(now, Input::GoesOn { run, done });
+        }
         if let Err(problem) = folder {
             self.tell(now, Change::Warning(problem));
         }
