@@ -43,6 +43,14 @@ pub enum StoreError {
         /// Why.
         source: io::Error,
     },
+    /// The outcome of an attempt cannot be brought to the disk.
+    #[error("cannot sync `{}`", .path.display())]
+    Sync {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// Under the name of the database lies something that is no file.
     #[error("`{}` is {what}, not a database", .path.display())]
     NotAFile {
