@@ -7,7 +7,8 @@
 
 use std::path::Path;
 
-use sqlx::{AssertSqlSafe, FromRow, SqliteConnection, raw_sql};
+use sqlx::{AssertSqlSafe, SqliteConnection, raw_sql};
+use sqlx_macros::FromRow;
 
 use super::{
     ExperimentKey,

@@ -3,7 +3,8 @@
 //!
 //! Called by the writer after the ends of attempts, and where a sweep that was killed could not do it any more.
 
-use sqlx::{AssertSqlSafe, FromRow, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection};
+use sqlx_macros::FromRow;
 
 use super::{
     ExperimentKey, RunKey,

@@ -1,7 +1,8 @@
 //! What a run's predictions count, with their interval and which images are right: written by the writer with each confusion
 //! matrix, and once for those that an older Gridboard kept, when its database is migrated.
 
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::SqliteConnection;
+use sqlx_macros::FromRow;
 
 use super::{
     RunKey,

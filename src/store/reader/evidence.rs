@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use sqlx::{AssertSqlSafe, FromRow, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection};
+use sqlx_macros::FromRow;
 
 use crate::{
     predictions::Hits,

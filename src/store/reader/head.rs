@@ -1,7 +1,8 @@
 //! The head of the leaderboard, and single rows of it, by the ranks that were kept: at a cost that does not grow with the
 //! curves.
 
-use sqlx::{AssertSqlSafe, Connection, FromRow, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+use sqlx_macros::FromRow;
 
 use super::{
     evidence::{Evidence, Of},

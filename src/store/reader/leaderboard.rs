@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use sqlx::{AssertSqlSafe, Connection, FromRow, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+use sqlx_macros::FromRow;
 
 use super::{
     evidence::{Evidence, Of},
