@@ -13,10 +13,11 @@ sys.path.insert(0, "TESTS")
 from trainer import Writer
 layout, quality, tags = sys.argv[1], sys.argv[2], sys.argv[3:]
 folder = os.environ["GRIDBOARD_RUN_DIR"]
+writers = {}
 for tag in tags:
     tag = tag.replace("RUN", os.environ["GRIDBOARD_RUN"].split("-")[1])
     group, _, name = tag.rpartition("/") if layout == "many" else ("", "", tag)
-    writer = Writer(os.path.join(folder, group))
+    writer = writers.get(group) or writers.setdefault(group, Writer(os.path.join(folder, group)))
     for step in range(3):
         writer.scalar(name, step, (.1 if quality == "good" else .9) + .3 - .1 * step)
 "#;
