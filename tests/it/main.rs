@@ -16,6 +16,7 @@ mod linking;
 mod lost_database;
 mod one_state;
 mod others_files;
+mod own_metrics;
 #[cfg(feature = "torch")]
 mod predict;
 mod reporting;
