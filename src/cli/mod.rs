@@ -5,7 +5,9 @@
 mod audit;
 mod compare;
 mod completions;
+mod confirm;
 mod corpus;
+mod delete;
 mod devices;
 mod doctor;
 mod doctor_database;
@@ -62,6 +64,7 @@ enum Command {
     Compare(compare::Args),
     Sql(sql::Args),
     Report(report::Args),
+    Delete(delete::Args),
     Doctor(doctor::Args),
     Schema(schema::Args),
     Completions(completions::Args),
@@ -94,6 +97,7 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
         Command::Compare(args) => compare::run(&cli.runs_dir, args),
         Command::Sql(args) => sql::run(&cli.runs_dir, args),
         Command::Report(args) => report::run(&cli.runs_dir, args),
+        Command::Delete(args) => delete::run(&cli.runs_dir, args),
         Command::Doctor(args) => doctor::run(&cli.runs_dir, args),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args),

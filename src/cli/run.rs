@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    CliError, apart, corpus, devices, exit, listing, output, runtime, signals,
+    CliError, apart, confirm, corpus, devices, exit, listing, output, runtime, signals,
     spec_args::{SpecArgs, check_weights},
     suite,
 };
@@ -11,35 +11,58 @@ use crate::{
     base::{human, signals::Signals},
     corpus::cache_root,
     device::{self, DeviceChoice},
-    model,
+    launch, model,
     publish::{self, Finished},
     report::{Format, files::PAGE, top_table, unranked_table},
     run::ExperimentDir,
     schedule::Slot,
     spec::{Experiment, Spec, Suite},
     store::{Store, StoreError},
-    sweep::{self, Account, End, Terminal, Watch},
+    sweep::{self, Account, Change, Corpus, End, Terminal, Watch},
 };
 
 /// Train what is missing of a spec's grid, then rank it
 ///
-/// Running a spec again trains only runs that are not completed. Ctrl-C stops the sweep; the runs that it
-/// cut off are trained when the spec is run again. The experiments of a suite are carried out in turn, and the
+/// Running a spec again trains only runs that are not completed; more values, seeds and axes over what was fixed add runs. A
+/// spec whose change would lose completed runs is refused, unless `--replace` says so. Ctrl-C stops the sweep; the runs that
+/// it cut off are trained when the spec is run again. The experiments of a suite are carried out in turn, and the
 /// suite's report is written at the end.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     spec: SpecArgs,
+    /// Delete runs of an earlier spec of this name that the spec has not any more, after a question
+    #[arg(long)]
+    replace: bool,
+    /// Delete them without a question
+    #[arg(long, requires = "replace")]
+    yes: bool,
     /// Format of the top ten on stdout
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }
 
+/// What may become of completed runs that the spec has not any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Earlier {
+    /// They stay, and the spec is refused.
+    Keep,
+    /// They are deleted once the user has said yes.
+    Ask,
+    /// They are deleted.
+    Delete,
+}
+
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let signals = signals()?;
+    let earlier = match (args.replace, args.yes) {
+        (false, _) => Earlier::Keep,
+        (true, false) => Earlier::Ask,
+        (true, true) => Earlier::Delete,
+    };
     match args.spec.load()? {
-        Spec::Experiment(experiment) => one(runs_dir, *experiment, args.format, &signals),
-        Spec::Suite(suite) => all(runs_dir, &suite, args.format, &signals),
+        Spec::Experiment(experiment) => one(runs_dir, *experiment, earlier, args.format, &signals),
+        Spec::Suite(suite) => all(runs_dir, &suite, earlier, args.format, &signals),
     }
 }
 
@@ -48,20 +71,26 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
 ///
 /// # Errors
 /// What is wrong with any of the experiments, before the first one runs; what stops one of them.
-fn all(runs_dir: &Path, suite: &Suite, format: Format, signals: &Signals) -> Result<u8, CliError> {
+fn all(
+    runs_dir: &Path,
+    suite: &Suite,
+    earlier: Earlier,
+    format: Format,
+    signals: &Signals,
+) -> Result<u8, CliError> {
     suite::one_format(
         suite,
         format == Format::Table,
         "gridboard top EXPERIMENT prints the best of one in any format",
     )?;
     for experiment in &suite.experiments {
-        check(runs_dir, experiment, signals)?;
+        check(runs_dir, experiment, earlier, signals)?;
     }
     let mut code = exit::DONE;
     let all = suite.experiments.len();
     for (place, experiment) in suite.experiments.iter().enumerate() {
         output::note(&format!("{}: experiment {} of {all}: {}", suite.name, place + 1, experiment.name));
-        match one(runs_dir, experiment.clone(), format, signals)? {
+        match one(runs_dir, experiment.clone(), earlier, format, signals)? {
             exit::INTERRUPTED => return Ok(exit::INTERRUPTED),
             ended => code = code.max(ended),
         }
@@ -86,22 +115,85 @@ fn all(runs_dir: &Path, suite: &Suite, format: Format, signals: &Signals) -> Res
 ///
 /// # Errors
 /// What is wrong.
-fn check(runs_dir: &Path, experiment: &Experiment, signals: &Signals) -> Result<(), CliError> {
+fn check(
+    runs_dir: &Path,
+    experiment: &Experiment,
+    earlier: Earlier,
+    signals: &Signals,
+) -> Result<(), CliError> {
     model::check(experiment)?;
     check_weights(experiment)?;
+    launch::check_programs(experiment)?;
     DeviceChoice::parse(&experiment.schedule.devices)?;
     devices::check_precision(experiment, |choice| devices::usable(choice, true))?;
-    runtime()?.block_on(unless_asked(signals, sweep::check_unchanged(runs_dir, experiment)))?;
-    Ok(())
+    match change(runs_dir, experiment, None, signals)? {
+        Some(change) if change.completed() > 0 => match earlier {
+            Earlier::Keep => Ok(change.refuse_loss()?),
+            Earlier::Ask if !confirm::can_ask() => Err(confirm::nobody_to_ask(&lost(&change))),
+            Earlier::Ask | Earlier::Delete => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
+
+/// What the spec changes of the runs that are there.
+fn change(
+    runs_dir: &Path,
+    experiment: &Experiment,
+    fingerprint: Option<&str>,
+    signals: &Signals,
+) -> Result<Option<Change>, CliError> {
+    runtime()?.block_on(unless_asked(signals, sweep::planned_change(runs_dir, experiment, fingerprint)))
+}
+
+/// Asks about the completed runs that the spec has not any more, where there are any.
+///
+/// # Errors
+/// [`CliError::Declined`], or that nobody can be asked.
+fn ask(
+    runs_dir: &Path,
+    experiment: &Experiment,
+    fingerprint: Option<&str>,
+    signals: &Signals,
+) -> Result<(), CliError> {
+    let Some(change) = change(runs_dir, experiment, fingerprint, signals)? else { return Ok(()) };
+    if change.completed() == 0 {
+        return Ok(());
+    }
+    let mut changed = change.differences.clone();
+    changed.extend(change.images.as_ref().map(|_| "the images".to_owned()));
+    output::note(&format!("the spec of `{}` has changed since it ran:", experiment.name));
+    for line in &changed {
+        output::note(&format!("  {line}"));
+    }
+    let kept = human::counted(change.kept, "run");
+    confirm::confirm(&format!("delete {}, and keep {kept}?", lost(&change)), &lost(&change), signals)
+}
+
+/// `4 runs of the earlier spec (3 completed)`.
+fn lost(change: &Change) -> String {
+    let (runs, completed) = (human::counted(change.gone.len(), "run"), change.completed());
+    format!("{runs} of the earlier spec of `{}` ({completed} completed)", change.experiment)
 }
 
 /// Carries one experiment out and prints its top ten. Returns the exit code.
 ///
 /// # Errors
 /// What stopped it; a failed run does not.
-fn one(runs_dir: &Path, experiment: Experiment, format: Format, signals: &Signals) -> Result<u8, CliError> {
+fn one(
+    runs_dir: &Path,
+    experiment: Experiment,
+    earlier: Earlier,
+    format: Format,
+    signals: &Signals,
+) -> Result<u8, CliError> {
+    check(runs_dir, &experiment, earlier, signals)?;
+    // As far as the spec tells; whether the images are others is known once they are read.
+    let told = change(runs_dir, &experiment, None, signals)?.is_some_and(|change| change.completed() > 0);
+    if earlier == Earlier::Ask && told {
+        ask(runs_dir, &experiment, None, signals)?;
+    }
     let watch = Watch::start();
-    check(runs_dir, &experiment, signals)?;
     let choice = DeviceChoice::parse(&experiment.schedule.devices)?;
     let discovery = devices::usable(&choice, !experiment.is_command())?;
     devices::tell(&discovery);
@@ -133,9 +225,14 @@ fn one(runs_dir: &Path, experiment: Experiment, format: Format, signals: &Signal
             Some(prepared)
         }
     };
+    if earlier == Earlier::Ask && !told {
+        let fingerprint = prepared.as_ref().map(Corpus::fingerprint);
+        ask(runs_dir, &experiment, fingerprint, signals)?;
+    }
     runtime.block_on(async {
-        let mut ready =
-            unless_asked(signals, sweep::prepare(runs_dir, experiment, prepared, output::note)).await?;
+        let replace = earlier != Earlier::Keep;
+        let ready = sweep::prepare(runs_dir, experiment, prepared, replace, output::note);
+        let mut ready = unless_asked(signals, ready).await?;
         ready.surroundings.name_gpus(&discovery);
         let open = match choice {
             DeviceChoice::Cpu { slots } => slots.is_none(),
@@ -212,6 +309,10 @@ fn opening(ready: &sweep::Preparation, placement: &device::Placement) -> String 
         let whose = if names.len() == 1 { "its folder is gone" } else { "their folders are gone" };
         let names = listing::shortened(&names, 8);
         text += &format!("{}: trained again, since {whose}: {names}\n", ready.experiment.name);
+    }
+    if ready.replaced > 0 {
+        let what = human::counted(ready.replaced, "run");
+        text += &format!("{}: {what} of an earlier spec removed\n", ready.experiment.name);
     }
     if ready.killed > 0 {
         let what = human::counted(ready.killed, "process");

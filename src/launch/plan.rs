@@ -6,11 +6,12 @@
 //! # Environment of an attempt
 //!
 //! An attempt inherits Gridboard's environment and working directory: relative paths in a command are relative to where
-//! Gridboard was started. On top of it come
+//! Gridboard was started, or to `model.cwd`. On top of it come
 //!
 //! - `GRIDBOARD_RUN_DIR` (absolute), `GRIDBOARD_RUN`, `GRIDBOARD_EXPERIMENT`, `GRIDBOARD_SEED`, `GRIDBOARD_ATTEMPT`,
-//!   `GRIDBOARD_DEVICE` (`cpu` or a UUID), `GRIDBOARD_THREADS`;
-//! - for a command, what `model.env` names, and `GRIDBOARD_PARAM_<NAME>` for every parameter: upper case, everything but letters and digits as `_`;
+//!   `GRIDBOARD_DEVICE` (`cpu` or a UUID), on a CUDA device `GRIDBOARD_DEVICE_INDEX` (its number in the order of the PCI bus, as
+//!   `nvidia-smi` has it), `GRIDBOARD_THREADS`;
+//! - for a command, what `model.env` names, and `GRIDBOARD_PARAM_<NAME>` for every parameter but `null` ones: upper case, everything but letters and digits as `_`;
 //! - the device as the only one that CUDA shows: `CUDA_VISIBLE_DEVICES` is its UUID, and empty on the processor;
 //! - for a built-in trainer on CUDA, by `train.precision`, whether f32 may be multiplied as TF32: `NVIDIA_TF32_OVERRIDE` is
 //!   0, or `TORCH_ALLOW_TF32_CUBLAS_OVERRIDE` is 1;
@@ -27,7 +28,10 @@ use std::{
 use crate::{
     run::RunFile,
     schedule::Slot,
-    spec::{self, Family, Precision, Value, command::substitute},
+    spec::{
+        self, Family, Precision, Value,
+        command::{only_place, substitute},
+    },
 };
 
 /// Everything that an attempt is started with.
@@ -45,6 +49,8 @@ pub struct LaunchPlan {
     pub args: Vec<OsString>,
     /// Variables that are set on top of Gridboard's own.
     pub env: Vec<(String, OsString)>,
+    /// Where it is started; `None` for Gridboard's own working directory.
+    pub folder: Option<PathBuf>,
     /// Standard input.
     pub stdin: Stdin,
 }
@@ -119,6 +125,7 @@ impl LaunchPlan {
             program: worker.into(),
             args: vec!["train".into(), run_dir.clone().into()],
             env: environment(&run_dir, file),
+            folder: None,
             stdin: Stdin::Lifeline,
             run_dir,
         })
@@ -148,7 +155,8 @@ impl LaunchPlan {
     }
 
     /// A `command` trainer. Its arguments may name, in braces, every parameter, and `seed`, `run` and `run_dir` where no
-    /// parameter has that name.
+    /// parameter has that name. An argument that is only its place is left out for `null` and `false`, and becomes several for
+    /// a list.
     ///
     /// # Errors
     /// If there is no program, or two parameters make the same variable.
@@ -163,7 +171,12 @@ impl LaunchPlan {
                 _ => None,
             },
         };
-        let mut words = command.iter().map(|word| OsString::from(substitute(word, value)));
+        let filled = |word: &String| match only_place(word).and_then(|name| file.parameters.get(name)) {
+            Some(Value::Null | Value::Bool(false)) => Vec::new(),
+            Some(Value::List(items)) => items.iter().map(|item| item.to_string().into()).collect(),
+            _ => vec![OsString::from(substitute(word, value))],
+        };
+        let mut words = command.iter().flat_map(filled);
         let program = words.next().filter(|program| !program.is_empty()).ok_or(PlanError::NoProgram)?;
         let mut env = environment(&run_dir, file);
         env.extend(parameter_variables(file)?);
@@ -173,6 +186,7 @@ impl LaunchPlan {
             program,
             args: words.collect(),
             env,
+            folder: None,
             stdin: Stdin::Null,
             run_dir,
         })
@@ -194,6 +208,19 @@ impl LaunchPlan {
             }
         }
         Ok(self)
+    }
+
+    /// The same, started in this folder; `None` for Gridboard's own.
+    #[must_use]
+    pub fn in_folder(self, folder: Option<&Path>) -> Self {
+        Self { folder: folder.map(Path::to_owned), ..self }
+    }
+
+    /// The same, told the number of its CUDA device.
+    #[must_use]
+    pub fn on_device(mut self, index: Option<&str>) -> Self {
+        self.env.extend(index.map(|index| ("GRIDBOARD_DEVICE_INDEX".to_owned(), index.into())));
+        self
     }
 
     /// The line that precedes the attempt in the run's log: `--- gridboard: attempt 1 on cpu, 2 threads: python3 t.py`.
@@ -257,7 +284,7 @@ pub(super) fn environment(run_dir: &Path, file: &RunFile) -> Vec<(String, OsStri
 fn parameter_variables(file: &RunFile) -> Result<Vec<(String, OsString)>, PlanError> {
     let mut names: BTreeMap<String, &str> = BTreeMap::new();
     let mut variables = Vec::with_capacity(file.parameters.len());
-    for (name, value) in &file.parameters {
+    for (name, value) in file.parameters.iter().filter(|(_, value)| **value != Value::Null) {
         let plain: String = name
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
@@ -316,6 +343,28 @@ pub(crate) mod tests {
         assert!(!whole.title().contains("PATH"), "the log has the command alone");
         let error = plan(&[("TOKEN", "$GRIDBOARD_TEST_NOT_THERE")]).unwrap_err().to_string();
         assert!(error.contains("`model.env.TOKEN` is `$GRIDBOARD_TEST_NOT_THERE`"), "{error}");
+    }
+
+    #[test]
+    fn an_argument_that_is_only_its_place_may_be_none_or_several() {
+        let list = Value::List(vec![Value::Int(64), Value::Text("b c".into())]);
+        let file = run_file(&[
+            ("empty", Value::Text(String::new())),
+            ("list", list),
+            ("nothing", Value::Null),
+            ("off", Value::Bool(false)),
+            ("on", Value::Bool(true)),
+        ]);
+        let command = ["t", "{off}", "{nothing}", "{on}", "{empty}", "{list}", "--x={nothing}{off}{list}"];
+        let command = command.map(str::to_owned);
+        let plan = LaunchPlan::command(0, &command, Path::new("/runs/x"), &file).unwrap();
+        assert_eq!(plan.args, ["true", "", "64", "b c", r#"--x=nullfalse[64,"b c"]"#]);
+        assert_eq!(variable(&plan, "GRIDBOARD_PARAM_NOTHING"), None);
+        assert_eq!(variable(&plan, "GRIDBOARD_PARAM_OFF"), Some("false"));
+        assert_eq!(variable(&plan, "GRIDBOARD_PARAM_LIST"), Some(r#"[64,"b c"]"#));
+        let error =
+            LaunchPlan::command(0, &["{nothing}".to_owned()], Path::new("/runs/x"), &file).unwrap_err();
+        assert!(matches!(error, PlanError::NoProgram), "{error}");
     }
 
     fn variable<'a>(plan: &'a LaunchPlan, name: &str) -> Option<&'a str> {

@@ -34,12 +34,13 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use document::{difference, to_yaml};
+pub use document::{difference, shares_surroundings, to_yaml};
 pub use duration::{ParseDurationError, SpecDuration};
 pub use family::{FAMILY_AXIS, Family};
 pub use names::{NameError, RESERVED_EXPERIMENTS, RESERVED_PARAMETERS, check_experiment_name};
 pub use overrides::Overrides;
 pub use parameter::ParameterError;
+pub(crate) use problem::suggest;
 pub use problem::{Place, Problem, SpecError};
 pub use read::MAX_RUNS;
 pub use schema::schema;
@@ -118,6 +119,9 @@ pub struct Experiment {
     /// Gridboard, whose value is looked up when a run starts and kept nowhere.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Where a `command` trainer is started: absolute; `None` for the folder that Gridboard was started in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<PathBuf>,
     /// Every model and train parameter that is not swept, defaults included; the family is none of them.
     pub fixed: Parameters,
     /// The grids whose union is run. At least one; a grid without axes is one grid point.
@@ -265,6 +269,12 @@ pub struct Schedule {
     /// How long a run that is asked to end has for it, until it is killed.
     #[serde(default = "Schedule::default_grace")]
     pub grace: SpecDuration,
+    /// How long a run may take, until it is asked to end and has failed; `None` for as long as it likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_per_run: Option<SpecDuration>,
+    /// When this many runs have failed alike and none was completed, no other is started; 0 for never.
+    #[serde(default = "Schedule::default_stop_after")]
+    pub stop_after: u32,
 }
 
 impl Schedule {
@@ -272,6 +282,13 @@ impl Schedule {
     pub const LOG_LIMIT: u64 = 64 << 20;
     /// The lowest limit of logs: 1 MiB.
     pub const LOWEST_LOG_LIMIT: u64 = 1 << 20;
+
+    /// How many runs may fail alike where the spec does not say.
+    pub const STOP_AFTER: u32 = 3;
+
+    fn default_stop_after() -> u32 {
+        Self::STOP_AFTER
+    }
 
     fn default_log_limit() -> u64 {
         Self::LOG_LIMIT
@@ -286,7 +303,14 @@ impl Schedule {
 impl Default for Schedule {
     fn default() -> Self {
         let (log_limit, grace) = (Self::LOG_LIMIT, Self::default_grace());
-        Self { devices: "auto".to_owned(), runs_per_device: None, log_limit, grace }
+        Self {
+            devices: "auto".to_owned(),
+            runs_per_device: None,
+            log_limit,
+            grace,
+            time_per_run: None,
+            stop_after: Self::STOP_AFTER,
+        }
     }
 }
 

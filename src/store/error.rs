@@ -115,16 +115,6 @@ pub enum StoreError {
         /// The name.
         name: String,
     },
-    /// An experiment was to be changed in what identifies its runs.
-    #[error("experiment `{name}` has the axes {}, not {}", list(.stored), list(.given))]
-    AxesChanged {
-        /// The experiment's name.
-        name: String,
-        /// Axes in the database.
-        stored: Vec<String>,
-        /// Axes of the new spec.
-        given: Vec<String>,
-    },
     /// No experiment has this key.
     #[error("there is no experiment number {key} in the runs database")]
     NoSuchExperiment {
@@ -305,11 +295,4 @@ pub(super) fn sqlite(action: &'static str) -> impl Fn(sqlx::Error) -> StoreError
         };
         StoreError::Sqlite { action, message, code }
     }
-}
-
-fn list(names: &[String]) -> String {
-    if names.is_empty() {
-        return "none".to_owned();
-    }
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -109,10 +109,11 @@ impl Attempts<'_> {
         let plan = if run.family == Family::Command {
             LaunchPlan::command(run.index.get(), &ready.experiment.command, folder.path(), &file)?
                 .with_variables(&ready.experiment.env)?
+                .in_folder(ready.experiment.cwd.as_deref())
         } else {
             LaunchPlan::worker(run.index.get(), worker, folder.path(), &file)?
         };
-        Ok((plan, earlier))
+        Ok((plan.on_device(slot.cuda_index()), earlier))
     }
 
     /// Writes the run file of an attempt again that has ended, where its trainer has emptied the folder.

@@ -6,6 +6,7 @@
 mod account;
 mod attempt;
 mod audit;
+mod change;
 mod division;
 mod earlier;
 mod error;
@@ -20,9 +21,10 @@ mod tail;
 
 pub(crate) use account::{Account, Watch};
 pub(crate) use audit::{AuditProgress, audit_dataset, audit_folder};
+pub(crate) use change::{Change, planned_change};
 pub(crate) use division::measured_division;
 pub(crate) use error::SweepError;
-pub(crate) use prepare::{Corpus, Preparation, check_unchanged, prepare, prepare_corpus};
+pub(crate) use prepare::{Corpus, Preparation, prepare, prepare_corpus};
 pub(crate) use prepare::{check_dataset, write_split};
 pub(crate) use provenance::Surroundings;
 pub(crate) use run_loop::{End, repeat, sweep};

@@ -10,6 +10,7 @@ mod database;
 mod devices;
 mod earlier_runs;
 mod interrupt;
+mod iterating;
 mod libtorch;
 mod linking;
 mod lost_database;
@@ -17,6 +18,7 @@ mod one_state;
 mod others_files;
 #[cfg(feature = "torch")]
 mod predict;
+mod programs;
 mod reporting;
 mod rerun;
 mod secrets;

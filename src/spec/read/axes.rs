@@ -87,6 +87,8 @@ enum Identity {
     Int(i64),
     Float(u64),
     Text(String),
+    Null,
+    List(Vec<Identity>),
 }
 
 impl Identity {
@@ -99,6 +101,8 @@ impl Identity {
                 None => Self::Float(value.to_bits()),
             },
             Value::Text(text) => Self::Text(text.clone()),
+            Value::Null => Self::Null,
+            Value::List(items) => Self::List(items.iter().map(Self::from_value).collect()),
         }
     }
 }

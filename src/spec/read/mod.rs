@@ -34,6 +34,8 @@ pub(super) const KEYS: [&str; 8] =
 
 /// Longest leaderboard head that a spec may ask for.
 pub(super) const MAX_TOP: u32 = 1000;
+/// Most runs that may fail alike, beside any number.
+pub(super) const MAX_STOP_AFTER: u32 = 1_000_000;
 /// Most runs at once on one device that a spec may ask for.
 pub(super) const MAX_RUNS_PER_DEVICE: u32 = 1024;
 
@@ -63,6 +65,7 @@ pub(super) fn experiment(root: &Node, spec_file: &Path, problems: &mut Problems)
         family: swept.family,
         command: swept.command,
         env: swept.env,
+        cwd: swept.cwd,
         fixed: swept.fixed,
         grids: swept.grids,
         seeds,
@@ -212,7 +215,8 @@ fn schedule(top: &Section<'_>, problems: &mut Problems) -> Option<Schedule> {
     let mut schedule = Schedule::default();
     let Some(entry) = top.given("schedule") else { return Some(schedule) };
     let section = Section::open(&entry.value, "schedule", &entry.place, problems)?;
-    section.only(&["devices", "runs_per_device", "log_limit", "grace"], problems);
+    section
+        .only(&["devices", "runs_per_device", "log_limit", "grace", "time_per_run", "stop_after"], problems);
     let expected = "`auto`, `cpu`, `cpu:N`, `cuda` or `cuda:N,N`";
     let devices = section.take("devices", expected, problems, |node| text(node).filter(|text| is_tag(text)));
     if let Some(devices) = devices {
@@ -238,5 +242,13 @@ fn schedule(top: &Section<'_>, problems: &mut Problems) -> Option<Schedule> {
     let expected = "a duration such as `30s`, `5m` or `8h`";
     let grace = section.take("grace", expected, problems, |node| text(node)?.parse().ok());
     schedule.grace = grace.unwrap_or(schedule.grace);
+    if section.given("time_per_run").is_some() {
+        schedule.time_per_run =
+            section.take("time_per_run", expected, problems, |node| text(node)?.parse().ok());
+    }
+    if section.given("stop_after").is_some() {
+        let stop_after = section.u32("stop_after", 0, MAX_STOP_AFTER, problems);
+        schedule.stop_after = stop_after.unwrap_or(schedule.stop_after);
+    }
     Some(schedule)
 }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::{LiveAttempt, Loop, Now};
+use super::{Late, LiveAttempt, Loop, Now};
 use crate::{
     event::{Attempt, Change},
     launch::Launcher,
@@ -68,7 +68,11 @@ impl<L: Launcher> Loop<'_, L> {
                     let state = if again { RunState::Pending } else { RunState::Failed };
                     let failure = error.failure();
                     self.last_failure = Some(failure.clone());
+                    let (name, told) = (attempt.name.clone(), failure.clone());
                     self.tell(now, Change::AttemptNotStarted { attempt: Arc::new(attempt), state, failure });
+                    if state == RunState::Failed {
+                        self.compare_failure(now, &name, &told);
+                    }
                 }
             }
         }
@@ -80,8 +84,10 @@ impl<L: Launcher> Loop<'_, L> {
         let handle = self.launcher.start(&plan)?;
         let attempt = Arc::new(Attempt { handle: Some(handle), ..attempt.clone() });
         let tail = Tail::new(&plan.run_dir, earlier);
-        self.live
-            .insert(attempt.run, LiveAttempt { attempt: Arc::clone(&attempt), tail, begun: now.elapsed });
+        self.live.insert(
+            attempt.run,
+            LiveAttempt { attempt: Arc::clone(&attempt), tail, begun: now.elapsed, late: Late::No },
+        );
         let folder = self.sinks.folders.as_mut().map_or(Ok(()), |folders| folders.started(&attempt));
         self.tell(now, Change::AttemptStarted(attempt));
         if let Err(problem) = folder {
