@@ -129,7 +129,7 @@ async fn find(runs_dir: &Path, what: &str) -> Result<(Doomed, ExperimentDir), Cl
         && dir.path().symlink_metadata().is_ok_and(|data| data.is_dir());
     if record.is_none() && !is_ours {
         return Err(not_found(
-            format!("no experiment `{experiment}` in `{}`", runs_dir.display()),
+            format!("no experiment `{experiment}` in `{}`", listing::absolute(runs_dir)),
             experiment,
             names.iter().map(String::as_str),
         ));

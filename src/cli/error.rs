@@ -222,6 +222,7 @@ impl CliError {
             Self::NotFound { hint, .. } | Self::Incomparable { hint, .. } | Self::Usage { hint, .. } => {
                 hint.clone()
             }
+            Self::Device(error) => error.hint().map(str::to_owned),
             Self::Repeat(error) => error.hint(),
             Self::TrainedRun(error) => error.hint().map(str::to_owned),
             Self::Worker(error) => Some(error.hint().to_owned()),

@@ -14,7 +14,7 @@ use crate::run::RunState;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is nothing to read yet.
-    #[error("no runs database in `{}`", .directory.display())]
+    #[error("no runs database in `{}`", std::path::absolute(.directory).unwrap_or_else(|_| .directory.clone()).display())]
     NoDatabase {
         /// The runs directory.
         directory: PathBuf,
@@ -231,9 +231,9 @@ impl StoreError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NoDatabase { .. } => {
-                Some("run `gridboard run SPEC` first, or name another directory with `--runs-dir DIR`")
-            }
+            Self::NoDatabase { .. } => Some(
+                "run `gridboard run SPEC` first, or name the directory of your runs with `--runs-dir DIR` or GRIDBOARD_RUNS",
+            ),
             Self::NotADatabase { .. } | Self::NotAFile { .. } => {
                 Some("name another directory with `--runs-dir DIR`")
             }
