@@ -19,6 +19,7 @@ mod listing;
 mod output;
 mod plan;
 mod predict;
+mod replace;
 mod report;
 mod rerun;
 mod run;

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    CliError, apart, confirm, corpus, devices, exit, listing, output, runtime, signals,
+    CliError, apart, corpus, devices, exit, listing, output,
+    replace::{self, Earlier},
+    runtime, signals,
     spec_args::{SpecArgs, check_weights},
     suite,
 };
@@ -18,7 +20,7 @@ use crate::{
     schedule::Slot,
     spec::{Experiment, Spec, Suite},
     store::{Store, StoreError},
-    sweep::{self, Account, Change, Corpus, End, Terminal, Watch},
+    sweep::{self, Account, Corpus, End, Terminal, Watch},
 };
 
 /// Train what is missing of a spec's grid, then rank it
@@ -42,24 +44,9 @@ pub(super) struct Args {
     format: Format,
 }
 
-/// What may become of completed runs that the spec has not any more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Earlier {
-    /// They stay, and the spec is refused.
-    Keep,
-    /// They are deleted once the user has said yes.
-    Ask,
-    /// They are deleted.
-    Delete,
-}
-
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let signals = signals()?;
-    let earlier = match (args.replace, args.yes) {
-        (false, _) => Earlier::Keep,
-        (true, false) => Earlier::Ask,
-        (true, true) => Earlier::Delete,
-    };
+    let earlier = Earlier::new(args.replace, args.yes);
     match args.spec.load()? {
         Spec::Experiment(experiment) => one(runs_dir, *experiment, earlier, args.format, &signals),
         Spec::Suite(suite) => all(runs_dir, &suite, earlier, args.format, &signals),
@@ -126,54 +113,7 @@ fn check(
     launch::check_programs(experiment)?;
     DeviceChoice::parse(&experiment.schedule.devices)?;
     devices::check_precision(experiment, |choice| devices::usable(choice, true))?;
-    match change(runs_dir, experiment, None, signals)? {
-        Some(change) if change.completed() > 0 => match earlier {
-            Earlier::Keep => Ok(change.refuse_loss()?),
-            Earlier::Ask if !confirm::can_ask() => Err(confirm::nobody_to_ask(&lost(&change))),
-            Earlier::Ask | Earlier::Delete => Ok(()),
-        },
-        _ => Ok(()),
-    }
-}
-
-/// What the spec changes of the runs that are there.
-fn change(
-    runs_dir: &Path,
-    experiment: &Experiment,
-    fingerprint: Option<&str>,
-    signals: &Signals,
-) -> Result<Option<Change>, CliError> {
-    runtime()?.block_on(unless_asked(signals, sweep::planned_change(runs_dir, experiment, fingerprint)))
-}
-
-/// Asks about the completed runs that the spec has not any more, where there are any.
-///
-/// # Errors
-/// [`CliError::Declined`], or that nobody can be asked.
-fn ask(
-    runs_dir: &Path,
-    experiment: &Experiment,
-    fingerprint: Option<&str>,
-    signals: &Signals,
-) -> Result<(), CliError> {
-    let Some(change) = change(runs_dir, experiment, fingerprint, signals)? else { return Ok(()) };
-    if change.completed() == 0 {
-        return Ok(());
-    }
-    let mut changed = change.differences.clone();
-    changed.extend(change.images.as_ref().map(|_| "the images".to_owned()));
-    output::note(&format!("the spec of `{}` has changed since it ran:", experiment.name));
-    for line in &changed {
-        output::note(&format!("  {line}"));
-    }
-    let kept = human::counted(change.kept, "run");
-    confirm::confirm(&format!("delete {}, and keep {kept}?", lost(&change)), &lost(&change), signals)
-}
-
-/// `4 runs of the earlier spec (3 completed)`.
-fn lost(change: &Change) -> String {
-    let (runs, completed) = (human::counted(change.gone.len(), "run"), change.completed());
-    format!("{runs} of the earlier spec of `{}` ({completed} completed)", change.experiment)
+    replace::check(runs_dir, experiment, earlier, signals)
 }
 
 /// Carries one experiment out and prints its top ten. Returns the exit code.
@@ -189,10 +129,7 @@ fn one(
 ) -> Result<u8, CliError> {
     check(runs_dir, &experiment, earlier, signals)?;
     // As far as the spec tells; whether the images are others is known once they are read.
-    let told = change(runs_dir, &experiment, None, signals)?.is_some_and(|change| change.completed() > 0);
-    if earlier == Earlier::Ask && told {
-        ask(runs_dir, &experiment, None, signals)?;
-    }
+    let asked = replace::ask(runs_dir, &experiment, earlier, None, signals)?;
     let watch = Watch::start();
     let choice = DeviceChoice::parse(&experiment.schedule.devices)?;
     let discovery = devices::usable(&choice, !experiment.is_command())?;
@@ -225,9 +162,9 @@ fn one(
             Some(prepared)
         }
     };
-    if earlier == Earlier::Ask && !told {
+    if !asked {
         let fingerprint = prepared.as_ref().map(Corpus::fingerprint);
-        ask(runs_dir, &experiment, fingerprint, signals)?;
+        replace::ask(runs_dir, &experiment, earlier, fingerprint, signals)?;
     }
     runtime.block_on(async {
         let replace = earlier != Earlier::Keep;
@@ -254,7 +191,7 @@ fn one(
 ///
 /// # Errors
 /// The work's; [`CliError::Interrupted`] after a signal.
-async fn unless_asked<T>(
+pub(super) async fn unless_asked<T>(
     signals: &Signals,
     work: impl Future<Output = Result<T, sweep::SweepError>>,
 ) -> Result<T, CliError> {
