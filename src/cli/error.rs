@@ -20,7 +20,7 @@ use crate::{
     sweep::SweepError,
 };
 
-/// Exit codes, as the help text and the README list them.
+/// Exit codes, as the help text and `docs/failure-and-resume.md` list them.
 pub mod exit {
     /// Everything asked for was done.
     pub const DONE: u8 = 0;

@@ -23,6 +23,7 @@ mod size;
 mod suite;
 mod train;
 mod value;
+mod words;
 mod yaml;
 
 use std::{
@@ -45,8 +46,9 @@ pub use problem::{Place, Problem, SpecError};
 pub use read::MAX_RUNS;
 pub use schema::schema;
 pub use suite::{Spec, Suite, load_any, suite_schema};
-pub use train::{Freeze, Kernels, Precision, Train};
+pub use train::Train;
 pub use value::{Parameters, Value};
+pub use words::{Freeze, Kernels, Precision};
 
 /// Reads and validates the spec in the file `path`.
 ///

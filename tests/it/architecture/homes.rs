@@ -35,7 +35,6 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("serde_saphyr", &["spec"]),
     ("signal_hook", &["base"]),
     ("sqlx", &["store"]),
-    ("statrs", &["stats"]),
     ("signal_hook", &["base"]),
     ("strsim", &["spec"]),
     ("tch", &["worker"]),
