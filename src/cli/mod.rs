@@ -140,6 +140,22 @@ async fn apart<T: Send + 'static>(
     done.unwrap_or_else(|_| Err(CliError::Runtime(io::Error::other("a thread has panicked"))))
 }
 
+/// Waits for work that a signal cuts off.
+///
+/// # Errors
+/// The work's; [`CliError::Interrupted`] after a signal.
+async fn unless_asked<T>(
+    signals: &Signals,
+    work: impl Future<Output = Result<T, crate::sweep::SweepError>>,
+) -> Result<T, CliError> {
+    let mut signals = signals.clone();
+    tokio::select! {
+        biased;
+        () = signals.next() => Err(CliError::Interrupted),
+        done = work => Ok(done?),
+    }
+}
+
 /// The signals of a command that ends in order. To be called before it begins anything.
 fn signals() -> Result<Signals, CliError> {
     Signals::listen().map_err(CliError::Signals)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{CliError, confirm, output, run::unless_asked, runtime};
+use super::{CliError, confirm, output, runtime, unless_asked};
 use crate::{
     base::{human, signals::Signals},
     spec::Experiment,

@@ -7,7 +7,7 @@ use super::{
     replace::{self, Earlier},
     runtime, signals,
     spec_args::{SpecArgs, check_weights},
-    suite,
+    suite, unless_asked,
 };
 use crate::{
     base::{human, signals::Signals},
@@ -185,22 +185,6 @@ fn one(
         let end = sweep::sweep(&ready, placement, &mut terminal, &mut signals.clone()).await?;
         finish(runs_dir, ready, &end, (&watch, discovery.cpu.cores), format, signals).await
     })
-}
-
-/// Waits for work that a signal cuts off.
-///
-/// # Errors
-/// The work's; [`CliError::Interrupted`] after a signal.
-pub(super) async fn unless_asked<T>(
-    signals: &Signals,
-    work: impl Future<Output = Result<T, sweep::SweepError>>,
-) -> Result<T, CliError> {
-    let mut signals = signals.clone();
-    tokio::select! {
-        biased;
-        () = signals.next() => Err(CliError::Interrupted),
-        done = work => Ok(done?),
-    }
 }
 
 /// The placement that a measurement chooses, where there is one to be made.
