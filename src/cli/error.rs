@@ -147,6 +147,14 @@ pub enum CliError {
     /// The program of a command cannot be started.
     #[error(transparent)]
     Program(#[from] ProgramError),
+    /// An installed package cannot be set up.
+    #[error("{message}")]
+    Setup {
+        /// What is missing or went wrong.
+        message: String,
+        /// A way out.
+        hint: Option<String>,
+    },
     /// Signals could not be listened for.
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
@@ -219,9 +227,10 @@ impl CliError {
             Self::Publish(error) => error.hint(),
             Self::Store(error) => error.hint().map(str::to_owned),
             Self::Corpus(error) => error.hint(),
-            Self::NotFound { hint, .. } | Self::Incomparable { hint, .. } | Self::Usage { hint, .. } => {
-                hint.clone()
-            }
+            Self::NotFound { hint, .. }
+            | Self::Incomparable { hint, .. }
+            | Self::Usage { hint, .. }
+            | Self::Setup { hint, .. } => hint.clone(),
             Self::Device(error) => error.hint().map(str::to_owned),
             Self::Repeat(error) => error.hint(),
             Self::TrainedRun(error) => error.hint().map(str::to_owned),

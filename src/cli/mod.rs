@@ -25,6 +25,7 @@ mod rerun;
 mod run;
 mod runs;
 mod schema;
+mod setup;
 mod show;
 mod spec_args;
 mod sql;
@@ -67,6 +68,7 @@ enum Command {
     Report(report::Args),
     Delete(delete::Args),
     Doctor(doctor::Args),
+    Setup(setup::Args),
     Schema(schema::Args),
     Completions(completions::Args),
 }
@@ -88,7 +90,7 @@ pub fn main() -> ExitCode {
 fn carry_out(cli: &Cli) -> Result<u8, CliError> {
     match &cli.command {
         Command::Run(args) => run::run(&cli.runs_dir, args),
-        Command::Plan(args) => plan::run(args),
+        Command::Plan(args) => plan::run(&cli.runs_dir, args),
         Command::Corpus(args) => audit::run(&cli.runs_dir, args),
         Command::Top(args) => top::run(&cli.runs_dir, args),
         Command::Runs(args) => runs::run(&cli.runs_dir, args),
@@ -100,6 +102,7 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
         Command::Report(args) => report::run(&cli.runs_dir, args),
         Command::Delete(args) => delete::run(&cli.runs_dir, args),
         Command::Doctor(args) => doctor::run(&cli.runs_dir, args),
+        Command::Setup(args) => setup::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args),
     }

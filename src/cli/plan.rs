@@ -1,6 +1,6 @@
 //! `gridboard plan`: what a spec would run. Decodes no image, starts no process, writes nothing.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{collections::HashMap, fmt::Write as _, path::Path};
 
 use serde_json::{Map, Value as Json, json};
 
@@ -36,8 +36,8 @@ pub(super) struct Args {
     format: Format,
 }
 
-pub(super) fn run(args: &Args) -> Result<u8, CliError> {
-    match args.spec.load()? {
+pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
+    match args.spec.load(runs_dir)? {
         Spec::Experiment(experiment) => plan(&[*experiment], args.format)?,
         Spec::Suite(suite) => {
             let instead = "gridboard plan of one of its specs prints CSV; --format json has them all";

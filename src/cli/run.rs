@@ -10,7 +10,7 @@ use super::{
     suite, unless_asked,
 };
 use crate::{
-    base::{human, signals::Signals},
+    base::{error::with_causes, human, signals::Signals},
     corpus::cache_root,
     device::{self, DeviceChoice},
     launch, model,
@@ -23,7 +23,7 @@ use crate::{
     sweep::{self, Account, Corpus, End, Terminal, Watch},
 };
 
-/// Train what is missing of a spec's grid, then rank it
+/// Train the runs that are not done yet, then rank all
 ///
 /// Running a spec again trains only runs that are not completed; more values, seeds and axes over what was fixed add runs. A
 /// spec whose change would lose completed runs is refused, unless `--replace` says so. Ctrl-C stops the sweep; the runs that
@@ -47,7 +47,7 @@ pub(super) struct Args {
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let signals = signals()?;
     let earlier = Earlier::new(args.replace, args.yes);
-    match args.spec.load()? {
+    match args.spec.load(runs_dir)? {
         Spec::Experiment(experiment) => one(runs_dir, *experiment, earlier, args.format, &signals),
         Spec::Suite(suite) => all(runs_dir, &suite, earlier, args.format, &signals),
     }
@@ -284,6 +284,11 @@ async fn finish(
         }
         finished => finished?,
     };
+    if let Some(best) = experiment.keep.best
+        && let Err(error) = sweep::keep_best(&dir, &finished.leaderboard, best)
+    {
+        output::note(&format!("warning: {}", with_causes(&error)));
+    }
     for warning in &finished.warnings {
         output::note(&format!("warning: {warning}"));
     }
@@ -335,6 +340,17 @@ async fn report_on(
         }
     })?;
     let finished = publish::report(&mut store, runs_dir, &record, &corpus::test_bar(), signals).await;
+    let finished = match finished {
+        Ok(mut finished) => {
+            let written = store.written_tags(record.key).await?;
+            let dir = ExperimentDir::new(runs_dir, &record.name);
+            let board = &finished.leaderboard;
+            let wrote = sweep::write_logged_metrics(&dir, experiment, record.created, board, &written);
+            finished.warnings.extend(wrote.err().map(|error| with_causes(&error)));
+            Ok(finished)
+        }
+        failed => failed,
+    };
     let left = store.leave().await;
     Ok((finished?, left))
 }

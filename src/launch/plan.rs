@@ -11,6 +11,8 @@
 //! - `GRIDBOARD_RUN_DIR` (absolute), `GRIDBOARD_RUN`, `GRIDBOARD_EXPERIMENT`, `GRIDBOARD_SEED`, `GRIDBOARD_ATTEMPT`,
 //!   `GRIDBOARD_DEVICE` (`cpu` or a UUID), on a CUDA device `GRIDBOARD_DEVICE_INDEX` (its number in the order of the PCI bus, as
 //!   `nvidia-smi` has it), `GRIDBOARD_THREADS`;
+//! - for a command, `GRIDBOARD_STATE_DIR`, a folder that is kept between the attempts of the run, and `GRIDBOARD_RESUME`,
+//!   which is 1 where there is something in it, else empty;
 //! - for a command, what `model.env` names, and `GRIDBOARD_PARAM_<NAME>` for every parameter but `null` ones: upper case, everything but letters and digits as `_`;
 //! - the device as the only one that CUDA shows: `CUDA_VISIBLE_DEVICES` is its UUID, and empty on the processor;
 //! - for a built-in trainer on CUDA, by `train.precision`, whether f32 may be multiplied as TF32: `NVIDIA_TF32_OVERRIDE` is
@@ -26,7 +28,7 @@ use std::{
 };
 
 use crate::{
-    run::RunFile,
+    run::{RunDir, RunFile},
     schedule::Slot,
     spec::{
         self, Family, Precision, Value,
@@ -220,6 +222,16 @@ impl LaunchPlan {
     #[must_use]
     pub fn on_device(mut self, index: Option<&str>) -> Self {
         self.env.extend(index.map(|index| ("GRIDBOARD_DEVICE_INDEX".to_owned(), index.into())));
+        self
+    }
+
+    /// The same with the folder in which a command keeps what it resumes from, and whether there is something in it.
+    #[must_use]
+    pub fn with_state(mut self, resumes: bool) -> Self {
+        let folder = RunDir::new(&self.run_dir).state_dir();
+        self.env.push(("GRIDBOARD_STATE_DIR".to_owned(), folder.into()));
+        // Set in any case: it may be in Gridboard's own environment.
+        self.env.push(("GRIDBOARD_RESUME".to_owned(), if resumes { "1" } else { "" }.into()));
         self
     }
 

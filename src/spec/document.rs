@@ -9,8 +9,10 @@ use std::fmt::Write;
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, OnError, Source, TestSet, Value,
+    Checkpoint, Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, OnError, Source, TestSet, Value,
+    goal_of,
     parameter::{Section, parameter_of_any},
+    read::keep::{BEST, CHECKPOINT, KEEP},
     scalar::{Scalar, core_schema},
     size,
 };
@@ -25,15 +27,18 @@ pub fn to_yaml(experiment: &Experiment) -> String {
     text
 }
 
-/// What differs between two experiments, a line for each key of the spec: `dataset.image_size: 224 -> 64`. `rank` and
-/// `schedule` are not compared, since they change no result, nor are places: images are told by their content, and the folder
-/// that a program is started in is a project's own.
+/// What differs between two experiments, a line for each key of the spec: `dataset.image_size: 224 -> 64`. `rank`,
+/// `schedule` and what runs keep are not compared, since they change no result, nor are places: images are told by their
+/// content, and the folder that a program is started in is a project's own.
 #[must_use]
 pub fn difference(old: &Experiment, new: &Experiment) -> Vec<String> {
     let flat = |experiment: &Experiment| {
         let mut document = document(&without_places(experiment));
         if let Json::Object(map) = &mut document {
             map.retain(|key, _| key != "rank" && key != "schedule");
+            if let (false, Some(Json::Object(train))) = (experiment.is_command(), map.get_mut("train")) {
+                train.retain(|key, _| ![CHECKPOINT, KEEP].contains(&key.as_str()));
+            }
         }
         let mut flat = Vec::new();
         flatten("", &document, &mut flat);
@@ -146,6 +151,13 @@ fn document(experiment: &Experiment) -> Json {
             Some(Section::Train) | None => train.insert(name.clone(), scalar(value)),
         };
     }
+    let keep = &experiment.keep;
+    if keep.checkpoint != Checkpoint::default() {
+        train.insert(CHECKPOINT.to_owned(), json!(keep.checkpoint));
+    }
+    if let Some(best) = keep.best {
+        train.insert(KEEP.to_owned(), json!({BEST: best}));
+    }
     let grid = match experiment.grids.as_slice() {
         [grid] => axes(grid),
         grids => Json::Array(grids.iter().map(axes).collect()),
@@ -220,9 +232,9 @@ fn axes(grid: &Grid) -> Json {
     Json::Object(grid.axes.iter().map(|axis| (axis.name.clone(), values(&axis.values))).collect())
 }
 
-/// The tag alone where its goal follows from it.
+/// The tag alone where its goal follows from it without a doubt.
 fn metric(metric: &Metric) -> Json {
-    if Metric::by_tag(&metric.tag).goal == metric.goal {
+    if goal_of(&metric.tag) == Some(metric.goal) {
         return json!(metric.tag);
     }
     let goal = match metric.goal {

@@ -9,9 +9,11 @@
 
 pub mod command;
 pub mod devices;
+mod direction;
 mod document;
 mod duration;
 mod family;
+mod keep;
 mod names;
 mod overrides;
 pub mod parameter;
@@ -35,14 +37,16 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use direction::{PARTS, words as words_of_tag};
+pub use direction::{goal_of, is_accuracy, is_of_time};
 pub use document::{difference, shares_surroundings, to_yaml};
 pub use duration::{ParseDurationError, SpecDuration};
 pub use family::{FAMILY_AXIS, Family};
+pub use keep::{Checkpoint, Keep};
 pub use names::{NameError, RESERVED_EXPERIMENTS, RESERVED_PARAMETERS, check_experiment_name};
-pub use overrides::Overrides;
+pub use overrides::{Overrides, Untold};
 pub use parameter::ParameterError;
-pub(crate) use problem::suggest;
-pub use problem::{Place, Problem, SpecError};
+pub use problem::{Place, Problem, SpecError, suggest};
 pub use read::MAX_RUNS;
 pub use schema::schema;
 pub use suite::{Spec, Suite, load_any, suite_schema};
@@ -93,7 +97,7 @@ pub fn parse(text: &str, file: &Path, overrides: &Overrides) -> Result<Experimen
     let experiment = match yaml::parse(text) {
         Ok(mut root) => {
             overrides::apply(overrides, &mut root, &mut problems);
-            read::experiment(&root, file, &mut problems)
+            read::experiment(&root, file, &overrides.untold, &mut problems)
         }
         Err(problem) => {
             problems.add(&problem.place, problem.message);
@@ -132,6 +136,9 @@ pub struct Experiment {
     pub seeds: Vec<u64>,
     /// The order of the leaderboard.
     pub rank: RankRule,
+    /// What runs keep while they train. No part of what is compared when a spec is run again.
+    #[serde(default, skip_serializing_if = "Keep::is_default")]
+    pub keep: Keep,
     /// Where and how many at once. Never part of what is compared when a spec is run again.
     pub schedule: Schedule,
 }
@@ -244,7 +251,7 @@ pub struct RankRule {
 pub struct Metric {
     /// Sub-run and tag, joined by a slash.
     pub tag: String,
-    /// What is better. Without a word of the spec: lower for tags that name a loss or an error, else higher.
+    /// What is better: the word of the spec, else what [`goal_of`] reads from the tag.
     pub goal: Goal,
 }
 
@@ -296,19 +303,24 @@ impl Schedule {
         Self::LOG_LIMIT
     }
 
-    /// A batch system that asks for the end of Gridboard kills it after 30 s or so.
-    fn default_grace() -> SpecDuration {
-        SpecDuration::seconds(10)
-    }
-}
+    /// How long a `command` has to end where the spec does not say it.
+    pub const COMMAND_GRACE: SpecDuration = SpecDuration::seconds(10);
+    /// How long a built-in trainer has: it finishes its epoch and writes its state.
+    pub const BUILT_IN_GRACE: SpecDuration = SpecDuration::seconds(30);
 
-impl Default for Schedule {
-    fn default() -> Self {
-        let (log_limit, grace) = (Self::LOG_LIMIT, Self::default_grace());
+    /// Specs that were kept without it are of a time when it was this for all.
+    fn default_grace() -> SpecDuration {
+        Self::COMMAND_GRACE
+    }
+
+    /// What a spec means that says nothing, for runs that are `command`s or built in.
+    #[must_use]
+    pub fn of(is_command: bool) -> Self {
+        let grace = if is_command { Self::COMMAND_GRACE } else { Self::BUILT_IN_GRACE };
         Self {
             devices: "auto".to_owned(),
             runs_per_device: None,
-            log_limit,
+            log_limit: Self::LOG_LIMIT,
             grace,
             time_per_run: None,
             stop_after: Self::STOP_AFTER,
@@ -316,14 +328,17 @@ impl Default for Schedule {
     }
 }
 
+impl Default for Schedule {
+    fn default() -> Self {
+        Self::of(false)
+    }
+}
+
 impl Metric {
-    /// A metric whose goal follows from its tag.
+    /// A metric whose goal follows from its tag; higher is better where the tag tells nothing.
     #[must_use]
     pub fn by_tag(tag: &str) -> Self {
-        let last = tag.rsplit('/').next().unwrap_or(tag).to_lowercase();
-        let lower =
-            ["loss", "error", "mse", "mae", "rmse", "perplexity"].iter().any(|word| last.contains(word));
-        Self { tag: tag.to_owned(), goal: if lower { Goal::Minimize } else { Goal::Maximize } }
+        Self { tag: tag.to_owned(), goal: goal_of(tag).unwrap_or(Goal::Maximize) }
     }
 }
 

@@ -6,6 +6,7 @@
 mod account;
 mod attempt;
 mod audit;
+mod best;
 mod change;
 mod division;
 mod earlier;
@@ -21,6 +22,7 @@ mod tail;
 
 pub(crate) use account::{Account, Watch};
 pub(crate) use audit::{AuditProgress, audit_dataset, audit_folder};
+pub(crate) use best::keep_best;
 pub(crate) use change::{Change, planned_change};
 pub(crate) use division::measured_division;
 pub(crate) use error::SweepError;
@@ -28,7 +30,7 @@ pub(crate) use prepare::{Corpus, Preparation, prepare, prepare_corpus};
 pub(crate) use prepare::{check_dataset, write_split};
 pub(crate) use provenance::Surroundings;
 pub(crate) use run_loop::{End, repeat, sweep};
-pub(crate) use sinks::Terminal;
+pub(crate) use sinks::{Terminal, write_logged_metrics};
 pub(crate) use status::RunForecast;
 pub(crate) use sum::Sum;
 

@@ -22,6 +22,7 @@ mod predict;
 mod programs;
 mod reporting;
 mod rerun;
+mod resume;
 mod secrets;
 mod setup;
 mod spec_and_plan;

@@ -1,7 +1,7 @@
 //! What attempts are started with.
 
 use super::*;
-use crate::spec::Parameters;
+use crate::{run::Keeping, spec::Parameters};
 
 /// A run of the experiment `tab3` on the processor.
 pub(crate) fn run_file(parameters: &[(&str, Value)]) -> RunFile {
@@ -22,6 +22,7 @@ pub(crate) fn run_file(parameters: &[(&str, Value)]) -> RunFile {
         version: String::new(),
         host: String::new(),
         started: 0.0,
+        keeping: Keeping::default(),
         provenance: None,
     }
 }
@@ -70,6 +71,18 @@ fn variable<'a>(plan: &'a LaunchPlan, name: &str) -> Option<&'a str> {
     let value = found.next().map(|(_, value)| value.to_str().expect("text"));
     assert!(found.next().is_none(), "{name} is set twice");
     value
+}
+
+#[test]
+fn a_command_is_told_what_it_may_resume_from() {
+    for (resumes, word) in [(false, ""), (true, "1")] {
+        let command = ["program".to_owned()];
+        let plan = LaunchPlan::command(0, &command, Path::new("/runs/x"), &run_file(&[])).unwrap();
+        let own = BTreeMap::from([("GRIDBOARD_RESUME".to_owned(), "mine".to_owned())]);
+        let plan = plan.with_state(resumes).with_variables(&own).unwrap();
+        assert_eq!(variable(&plan, "GRIDBOARD_STATE_DIR"), Some("/runs/x/state"));
+        assert_eq!(variable(&plan, "GRIDBOARD_RESUME"), Some(word));
+    }
 }
 
 #[test]

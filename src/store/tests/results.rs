@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::{testing::*, *};
 use crate::{
-    event::{Cut, tags},
+    event::{Cut, Resumed, tags},
     metrics::ConfusionMatrix,
     rank::Leaderboard,
     run::{RunState, Used},
@@ -92,6 +92,36 @@ async fn what_a_trainer_takes_back_is_gone_with_its_last_point() {
     assert_eq!(bench.lines("select count(*) from _scalar").await, ["8"]);
 }
 
+/// What an attempt goes on with stays, what is behind it goes, in the transaction of its start.
+#[tokio::test]
+async fn an_attempt_that_goes_on_keeps_the_points_before_it() {
+    let mut bench = Bench::new().await;
+    let (_, keys) = bench.sweep(&small("tab3")).await;
+    let (run, epochs, batches) = (keys[0], "train/epoch_loss", tags::BATCH_LOSS);
+    bench.store.start_attempt(run, new_attempt(1)).await.unwrap();
+    let all =
+        (0..4).map(|step| point(epochs, step, 0.5)).chain((0..20).map(|step| point(batches, step, 0.5)));
+    bench.store.append_scalars(run, &all.collect::<Vec<_>>()).await.unwrap();
+    bench.store.finish_attempt(run, 1, RunState::Pending, None, 3.0, Used::default()).await.unwrap();
+    let resumed = Some(Resumed { epoch: 2, batch: 10 });
+    let second = NewAttempt { resumed, ..new_attempt(2) };
+    bench.store.start_attempt(run, second).await.unwrap();
+    let last = "select t.name || ' ' || l.step from _latest l join _tag t on t.id = l.tag_id order by 1";
+    assert_eq!(bench.lines(last).await, ["batch/loss 9", "train/epoch_loss 1"]);
+    assert_eq!(bench.lines("select count(*) from _scalar").await, ["12"]);
+    let shown = "select coalesce(resumed_from, '-') from attempts order by attempt";
+    assert_eq!(bench.lines(shown).await, ["-", "2"]);
+    assert_eq!(bench.lines("select resumed_from from runs where attempts = 2").await, ["2"]);
+    let of = |attempts: Vec<AttemptRecord>| attempts.iter().map(|one| one.resumed_from).collect::<Vec<_>>();
+    assert_eq!(of(bench.store.attempts(run).await.unwrap()), [None, Some(2)]);
+    // It began anew after all.
+    bench.store.note_resumed(run, 2, None).await.unwrap();
+    assert_eq!(bench.lines(shown).await, ["-", "-"]);
+    bench.store.finish_attempt(run, 2, RunState::Pending, None, 4.0, Used::default()).await.unwrap();
+    bench.store.start_attempt(run, new_attempt(3)).await.unwrap();
+    assert_eq!(bench.lines("select count(*) from _scalar").await, ["0"]);
+}
+
 #[tokio::test]
 async fn a_problem_is_kept_with_its_attempt_and_shown_everywhere() {
     let mut bench = Bench::new().await;
@@ -160,8 +190,8 @@ async fn confusion_matrices_come_back_with_their_class_metrics() {
         }
     }
     assert_eq!(bench.store.confusion(keys[0]).await.unwrap(), None);
-    bench.store.put_confusion(keys[0], &ConfusionMatrix::new(3), &classes, None).await.unwrap();
-    bench.store.put_confusion(keys[0], &matrix, &classes, None).await.unwrap();
+    bench.store.put_confusion(keys[0], &ConfusionMatrix::new(3), &classes, (None, None)).await.unwrap();
+    bench.store.put_confusion(keys[0], &matrix, &classes, (None, None)).await.unwrap();
     assert_eq!(bench.store.confusion(keys[0]).await.unwrap(), Some(matrix.clone()));
     // Precision, recall and F1 as scikit-learn gives them; class c has no images and no predictions, so nothing is known of it.
     assert_eq!(
@@ -174,7 +204,7 @@ async fn confusion_matrices_come_back_with_their_class_metrics() {
         bench.lines("select true_class, predicted_class, images from confusion where images > 1").await,
         ["a|a|3", "b|a|2", "b|b|2"]
     );
-    let error = bench.store.put_confusion(keys[0], &matrix, &classes[..2], None).await.unwrap_err();
+    let error = bench.store.put_confusion(keys[0], &matrix, &classes[..2], (None, None)).await.unwrap_err();
     assert_eq!(error.to_string(), "a confusion matrix of 3 classes came with 2 class names");
 }
 
@@ -335,6 +365,9 @@ async fn other_metrics_and_unions_have_their_columns() {
             "eval/o'score",
             "validation_accuracy_low",
             "validation_accuracy_high",
+            "validation_sensitivity",
+            "validation_specificity",
+            "validation_auc",
             "best_epoch",
             "best_value",
             "mcnemar_p"

@@ -15,9 +15,10 @@ use crate::store::{
 const ACTION: &str = "delete runs";
 
 /// The tables that hold something of a run, the run's own last.
-const OF_A_RUN: [&str; 9] = [
+const OF_A_RUN: [&str; 10] = [
     "_scalar WHERE run_id",
     "_latest WHERE run_id",
+    "_series WHERE run_id",
     "_confusion WHERE run_id",
     "_class_metric WHERE run_id",
     "_ranking WHERE run_id",
