@@ -10,10 +10,10 @@ use super::{
     suite,
 };
 use crate::{
-    base::human,
+    base::{error::with_causes, human},
     corpus::CorpusError,
     device::{self, DeviceChoice, Discovery},
-    grid,
+    grid, launch,
     model::{self, Architecture, Summary},
     report::{Cell, Column, Format},
     run::RunSpec,
@@ -56,6 +56,10 @@ fn plan(experiments: &[Experiment], format: Format) -> Result<(), CliError> {
         model::check(experiment)?;
         devices::check_precision(experiment, |_| Ok(discovery.clone()))?;
         spec_args::check_weights(experiment)?;
+        // Another machine may have it.
+        if let Err(error) = launch::check_programs(experiment) {
+            output::note(&format!("warning: {}; `gridboard run` would refuse it", with_causes(&error)));
+        }
         images.push(training_images(experiment)?);
     }
     let plans: Vec<grid::GridRuns<'_>> = experiments.iter().map(grid::GridRuns::new).collect();

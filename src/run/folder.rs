@@ -56,6 +56,12 @@ impl ExperimentDir {
         self.0.join(".children")
     }
 
+    /// The runs whose folders are being removed.
+    #[must_use]
+    pub fn removal(&self) -> PathBuf {
+        self.0.join(".removal")
+    }
+
     /// Which image trains, validates or is held out, for workers.
     #[must_use]
     pub fn split(&self) -> PathBuf {

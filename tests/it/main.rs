@@ -11,6 +11,7 @@ mod devices;
 mod docs;
 mod earlier_runs;
 mod interrupt;
+mod iterating;
 mod libtorch;
 mod linking;
 mod lost_database;
@@ -19,6 +20,7 @@ mod others_files;
 mod own_metrics;
 #[cfg(feature = "torch")]
 mod predict;
+mod programs;
 mod reporting;
 mod rerun;
 mod resume;
