@@ -22,6 +22,7 @@ mod rerun;
 mod run;
 mod runs;
 mod schema;
+mod setup;
 mod show;
 mod spec_args;
 mod sql;
@@ -63,6 +64,7 @@ enum Command {
     Sql(sql::Args),
     Report(report::Args),
     Doctor(doctor::Args),
+    Setup(setup::Args),
     Schema(schema::Args),
     Completions(completions::Args),
 }
@@ -84,7 +86,7 @@ pub fn main() -> ExitCode {
 fn carry_out(cli: &Cli) -> Result<u8, CliError> {
     match &cli.command {
         Command::Run(args) => run::run(&cli.runs_dir, args),
-        Command::Plan(args) => plan::run(args),
+        Command::Plan(args) => plan::run(&cli.runs_dir, args),
         Command::Corpus(args) => audit::run(&cli.runs_dir, args),
         Command::Top(args) => top::run(&cli.runs_dir, args),
         Command::Runs(args) => runs::run(&cli.runs_dir, args),
@@ -95,6 +97,7 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
         Command::Sql(args) => sql::run(&cli.runs_dir, args),
         Command::Report(args) => report::run(&cli.runs_dir, args),
         Command::Doctor(args) => doctor::run(&cli.runs_dir, args),
+        Command::Setup(args) => setup::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args),
     }

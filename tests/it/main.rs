@@ -8,6 +8,7 @@ mod corpus;
 mod curves;
 mod database;
 mod devices;
+mod docs;
 mod earlier_runs;
 mod interrupt;
 mod libtorch;

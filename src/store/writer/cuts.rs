@@ -108,7 +108,11 @@ pub(super) async fn cut_to(
 
 /// Removes all points of a run.
 pub(super) async fn forget_curves(connection: &mut SqliteConnection, run: RunKey) -> Result<(), StoreError> {
-    for sql in ["DELETE FROM _scalar WHERE run_id = ?1", "DELETE FROM _latest WHERE run_id = ?1"] {
+    for sql in [
+        "DELETE FROM _scalar WHERE run_id = ?1",
+        "DELETE FROM _latest WHERE run_id = ?1",
+        "DELETE FROM _series WHERE run_id = ?1",
+    ] {
         sqlx::query(sql).bind(run).execute(&mut *connection).await.map_err(sqlite(FORGET))?;
     }
     Ok(())

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::{Live, Loop, Now};
+use super::{LiveAttempt, Loop, Now};
 use crate::{
     event::{Attempt, Change},
     launch::Launcher,
@@ -83,7 +83,8 @@ impl<L: Launcher> Loop<'_, L> {
         let resumed = cleared.resumed;
         let attempt = Arc::new(Attempt { handle: Some(handle), resumed, ..attempt.clone() });
         let tail = Tail::new(&plan.run_dir, attempt.started, cleared);
-        self.live.insert(attempt.run, Live { attempt: Arc::clone(&attempt), tail, begun: now.elapsed });
+        self.live
+            .insert(attempt.run, LiveAttempt { attempt: Arc::clone(&attempt), tail, begun: now.elapsed });
         let folder = self.sinks.folders.as_mut().map_or(Ok(()), |folders| folders.started(&attempt));
         if let Some(refused) = refused {
             let text = format!(
@@ -94,7 +95,7 @@ impl<L: Launcher> Loop<'_, L> {
         }
         let run = attempt.run;
         self.tell(now, Change::AttemptStarted(attempt));
-        if let (Some(resumed), Some(epochs)) = (resumed, self.attempts.planned(run).epochs) {
+        if let (Some(resumed), Some(epochs)) = (resumed, self.attempts.forecast(run).epochs) {
             #[expect(clippy::cast_precision_loss, reason = "a number of epochs")]
             let done = f64::from(resumed.epoch) / epochs.max(1) as f64;
             self.step(now, Input::GoesOn { run, done });

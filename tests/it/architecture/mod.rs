@@ -18,6 +18,7 @@ use std::{collections::BTreeSet, fs, sync::OnceLock};
 
 use layers::Layers;
 use modules::Modules;
+pub(crate) use sources::{root, text};
 
 /// Folders that still have a circle between files, to be opened; the list gets no longer.
 const CIRCLES: &[&str] = &[];
