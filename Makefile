@@ -1,5 +1,5 @@
 # The two commands: `make demo` and `make test`. Each sets up everything it needs, without root.
-.PHONY: demo test setup build check clean
+.PHONY: demo test test-long setup build check clean
 
 CARGO ?= cargo
 
@@ -12,6 +12,10 @@ demo: setup
 test: setup check
 	$(CARGO) test --locked --no-default-features --test it
 	$(CARGO) test --locked --lib --bins --tests
+
+# What takes too long for every change: sixty kills at random moments.
+test-long: setup
+	$(CARGO) test --locked --test it -- --ignored
 
 # Format, lints and documentation, as CI has them.
 check:
