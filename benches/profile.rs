@@ -145,7 +145,7 @@ fn what(lap: &Lap, shape: Shape) -> String {
         Stage::Emit => "transformed back, pooling, ReLU",
         Stage::Dense => "forwards",
         Stage::DenseBackward => "backwards and Adam",
-        Stage::Lists => "list of winners",
+        Stage::WinnerLists => "list of winners",
         Stage::Weights => "gradient of weights",
         Stage::GatherBackward => "gradient tiles transformed",
         Stage::ProductsBackward => "gradient tiles x weights",

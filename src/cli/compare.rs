@@ -67,7 +67,7 @@ async fn sides(runs_dir: &Path, args: &Args) -> Result<Sides, CliError> {
     } else {
         runs.each_ref().map(|run| format!("{}/{}", run.experiment, run.spec.name))
     };
-    let comparison = Comparison::of(&lists[0], &lists[1]).map_err(|source| CliError::Incomparable {
+    let comparison = Comparison::between(&lists[0], &lists[1]).map_err(|source| CliError::Incomparable {
         message: format!("`{}` and `{}` cannot be compared: {source}", names[0], names[1]),
         hint: Some("runs of one experiment are validated on the same images".to_owned()),
     })?;

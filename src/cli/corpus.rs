@@ -13,7 +13,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{CliError, listing, output};
 use crate::{
     base::{human::counted, signals::Signals},
-    corpus::{LoadingTable, Progress, cache_root},
+    corpus::{LoadingTable, PreparationProgress, cache_root},
     report::{Format, loading_table},
     spec::Dataset,
     sweep::{Corpus, SweepError, prepare_corpus},
@@ -41,7 +41,7 @@ pub(super) fn test_bar() -> Bar {
     Bar::new("evaluating test")
 }
 
-impl Progress for Bar {
+impl PreparationProgress for Bar {
     fn start(&self, total: usize) {
         if !io::stderr().is_terminal() {
             output::note(&format!("{} {}", self.verb, counted(total, "image")));

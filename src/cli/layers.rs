@@ -45,7 +45,7 @@ fn layers(run: &RunRecord, experiment: Option<&Experiment>) -> Result<Vec<Layer>
         message: format!("the layers of `{}` are not known: {why}", run.spec.name),
         hint: None,
     };
-    let network = Architecture::of(run.spec.family, &run.spec.parameters)
+    let network = Architecture::from_parameters(run.spec.family, &run.spec.parameters)
         .map_err(|error| unknown(error.to_string()))?
         .ok_or_else(|| unknown("its trainer is a program of your own".to_owned()))?;
     let dataset = experiment.and_then(|experiment| experiment.dataset.as_ref());

@@ -1,6 +1,6 @@
 //! `gridboard plan`: what a spec would run. Decodes no image, starts no process, writes nothing.
 
-use std::{collections::HashMap, fmt::Write as _};
+use std::{collections::HashMap, fmt::Write as _, path::Path};
 
 use serde_json::{Map, Value as Json, json};
 
@@ -36,8 +36,8 @@ pub(super) struct Args {
     format: Format,
 }
 
-pub(super) fn run(args: &Args) -> Result<u8, CliError> {
-    match args.spec.load()? {
+pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
+    match args.spec.load(runs_dir)? {
         Spec::Experiment(experiment) => plan(&[*experiment], args.format)?,
         Spec::Suite(suite) => {
             let instead = "gridboard plan of one of its specs prints CSV; --format json has them all";
@@ -58,7 +58,7 @@ fn plan(experiments: &[Experiment], format: Format) -> Result<(), CliError> {
         spec_args::check_weights(experiment)?;
         images.push(training_images(experiment)?);
     }
-    let plans: Vec<grid::Plan<'_>> = experiments.iter().map(grid::Plan::new).collect();
+    let plans: Vec<grid::GridRuns<'_>> = experiments.iter().map(grid::GridRuns::new).collect();
     if format == Format::Json {
         return output::json_array(experiments.iter().zip(&plans).flat_map(|(experiment, plan)| {
             let mut costs = Costs::new(experiment, &discovery);
@@ -120,7 +120,7 @@ impl<'a> Costs<'a> {
         }
     }
 
-    fn of(&mut self, run: &RunSpec) -> Option<Summary> {
+    fn summary_of(&mut self, run: &RunSpec) -> Option<Summary> {
         let mut key = String::new();
         for name in &self.names {
             if let Some(value) = run.parameters.get(*name) {
@@ -145,7 +145,7 @@ fn threads_on_processor(experiment: &Experiment, discovery: &Discovery) -> Optio
 /// Parameters, FLOPs and memory, where the family is a built-in one. With `threads` the memory is that on the processor.
 fn summary(experiment: &Experiment, threads: Option<u32>, run: &RunSpec) -> Option<Summary> {
     let dataset = experiment.dataset.as_ref()?;
-    let network = Architecture::of(run.family, &run.parameters).ok()??;
+    let network = Architecture::from_parameters(run.family, &run.parameters).ok()??;
     let mut train = Train::from_parameters(&run.parameters).ok()?;
     if let Source::Phantom(phantom) = &dataset.source {
         // Fewer train, but how many is the split's to say.
@@ -161,7 +161,7 @@ fn summary(experiment: &Experiment, threads: Option<u32>, run: &RunSpec) -> Opti
 }
 
 fn row(costs: &mut Costs<'_>, run: &RunSpec) -> Json {
-    let summary = costs.of(run);
+    let summary = costs.summary_of(run);
     let axes: Map<String, Json> = run.axes.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     json!({
         "experiment": costs.experiment.name,
@@ -196,7 +196,7 @@ impl<'a> RunTable<'a> {
     }
 
     /// Writes the runs one by one: there may be millions.
-    fn write(mut self, plan: &grid::Plan<'_>, format: Format) -> Result<(), CliError> {
+    fn write(mut self, plan: &grid::GridRuns<'_>, format: Format) -> Result<(), CliError> {
         let title = Some(format!("Plan of {}", self.costs.experiment.name));
         let sample = if self.for_the_eye { self.sample(plan) } else { Vec::new() };
         let mut rows = output::Rows::new(title, self.columns(), format, sample);
@@ -209,7 +209,7 @@ impl<'a> RunTable<'a> {
     }
 
     /// Rows from all over the grid, the last one among them.
-    fn sample(&mut self, plan: &grid::Plan<'_>) -> Vec<Vec<Cell>> {
+    fn sample(&mut self, plan: &grid::GridRuns<'_>) -> Vec<Vec<Cell>> {
         let last = plan.len().saturating_sub(1);
         let places =
             (1..=SAMPLE).map(|part| (u128::from(last) * u128::from(part) / u128::from(SAMPLE)) as u64);
@@ -227,7 +227,7 @@ impl<'a> RunTable<'a> {
     }
 
     fn row(&mut self, run: RunSpec) -> Vec<Cell> {
-        let summary = self.costs.of(&run);
+        let summary = self.costs.summary_of(&run);
         if let (Some(summary), Some(images), Ok(train)) =
             (&summary, self.images, Train::from_parameters(&run.parameters))
         {

@@ -13,7 +13,7 @@ use crate::{
     rerun::{self, Changed, Comparison, Part, Repeat, Verdict},
     run::ExperimentDir,
     schedule::Slot,
-    sweep::{self, Facts, Terminal},
+    sweep::{self, Surroundings, Terminal},
 };
 
 /// Train a run again and compare: bit-identical, within tolerance, or diverged at an epoch
@@ -51,9 +51,9 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let discovery = device::discover();
     let signals = signals()?;
     let runtime = runtime()?;
-    let mut facts = runtime.block_on(Facts::gather(Path::new(".")));
-    facts.name_gpus(&discovery);
-    let mut repeat = Repeat::new(&dir, &discovery, &facts)?;
+    let mut surroundings = runtime.block_on(Surroundings::gather(Path::new(".")));
+    surroundings.name_gpus(&discovery);
+    let mut repeat = Repeat::new(&dir, &discovery, &surroundings)?;
     let worker = if repeat.is_built_in() { launch::find_worker()? } else { PathBuf::new() };
 
     if !args.check {
@@ -82,13 +82,13 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     repeat.write(folder)?;
     let plan = repeat.plan(&worker, folder)?;
     let mut terminal = Terminal::new(&repeat.now.experiment);
-    let (slot, planned) = (slot(&repeat.now.device, repeat.now.threads), repeat.planned());
+    let (slot, forecast) = (slot(&repeat.now.device, repeat.now.threads), repeat.forecast());
     let children = Children::beside(&ExperimentDir::at(repeat.dir.parent().unwrap_or(Path::new("."))));
     let schedule = &repeat.experiment.schedule;
     let ended = runtime.block_on(sweep::repeat(
         plan,
         slot,
-        planned,
+        forecast,
         (&children, schedule),
         &mut terminal,
         &mut signals.clone(),

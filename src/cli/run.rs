@@ -8,7 +8,7 @@ use super::{
     suite,
 };
 use crate::{
-    base::{human, signals::Signals},
+    base::{error::with_causes, human, signals::Signals},
     corpus::cache_root,
     device::{self, DeviceChoice},
     model,
@@ -21,7 +21,7 @@ use crate::{
     sweep::{self, Account, End, Terminal, Watch},
 };
 
-/// Train what is missing of a spec's grid, then rank it
+/// Train the runs that are not done yet, then rank all
 ///
 /// Running a spec again trains only runs that are not completed. Ctrl-C stops the sweep; the runs that it
 /// cut off are trained when the spec is run again. The experiments of a suite are carried out in turn, and the
@@ -37,7 +37,7 @@ pub(super) struct Args {
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let signals = signals()?;
-    match args.spec.load()? {
+    match args.spec.load(runs_dir)? {
         Spec::Experiment(experiment) => one(runs_dir, *experiment, args.format, &signals),
         Spec::Suite(suite) => all(runs_dir, &suite, args.format, &signals),
     }
@@ -136,7 +136,7 @@ fn one(runs_dir: &Path, experiment: Experiment, format: Format, signals: &Signal
     runtime.block_on(async {
         let mut ready =
             unless_asked(signals, sweep::prepare(runs_dir, experiment, prepared, output::note)).await?;
-        ready.facts.name_gpus(&discovery);
+        ready.surroundings.name_gpus(&discovery);
         let open = match choice {
             DeviceChoice::Cpu { slots } => slots.is_none(),
             DeviceChoice::Auto => discovery.cuda.is_empty(),
@@ -178,7 +178,7 @@ fn measured(
 ) -> Result<device::Placement, CliError> {
     // Without a folder for it, it is measured every time.
     let cache = cache_root().ok();
-    let measured = sweep::measured_placement(
+    let measured = sweep::measured_division(
         ready,
         &placement,
         discovery.cpu.cores,
@@ -313,6 +313,17 @@ async fn report_on(
         }
     })?;
     let finished = publish::report(&mut store, runs_dir, &record, &corpus::test_bar(), signals).await;
+    let finished = match finished {
+        Ok(mut finished) => {
+            let written = store.written_tags(record.key).await?;
+            let dir = ExperimentDir::new(runs_dir, &record.name);
+            let board = &finished.leaderboard;
+            let wrote = sweep::write_logged_metrics(&dir, experiment, record.created, board, &written);
+            finished.warnings.extend(wrote.err().map(|error| with_causes(&error)));
+            Ok(finished)
+        }
+        failed => failed,
+    };
     let left = store.leave().await;
     Ok((finished?, left))
 }

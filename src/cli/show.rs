@@ -10,7 +10,7 @@ use crate::{
     metrics::{self, ConfusionMatrix},
     predictions::Prediction,
     publish::checked_predictions,
-    rank::Row,
+    rank::{Row, Tally, constant_answer},
     report::Format,
     run::{ExperimentDir, RunState},
     stats,
@@ -25,13 +25,13 @@ pub(super) struct Args {
     /// The layers of its network instead: kind, output shape, parameters and FLOPs of each
     #[arg(long)]
     layers: bool,
-    /// Output format; csv is for `--layers`, since a run is no list
+    /// Output format; csv is available only with `--layers`
     #[arg(long, value_parser = output::one_of(&output::LISTS), default_value = "table")]
     format: Format,
 }
 
 /// What is known of a run.
-struct Facts {
+struct RunDetails {
     run: RunRecord,
     attempts: Vec<AttemptRecord>,
     /// Of every curve.
@@ -54,7 +54,7 @@ struct Areas {
 }
 
 impl Areas {
-    fn of(list: &[Prediction]) -> Self {
+    fn from_predictions(list: &[Prediction]) -> Self {
         let k = list.first().map_or(0, |row| row.probabilities.len());
         let alike = k > 0 && list.iter().all(|row| row.probabilities.len() == k);
         let probabilities: Vec<f32> = list.iter().flat_map(|row| row.probabilities.iter().copied()).collect();
@@ -99,8 +99,8 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             }
             None => (None, Vec::new()),
         };
-        let areas = predictions.map(|predictions| Areas::of(&predictions.rows));
-        let facts = Facts {
+        let areas = predictions.map(|predictions| Areas::from_predictions(&predictions.rows));
+        let facts = RunDetails {
             row,
             areas,
             attempts: store.attempts(run.key).await?,
@@ -141,7 +141,7 @@ pub(super) async fn one(store: &mut Reader, runs_dir: &Path, wanted: &str) -> Re
     })
 }
 
-impl Facts {
+impl RunDetails {
     fn json(&self) -> Json {
         let run = &self.run;
         let axes: Map<String, Json> =
@@ -173,6 +173,10 @@ impl Facts {
                 "validation_accuracy_low": interval.map(|interval| interval.low),
                 "validation_accuracy_high": interval.map(|interval| interval.high),
                 "mcnemar_p": row.standing.p(), "against_best": row.standing.words(),
+                "sensitivity": row.diagnosis.sensitivity, "specificity": row.diagnosis.specificity,
+                "auc": row.diagnosis.auc, "constant_answer": row.diagnosis.constant,
+                "positive_class": self.classes.get(1).filter(|_| self.classes.len() == 2),
+                "reason": row.reason,
                 "best_epoch": row.best.map(|best| best.step), "best_value": row.best.map(|best| best.value),
                 "last_epoch": row.step, "last_value": row.by,
             })
@@ -248,7 +252,7 @@ impl Facts {
     }
 }
 
-impl Facts {
+impl RunDetails {
     /// How sure the results are, in lines of name and text.
     fn certainty(&self) -> Vec<(&'static str, String)> {
         let mut lines = Vec::new();
@@ -268,6 +272,28 @@ impl Facts {
                 tally.correct, tally.images
             );
             lines.push(("certainty", text));
+        }
+        let diagnosis = row.diagnosis;
+        if diagnosis.sensitivity.is_some() || diagnosis.specificity.is_some() || diagnosis.auc.is_some() {
+            let positive = self.classes.get(1).map_or("1", String::as_str);
+            let text = format!(
+                "{positive} is the positive class: sensitivity {}, specificity {}, AUC {}",
+                known(diagnosis.sensitivity),
+                known(diagnosis.specificity),
+                known(diagnosis.auc)
+            );
+            lines.push(("classes", text));
+        }
+        if let Some(note) = constant_answer(std::slice::from_ref(row), false) {
+            let tally = row.tally.and_then(Tally::accuracy).zip(diagnosis.constant);
+            let verdict = match tally {
+                Some((accuracy, constant)) if accuracy <= constant + 1e-9 => ", and this run does no better",
+                _ => "",
+            };
+            lines.push(("constant", format!("{}{verdict}", note.trim_start_matches("constant answer: "))));
+        }
+        if let Some(reason) = &row.reason {
+            lines.push(("not ranked", reason.clone()));
         }
         if let Some(best) = row.best {
             let last = row.step.zip(row.by).map(|(step, value)| format!("{value:.6} at the last, {step}"));

@@ -43,7 +43,7 @@ pub use index::{BadFile, FILE_NAME as INDEX_FILE, IndexEntry, from_csv as parse_
 pub use mapped::MappedCorpus;
 pub use prepare::{Prepared, prepare};
 pub use preprocess::Preprocess;
-pub use progress::{NoProgress, Progress};
+pub use progress::{NoProgress, PreparationProgress};
 pub use scan::{FoundFile, files_below};
 pub use sniff::Format;
 pub use split::{Part, SplitError, SplitRule, read_split, split, write_split};

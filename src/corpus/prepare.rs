@@ -19,7 +19,7 @@ use super::{
     depth,
     phantom::Generator,
     preprocess::Preprocess,
-    progress::Progress,
+    progress::PreparationProgress,
     scan::{Found, loose_images, scan},
 };
 use crate::spec::{Dataset, OnError, Phantom, Source};
@@ -80,7 +80,7 @@ impl Prepared {
 pub fn prepare(
     dataset: &Dataset,
     cache_root: &Path,
-    progress: &dyn Progress,
+    progress: &dyn PreparationProgress,
     cancelled: Option<&AtomicBool>,
 ) -> Result<Prepared, CorpusError> {
     prepare_at(dataset, cache_root, progress, cancelled, SystemTime::now())
@@ -90,7 +90,7 @@ pub fn prepare(
 fn prepare_at(
     dataset: &Dataset,
     cache_root: &Path,
-    progress: &dyn Progress,
+    progress: &dyn PreparationProgress,
     cancelled: Option<&AtomicBool>,
     now: SystemTime,
 ) -> Result<Prepared, CorpusError> {
@@ -114,7 +114,7 @@ struct Work<'a> {
     dataset: &'a Dataset,
     cache: Cache,
     preprocess: Preprocess,
-    progress: &'a dyn Progress,
+    progress: &'a dyn PreparationProgress,
     cancelled: Option<&'a AtomicBool>,
 }
 

@@ -3,7 +3,7 @@
 //! Implemented by the terminal; called by `prepare`.
 
 /// Told how far a preparation is. Called from several threads.
-pub trait Progress: Sync {
+pub trait PreparationProgress: Sync {
     /// Work begins on `total` images. Not called where the cache has everything.
     fn start(&self, total: usize);
     /// One image is done.
@@ -15,7 +15,7 @@ pub trait Progress: Sync {
 /// Tells nobody.
 pub struct NoProgress;
 
-impl Progress for NoProgress {
+impl PreparationProgress for NoProgress {
     fn start(&self, _total: usize) {}
     fn advance(&self) {}
     fn finish(&self) {}

@@ -42,7 +42,7 @@ pub(super) struct Stamp {
 }
 
 impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
+    fn from_metadata(metadata: &Metadata) -> Self {
         let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
         Self {
             len: metadata.len(),
@@ -171,7 +171,7 @@ impl Walk {
         // Follows links: a corpus of links to images is a common way to select.
         let (stamp, problem) = match fs::metadata(&path) {
             Ok(metadata) if metadata.is_dir() => return self.folder(&path, &file),
-            Ok(metadata) if metadata.is_file() => (Stamp::of(&metadata), None),
+            Ok(metadata) if metadata.is_file() => (Stamp::from_metadata(&metadata), None),
             // Opening a pipe would wait for ever.
             Ok(_) => (Stamp::default(), Some("not a regular file".to_owned())),
             Err(error) if path.is_symlink() => (Stamp::default(), Some(format!("a broken link: {error}"))),

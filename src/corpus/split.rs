@@ -60,7 +60,7 @@ pub struct SplitRule {
 impl SplitRule {
     /// The rule of a dataset.
     #[must_use]
-    pub fn of(dataset: &Dataset) -> Self {
+    pub fn from_dataset(dataset: &Dataset) -> Self {
         Self {
             test: match dataset.test {
                 Some(TestSet::Share(share)) => Some(share),

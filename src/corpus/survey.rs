@@ -23,7 +23,7 @@ pub fn survey(dataset: &Dataset) -> Result<LoadingTable, CorpusError> {
         }
     };
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let parts: Vec<Part> = split(&labels, &names, &SplitRule::of(dataset))?;
+    let parts: Vec<Part> = split(&labels, &names, &SplitRule::from_dataset(dataset))?;
     let table = LoadingTable::count(&dataset.classes, &labels, dataset.image_size, &parts, 0);
     let Some(TestSet::Folder(folder)) = &dataset.test else { return Ok(table) };
     let found = scan(folder, &dataset.classes).map_err(CorpusError::in_test_folder)?;

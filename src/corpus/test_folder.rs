@@ -4,7 +4,7 @@
 
 use std::{collections::HashSet, path::Path, sync::atomic::AtomicBool};
 
-use super::{CorpusError, Prepared, Progress, prepare::prepare};
+use super::{CorpusError, PreparationProgress, Prepared, prepare::prepare};
 use crate::spec::{Dataset, Source, TestSet};
 
 /// Prepares the test folder of a dataset with the dataset's classes, size and blur; `None` where it has no such folder.
@@ -14,7 +14,7 @@ use crate::spec::{Dataset, Source, TestSet};
 pub fn prepare_test_folder(
     dataset: &Dataset,
     cache_root: &Path,
-    progress: &dyn Progress,
+    progress: &dyn PreparationProgress,
     cancelled: Option<&AtomicBool>,
 ) -> Result<Option<Prepared>, CorpusError> {
     let Some(TestSet::Folder(folder)) = &dataset.test else { return Ok(None) };

@@ -107,7 +107,7 @@ mod tests {
             let classes = (0..classes).map(|class| class.to_string()).collect();
             Predictions { rows, classes, warnings: Vec::new() }
         };
-        Comparison::of(&list(3), &list(4)).unwrap()
+        Comparison::between(&list(3), &list(4)).unwrap()
     }
 
     #[test]

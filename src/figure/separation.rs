@@ -238,7 +238,7 @@ mod tests {
             let (scores, positive) = scored(200, run);
             Named {
                 name: format!("3-conv-128-nodes-1-dense-seed-{run}"),
-                curve: RocCurve::of(&scores, &positive).unwrap(),
+                curve: RocCurve::from_scores(&scores, &positive).unwrap(),
             }
         };
         (0..runs).map(run).collect()
@@ -247,7 +247,7 @@ mod tests {
     fn prs(runs: usize) -> Vec<Named<PrCurve>> {
         let run = |run| {
             let (scores, positive) = scored(200, run);
-            Named { name: format!("run-{run}"), curve: PrCurve::of(&scores, &positive).unwrap() }
+            Named { name: format!("run-{run}"), curve: PrCurve::from_scores(&scores, &positive).unwrap() }
         };
         (0..runs).map(run).collect()
     }

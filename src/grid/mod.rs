@@ -21,7 +21,7 @@ use crate::{
 /// Building one is cheap for a single grid of numbers. A union is walked once to find repeated grid points, and so are
 /// axes with text values, to find names that would be the same.
 #[derive(Clone, Debug)]
-pub struct Plan<'a> {
+pub struct GridRuns<'a> {
     experiment: &'a Experiment,
     /// Grid and index inside it of every grid point, where a union left some out; else the grids follow one another.
     kept: Option<Vec<(usize, u64)>>,
@@ -38,19 +38,19 @@ pub struct Plan<'a> {
 pub fn count(experiment: &Experiment) -> u128 {
     match experiment.grids.as_slice() {
         [grid] => size(grid).saturating_mul(experiment.seeds.len() as u128),
-        _ => Plan::new(experiment).len().into(),
+        _ => GridRuns::new(experiment).len().into(),
     }
 }
 
-/// The run at `index`. Build a [`Plan`] to ask for more than one.
+/// The run at `index`. Build a [`GridRuns`] to ask for more than one.
 #[must_use]
 pub fn nth(experiment: &Experiment, index: u64) -> Option<RunSpec> {
-    Plan::new(experiment).nth(index)
+    GridRuns::new(experiment).nth(index)
 }
 
 /// All runs in order.
 pub fn runs(experiment: &Experiment) -> impl Iterator<Item = RunSpec> + '_ {
-    let plan = Plan::new(experiment);
+    let plan = GridRuns::new(experiment);
     (0..plan.len()).map_while(move |index| plan.nth(index))
 }
 
@@ -62,7 +62,7 @@ pub fn axis_names(experiment: &Experiment) -> Vec<String> {
     axes.filter(|axis| seen.insert(axis.name.as_str())).map(|axis| axis.name.clone()).collect()
 }
 
-impl<'a> Plan<'a> {
+impl<'a> GridRuns<'a> {
     /// Plans the runs of a validated experiment.
     #[must_use]
     pub fn new(experiment: &'a Experiment) -> Self {

@@ -88,7 +88,7 @@ fn command_runs_are_named_by_their_axes() {
 #[test]
 fn names_that_would_be_the_same_carry_their_ids() {
     let experiment = command("grid: {file: [a/b, a_b, a b, c, C, \"\", 1, \"1\"]}");
-    let plan = Plan::new(&experiment);
+    let plan = GridRuns::new(&experiment);
     let ids: Vec<String> = plan.iter().map(|run| run.id).collect();
     let with_id = |name: &str, index: usize| format!("{name}-{}", ids[index]);
     assert_eq!(
@@ -153,7 +153,7 @@ fn an_axis_without_values_or_seeds_has_no_runs() {
     let mut experiment = command("grid: {a: [1]}");
     experiment.seeds.clear();
     assert_eq!((count(&experiment), nth(&experiment, 0)), (0, None));
-    assert!(Plan::new(&experiment).is_empty());
+    assert!(GridRuns::new(&experiment).is_empty());
 }
 
 #[test]
@@ -212,7 +212,7 @@ proptest! {
     fn nth_is_the_iterator_and_every_run_is_there_once(experiment in experiment()) {
         let listed: Vec<RunSpec> = runs(&experiment).collect();
         prop_assert_eq!(listed.len() as u128, count(&experiment));
-        let plan = Plan::new(&experiment);
+        let plan = GridRuns::new(&experiment);
         let mut names = HashSet::new();
         let mut ids = HashSet::new();
         for (index, run) in (0..).zip(&listed) {

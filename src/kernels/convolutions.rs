@@ -9,20 +9,20 @@ use super::{
     adam::{self, Weights},
     block_shape,
     buffer::Buffer,
-    first, later,
-    lists::Lists,
+    first_block, later_block,
     multiplicand::{Full, Half, Multiplicand},
     precision::Precision,
     simd::{HalfKernel, Halves, InstructionSet, Kernel, Simd, dispatch, dispatch_halves, padded},
     stopwatch::{Lap, Stage, Stopwatch},
     threads::{ranges, share},
     weights_gradient::weights_gradient,
+    winner_lists::WinnerLists,
     winograd::{self, Direction, Scratch},
 };
 
 /// A later block's parameters.
 #[derive(Debug)]
-pub(super) struct Later {
+pub(super) struct LaterBlock {
     pub(super) shape: block_shape::Shape,
     /// `[out][9][in]`.
     pub(super) weights: Weights,
@@ -53,7 +53,7 @@ struct Workspace {
     /// Gradients of the outputs of all blocks but the last, for one image.
     gradients: Vec<Buffer<f32>>,
     scratch: Scratch,
-    lists: Lists,
+    lists: WinnerLists,
     watch: Stopwatch,
 }
 
@@ -84,7 +84,7 @@ pub(super) struct Convolutions {
     precision: Precision,
     /// `[10, C]`: taps and bias.
     pub(super) first: Weights,
-    pub(super) later: Vec<Later>,
+    pub(super) later: Vec<LaterBlock>,
     outputs: Vec<Output>,
     /// One for each thread.
     workspaces: Vec<Workspace>,
@@ -105,14 +105,14 @@ impl Convolutions {
         precision: Precision,
     ) -> Self {
         let channels = padded(channels);
-        let mut sides = vec![first::pooled(side)];
+        let mut sides = vec![first_block::pooled(side)];
         let mut later = Vec::new();
         for _ in 1..blocks {
             let shape =
                 block_shape::Shape { side: *sides.last().unwrap_or(&0), inputs: channels, outputs: channels };
             sides.push(shape.pooled());
             let transformed = || Buffer::zeros(winograd::transformed_len(channels, channels, precision));
-            later.push(Later {
+            later.push(LaterBlock {
                 shape,
                 weights: Weights::new(shape.weights_len()),
                 bias: Weights::new(channels),
@@ -134,17 +134,17 @@ impl Convolutions {
                 image: Buffer::zeros(side * side),
                 gradients: outputs[..blocks - 1].iter().map(|output| Buffer::zeros(output.len)).collect(),
                 scratch: Scratch::new(if blocks > 1 { channels } else { 0 }, precision),
-                lists: Lists::new(channels, precision),
+                lists: WinnerLists::new(channels, precision),
                 watch: Stopwatch::new(blocks),
             })
             .collect();
         let weights: usize = later.iter().map(|layer| layer.shape.weights_len()).sum();
         let sums = (0..groups(batch, weights))
             .map(|_| Sums {
-                first: Buffer::zeros(first::weights_len(channels)),
+                first: Buffer::zeros(first_block::weights_len(channels)),
                 later: later
                     .iter()
-                    .map(|layer: &Later| [Buffer::zeros(layer.weights.w.len()), Buffer::zeros(channels)])
+                    .map(|layer: &LaterBlock| [Buffer::zeros(layer.weights.w.len()), Buffer::zeros(channels)])
                     .collect(),
             })
             .collect();
@@ -152,7 +152,7 @@ impl Convolutions {
             side,
             channels,
             precision,
-            first: Weights::new(first::weights_len(channels)),
+            first: Weights::new(first_block::weights_len(channels)),
             later,
             outputs,
             workspaces,
@@ -163,7 +163,7 @@ impl Convolutions {
 
     /// Rows and columns of the last block's output.
     pub(super) fn pooled(&self) -> usize {
-        self.later.last().map_or(first::pooled(self.side), |layer| layer.shape.pooled())
+        self.later.last().map_or(first_block::pooled(self.side), |layer| layer.shape.pooled())
     }
 
     /// Channels as they lie in memory.
@@ -200,7 +200,7 @@ impl Convolutions {
     pub(super) fn forward(&mut self, set: InstructionSet, bytes: &[u8], n: usize) {
         let precision = self.precision;
         if !self.fresh {
-            let layers: Vec<(usize, &mut Later)> = (1..).zip(&mut self.later).collect();
+            let layers: Vec<(usize, &mut LaterBlock)> = (1..).zip(&mut self.later).collect();
             share(layers, &mut self.workspaces, |(at, layer), workspace| {
                 workspace.watch.start();
                 enter(set, precision, Transform(layer));
@@ -297,12 +297,12 @@ fn enter(set: InstructionSet, precision: Precision, work: impl Rounded) {
     }
 }
 
-struct Transform<'a>(&'a mut Later);
+struct Transform<'a>(&'a mut LaterBlock);
 
 impl Rounded for Transform<'_> {
     #[inline(always)]
     fn run<S: Simd, M: Multiplicand<S>>(self, s: S) {
-        let Later { shape, weights, forward, backward, .. } = self.0;
+        let LaterBlock { shape, weights, forward, backward, .. } = self.0;
         let (inputs, outputs) = (shape.inputs, shape.outputs);
         winograd::transform_weights::<S, M>(s, &weights.w, inputs, outputs, Direction::Forward, forward);
         winograd::transform_weights::<S, M>(s, &weights.w, inputs, outputs, Direction::Backward, backward);
@@ -313,7 +313,7 @@ struct Forward<'a> {
     side: usize,
     channels: usize,
     first: &'a [f32],
-    later: &'a [Later],
+    later: &'a [LaterBlock],
     /// One image.
     bytes: &'a [u8],
     /// Of each block.
@@ -328,16 +328,16 @@ impl Rounded for Forward<'_> {
         let Workspace { image, scratch, watch, .. } = workspace;
         watch.start();
         scale(bytes, image);
-        let first = &first[..first::weights_len(channels)];
+        let first = &first[..first_block::weights_len(channels)];
         let mut outputs = outputs.into_iter();
         let (values, winners) = outputs.next().expect("there is a first block");
-        first::forward(s, image, side, first, channels, values, winners);
+        first_block::forward(s, image, side, first, channels, values, winners);
         watch.lap(0, Stage::First);
         let mut input: &[f32] = values;
         for ((at, layer), (values, winners)) in (1..).zip(later).zip(outputs) {
-            let Later { shape, forward, bias, .. } = layer;
+            let LaterBlock { shape, forward, bias, .. } = layer;
             let watch = (&mut *watch, at);
-            later::forward::<S, M>(s, *shape, input, forward, &bias.w, scratch, values, winners, watch);
+            later_block::forward::<S, M>(s, *shape, input, forward, &bias.w, scratch, values, winners, watch);
             input = values;
         }
     }
@@ -346,7 +346,7 @@ impl Rounded for Forward<'_> {
 struct Backward<'a> {
     side: usize,
     channels: usize,
-    later: &'a [Later],
+    later: &'a [LaterBlock],
     outputs: &'a [Output],
     bytes: &'a [u8],
     images: Range<usize>,
@@ -378,7 +378,7 @@ impl Rounded for Backward<'_> {
                 let of = (&mut *watch, at + 1);
                 weights_gradient::<S, M>(s, layer.shape, input, gradient, winners, lists, weights, bias, of);
                 let (to, of) = (&mut below[at], (&mut *watch, at + 1));
-                later::input_gradient::<S, M>(
+                later_block::input_gradient::<S, M>(
                     s,
                     layer.shape,
                     gradient,
@@ -391,7 +391,7 @@ impl Rounded for Backward<'_> {
             }
             scale(&bytes[image * side * side..][..side * side], pixels);
             let gradient = gradients.first().map_or_else(|| values(0), |gradient| &gradient[..]);
-            first::backward(s, pixels, side, channels, gradient, winners(0), first);
+            first_block::backward(s, pixels, side, channels, gradient, winners(0), first);
             watch.lap(0, Stage::FirstBackward);
         }
     }

@@ -35,7 +35,7 @@ const F32_BYTES: f64 = 4.0;
 /// Weights and two moments, read and written.
 const ADAM_BYTES: f64 = 6.0 * F32_BYTES;
 
-/// The counts of a stage of one step on a whole batch. `lap.items` of the stage [`Stage::Lists`] of that layer is how many
+/// The counts of a stage of one step on a whole batch. `lap.items` of the stage [`Stage::WinnerLists`] of that layer is how many
 /// winners the step had, which the cost of [`Stage::Weights`] needs as `winners`.
 #[must_use]
 pub fn cost(shape: Shape, execution: Execution, lap: &Lap, winners: f64) -> Cost {
@@ -74,7 +74,7 @@ pub fn cost(shape: Shape, execution: Execution, lap: &Lap, winners: f64) -> Cost
             let places = winograd::transformed_len(1, 1, super::Precision::Fp32) as f64;
             of(dense_flops, n * tiles * 2.0 * places * channels * channels, 0.0)
         }
-        Stage::Lists => of(0.0, 0.0, pooled_bytes),
+        Stage::WinnerLists => of(0.0, 0.0, pooled_bytes),
         Stage::Weights => of(dense_flops, 18.0 * winners * channels, input_bytes),
         Stage::GatherBackward => of(0.0, n * tiles * channels * GATHER_FLOPS, pooled_bytes),
         Stage::EmitBackward => of(0.0, n * tiles * channels * EMIT_FLOPS, input_bytes),

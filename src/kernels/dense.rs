@@ -7,11 +7,11 @@ use std::ops::Range;
 use super::{
     adam::{self, Weights},
     buffer::Buffer,
+    few_outputs::{self, WeightColumns},
+    many_outputs::{self, Columns},
     simd::{InstructionSet, Kernel, LANES, Simd, dispatch, padded},
     stopwatch::{Lap, Stage, Stopwatch},
-    thin::{self, WeightColumns},
     threads::{ranges, share, split},
-    wide::{self, Columns},
 };
 
 /// An output layer of fewer outputs is [`thin`].
@@ -157,7 +157,7 @@ impl Dense {
                     // SAFETY: the start of a range is inside the features.
                     let shift =
                         |part: Columns| unsafe { Columns { start: part.start.add(range.start), ..part } };
-                    let operands = thin::Backward {
+                    let operands = few_outputs::Backward {
                         n,
                         features: range.len(),
                         gradient,
@@ -183,7 +183,7 @@ impl Dense {
                     let start = unsafe { x.start.add(range.start) };
                     let weights = [w, m, v];
                     let operands =
-                        wide::Backward { n, transposed, gradient, width, weights, rate, wants_input };
+                        many_outputs::Backward { n, transposed, gradient, width, weights, rate, wants_input };
                     WideBackward { x: Columns { start, ..x }, operands }
                 })
                 .collect();
@@ -221,10 +221,10 @@ impl Kernel for Forward<'_> {
     fn run<S: Simd>(self, s: S) {
         let Self { x, stride, from, features, weights, width, thin, sums } = self;
         if thin {
-            thin::forward(s, x, stride, from, features, weights, width, sums);
+            few_outputs::forward(s, x, stride, from, features, weights, width, sums);
         } else {
             let weights = &weights[from * width..(from + features) * width];
-            wide::forward(s, x, stride, from, weights, width, sums);
+            many_outputs::forward(s, x, stride, from, weights, width, sums);
         }
     }
 }
@@ -232,26 +232,26 @@ impl Kernel for Forward<'_> {
 struct ThinBackward<'a> {
     x: Columns,
     weights: WeightColumns,
-    operands: thin::Backward<'a>,
+    operands: few_outputs::Backward<'a>,
 }
 
 impl Kernel for ThinBackward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         // SAFETY: the ranges of `Dense::backward` do not overlap, and lie inside features and weights.
-        unsafe { thin::backward(s, self.x, self.weights, self.operands) }
+        unsafe { few_outputs::backward(s, self.x, self.weights, self.operands) }
     }
 }
 
 struct WideBackward<'a> {
     x: Columns,
-    operands: wide::Backward<'a>,
+    operands: many_outputs::Backward<'a>,
 }
 
 impl Kernel for WideBackward<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         // SAFETY: as above.
-        unsafe { wide::backward(s, self.x, self.operands) }
+        unsafe { many_outputs::backward(s, self.x, self.operands) }
     }
 }

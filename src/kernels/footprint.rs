@@ -4,11 +4,11 @@
 //! the buffers of real networks.
 
 use super::{
-    block_shape, convolutions, dense, first,
-    lists::Lists,
+    block_shape, convolutions, dense, first_block,
     network::{Execution, Shape},
     precision::Precision,
     simd::padded,
+    winner_lists::WinnerLists,
     winograd::{self, Scratch},
 };
 
@@ -25,9 +25,9 @@ pub fn memory_bytes(shape: Shape, execution: Execution) -> Option<u64> {
     if conv_layers == 0 {
         bytes = add(bytes, product(&[batch_size, size_of::<f32>()]).saturating_mul(inputs));
     } else {
-        let mut sides = vec![first::pooled(image_size.max(2))];
+        let mut sides = vec![first_block::pooled(image_size.max(2))];
         for _ in 1..conv_layers {
-            sides.push(first::pooled(sides.last().copied().unwrap_or(0).max(2)));
+            sides.push(first_block::pooled(sides.last().copied().unwrap_or(0).max(2)));
         }
         if sides.contains(&0) {
             return None;
@@ -58,7 +58,7 @@ fn blocks(sides: &[usize], shape: Shape, batch: usize, threads: usize, precision
     let channels = padded(shape.layer_size);
     let n_later = sides.len() - 1;
     let output = |side: &usize| product(&[*side, *side, channels]);
-    let first = padded(first::weights_len(channels));
+    let first = padded(first_block::weights_len(channels));
     let later = block_shape::weights_len(channels, channels);
     let mut bytes = floats(&[3, first]);
     bytes = add(bytes, floats(&[n_later, 3, later]));
@@ -72,11 +72,11 @@ fn blocks(sides: &[usize], shape: Shape, batch: usize, threads: usize, precision
         floats(&[shape.image_size, shape.image_size]),
         gradients,
         Scratch::bytes(if n_later > 0 { channels } else { 0 }, precision) as u64,
-        Lists::bytes(channels, precision) as u64,
+        WinnerLists::bytes(channels, precision) as u64,
     ];
     let workspace = workspace.into_iter().fold(0, add);
     bytes = add(bytes, workspace.saturating_mul(threads.min(batch) as u64));
-    let sums = floats(&[first::weights_len(channels) + n_later * (later + channels)]);
+    let sums = floats(&[first_block::weights_len(channels) + n_later * (later + channels)]);
     add(bytes, sums.saturating_mul(convolutions::groups(batch, n_later * later) as u64))
 }
 

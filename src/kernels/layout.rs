@@ -16,7 +16,7 @@ pub(super) enum Layout {
         width: usize,
     },
     /// `[out, in, 3, 3]` as `[width][9][width]`.
-    Later {
+    LaterBlock {
         /// Real inputs.
         inputs: usize,
         /// Real outputs.
@@ -69,7 +69,7 @@ impl Layout {
     pub(super) const fn rows(&self) -> usize {
         match *self {
             Self::First { outputs, .. }
-            | Self::Later { outputs, .. }
+            | Self::LaterBlock { outputs, .. }
             | Self::Wide { outputs, .. }
             | Self::Thin { outputs, .. } => outputs,
             Self::Vector { n, .. } => n,
@@ -80,7 +80,7 @@ impl Layout {
     pub(super) const fn row_len(&self) -> usize {
         match *self {
             Self::First { .. } => 9,
-            Self::Later { inputs, .. } => 9 * inputs,
+            Self::LaterBlock { inputs, .. } => 9 * inputs,
             Self::Vector { .. } => 1,
             Self::Wide { positions, channels, .. } | Self::Thin { positions, channels, .. } => {
                 positions * channels
@@ -100,7 +100,7 @@ impl Layout {
                     }
                 }
             }
-            Self::Later { inputs, width, .. } => {
+            Self::LaterBlock { inputs, width, .. } => {
                 for output in rows {
                     for input in 0..inputs {
                         for tap in 0..9 {
@@ -150,7 +150,7 @@ mod tests {
     fn every_number_has_one_place_on_either_side() {
         for layout in [
             Layout::First { outputs: 5, width: 16 },
-            Layout::Later { inputs: 3, outputs: 5, width: 16 },
+            Layout::LaterBlock { inputs: 3, outputs: 5, width: 16 },
             Layout::Vector { from: 9, n: 4 },
             Layout::Wide { positions: 35, channels: 3, width: 16, outputs: 5, stride: 16 },
             Layout::Thin { positions: 35, channels: 3, width: 16, outputs: 2, stride: 35 * 16 },

@@ -19,22 +19,22 @@ mod buffer;
 mod convolutions;
 mod cost;
 mod dense;
-mod first;
+mod few_outputs;
+mod first_block;
 mod footprint;
-mod later;
+mod later_block;
 mod layout;
 mod limits;
-mod lists;
 pub mod loss;
+mod many_outputs;
 mod multiplicand;
 mod network;
 mod precision;
 mod simd;
 mod stopwatch;
-mod thin;
 mod threads;
 mod weights_gradient;
-mod wide;
+mod winner_lists;
 mod winograd;
 
 #[cfg(test)]

@@ -7,8 +7,8 @@
 #![expect(unsafe_code, reason = "loads and stores through pointers")]
 
 use super::{
-    lists::Lists,
     simd::{Halves, LANES, Simd, each},
+    winner_lists::WinnerLists,
 };
 
 /// Numbers as they are multiplied, on the vectors `S`.
@@ -53,7 +53,7 @@ pub(super) trait Multiplicand<S: Simd> {
     /// `width` floats are readable, and as many numbers writable as [`Self::pixel`] says.
     unsafe fn pack(s: S, from: *const f32, width: usize, to: *mut Self::T);
     /// Makes a channel's list of gradients ready to be multiplied.
-    fn prepare(s: S, lists: &mut Lists, out: usize);
+    fn prepare(s: S, lists: &mut WinnerLists, out: usize);
     /// Adds to `to` (nine taps of `width` channels, `inputs` apart) the patches of one channel's list, each times its
     /// gradient.
     ///
@@ -61,7 +61,7 @@ pub(super) trait Multiplicand<S: Simd> {
     /// The places of the list are inside the patch; the taps are writable.
     unsafe fn add_patches(
         s: S,
-        lists: &Lists,
+        lists: &WinnerLists,
         out: usize,
         patch: (*const Self::T, usize),
         width: usize,
@@ -122,12 +122,12 @@ impl<S: Simd> Multiplicand<S> for Full {
     }
 
     #[inline(always)]
-    fn prepare(_s: S, _lists: &mut Lists, _out: usize) {}
+    fn prepare(_s: S, _lists: &mut WinnerLists, _out: usize) {}
 
     #[inline(always)]
     unsafe fn add_patches(
         s: S,
-        lists: &Lists,
+        lists: &WinnerLists,
         out: usize,
         patch: (*const f32, usize),
         width: usize,
@@ -161,7 +161,7 @@ impl<S: Simd> Multiplicand<S> for Full {
 #[inline(always)]
 unsafe fn multiples<S: Simd, const ROWS: usize, const C: usize>(
     s: S,
-    lists: &Lists,
+    lists: &WinnerLists,
     out: usize,
     first_row: usize,
     (patch, columns): (*const f32, usize),
@@ -170,7 +170,7 @@ unsafe fn multiples<S: Simd, const ROWS: usize, const C: usize>(
 ) {
     // SAFETY: the caller's promise.
     unsafe {
-        let (gradients, places) = lists.of(out);
+        let (gradients, places) = lists.channel(out);
         let at = |row: usize, column: usize, c: usize| ((first_row + row) * 3 + column) * inputs + c * LANES;
         let mut sums: [[[S::V; C]; 3]; ROWS] = each(
             #[inline(always)]
@@ -262,14 +262,14 @@ impl<S: Halves> Multiplicand<S> for Half {
     }
 
     #[inline(always)]
-    fn prepare(s: S, lists: &mut Lists, out: usize) {
+    fn prepare(s: S, lists: &mut WinnerLists, out: usize) {
         lists.round(s, out);
     }
 
     #[inline(always)]
     unsafe fn add_patches(
         s: S,
-        lists: &Lists,
+        lists: &WinnerLists,
         out: usize,
         patch: (*const u16, usize),
         width: usize,
@@ -297,7 +297,7 @@ impl<S: Halves> Multiplicand<S> for Half {
 #[inline(always)]
 unsafe fn pairs<S: Halves, const ROWS: usize, const C: usize>(
     s: S,
-    lists: &Lists,
+    lists: &WinnerLists,
     out: usize,
     first_row: usize,
     (patch, columns): (*const u16, usize),

@@ -147,7 +147,7 @@ impl Network {
                     )
                 } else {
                     (
-                        Layout::Later { inputs, outputs: layer_size, width },
+                        Layout::LaterBlock { inputs, outputs: layer_size, width },
                         Layout::Vector { from: 0, n: layer_size },
                     )
                 };

@@ -7,7 +7,6 @@ use proptest::prelude::*;
 
 use super::{
     Execution, InstructionSet, Network, Part, Precision, Shape, block_shape,
-    lists::Lists,
     multiplicand::{Full, Half, Multiplicand},
     simd::{
         HalfKernel, Halves, Kernel, LANES, Simd, dispatch, dispatch_halves, each, has_bf16, round,
@@ -15,6 +14,7 @@ use super::{
     },
     stopwatch::Stopwatch,
     weights_gradient::weights_gradient,
+    winner_lists::WinnerLists,
     winograd::{self, Direction, Scratch, Tile},
 };
 
@@ -74,14 +74,14 @@ impl<S: Simd> Multiplicand<S> for Rounded {
     }
 
     #[inline(always)]
-    fn prepare(_s: S, lists: &mut Lists, out: usize) {
+    fn prepare(_s: S, lists: &mut WinnerLists, out: usize) {
         lists.of_mut(out).iter_mut().for_each(|gradient| *gradient = widen(round(*gradient)));
     }
 
     #[inline(always)]
     unsafe fn add_patches(
         s: S,
-        lists: &Lists,
+        lists: &WinnerLists,
         out: usize,
         patch: (*const f32, usize),
         width: usize,
@@ -177,7 +177,7 @@ impl Gradient<'_> {
     #[inline(always)]
     fn with<S: Simd, M: Multiplicand<S>>(self, s: S, precision: Precision) {
         let Self { shape, input, gradient, winners, sums, bias } = self;
-        let (mut lists, mut watch) = (Lists::new(shape.outputs, precision), Stopwatch::new(1));
+        let (mut lists, mut watch) = (WinnerLists::new(shape.outputs, precision), Stopwatch::new(1));
         let watch = (&mut watch, 0);
         weights_gradient::<S, M>(s, shape, input, gradient, winners, &mut lists, sums, bias, watch);
     }

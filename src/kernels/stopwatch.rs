@@ -10,25 +10,25 @@
 pub enum Stage {
     /// First block: bytes to pixels, convolution, pooling and ReLU.
     First,
-    /// Later block, forwards: the input's tiles gathered and transformed.
+    /// LaterBlock block, forwards: the input's tiles gathered and transformed.
     Gather,
-    /// Later block, forwards: the tiles' products with the weights.
+    /// LaterBlock block, forwards: the tiles' products with the weights.
     Products,
-    /// Later block, forwards: products transformed back, pooling and ReLU.
+    /// LaterBlock block, forwards: products transformed back, pooling and ReLU.
     Emit,
     /// Dense layer, forwards.
     Dense,
     /// Dense layer, backwards, with Adam: gradients of inputs and weights, update.
     DenseBackward,
-    /// Later block, backwards: which of the outputs won, and their gradients, as lists.
-    Lists,
-    /// Later block, backwards: gradient of the weights.
+    /// LaterBlock block, backwards: which of the outputs won, and their gradients, as lists.
+    WinnerLists,
+    /// LaterBlock block, backwards: gradient of the weights.
     Weights,
-    /// Later block, backwards: tiles of the winners' gradients gathered and transformed.
+    /// LaterBlock block, backwards: tiles of the winners' gradients gathered and transformed.
     GatherBackward,
-    /// Later block, backwards: their products with the weights.
+    /// LaterBlock block, backwards: their products with the weights.
     ProductsBackward,
-    /// Later block, backwards: the input's gradient transformed back.
+    /// LaterBlock block, backwards: the input's gradient transformed back.
     EmitBackward,
     /// First block: gradient of its weights.
     FirstBackward,
@@ -47,7 +47,7 @@ impl Stage {
         Self::Emit,
         Self::Dense,
         Self::DenseBackward,
-        Self::Lists,
+        Self::WinnerLists,
         Self::Weights,
         Self::GatherBackward,
         Self::ProductsBackward,
@@ -67,7 +67,7 @@ pub struct Lap {
     pub stage: Stage,
     /// Processor time of all threads, seconds.
     pub seconds: f64,
-    /// [`Stage::Lists`]: winners that were listed.
+    /// [`Stage::WinnerLists`]: winners that were listed.
     pub items: u64,
 }
 
@@ -113,7 +113,7 @@ impl Stopwatch {
         }
     }
 
-    /// [`Stage::Lists`] of a layer listed winners of channels, so many of each.
+    /// [`Stage::WinnerLists`] of a layer listed winners of channels, so many of each.
     #[inline]
     pub(super) fn listed(&mut self, layer: usize, winners: &[u32]) {
         if self.on {
@@ -128,7 +128,7 @@ impl Stopwatch {
                 if seconds == 0.0 {
                     continue;
                 }
-                let items = if stage == Stage::Lists { *listed } else { 0 };
+                let items = if stage == Stage::WinnerLists { *listed } else { 0 };
                 match laps.iter_mut().find(|lap| (lap.layer, lap.stage) == (layer, stage)) {
                     Some(lap) => {
                         lap.seconds += seconds;

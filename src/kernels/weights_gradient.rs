@@ -9,10 +9,10 @@
 
 use super::{
     block_shape::Shape,
-    lists::{Lists, PATCH, RUN, WIDTH},
     multiplicand::Multiplicand,
     simd::Simd,
     stopwatch::{Stage, Stopwatch},
+    winner_lists::{PATCH, RUN, WIDTH, WinnerLists},
 };
 
 /// Adds one image's gradients of weights and bias to `sums` and `bias_sums`.
@@ -24,7 +24,7 @@ pub(super) fn weights_gradient<S: Simd, M: Multiplicand<S>>(
     input: &[f32],
     gradient: &[f32],
     winners: &[u8],
-    lists: &mut Lists,
+    lists: &mut WinnerLists,
     sums: &mut [f32],
     bias_sums: &mut [f32],
     watch: (&mut Stopwatch, usize),
@@ -46,11 +46,11 @@ pub(super) fn weights_gradient<S: Simd, M: Multiplicand<S>>(
             let entries = (y * p + start) * outputs..(y * p + end) * outputs;
             lists.fill(outputs, &gradient[entries.clone()], &winners[entries], end - start, columns);
             for (out, sum) in bias_sums.iter_mut().enumerate() {
-                *sum += lists.of(out).0.iter().sum::<f32>();
+                *sum += lists.channel(out).0.iter().sum::<f32>();
                 M::prepare(s, lists, out);
             }
             watch.listed(layer, &lists.lengths[..outputs]);
-            watch.lap(layer, Stage::Lists);
+            watch.lap(layer, Stage::WinnerLists);
             for channel in (0..inputs).step_by(WIDTH) {
                 let width = (inputs - channel).min(WIDTH);
                 // SAFETY: rows 2 y .. 2 y + 4 and columns 2 start .. 2 end + 2 are inside the input, since windows are;

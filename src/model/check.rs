@@ -66,12 +66,13 @@ pub fn check(experiment: &Experiment) -> Result<(), ImpossibleRuns> {
         return Ok(());
     };
     let n_classes = u32::try_from(dataset.classes.len()).unwrap_or(u32::MAX);
-    let reason = |family: Family, parameters: &Parameters| match Architecture::of(family, parameters) {
-        Ok(model) => model?.layers(dataset.image_size, n_classes).err().map(|error| error.to_string()),
-        Err(error) => Some(error.to_string()),
-    };
+    let reason =
+        |family: Family, parameters: &Parameters| match Architecture::from_parameters(family, parameters) {
+            Ok(model) => model?.layers(dataset.image_size, n_classes).err().map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        };
     let impossible = |experiment: &Experiment| -> Vec<ImpossibleRun> {
-        let plan = grid::Plan::new(experiment);
+        let plan = grid::GridRuns::new(experiment);
         let reasons = (0..plan.len()).filter_map(|index| {
             let (family, parameters) = plan.trained(index)?;
             let reason = reason(family, &parameters)?;
@@ -87,7 +88,7 @@ pub fn check(experiment: &Experiment) -> Result<(), ImpossibleRuns> {
     Err(ImpossibleRuns {
         experiment: experiment.name.clone(),
         image_size: dataset.image_size,
-        total: grid::Plan::new(experiment).len(),
+        total: grid::GridRuns::new(experiment).len(),
         runs: impossible(experiment),
     })
 }

@@ -42,7 +42,7 @@ impl Architecture {
     ///
     /// # Errors
     /// A parameter is missing, of the wrong type or out of range; a spec that was validated never gives one.
-    pub fn of(family: Family, parameters: &Parameters) -> Result<Option<Self>, ParameterError> {
+    pub fn from_parameters(family: Family, parameters: &Parameters) -> Result<Option<Self>, ParameterError> {
         Ok(Some(match family {
             Family::GridCnn => Self::GridCnn(GridCnn::from_parameters(parameters)?),
             Family::Vgg16 => Self::Vgg(Vgg::Vgg16),

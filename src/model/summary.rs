@@ -54,7 +54,7 @@ pub fn summary(
         Freeze::Backbone => (head, head),
     };
     let input = [model.input_channels(), image_size, image_size].map(u64::from).iter().product();
-    let activations = Activations::of(&layers, input);
+    let activations = Activations::over(&layers, input);
     let per_image = match train.freeze {
         Freeze::None => F32_BYTES
             .saturating_mul(activations.kept.saturating_add(activations.largest.saturating_mul(2)))
@@ -83,7 +83,7 @@ struct Activations {
 }
 
 impl Activations {
-    fn of(layers: &[Layer], input: u64) -> Self {
+    fn over(layers: &[Layer], input: u64) -> Self {
         let mut sizes = Self { kept: input, indices: 0, largest: 0 };
         for layer in layers {
             let outputs =

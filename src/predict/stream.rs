@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use super::TrainedRun;
 use crate::{
     base::signals::{Ends, Signals},
-    corpus::{Progress, npy},
+    corpus::{PreparationProgress, npy},
     launch::{LaunchPlan, PlanError},
     predictions::protocol::{Answers, Hello},
 };
@@ -77,7 +77,7 @@ pub(crate) fn ask(
     device: Option<&str>,
     n: usize,
     load: impl Fn(usize) -> Result<Vec<u8>, String> + Sync,
-    progress: &dyn Progress,
+    progress: &dyn PreparationProgress,
     signals: &Signals,
 ) -> Result<Vec<Result<Answer, String>>, AskError> {
     let process = Process::start(worker, run, device, signals)?;
@@ -91,7 +91,7 @@ fn converse(
     run: &TrainedRun,
     n: usize,
     load: impl Fn(usize) -> Result<Vec<u8>, String> + Sync,
-    progress: &dyn Progress,
+    progress: &dyn PreparationProgress,
 ) -> Result<Vec<Result<Answer, String>>, AskError> {
     let hello: Hello = match process.line()? {
         Some(line) => understood(&line)?,
@@ -147,7 +147,7 @@ fn send(
     array: usize,
     side: usize,
     load: &(impl Fn(usize) -> Result<Vec<u8>, String> + Sync),
-    progress: &dyn Progress,
+    progress: &dyn PreparationProgress,
 ) -> io::Result<Vec<(usize, String)>> {
     let mut refused = Vec::new();
     let mut pixels: Vec<u8> = Vec::new();
@@ -184,7 +184,11 @@ fn send_array(input: &mut impl Write, pixels: &[u8], side: usize) -> io::Result<
 }
 
 /// Reads answers until the worker has no more.
-fn receive(process: &mut Process, classes: usize, progress: &dyn Progress) -> Result<Vec<Answer>, AskError> {
+fn receive(
+    process: &mut Process,
+    classes: usize,
+    progress: &dyn PreparationProgress,
+) -> Result<Vec<Answer>, AskError> {
     let mut all = Vec::new();
     while let Some(line) = process.line()? {
         let Answers { predicted, probabilities } = understood(&line)?;

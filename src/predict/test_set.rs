@@ -11,7 +11,7 @@ use std::{
 use super::{AskError, TrainedRun, ask};
 use crate::{
     base::signals::Signals,
-    corpus::{self, MappedCorpus, Part, Progress, npy::NpyError},
+    corpus::{self, MappedCorpus, Part, PreparationProgress, npy::NpyError},
     predictions::{self, Prediction, PredictionsError},
     run::{RunDataset, RunDir},
 };
@@ -106,7 +106,7 @@ pub(crate) fn predict_test_set(
     worker: &Path,
     run: &TrainedRun,
     images: &TestImages,
-    progress: &dyn Progress,
+    progress: &dyn PreparationProgress,
     signals: &Signals,
 ) -> Result<Vec<Prediction>, TestSetError> {
     let pixels = |place: usize| Ok(images.mapped.image(images.rows[place]).to_vec());

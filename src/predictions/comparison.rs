@@ -95,7 +95,7 @@ impl Comparison {
     ///
     /// # Errors
     /// See [`Incomparable`].
-    pub fn of(first: &Predictions, second: &Predictions) -> Result<Self, Incomparable> {
+    pub fn between(first: &Predictions, second: &Predictions) -> Result<Self, Incomparable> {
         let (k, other) = (first.classes.len(), second.classes.len());
         let (first, second) = (&first.rows[..], &second.rows[..]);
         if first.is_empty() || second.is_empty() {
@@ -222,7 +222,7 @@ mod tests {
             prediction("b", 1, [0.5, 1.0]),
             prediction("a", 0, [1.0, 0.0]),
         ];
-        let comparison = Comparison::of(&list(&first()), &list(&second)).unwrap();
+        let comparison = Comparison::between(&list(&first()), &list(&second)).unwrap();
         assert_eq!(comparison.table, McNemar { both: 2, only_first: 1, only_second: 1, neither: 0 });
         let found: Vec<_> = comparison.disagreements.iter().map(|row| row.image.as_str()).collect();
         assert_eq!(found, ["c", "d"]);
@@ -234,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_run_agrees_with_itself() {
-        let comparison = Comparison::of(&list(&first()), &list(&first())).unwrap();
+        let comparison = Comparison::between(&list(&first()), &list(&first())).unwrap();
         assert_eq!((comparison.disagreements.len(), comparison.table.p()), (0, 1.0));
         assert_eq!(comparison.first, comparison.second);
     }
@@ -246,18 +246,19 @@ mod tests {
         let mut other = rows.clone();
         other.reverse();
         other[0].probabilities.clear();
-        let comparison = Comparison::of(&list(&rows), &list(&other[1..])).unwrap_err().to_string();
+        let comparison = Comparison::between(&list(&rows), &list(&other[1..])).unwrap_err().to_string();
         assert!(comparison.starts_with("they were validated on other images: 4 in common"), "{comparison}");
         let mut second = list(&rows);
         second.rows = other;
-        let comparison = Comparison::of(&list(&rows), &second).unwrap();
+        let comparison = Comparison::between(&list(&rows), &second).unwrap();
         assert_eq!((comparison.table.images(), comparison.disagreements.len()), (5, 0));
     }
 
     #[test]
     fn what_cannot_be_compared_is_told_apart() {
-        let message =
-            |second: &[Prediction]| Comparison::of(&list(&first()), &list(second)).unwrap_err().to_string();
+        let message = |second: &[Prediction]| {
+            Comparison::between(&list(&first()), &list(second)).unwrap_err().to_string()
+        };
         let mut other = first();
         other[3].image = "e".to_owned();
         assert_eq!(

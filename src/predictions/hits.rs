@@ -21,7 +21,7 @@ impl Hits {
     /// The hits of a run's predictions, which may come in any order; `None` where two images of one class have one name, so
     /// that nobody can tell which is which in another run.
     #[must_use]
-    pub fn of(predictions: &[Prediction]) -> Option<Self> {
+    pub fn from_predictions(predictions: &[Prediction]) -> Option<Self> {
         let mut order: Vec<&Prediction> = predictions.iter().collect();
         // A program may name images without their folder: two of one name in two classes.
         order.sort_by(|a, b| (&a.image, a.label).cmp(&(&b.image, b.label)));
@@ -106,17 +106,17 @@ mod tests {
                 [0, 1].map(|class| prediction(&format!("{place}.png"), class, usize::from(place % 3 == 0)))
             })
             .collect();
-        let hits = Hits::of(&rows).unwrap();
+        let hits = Hits::from_predictions(&rows).unwrap();
         rows.reverse();
-        assert_eq!(Hits::of(&rows).unwrap(), hits);
+        assert_eq!(Hits::from_predictions(&rows).unwrap(), hits);
         assert_eq!(hits.against(&hits).unwrap().images(), 18);
         rows.push(rows[0].clone());
-        assert_eq!(Hits::of(&rows), None, "one of them cannot be told from another");
+        assert_eq!(Hits::from_predictions(&rows), None, "one of them cannot be told from another");
     }
 
     #[test]
     fn other_images_or_labels_do_not_compare() {
-        let hits_of = |rows: &[Prediction]| Hits::of(rows).unwrap();
+        let hits_of = |rows: &[Prediction]| Hits::from_predictions(rows).unwrap();
         let hits = hits_of(&[prediction("a", 0, 0), prediction("b", 1, 0)]);
         assert_eq!(hits.against(&hits_of(&[prediction("a", 0, 0), prediction("c", 1, 0)])), None);
         assert_eq!(hits.against(&hits_of(&[prediction("a", 0, 0), prediction("b", 0, 0)])), None);
@@ -145,7 +145,7 @@ mod tests {
             };
             let (first, mut second) = (of(|row| row.1), of(|row| row.2));
             second.reverse();
-            let (first, second) = (Hits::of(&first).unwrap(), Hits::of(&second).unwrap());
+            let (first, second) = (Hits::from_predictions(&first).unwrap(), Hits::from_predictions(&second).unwrap());
             let counted = McNemar::count(images.iter().map(|row| (row.0 == row.1, row.0 == row.2)));
             prop_assert_eq!(first.against(&second), Some(counted));
             prop_assert_eq!(first.correct(), counted.both + counted.only_first);

@@ -38,7 +38,7 @@ pub(super) fn parse(text: &str, classes: &[String]) -> Result<Predictions, Probl
             return Err((*line, format!("{} fields, expected {}", fields.len(), names.len())));
         }
     }
-    let words = Words::of(&rows, &columns, classes)?;
+    let words = Words::from_rows(&rows, &columns, classes)?;
     let (probabilities, warning) = columns.probabilities(&rows, &words.classes);
     let mut predictions = Vec::with_capacity(rows.len());
     for (place, (line, fields)) in rows.iter().enumerate() {
@@ -178,7 +178,7 @@ struct Words {
 
 impl Words {
     /// Classes are numbers where every word is one, else names.
-    fn of(rows: &[csv::Record], columns: &Columns, known: &[String]) -> Result<Self, Problem> {
+    fn from_rows(rows: &[csv::Record], columns: &Columns, known: &[String]) -> Result<Self, Problem> {
         let places = [Some(columns.label), columns.predicted];
         let words = || {
             rows.iter().flat_map(|(line, fields)| {

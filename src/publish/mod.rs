@@ -6,8 +6,8 @@
 mod audit;
 mod collect;
 mod error;
-mod facts;
 mod predictions;
+mod run_details;
 mod test_set;
 
 pub(crate) use audit::keep_audit;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use crate::{
     base::{error::with_causes, signals::Signals},
-    corpus::{NoProgress, Progress},
+    corpus::{NoProgress, PreparationProgress},
     launch,
     predict::{TestImages, TrainedRun, predict_test_set},
     predictions::{self, Prediction},
@@ -21,7 +21,7 @@ pub(super) fn results(
     dir: &ExperimentDir,
     spec: &Experiment,
     leaderboard: &Leaderboard,
-    progress: &dyn Progress,
+    progress: &dyn PreparationProgress,
     signals: &Signals,
 ) -> (Vec<TestResult>, Vec<String>) {
     let has_test_set = spec.dataset.as_ref().is_some_and(|dataset| dataset.test.is_some());
@@ -44,7 +44,7 @@ pub(super) fn results(
         if signals.heard() {
             break;
         }
-        match evaluation.of(&dir.run(&row.run)) {
+        match evaluation.test_predictions(&dir.run(&row.run)) {
             Ok(rows) if rows.is_empty() => {}
             Ok(rows) => {
                 let classes = rows[0].probabilities.len();
@@ -68,14 +68,14 @@ struct Evaluation<'a> {
     images: Option<TestImages>,
     /// Runs that are not evaluated yet.
     owed: usize,
-    progress: &'a dyn Progress,
+    progress: &'a dyn PreparationProgress,
     signals: &'a Signals,
 }
 
 /// One bar for all runs: it is started and finished once.
-struct Forward<'a>(&'a dyn Progress);
+struct Forward<'a>(&'a dyn PreparationProgress);
 
-impl Progress for Forward<'_> {
+impl PreparationProgress for Forward<'_> {
     fn start(&self, total: usize) {
         NoProgress.start(total);
     }
@@ -91,7 +91,7 @@ impl Progress for Forward<'_> {
 
 impl Evaluation<'_> {
     /// The test predictions of the run in `dir`: as they were written before, or made and written now.
-    fn of(&mut self, dir: &RunDir) -> Result<Vec<Prediction>, String> {
+    fn test_predictions(&mut self, dir: &RunDir) -> Result<Vec<Prediction>, String> {
         let path = dir.test_predictions();
         if path.exists() {
             return predictions::read(&path, &[]).map(|read| read.rows).map_err(|error| with_causes(&error));

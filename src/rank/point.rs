@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Candidate, Leaderboard, Row, rank};
 use crate::{
     run::{RunIndex, RunState},
-    spec::Value,
+    spec::{Value, is_accuracy},
     stats::{SIGNIFICANCE, Summary, spearman},
 };
 
@@ -101,6 +101,7 @@ impl Leaderboard {
                 run: &point.name,
                 state: RunState::Completed,
                 failure: None,
+                absent: None,
                 by: point.means.by.map(|summary| summary.mean),
                 then: point.means.then.map(|summary| summary.mean),
             })
@@ -109,7 +110,9 @@ impl Leaderboard {
         for (rank, &place) in (1..).zip(&order) {
             points[place].rank = Some(rank);
         }
-        if let Some(&best) = order.first() {
+        if let Some(&best) = order.first()
+            && is_accuracy(&self.rule.by.tag)
+        {
             for &place in &order[1..] {
                 let (p, tests) = together(&members[best], &members[place]);
                 (points[place].p, points[place].tests) = (p, tests);
@@ -138,14 +141,14 @@ impl Leaderboard {
                 spearman(&both)
             })
             .collect();
-        Summary::of(&correlations).map(|summary| summary.mean)
+        Summary::from_values(&correlations).map(|summary| summary.mean)
     }
 
     /// The point of these runs, which lie in the order of their seeds.
     fn point(&self, rows: &[&Row]) -> GridPoint {
         let ranked: Vec<&&Row> = rows.iter().filter(|row| row.rank.is_some()).collect();
         let over = |read: fn(&Row) -> Option<f64>| -> Option<Summary> {
-            Summary::of(&ranked.iter().map(|row| read(row)).collect::<Option<Vec<f64>>>()?)
+            Summary::from_values(&ranked.iter().map(|row| read(row)).collect::<Option<Vec<f64>>>()?)
         };
         GridPoint {
             rank: None,

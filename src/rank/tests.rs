@@ -21,7 +21,7 @@ fn hits(set: &str, images: usize, right: impl Fn(usize) -> bool) -> Hits {
         predicted: usize::from(right(image)),
         probabilities: vec![0.5, 0.5],
     };
-    Hits::of(&(0..images).map(prediction).collect::<Vec<_>>()).unwrap()
+    Hits::from_predictions(&(0..images).map(prediction).collect::<Vec<_>>()).unwrap()
 }
 
 fn entry(index: u64, name: &str, seed: u64, accuracy: Option<f64>, hits: Option<Hits>) -> Entry {
@@ -41,13 +41,15 @@ fn entry(index: u64, name: &str, seed: u64, accuracy: Option<f64>, hits: Option<
         then: None,
         step: Some(4),
         best: None,
+        others: Vec::new(),
+        diagnosis: Diagnosis::default(),
         tally: hits.as_ref().map(|hits| Tally { images: hits.images(), correct: hits.correct() }),
         hits,
         standing: Standing::Unranked,
         reason: None,
         problem: None,
     };
-    Entry { row, failure: None }
+    Entry { row, failure: None, absent: None }
 }
 
 fn board(seeds: Vec<u64>, entries: Vec<Entry>) -> Leaderboard {
@@ -170,9 +172,9 @@ fn seeds_are_tested_pair_by_pair_and_taken_together() {
 #[test]
 fn the_best_epoch_is_the_first_of_the_best_finite_ones() {
     let points = [(3, 0.9), (1, 0.9), (0, f64::NAN), (2, 0.5), (4, f64::INFINITY)];
-    assert_eq!(Best::of(Goal::Maximize, points), Some(Best { step: 1, value: 0.9 }));
-    assert_eq!(Best::of(Goal::Minimize, points), Some(Best { step: 2, value: 0.5 }));
-    assert_eq!(Best::of(Goal::Minimize, [(0, f64::NAN)]), None);
+    assert_eq!(Best::among(Goal::Maximize, points), Some(Best { step: 1, value: 0.9 }));
+    assert_eq!(Best::among(Goal::Minimize, points), Some(Best { step: 2, value: 0.5 }));
+    assert_eq!(Best::among(Goal::Minimize, [(0, f64::NAN)]), None);
 }
 
 proptest! {

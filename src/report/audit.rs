@@ -140,7 +140,12 @@ fn shortcut_table(audit: &Audit) -> Table {
         "logistic regression, 5-fold cross-validation; 0.5 is chance, and a network can use whatever is above it"
             .to_owned(),
     ];
-    Table { title: Some("The class, told without a look at the lungs".to_owned()), columns, rows, notes }
+    Table {
+        title: Some("Shortcut check: can file properties predict the class?".to_owned()),
+        columns,
+        rows,
+        notes,
+    }
 }
 
 /// Groups in several parts of the split; none where no pattern names groups.

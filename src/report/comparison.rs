@@ -250,7 +250,7 @@ mod tests {
             names: ["one".to_owned(), "two".to_owned()],
             parameters: [parameters(32, true), parameters(64, false)],
             classes: ["normal".to_owned(), "covid".to_owned()].to_vec(),
-            comparison: Comparison::of(&list(|image| image != 3), &list(|image| image >= 4)).unwrap(),
+            comparison: Comparison::between(&list(|image| image != 3), &list(|image| image >= 4)).unwrap(),
         }
     }
 

@@ -27,7 +27,7 @@ pub(crate) fn roc(experiment: &str, runs: &[ScoredRun], classes: &[String]) -> R
     let curves: Vec<Named<RocCurve>> = scored(runs, classes)
         .into_iter()
         .filter_map(|Scored { name, scores, positive }| {
-            Some(Named { name, curve: RocCurve::of(&scores, &positive)? })
+            Some(Named { name, curve: RocCurve::from_scores(&scores, &positive)? })
         })
         .collect();
     figure::roc_curves(&title(experiment, "ROC", runs, classes), &curves)
@@ -50,7 +50,7 @@ pub(crate) fn pr(experiment: &str, runs: &[ScoredRun], classes: &[String]) -> Re
     let curves: Vec<Named<PrCurve>> = scored
         .into_iter()
         .filter_map(|Scored { name, scores, positive }| {
-            Some(Named { name, curve: PrCurve::of(&scores, &positive)? })
+            Some(Named { name, curve: PrCurve::from_scores(&scores, &positive)? })
         })
         .collect();
     figure::pr_curves(&title(experiment, "precision and recall", runs, classes), &curves, share)

@@ -1,17 +1,17 @@
 //! A run trained again, and how like the first time it came out.
 //!
 //! Called by `gridboard rerun`. The database and the run's directory are only read. In reading order: `repeat` decides
-//! what is trained and where, the loop of a sweep carries it out, `record` reads what either training left, `compare` says how far apart they are, `facts` what was different around them.
+//! what is trained and where, the loop of a sweep carries it out, `record` reads what either training left, `compare` says how far apart they are, `changes` what was different around them.
 
+mod changes;
 mod checkpoint;
 mod compare;
-mod facts;
 mod record;
 mod repeat;
 
+pub(crate) use changes::{Changed, changed};
 pub(crate) use checkpoint::CheckpointError;
 pub(crate) use compare::{Comparison, Part, Verdict};
-pub(crate) use facts::{Changed, changed};
 pub(crate) use record::{Record, RecordError};
 pub(crate) use repeat::{Repeat, RepeatError, make_kept};
 

@@ -17,8 +17,8 @@ use crate::{
     predict::TrainedRunError,
     run::{ExperimentDir, Outcome, OutcomeError, RunDir, RunFile, RunIndex, RunSpec, RunState},
     schedule::Slot,
-    spec::{self, Dataset, Experiment, Family, Overrides, SpecError},
-    sweep::{self, Corpus, Facts, Planned, SweepError},
+    spec::{self, Dataset, Experiment, Family, Overrides, SpecError, Untold},
+    sweep::{self, Corpus, RunForecast, Surroundings, SweepError},
 };
 
 /// A training that is to be repeated.
@@ -116,7 +116,11 @@ impl Repeat {
     ///
     /// # Errors
     /// [`RepeatError`]: the run is not completed, or what it needs is not here.
-    pub(crate) fn new(dir: &Path, discovery: &Discovery, facts: &Facts) -> Result<Self, RepeatError> {
+    pub(crate) fn new(
+        dir: &Path,
+        discovery: &Discovery,
+        surroundings: &Surroundings,
+    ) -> Result<Self, RepeatError> {
         let then = RunFile::read(dir).map_err(TrainedRunError::from)?;
         let outcome = Outcome::read(dir)?;
         if outcome.is_none_or(|outcome| outcome.state != RunState::Completed) {
@@ -126,7 +130,7 @@ impl Repeat {
             Some(provenance) => provenance.spec.clone(),
             None => {
                 let path = ExperimentDir::at(dir.parent().unwrap_or(Path::new("."))).spec();
-                spec::load(&path, &Overrides::default())?
+                spec::load(&path, &Overrides { untold: Untold::Higher, ..Overrides::default() })?
             }
         };
         if let Some(problem) = altered(dir, &then, &experiment)? {
@@ -144,7 +148,7 @@ impl Repeat {
         };
         let now = RunFile {
             attempt: 1,
-            provenance: Some(Box::new(facts.of(&experiment, &run, &device))),
+            provenance: Some(Box::new(surroundings.provenance_of(&experiment, &run, &device))),
             device,
             version: version().to_owned(),
             host: host().to_owned(),
@@ -212,12 +216,12 @@ impl Repeat {
 
     /// What is known of the training before it starts, for its progress.
     #[must_use]
-    pub(crate) fn planned(&self) -> Planned {
+    pub(crate) fn forecast(&self) -> RunForecast {
         let number = |name: &str| self.now.parameters.get(name).and_then(crate::spec::Value::as_u64);
         let batch_size = number("batch_size").filter(|size| *size > 0);
         let parts = self.now.dataset.as_ref().and_then(|dataset| corpus::read_split(&dataset.split).ok());
         let train = parts.map(|parts| parts.iter().filter(|part| **part == Part::Train).count() as u64);
-        Planned {
+        RunForecast {
             name: self.now.run.clone(),
             epochs: number("epochs"),
             steps_per_epoch: train.zip(batch_size).map(|(train, batch)| train.div_ceil(batch)),

@@ -8,7 +8,7 @@ use std::{cmp::Ordering, cmp::Reverse, collections::BinaryHeap};
 
 use super::{
     cost::{Line, UnderWay},
-    scheduler::{Live, Scheduler},
+    scheduler::{RunningJob, Scheduler},
     slot::DeviceKind,
 };
 
@@ -17,7 +17,7 @@ impl Scheduler {
     /// reported progress on every kind of device in use. `now` is on the clock that `step` is given.
     #[must_use]
     pub fn remaining_seconds(&self, now: f64) -> Option<f64> {
-        let lines = Lines::of(self, now);
+        let lines = Lines::fitted_to(self, now);
         let mut ends: BinaryHeap<Reverse<SlotFree>> = BinaryHeap::with_capacity(self.slots().len());
         let mut busy = vec![0.0; self.slots().len()];
         for (position, live) in self.live_by_position() {
@@ -41,7 +41,7 @@ impl Scheduler {
     #[must_use]
     pub fn run_remaining_seconds(&self, now: f64, run: u64) -> Option<f64> {
         let (position, live) = self.live_run(run)?;
-        Lines::of(self, now).rest_of(self, position, live, now)
+        Lines::fitted_to(self, now).rest_of(self, position, live, now)
     }
 }
 
@@ -52,7 +52,7 @@ struct Lines {
 }
 
 impl Lines {
-    fn of(scheduler: &Scheduler, now: f64) -> Self {
+    fn fitted_to(scheduler: &Scheduler, now: f64) -> Self {
         let under_way = |kind: DeviceKind| -> Vec<UnderWay> {
             scheduler
                 .live_by_position()
@@ -77,7 +77,7 @@ impl Lines {
     }
 
     /// Seconds that a live run still needs: by its own progress where it has reported any, else by the line.
-    fn rest_of(&self, scheduler: &Scheduler, position: usize, live: &Live, now: f64) -> Option<f64> {
+    fn rest_of(&self, scheduler: &Scheduler, position: usize, live: &RunningJob, now: f64) -> Option<f64> {
         let rest = match live.progress {
             Some(progress) => {
                 let whole = (progress.at - live.started) / progress.fraction;

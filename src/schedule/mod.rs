@@ -27,9 +27,9 @@
 //!   limit; the sweep's end is announced exactly once, last.
 
 mod cost;
+mod division;
 mod eta;
 mod messages;
-mod placement;
 mod pool;
 mod queue;
 mod scheduler;
@@ -40,7 +40,7 @@ mod threads;
 mod tests;
 
 pub use cost::CostModel;
+pub use division::{Division, best, divisions};
 pub use messages::{Counts, Effect, Ended, Input, Job, LiveRun, SetupError};
-pub use placement::{Division, best, divisions};
 pub use scheduler::Scheduler;
 pub use slot::{DeviceKind, Slot};

@@ -24,7 +24,7 @@ pub struct Scheduler {
     queue: Queue,
     pool: Pool,
     /// By position.
-    live: BTreeMap<usize, Live>,
+    live: BTreeMap<usize, RunningJob>,
     model: CostModel,
     max_attempts: u32,
     phase: Phase,
@@ -42,16 +42,16 @@ struct Task {
 
 /// A live attempt.
 #[derive(Clone, Debug)]
-pub(super) struct Live {
+pub(super) struct RunningJob {
     pub(super) claim: Claim,
     pub(super) started: f64,
-    pub(super) progress: Option<Progress>,
+    pub(super) progress: Option<Advance>,
     threads: u32,
 }
 
 /// The last progress report of a live attempt.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Progress {
+pub(super) struct Advance {
     pub(super) at: f64,
     /// Over 0, up to 1.
     pub(super) fraction: f64,
@@ -210,11 +210,11 @@ impl Scheduler {
         &self.model
     }
 
-    pub(super) fn live_by_position(&self) -> impl Iterator<Item = (usize, &Live)> {
+    pub(super) fn live_by_position(&self) -> impl Iterator<Item = (usize, &RunningJob)> {
         self.live.iter().map(|(position, live)| (*position, live))
     }
 
-    pub(super) fn live_run(&self, run: u64) -> Option<(usize, &Live)> {
+    pub(super) fn live_run(&self, run: u64) -> Option<(usize, &RunningJob)> {
         let position = *self.positions.get(&run)?;
         Some((position, self.live.get(&position)?))
     }
@@ -260,7 +260,7 @@ impl Scheduler {
         if let Some(live) = self.live.get_mut(position)
             && fraction >= LEAST_PROGRESS
         {
-            live.progress = Some(Progress { at: now, fraction: fraction.min(1.0) });
+            live.progress = Some(Advance { at: now, fraction: fraction.min(1.0) });
         }
     }
 
@@ -343,7 +343,7 @@ impl Scheduler {
         let (claim, released) = self.pool.claim(device, position, task.job.memory);
         let threads = self.slots[claim.slot as usize].threads;
         effects.push(Effect::Start { run: task.job.run, attempt: task.attempt(), slot: claim.slot, threads });
-        self.live.insert(position, Live { claim, started: now, progress: None, threads });
+        self.live.insert(position, RunningJob { claim, started: now, progress: None, threads });
         released
     }
 

@@ -3,7 +3,10 @@
 //!
 //! A new parameter is a new row here; nothing else has to learn its name before a trainer reads it.
 
-use super::{FAMILY_AXIS, Family, Parameters, Value};
+use super::{
+    FAMILY_AXIS, Family, Parameters, Value,
+    words::{Freeze, Kernels, Precision},
+};
 
 /// The section of the spec that a parameter belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,7 +136,7 @@ static BASELINES: [Parameter; 9] = [
     Parameter {
         name: "freeze",
         section: Section::Train,
-        kind: Kind::Choice(&["none", "backbone"]),
+        kind: Kind::Choice(&Freeze::WORDS),
         default: Default::Absent,
         doc: "What keeps its initial weights: `none`, which is the default, or `backbone`, everything but the new head; \
               its batch norms keep their statistics too.",
@@ -190,7 +193,7 @@ const INITIAL_WEIGHTS: Parameter = Parameter {
 const KERNELS: Parameter = Parameter {
     name: "kernels",
     section: Section::Train,
-    kind: Kind::Choice(&["auto", "fused", "plain"]),
+    kind: Kind::Choice(&Kernels::WORDS),
     // Absent and not `auto`: runs keep their ids.
     default: Default::Absent,
     doc: "What computes: `fused`, our own kernels for grid_cnn on processors; `plain`, libtorch; `auto`, which is the \
@@ -200,7 +203,7 @@ const KERNELS: Parameter = Parameter {
 const PRECISION_ROW: Parameter = Parameter {
     name: "precision",
     section: Section::Train,
-    kind: Kind::Choice(&["fp32", "bf16", "tf32"]),
+    kind: Kind::Choice(&Precision::WORDS),
     // Absent and not `fp32`: runs keep their ids.
     default: Default::Absent,
     doc: "How multiplicands are rounded; weights, moments and sums are 32 bits in any case. `fp32`, which is the \
@@ -360,11 +363,17 @@ impl View<'_> {
         }
     }
 
-    /// A word of the table, where it is given.
-    pub(crate) fn word(&self, name: &'static str) -> Result<Option<String>, ParameterError> {
-        Ok(match self.value(name)? {
-            Some(Value::Text(word)) => Some(word),
-            _ => None,
+    /// One of several words of the table, `as_str` being the word of each; the default where none is given.
+    pub(crate) fn choice<T: Copy + std::default::Default>(
+        &self,
+        name: &'static str,
+        all: &[T],
+        as_str: impl Fn(T) -> &'static str,
+    ) -> Result<T, ParameterError> {
+        let Some(found) = self.value(name)? else { return Ok(T::default()) };
+        all.iter().copied().find(|&one| found == Value::Text(as_str(one).to_owned())).ok_or_else(|| {
+            let words: Vec<&str> = all.iter().map(|&one| as_str(one)).collect();
+            ParameterError::Invalid { name, expected: words.join(" or "), found: format!("`{found}`") }
         })
     }
 

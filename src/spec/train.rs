@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::{
     Family, Parameters,
     parameter::{ParameterError, View},
+    words::{Freeze, Kernels, Precision},
 };
 
 /// How a run of a built-in family is trained.
@@ -30,52 +31,6 @@ pub struct Train {
     pub backbone_learning_rate: Option<f64>,
 }
 
-/// Which part of a network is not trained.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Freeze {
-    /// All of it is trained.
-    #[default]
-    None,
-    /// Everything but the head: the last layer, which answers for the classes.
-    Backbone,
-}
-
-/// What computes a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Kernels {
-    /// Fused for a grid CNN on a processor, plain elsewhere.
-    #[default]
-    Auto,
-    /// Our own kernels, made for the grid CNNs on processors.
-    Fused,
-    /// libtorch's operations.
-    Plain,
-}
-
-/// How the multiplicands of a run are rounded; weights, moments and sums are f32 in any case.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Precision {
-    /// Not at all.
-    #[default]
-    Fp32,
-    /// To bf16, 8 bits of mantissa.
-    Bf16,
-    /// To TensorFloat-32, 11 bits of mantissa: CUDA only.
-    Tf32,
-}
-
-impl Precision {
-    /// As the spec says it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Fp32 => "fp32",
-            Self::Bf16 => "bf16",
-            Self::Tf32 => "tf32",
-        }
-    }
-}
-
 impl Train {
     /// The same for a corpus with so many training images: no batch is larger.
     #[must_use]
@@ -97,23 +52,10 @@ impl Train {
             learning_rate: view.float("learning_rate")?,
             shuffle: view.bool("shuffle")?,
             initial_weights: view.path("initial_weights")?,
-            kernels: match view.word("kernels")?.as_deref() {
-                Some("fused") => Kernels::Fused,
-                Some("plain") => Kernels::Plain,
-                // The table allows no other word.
-                _ => Kernels::Auto,
-            },
-            freeze: match view.word("freeze")?.as_deref() {
-                Some("backbone") => Freeze::Backbone,
-                _ => Freeze::None,
-            },
+            kernels: view.choice("kernels", &Kernels::ALL, Kernels::as_str)?,
+            freeze: view.choice("freeze", &Freeze::ALL, Freeze::as_str)?,
             backbone_learning_rate: view.optional_float("backbone_learning_rate")?,
-            precision: match view.word("precision")?.as_deref() {
-                Some("bf16") => Precision::Bf16,
-                Some("tf32") => Precision::Tf32,
-                // The table allows no other word.
-                _ => Precision::Fp32,
-            },
+            precision: view.choice("precision", &Precision::ALL, Precision::as_str)?,
         })
     }
 }

@@ -65,7 +65,7 @@ impl RocCurve {
     /// # Panics
     /// If the two slices differ in length.
     #[must_use]
-    pub fn of(scores: &[f32], positive: &[bool]) -> Option<Self> {
+    pub fn from_scores(scores: &[f32], positive: &[bool]) -> Option<Self> {
         let passed = passed(scores, positive)?;
         let all = *passed.last()?;
         if all.true_positives == 0 || all.false_positives == 0 {
@@ -97,7 +97,7 @@ impl PrCurve {
     /// # Panics
     /// If the two slices differ in length.
     #[must_use]
-    pub fn of(scores: &[f32], positive: &[bool]) -> Option<Self> {
+    pub fn from_scores(scores: &[f32], positive: &[bool]) -> Option<Self> {
         let passed = passed(scores, positive)?;
         let positives = passed.last()?.true_positives;
         if positives == 0 {
@@ -163,7 +163,7 @@ pub fn one_vs_rest(
 pub fn macro_average_precision(probabilities: &[f32], truths: &[usize], classes: usize) -> Option<f64> {
     let against_rest = |class: usize| {
         let (scores, positive) = one_vs_rest(probabilities, truths, classes, class);
-        PrCurve::of(&scores, &positive).map(|curve| curve.average_precision)
+        PrCurve::from_scores(&scores, &positive).map(|curve| curve.average_precision)
     };
     if classes == 2 {
         return against_rest(1);
@@ -209,21 +209,21 @@ mod tests {
 
     #[test]
     fn without_the_two_sides_there_is_no_curve() {
-        assert_eq!(RocCurve::of(&[], &[]), None);
-        assert_eq!(RocCurve::of(&[0.1, 0.9], &[true, true]), None);
-        assert_eq!(RocCurve::of(&[0.1, 0.9], &[false, false]), None);
-        assert_eq!(RocCurve::of(&[f32::NAN, 0.9], &[false, true]), None);
-        assert_eq!(PrCurve::of(&[0.1, 0.9], &[false, false]), None);
-        assert_eq!(PrCurve::of(&[f32::NAN, 0.9], &[false, true]), None);
+        assert_eq!(RocCurve::from_scores(&[], &[]), None);
+        assert_eq!(RocCurve::from_scores(&[0.1, 0.9], &[true, true]), None);
+        assert_eq!(RocCurve::from_scores(&[0.1, 0.9], &[false, false]), None);
+        assert_eq!(RocCurve::from_scores(&[f32::NAN, 0.9], &[false, true]), None);
+        assert_eq!(PrCurve::from_scores(&[0.1, 0.9], &[false, false]), None);
+        assert_eq!(PrCurve::from_scores(&[f32::NAN, 0.9], &[false, true]), None);
         // Precision needs no negatives.
-        assert_eq!(PrCurve::of(&[0.1, 0.9], &[true, true]).unwrap().average_precision, 1.0);
+        assert_eq!(PrCurve::from_scores(&[0.1, 0.9], &[true, true]).unwrap().average_precision, 1.0);
         assert_eq!(macro_average_precision(&[0.2, 0.3, 0.5, 0.4, 0.3, 0.3], &[0, 1], 3), None);
     }
 
     #[test]
     fn signed_zeros_tie() {
-        assert_eq!(RocCurve::of(&[-0.0, 0.0], &[true, false]).unwrap().area, 0.5);
-        assert_eq!(PrCurve::of(&[-0.0, 0.0], &[true, false]).unwrap().points.len(), 2);
+        assert_eq!(RocCurve::from_scores(&[-0.0, 0.0], &[true, false]).unwrap().area, 0.5);
+        assert_eq!(PrCurve::from_scores(&[-0.0, 0.0], &[true, false]).unwrap().points.len(), 2);
     }
 
     #[test]
@@ -241,7 +241,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_area_under_roc_is_the_rank_statistic((scores, positive) in scored()) {
-            let curve = RocCurve::of(&scores, &positive);
+            let curve = RocCurve::from_scores(&scores, &positive);
             prop_assert_eq!(curve.as_ref().map(|curve| curve.area), roc_auc_binary(&scores, &positive));
             if let Some(RocCurve { points, .. }) = curve {
                 for pair in points.windows(2) {
@@ -256,7 +256,7 @@ mod tests {
 
         #[test]
         fn precision_and_recall_are_those_of_the_threshold((scores, positive) in scored()) {
-            let Some(PrCurve { points, average_precision }) = PrCurve::of(&scores, &positive) else { return Ok(()) };
+            let Some(PrCurve { points, average_precision }) = PrCurve::from_scores(&scores, &positive) else { return Ok(()) };
             prop_assert!(average_precision > 0.0 && average_precision <= 1.0 + 1e-12);
             for point in points {
                 let called: Vec<bool> = scores.iter().map(|score| f64::from(*score) >= point.threshold).collect();
@@ -271,7 +271,7 @@ mod tests {
         #[test]
         fn only_the_order_of_the_scores_matters((scores, positive) in scored()) {
             let stretched: Vec<f32> = scores.iter().map(|score| score.exp() * 3.0 - 7.0).collect();
-            let ap = |scores: &[f32]| PrCurve::of(scores, &positive).map(|curve| curve.average_precision);
+            let ap = |scores: &[f32]| PrCurve::from_scores(scores, &positive).map(|curve| curve.average_precision);
             prop_assert_eq!(ap(&scores), ap(&stretched));
         }
 
@@ -296,7 +296,7 @@ mod tests {
             let truths: Vec<usize> = images.iter().map(|(_, truth)| *truth).collect();
             let areas: Option<Vec<f64>> = (0..3).map(|class| {
                 let (scores, positive) = one_vs_rest(&probabilities, &truths, 3, class);
-                RocCurve::of(&scores, &positive).map(|curve| curve.area)
+                RocCurve::from_scores(&scores, &positive).map(|curve| curve.area)
             }).collect();
             prop_assert_eq!(areas.map(|areas| areas.iter().sum::<f64>() / 3.0), roc_auc(&probabilities, &truths, 3));
         }

@@ -6,7 +6,6 @@
 //! statsmodels' `proportion_confint(method="wilson")`.
 
 use serde::Serialize;
-use statrs::function::erf::erfc_inv;
 
 /// The level of every interval that the program shows.
 pub const CONFIDENCE: f64 = 0.95;
@@ -32,21 +31,8 @@ pub fn wilson(hits: u64, trials: u64) -> Option<Interval> {
     interval(hits, trials, Z)
 }
 
-/// The Wilson interval at a level between 0 and 1, both excluded; `None` without trials or at no such level.
-///
-/// # Panics
-/// If there are more hits than trials.
-#[must_use]
-pub fn wilson_at(hits: u64, trials: u64, confidence: f64) -> Option<Interval> {
-    if !(confidence > 0.0 && confidence < 1.0) {
-        return None;
-    }
-    // The two-sided quantile: P(|Z| > z) = erfc(z / sqrt 2) = 1 - confidence.
-    interval(hits, trials, std::f64::consts::SQRT_2 * erfc_inv(1.0 - confidence))
-}
-
 /// Centre (p + z²/2n) / (1 + z²/n), half width z sqrt(p(1-p)/n + z²/4n²) / (1 + z²/n).
-fn interval(hits: u64, trials: u64, z: f64) -> Option<Interval> {
+pub(super) fn interval(hits: u64, trials: u64, z: f64) -> Option<Interval> {
     assert!(hits <= trials, "more hits than trials");
     if trials == 0 {
         return None;
@@ -68,17 +54,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_trials_or_a_level_there_is_no_interval() {
+    fn without_trials_there_is_no_interval() {
         assert_eq!(wilson(0, 0), None);
-        for level in [0.0, 1.0, -0.5, 1.5, f64::NAN] {
-            assert_eq!(wilson_at(1, 2, level), None);
-        }
-    }
-
-    #[test]
-    fn the_default_level_is_the_constant() {
-        let (default, general) = (wilson(517, 640).unwrap(), wilson_at(517, 640, CONFIDENCE).unwrap());
-        assert!((default.low - general.low).abs() < 1e-15 && (default.high - general.high).abs() < 1e-15);
     }
 
     fn counted() -> impl Strategy<Value = (u64, u64)> {
@@ -110,13 +87,6 @@ mod tests {
             let (of_hits, of_misses) = (wilson(hits, trials).unwrap(), wilson(trials - hits, trials).unwrap());
             prop_assert!((of_hits.low - (1.0 - of_misses.high)).abs() < 1e-12);
             prop_assert!((of_hits.high - (1.0 - of_misses.low)).abs() < 1e-12);
-        }
-
-        #[test]
-        fn more_confidence_is_wider((hits, trials) in counted(), level in 0.01..0.98f64) {
-            let (narrow, wide) =
-                (wilson_at(hits, trials, level).unwrap(), wilson_at(hits, trials, level + 0.01).unwrap());
-            prop_assert!(wide.low <= narrow.low && narrow.high <= wide.high);
         }
     }
 }

@@ -13,7 +13,7 @@ mod rank_correlation;
 mod summary;
 
 pub use curve::{PrCurve, PrPoint, RocCurve, RocPoint, macro_average_precision, one_vs_rest, pr_counts};
-pub use interval::{CONFIDENCE, Interval, wilson, wilson_at};
+pub use interval::{CONFIDENCE, Interval, wilson};
 pub use mcnemar::{McNemar, SIGNIFICANCE, exact_p};
 pub use rank_correlation::spearman;
 pub use summary::Summary;

@@ -19,7 +19,7 @@ pub struct Summary {
 impl Summary {
     /// The summary of finite values, in any order; `None` without values, or where one is NaN or infinite.
     #[must_use]
-    pub fn of(values: &[f64]) -> Option<Self> {
+    pub fn from_values(values: &[f64]) -> Option<Self> {
         if values.is_empty() || !values.iter().all(|value| value.is_finite()) {
             return None;
         }
@@ -44,33 +44,33 @@ mod tests {
 
     #[test]
     fn one_value_has_no_spread_and_none_no_mean() {
-        assert_eq!(Summary::of(&[0.5]), Some(Summary { count: 1, mean: 0.5, deviation: None }));
-        assert_eq!(Summary::of(&[]), None);
-        assert_eq!(Summary::of(&[0.5, f64::NAN]), None);
-        assert_eq!(Summary::of(&[0.5, f64::INFINITY]), None);
+        assert_eq!(Summary::from_values(&[0.5]), Some(Summary { count: 1, mean: 0.5, deviation: None }));
+        assert_eq!(Summary::from_values(&[]), None);
+        assert_eq!(Summary::from_values(&[0.5, f64::NAN]), None);
+        assert_eq!(Summary::from_values(&[0.5, f64::INFINITY]), None);
     }
 
     proptest! {
         #[test]
         fn the_order_does_not_matter(mut values in prop::collection::vec(-1e3..1e3f64, 1..20)) {
-            let summary = Summary::of(&values).unwrap();
+            let summary = Summary::from_values(&values).unwrap();
             values.reverse();
-            prop_assert_eq!(Summary::of(&values), Some(summary));
+            prop_assert_eq!(Summary::from_values(&values), Some(summary));
             let (low, high) = values.iter().fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(*v), h.max(*v)));
             prop_assert!(low <= summary.mean && summary.mean <= high);
         }
 
         #[test]
         fn shifting_keeps_the_spread_and_scaling_scales_it(values in prop::collection::vec(0.0..1.0f64, 2..20)) {
-            let base = Summary::of(&values).unwrap();
-            let moved = Summary::of(&values.iter().map(|v| 3.0 * v + 1.0).collect::<Vec<_>>()).unwrap();
+            let base = Summary::from_values(&values).unwrap();
+            let moved = Summary::from_values(&values.iter().map(|v| 3.0 * v + 1.0).collect::<Vec<_>>()).unwrap();
             prop_assert!((moved.mean - (3.0 * base.mean + 1.0)).abs() < 1e-12);
             prop_assert!((moved.deviation.unwrap() - 3.0 * base.deviation.unwrap()).abs() < 1e-12);
         }
 
         #[test]
         fn equal_values_do_not_spread(value in -1e3..1e3f64, count in 2usize..20) {
-            let summary = Summary::of(&vec![value; count]).unwrap();
+            let summary = Summary::from_values(&vec![value; count]).unwrap();
             prop_assert_eq!((summary.mean, summary.deviation), (value, Some(0.0)));
         }
     }

@@ -66,11 +66,16 @@ async fn make_under_lock(path: &Path) -> Result<(), StoreError> {
     for suffix in COMPANIONS {
         remove_if_there(&beside(path, suffix)).map_err(|error| fail(path)(error.source))?;
     }
-    // Under the lock nobody of ours works with what was begun.
+    name(made, path, begun)
+}
+
+/// Gives a new database its name. Replaces what is there only where that was `begun` and never finished: under the lock nobody
+/// of ours works with it. A program without this lock may have been quicker, and its database stays.
+fn name(made: TempPath, path: &Path, begun: bool) -> Result<(), StoreError> {
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
     let named = if begun { made.persist(path) } else { made.persist_noclobber(path) };
     match named {
         Ok(()) => sync_folder(directory).map_err(|error| fail(path)(error.source)),
-        // A program without this lock was quicker.
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(fail(path)(error.error)),
     }
@@ -104,11 +109,7 @@ pub(super) async fn give_name(connection: &mut SqliteConnection, path: &Path) ->
     for suffix in COMPANIONS {
         remove_if_there(&beside(path, suffix)).map_err(|error| fail(path)(error.source))?;
     }
-    match file.persist_noclobber(path) {
-        Ok(()) => sync_folder(directory).map_err(|error| fail(path)(error.source)),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) => Err(fail(path)(error.error)),
-    }
+    name(file, path, false)
 }
 
 fn fail(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
@@ -235,6 +236,17 @@ mod tests {
         let plain = directory.path().join("plain");
         fs::write(&plain, "").unwrap();
         assert_eq!(mode(&path), mode(&plain), "the umask decides who may read it");
+    }
+
+    #[tokio::test]
+    async fn a_new_database_does_not_take_the_name_of_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(FILE_NAME);
+        let made = make(folder.path(), &path).await.unwrap();
+        fs::write(&path, "of a program that was quicker").unwrap();
+        name(made, &path, false).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "of a program that was quicker");
+        assert_eq!(names(folder.path()), [FILE_NAME]);
     }
 
     #[tokio::test]

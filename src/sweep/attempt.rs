@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use super::{Preparation, planned::Plans, status::Planned, tail};
+use super::{Preparation, forecast::Forecaster, status::RunForecast, tail};
 use crate::{
     base::{
         error::{is_shortage, with_causes},
@@ -26,12 +26,12 @@ pub(super) enum Attempts<'a> {
         /// The sweep that is ready.
         ready: &'a Preparation,
         /// What is known of the runs.
-        plans: Plans,
+        forecaster: Forecaster,
         /// The built-in trainer; empty where no run needs it.
         worker: PathBuf,
     },
-    /// Runs that are planned already, by index; the folders are the caller's.
-    Planned(Vec<(LaunchPlan, Planned)>),
+    /// Runs with their forecasts, by index; the folders are the caller's.
+    Listed(Vec<(LaunchPlan, RunForecast)>),
 }
 
 /// Why an attempt cannot be started.
@@ -70,16 +70,16 @@ impl Attempts<'_> {
         let place = super::index(run);
         match self {
             Self::Experiment { ready, .. } => &ready.runs[place].name,
-            Self::Planned(plans) => &plans[place].1.name,
+            Self::Listed(plans) => &plans[place].1.name,
         }
     }
 
     /// What is known of the run before it starts.
-    pub(super) fn planned(&self, run: u64) -> Planned {
+    pub(super) fn forecast(&self, run: u64) -> RunForecast {
         let place = super::index(run);
         match self {
-            Self::Experiment { ready, plans, .. } => plans.planned(&ready.runs[place]),
-            Self::Planned(plans) => plans[place].1.clone(),
+            Self::Experiment { ready, forecaster, .. } => forecaster.forecast(&ready.runs[place]),
+            Self::Listed(plans) => plans[place].1.clone(),
         }
     }
 
@@ -97,7 +97,7 @@ impl Attempts<'_> {
         let place = super::index(run);
         let (ready, worker) = match self {
             Self::Experiment { ready, worker, .. } => (ready, worker),
-            Self::Planned(plans) => {
+            Self::Listed(plans) => {
                 return Ok((LaunchPlan { attempt: number, ..plans[place].0.clone() }, None));
             }
         };
@@ -174,7 +174,7 @@ pub(super) fn run_file(
         version: version().to_owned(),
         host: host().to_owned(),
         started,
-        provenance: Some(Box::new(ready.facts.of(&ready.experiment, run, device))),
+        provenance: Some(Box::new(ready.surroundings.provenance_of(&ready.experiment, run, device))),
     }
 }
 

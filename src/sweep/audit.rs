@@ -7,7 +7,7 @@ use std::{path::Path, sync::atomic::AtomicBool};
 use super::{SweepError, prepare_corpus};
 use crate::{
     corpus::{
-        self, Part, Progress,
+        self, Part, PreparationProgress,
         audit::{Audit, Images},
     },
     spec::{Dataset, OnError, Source, TestSet},
@@ -16,9 +16,9 @@ use crate::{
 /// What tells how far an audit is: first the images are prepared, then they are looked at.
 pub(crate) struct AuditProgress<'a> {
     /// Of the preparation.
-    pub preparing: &'a dyn Progress,
+    pub preparing: &'a dyn PreparationProgress,
     /// Of the looking.
-    pub looking: &'a dyn Progress,
+    pub looking: &'a dyn PreparationProgress,
 }
 
 /// Prepares, splits and checks the images of a spec. Files that cannot be read are told, whatever the spec says of them.

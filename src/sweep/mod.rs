@@ -6,10 +6,10 @@
 mod account;
 mod attempt;
 mod audit;
+mod division;
 mod earlier;
 mod error;
-mod placement;
-mod planned;
+mod forecast;
 mod prepare;
 mod provenance;
 mod run_loop;
@@ -20,14 +20,14 @@ mod tail;
 
 pub(crate) use account::{Account, Watch};
 pub(crate) use audit::{AuditProgress, audit_dataset, audit_folder};
+pub(crate) use division::measured_division;
 pub(crate) use error::SweepError;
-pub(crate) use placement::measured_placement;
 pub(crate) use prepare::{Corpus, Preparation, check_unchanged, prepare, prepare_corpus};
 pub(crate) use prepare::{check_dataset, write_split};
-pub(crate) use provenance::Facts;
+pub(crate) use provenance::Surroundings;
 pub(crate) use run_loop::{End, repeat, sweep};
-pub(crate) use sinks::Terminal;
-pub(crate) use status::Planned;
+pub(crate) use sinks::{Terminal, write_logged_metrics};
+pub(crate) use status::RunForecast;
 pub(crate) use sum::Sum;
 
 /// A run's place in the lists of a sweep.

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Facts, SweepError, earlier, sinks::hparams};
+use super::{Surroundings, SweepError, earlier, sinks::hparams};
 use crate::{
     base::{
         clock::wall_now,
@@ -62,7 +62,7 @@ pub(crate) struct Preparation {
     /// Tab. 1.
     pub loading: Option<LoadingTable>,
     /// What the results may depend on beside the parameters.
-    pub facts: Facts,
+    pub surroundings: Surroundings,
     /// The mark of its processes.
     pub children: Children,
     /// Held while the sweep lasts: the operating system frees it however the process ends.
@@ -139,11 +139,11 @@ impl Corpus {
 pub(crate) fn prepare_corpus(
     dataset: &Dataset,
     cache: &Path,
-    progress: &dyn corpus::Progress,
+    progress: &dyn corpus::PreparationProgress,
     cancelled: &AtomicBool,
 ) -> Result<Corpus, SweepError> {
     let prepared = corpus::prepare(dataset, cache, progress, Some(cancelled))?;
-    let parts = corpus::split(&prepared.labels(), &prepared.names(), &SplitRule::of(dataset))
+    let parts = corpus::split(&prepared.labels(), &prepared.names(), &SplitRule::from_dataset(dataset))
         .map_err(CorpusError::from)?;
     let test = corpus::prepare_test_folder(dataset, cache, progress, Some(cancelled))?;
     let mut loading = LoadingTable::new(&prepared, &parts);
@@ -226,7 +226,7 @@ pub(crate) async fn prepare(
 ) -> Result<Preparation, SweepError> {
     let dir = experiment_dir(runs_dir, &experiment.name)?;
     let lock = lock(&dir, &experiment.name)?;
-    let children = Children::of(&dir).map_err(|source| SweepError::Io {
+    let children = Children::in_experiment(&dir).map_err(|source| SweepError::Io {
         what: "write",
         path: dir.children(),
         source,
@@ -263,7 +263,7 @@ pub(crate) async fn prepare(
         children,
         dataset,
         loading: corpus.map(|corpus| corpus.loading),
-        facts: Facts::gather(Path::new(".")).await,
+        surroundings: Surroundings::gather(Path::new(".")).await,
         _lock: lock,
     })
 }

@@ -50,7 +50,7 @@ const NAMES: [&str; 10] = [
 
 /// What holds for all runs of a sweep.
 #[derive(Clone, Debug)]
-pub(crate) struct Facts {
+pub(crate) struct Surroundings {
     git: Option<GitState>,
     processor: Option<String>,
     environment: BTreeMap<String, String>,
@@ -58,7 +58,7 @@ pub(crate) struct Facts {
     gpus: BTreeMap<String, String>,
 }
 
-impl Facts {
+impl Surroundings {
     /// Asks git, the kernel and the environment. `folder` is where `gridboard` was started.
     pub(crate) async fn gather(folder: &Path) -> Self {
         let environment = std::env::vars_os()
@@ -78,7 +78,7 @@ impl Facts {
 
     /// The provenance of a run on `device` (`cpu` or a UUID).
     #[must_use]
-    pub(crate) fn of(&self, experiment: &Experiment, run: &RunSpec, device: &str) -> Provenance {
+    pub(crate) fn provenance_of(&self, experiment: &Experiment, run: &RunSpec, device: &str) -> Provenance {
         let on_cpu = device == Slot::CPU;
         let device_name = if on_cpu { self.processor.clone() } else { self.gpus.get(device).cloned() };
         let built_in = run.family != Family::Command;

@@ -12,7 +12,7 @@ const THROUGHPUT_BATCHES: i64 = 20;
 
 /// What is known of a run before it starts.
 #[derive(Clone, Debug)]
-pub(crate) struct Planned {
+pub(crate) struct RunForecast {
     /// The run's name.
     pub name: String,
     /// Epochs, where the parameters say so.
@@ -25,9 +25,9 @@ pub(crate) struct Planned {
 
 /// A live run.
 #[derive(Clone, Debug)]
-pub(super) struct Live {
+pub(super) struct RunProgress {
     /// What was known before.
-    pub planned: Planned,
+    pub forecast: RunForecast,
     /// Label of the slot.
     pub slot: String,
     /// Epochs finished.
@@ -48,15 +48,15 @@ pub(super) struct Live {
 #[derive(Debug, Default)]
 pub(super) struct Status {
     /// By index.
-    pub live: BTreeMap<u64, Live>,
+    pub live: BTreeMap<u64, RunProgress>,
 }
 
 impl Status {
-    /// Takes one event; `planned` tells what is known of its run.
-    pub(super) fn apply(&mut self, event: &Event, planned: impl FnOnce(u64) -> Planned) {
+    /// Takes one event; `forecast` tells what is known of its run.
+    pub(super) fn apply(&mut self, event: &Event, forecast: impl FnOnce(u64) -> RunForecast) {
         match &event.change {
             Change::AttemptStarted(attempt) => {
-                let live = Live::new(planned(attempt.run), attempt.slot.clone());
+                let live = RunProgress::new(forecast(attempt.run), attempt.slot.clone());
                 self.live.insert(attempt.run, live);
             }
             Change::Scalars { attempt, points } => {
@@ -78,10 +78,10 @@ impl Status {
     }
 }
 
-impl Live {
-    fn new(planned: Planned, slot: String) -> Self {
+impl RunProgress {
+    fn new(forecast: RunForecast, slot: String) -> Self {
         Self {
-            planned,
+            forecast,
             slot,
             epochs_done: 0,
             steps_done: 0,
@@ -112,7 +112,7 @@ impl Live {
         self.steps_done = self.steps_done.max(count(point.step));
         self.note_batch((point.step, point.wall_time));
         let (Some(first), Some(last)) = (self.recent.front(), self.recent.back()) else { return };
-        if let Some(batch) = self.planned.batch_size
+        if let Some(batch) = self.forecast.batch_size
             && last.0 > first.0
             && last.1 > first.1
         {
@@ -146,10 +146,10 @@ impl Live {
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "step counts are far below 2^53")]
     pub(super) fn fraction(&self) -> Option<f64> {
-        let epochs = self.planned.epochs.filter(|epochs| *epochs > 0)? as f64;
+        let epochs = self.forecast.epochs.filter(|epochs| *epochs > 0)? as f64;
         let by_epoch = self.epochs_done as f64 / epochs;
         let by_step = self
-            .planned
+            .forecast
             .steps_per_epoch
             .filter(|steps| *steps > 0)
             .map_or(0.0, |steps| self.steps_done as f64 / (steps as f64 * epochs));
@@ -172,8 +172,8 @@ mod tests {
         run::{Handle, RunState, Used},
     };
 
-    fn planned() -> Planned {
-        Planned { name: "a".to_owned(), epochs: Some(2), steps_per_epoch: Some(10), batch_size: Some(32) }
+    fn forecast() -> RunForecast {
+        RunForecast { name: "a".to_owned(), epochs: Some(2), steps_per_epoch: Some(10), batch_size: Some(32) }
     }
 
     fn scalar(tag: &str, step: i64, value: f32, wall_time: f64) -> Scalar {
@@ -194,7 +194,7 @@ mod tests {
     }
 
     fn apply(status: &mut Status, change: Change) {
-        status.apply(&Event { time: 10.0, totals: Totals::default(), change }, |_| planned());
+        status.apply(&Event { time: 10.0, totals: Totals::default(), change }, |_| forecast());
     }
 
     fn started() -> Status {

@@ -22,7 +22,7 @@ pub struct Spread {
 
 impl Spread {
     /// `None` of nothing.
-    fn of(values: impl Iterator<Item = f64>) -> Option<Self> {
+    fn over(values: impl Iterator<Item = f64>) -> Option<Self> {
         let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
         let (&min, &max) = (values.first()?, values.last()?);
@@ -72,7 +72,7 @@ pub(super) fn count(classes: &[String], subjects: &[Subject]) -> Vec<ClassCensus
 fn census(label: usize, class: &str, subjects: &[Subject]) -> ClassCensus {
     let mine: Vec<&Subject> = subjects.iter().filter(|subject| usize::from(subject.label) == label).collect();
     let of = |part| mine.iter().filter(|subject| subject.part == Some(part)).count() as u64;
-    let spread = |value: fn(&Subject) -> f64| Spread::of(mine.iter().map(|subject| value(subject)));
+    let spread = |value: fn(&Subject) -> f64| Spread::over(mine.iter().map(|subject| value(subject)));
     let tally = |word: fn(&Subject) -> &String| {
         let mut tally = BTreeMap::new();
         mine.iter().for_each(|subject| *tally.entry(word(subject).clone()).or_insert(0) += 1);

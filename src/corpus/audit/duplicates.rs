@@ -117,7 +117,7 @@ impl Duplicates {
 pub(super) fn find(images: &[Subject]) -> Duplicates {
     let (mut links, firsts) = exact(images);
     links.extend(near(images, &firsts));
-    let pictures = Pictures::of(images.len(), &links);
+    let pictures = Pictures::from_links(images.len(), &links);
     let mut duplicates = Duplicates { pairs: Vec::new(), ..pictures.count(images) };
     let member = |image: usize| {
         let Subject { file, class, part, .. } = &images[image];
@@ -179,7 +179,7 @@ fn near(images: &[Subject], firsts: &[usize]) -> Vec<Link> {
 struct Pictures(Vec<usize>);
 
 impl Pictures {
-    fn of(images: usize, links: &[Link]) -> Self {
+    fn from_links(images: usize, links: &[Link]) -> Self {
         let mut pictures = Self((0..images).collect());
         for link in links {
             let (a, b) = (pictures.root(link.first), pictures.root(link.second));

@@ -5,7 +5,7 @@
 use std::path::Path;
 
 use crate::{
-    corpus::{BadFile, CorpusError, Prepared, Progress, prepare, scan},
+    corpus::{BadFile, CorpusError, PreparationProgress, Prepared, prepare, scan},
     spec::{Dataset, OnError, Source},
 };
 
@@ -19,7 +19,7 @@ const IMAGE_SIZE: u32 = 224;
 pub fn prepare_folder(
     folder: &Path,
     cache_root: &Path,
-    progress: &dyn Progress,
+    progress: &dyn PreparationProgress,
     cancelled: Option<&std::sync::atomic::AtomicBool>,
 ) -> Result<Prepared, CorpusError> {
     let mut classes = Vec::new();

@@ -118,7 +118,7 @@ mod tests {
 
     use super::*;
 
-    fn of(name: &str) -> String {
+    fn colours_of(name: &str) -> String {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/images");
         colours(&folder.join(name)).unwrap().unwrap_or_else(|| "unknown".to_owned())
     }
@@ -136,7 +136,7 @@ mod tests {
             ("rgba.webp", "8-bit colour+alpha"),
             ("color.webp", "8-bit colour"),
         ] {
-            assert_eq!(of(name), expected, "{name}");
+            assert_eq!(colours_of(name), expected, "{name}");
         }
     }
 

@@ -42,7 +42,7 @@ pub(super) fn cross_validated_auc(
     for fold in 0..folds {
         let (held_out, training): (Vec<usize>, Vec<usize>) =
             (0..labels.len()).partition(|&image| fold_of[image] == fold);
-        let scaled = Scaled::of(columns, &training);
+        let scaled = Scaled::standardize(columns, &training);
         let (fitted, scored) = (scaled.rows(&training), scaled.rows(&held_out));
         for &positive in &positives {
             let is = |images: &[usize]| -> Vec<bool> {
@@ -64,7 +64,7 @@ struct Scaled<'a> {
 }
 
 impl<'a> Scaled<'a> {
-    fn of(columns: &'a [Vec<f64>], training: &[usize]) -> Self {
+    fn standardize(columns: &'a [Vec<f64>], training: &[usize]) -> Self {
         let count = training.len() as f64;
         let scale = |column: &Vec<f64>| {
             let mean = training.iter().map(|&image| column[image]).sum::<f64>() / count;

@@ -32,7 +32,7 @@ pub use groups::{GroupCheck, SplitGroup};
 pub use shortcuts::Shortcut;
 pub use warnings::{Warning, WarningKind};
 
-use super::{BadFile, CorpusError, MappedCorpus, Part, Prepared, Progress};
+use super::{BadFile, CorpusError, MappedCorpus, Part, PreparationProgress, Prepared};
 use look::Look;
 
 /// Everything that was found out about a corpus.
@@ -98,7 +98,7 @@ pub fn audit(
     fingerprint: &str,
     sets: &[Images<'_>],
     group_by: Option<&str>,
-    progress: &dyn Progress,
+    progress: &dyn PreparationProgress,
     cancelled: Option<&AtomicBool>,
 ) -> Result<Audit, CorpusError> {
     progress.start(sets.iter().map(|set| set.prepared.files.len()).sum());
@@ -120,13 +120,13 @@ pub fn audit(
         shortcuts: shortcuts::measure(&subjects, classes.len()),
         warnings: Vec::new(),
     };
-    audit.warnings = warnings::of(&audit);
+    audit.warnings = warnings::warnings(&audit);
     Ok(audit)
 }
 
 fn subjects(
     set: &Images<'_>,
-    progress: &dyn Progress,
+    progress: &dyn PreparationProgress,
     cancelled: Option<&AtomicBool>,
 ) -> Result<Vec<Subject>, CorpusError> {
     let mapped = MappedCorpus::open(&set.prepared.folder)?;

@@ -43,7 +43,7 @@ fn are(count: u64, what: &str) -> String {
     format!("{} {} {}", grouped(count), plural(count, what), if count == 1 { "is" } else { "are" })
 }
 
-pub(super) fn of(audit: &Audit) -> Vec<Warning> {
+pub(super) fn warnings(audit: &Audit) -> Vec<Warning> {
     let mut warnings = Vec::new();
     let mut warn = |kind, count: u64, message: String| {
         if count > 0 {

@@ -329,7 +329,7 @@ struct Told {
     advances: AtomicUsize,
 }
 
-impl Progress for Told {
+impl PreparationProgress for Told {
     fn start(&self, total: usize) {
         self.words.lock().unwrap().push(format!("start {total}"));
     }

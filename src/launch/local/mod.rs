@@ -55,7 +55,7 @@ pub struct LocalLauncher {
     /// Started again where it was killed.
     keeper: Option<Connection>,
     /// By run.
-    live: BTreeMap<u64, Live>,
+    live: BTreeMap<u64, Supervised>,
     /// What the keeper has told that was not looked at yet.
     reports: VecDeque<Report>,
     oom: Option<OomCounter>,
@@ -64,7 +64,7 @@ pub struct LocalLauncher {
 }
 
 #[derive(Debug)]
-struct Live {
+struct Supervised {
     attempt: u32,
     run_dir: PathBuf,
     token: Token,
@@ -141,7 +141,7 @@ impl LocalLauncher {
         Ok(match answer {
             Report::Started { pid, log_start, .. } => {
                 let (attempt, run_dir) = (plan.attempt, plan.run_dir.clone());
-                self.live.insert(run, Live { attempt, run_dir, token, log_start, stopped: false });
+                self.live.insert(run, Supervised { attempt, run_dir, token, log_start, stopped: false });
                 Ok(pid.unsigned_abs())
             }
             Report::NotStarted { step, errno, .. } => {
@@ -182,7 +182,7 @@ impl LocalLauncher {
         None
     }
 
-    fn judge(&mut self, live: Live, report: Report) -> AttemptEnd {
+    fn judge(&mut self, live: Supervised, report: Report) -> AttemptEnd {
         let (mut used, mut status, mut log_cut) = (Used::default(), None, 0);
         if let Report::Ended { status: raw, peak_memory, core_seconds, log_cut: cut, .. } = report {
             status = Some(ExitStatus::from_raw(raw));

@@ -40,7 +40,7 @@ impl Children {
     ///
     /// # Errors
     /// If its file cannot be read or written.
-    pub fn of(dir: &ExperimentDir) -> io::Result<Self> {
+    pub fn in_experiment(dir: &ExperimentDir) -> io::Result<Self> {
         let path = dir.children();
         let mut file = File::options().read(true).write(true).create(true).truncate(false).open(&path)?;
         let mut text = String::new();
@@ -135,12 +135,12 @@ fn live(wanted: &impl Fn(Token) -> bool) -> Vec<i32> {
 }
 
 fn is_supervised(pid: &i32) -> bool {
-    let is_supervisor = |pid: i32| Token::of(pid).is_some_and(Token::is_supervisor);
+    let is_supervisor = |pid: i32| Token::from_process(pid).is_some_and(Token::is_supervisor);
     processes::ancestors(*pid).into_iter().any(is_supervisor)
 }
 
 fn is_wanted(pid: i32, wanted: &impl Fn(Token) -> bool) -> bool {
-    Token::of(pid).is_some_and(|token| !token.is_supervisor() && wanted(token))
+    Token::from_process(pid).is_some_and(|token| !token.is_supervisor() && wanted(token))
 }
 
 /// Kills a process if it still is a wanted one: its id may have been given to another since it was seen.
@@ -184,8 +184,8 @@ mod tests {
     fn strays_of_the_experiment_are_ended_and_nobody_else() {
         let folder = tempfile::tempdir().unwrap();
         let dir = ExperimentDir::at(folder.path());
-        let children = Children::of(&dir).unwrap();
-        assert_eq!(Children::of(&dir).unwrap().family, children.family);
+        let children = Children::in_experiment(&dir).unwrap();
+        assert_eq!(Children::in_experiment(&dir).unwrap().family, children.family);
         assert_eq!(Children::beside(&dir).family, children.family);
 
         let sleeper = |token| marked(token, &["sleep", "1000"]);
@@ -220,9 +220,9 @@ mod tests {
         let mut supervised =
             marked(family.supervisor(), &["sh", "-c", &format!("sh -c '{script}' & echo; wait")]);
         let begin = Instant::now();
-        while !processes::all()
-            .any(|pid| Token::of(pid).is_some_and(|it| it.family() == family && !it.is_supervisor()))
-        {
+        while !processes::all().any(|pid| {
+            Token::from_process(pid).is_some_and(|it| it.family() == family && !it.is_supervisor())
+        }) {
             assert!(begin.elapsed() < Duration::from_secs(30), "no attempt");
             std::thread::sleep(LOOK);
         }
@@ -237,7 +237,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let dir = ExperimentDir::at(folder.path());
         std::fs::write(dir.children(), b"\xff\xfe and much else").unwrap();
-        let children = Children::of(&dir).unwrap();
+        let children = Children::in_experiment(&dir).unwrap();
         let text = std::fs::read_to_string(dir.children()).unwrap();
         assert_eq!(Family::parse(&text), Some(children.family));
     }

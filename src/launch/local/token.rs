@@ -87,7 +87,7 @@ impl Token {
     }
 
     /// The token of a process; `None` if it has none, or has ended.
-    pub(super) fn of(pid: i32) -> Option<Self> {
+    pub(super) fn from_process(pid: i32) -> Option<Self> {
         in_limits(&fs::read_to_string(format!("/proc/{pid}/limits")).ok()?)
     }
 }
@@ -136,6 +136,6 @@ mod tests {
         assert_eq!(in_limits(&limits("unlimited")), None);
         assert_eq!(in_limits(&limits("200000")), None);
         assert_eq!(in_limits(""), None);
-        assert_eq!(Token::of(i32::try_from(std::process::id()).unwrap()), None);
+        assert_eq!(Token::from_process(i32::try_from(std::process::id()).unwrap()), None);
     }
 }

@@ -72,7 +72,7 @@ fn axis<'a>(entry: &'a Entry, trainer: &Trainer, spec_file: &Path, problems: &mu
     let mut taken = HashSet::new();
     for item in items {
         let Some(value) = value(item, families, name, &what, spec_file, problems) else { continue };
-        if !taken.insert(Identity::of(&value)) {
+        if !taken.insert(Identity::from_value(&value)) {
             problems.add(&item.place, format!("axis `{name}` repeats the value `{value}`"));
         }
         axis.values.push(value);
@@ -90,7 +90,7 @@ enum Identity {
 }
 
 impl Identity {
-    fn of(value: &Value) -> Self {
+    fn from_value(value: &Value) -> Self {
         match value {
             Value::Bool(value) => Self::Bool(*value),
             Value::Int(value) => Self::Int(*value),

@@ -10,11 +10,12 @@ mod evidence;
 mod experiments;
 mod head;
 mod leaderboard;
+mod others;
 mod query;
 mod question;
 mod runs;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use sqlx::{Connection, SqliteConnection};
 
@@ -30,16 +31,11 @@ use super::error::{StoreError, sqlite};
 #[derive(Debug)]
 pub struct Reader {
     pub(super) connection: SqliteConnection,
+    /// The runs directory.
     pub(super) directory: PathBuf,
 }
 
 impl Reader {
-    /// The runs directory, as it was given.
-    #[must_use]
-    pub fn directory(&self) -> &Path {
-        &self.directory
-    }
-
     /// Closes the connection.
     ///
     /// # Errors

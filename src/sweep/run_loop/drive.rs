@@ -22,10 +22,10 @@ use crate::{
     spec::Schedule,
     store::StoreError,
     sweep::{
-        Planned, Preparation, SweepError,
+        Preparation, RunForecast, SweepError,
         attempt::Attempts,
+        forecast::Forecaster,
         index,
-        planned::Plans,
         sinks::{Folders, Ledger, LedgerNews, Sinks, Terminal},
     },
 };
@@ -43,14 +43,14 @@ pub(crate) async fn sweep(
     terminal: &mut Terminal,
     signals: &mut Signals,
 ) -> Result<End, SweepError> {
-    let plans = Plans::new(&ready.experiment, ready.loading.as_ref(), &placement.slots);
+    let forecaster = Forecaster::new(&ready.experiment, ready.loading.as_ref(), &placement.slots);
     let jobs: Vec<Job> = ready
         .owed
         .iter()
         .map(|owed| {
             let run = &ready.runs[index(owed.run)];
-            let (cost, memory) = plans.cost_and_memory(run);
-            Job { run: owed.run, cost, memory, attempt: owed.attempt, elastic: plans.is_elastic(run) }
+            let (cost, memory) = forecaster.cost_and_memory(run);
+            Job { run: owed.run, cost, memory, attempt: owed.attempt, elastic: forecaster.is_elastic(run) }
         })
         .collect();
     // Looked for before anything starts: without it every run would fail alike.
@@ -64,7 +64,7 @@ pub(crate) async fn sweep(
     let ledger = Ledger::open(&ready.runs_dir, ready.key, keys, &ready.dir, slots).await?;
     let folders = Folders::new(&ready.experiment, &ready.dir, &ready.runs);
     let sinks = Sinks::new(Some(ledger), Some(folders), Some(terminal));
-    let attempts = Attempts::Experiment { ready, plans, worker };
+    let attempts = Attempts::Experiment { ready, forecaster, worker };
     let name = &ready.experiment.name;
     let grace = ready.experiment.schedule.grace.duration().as_secs_f64();
     let this = Loop::new(attempts, launcher, sinks, scheduler, ready.completed, grace);
@@ -82,7 +82,7 @@ pub(crate) struct Repeated {
     pub interrupted: bool,
 }
 
-/// Carries out one attempt that is planned already, as a sweep of one run without a ledger. Its processes have the mark of
+/// Carries out one attempt that is forecast already, as a sweep of one run without a ledger. Its processes have the mark of
 /// `children`; the schedule limits its log and says how long it has to end when it is asked to.
 ///
 /// # Errors
@@ -90,18 +90,18 @@ pub(crate) struct Repeated {
 pub(crate) async fn repeat(
     plan: LaunchPlan,
     slot: Slot,
-    planned: Planned,
+    forecast: RunForecast,
     (children, schedule): (&Children, &Schedule),
     terminal: &mut Terminal,
     signals: &mut Signals,
 ) -> Result<Repeated, SweepError> {
-    let name = planned.name.clone();
+    let name = forecast.name.clone();
     let (run, attempt) = (plan.run, plan.attempt);
     let job = Job { run, cost: 0.0, memory: 0, attempt, elastic: false };
     let scheduler = Scheduler::new(vec![slot], &[u64::MAX], vec![job], 1)?;
     let launcher = LocalLauncher::new(children, schedule.log_limit).map_err(SweepError::Launcher)?;
     let sinks = Sinks::new(None, None, Some(terminal));
-    let attempts = Attempts::Planned(vec![(plan, planned)]);
+    let attempts = Attempts::Listed(vec![(plan, forecast)]);
     let this = Loop::new(attempts, launcher, sinks, scheduler, 0, schedule.grace.duration().as_secs_f64());
     let (end, failure) = drive(this, &name, signals).await?;
     Ok(Repeated { failure, seconds: end.seconds, interrupted: end.interrupted })

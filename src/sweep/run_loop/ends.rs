@@ -6,7 +6,7 @@
 
 use std::{mem, sync::Arc};
 
-use super::{Live, Loop, Now};
+use super::{LiveAttempt, Loop, Now};
 use crate::{
     base::error::with_causes,
     event::Change,
@@ -67,7 +67,7 @@ impl<L: Launcher> Loop<'_, L> {
     fn judge(&mut self, now: Now, ended: Now, mut end: AttemptEnd) {
         let run = end.run;
         self.read_run(now, run);
-        let Some(Live { attempt, begun, tail }) = self.live.remove(&run) else { return };
+        let Some(LiveAttempt { attempt, begun, tail }) = self.live.remove(&run) else { return };
         let seconds = (ended.elapsed - begun).max(0.0);
         self.used.add(seconds, &end.used);
         if let Err(error) = self.attempts.restore(&attempt) {

@@ -79,7 +79,7 @@ struct Now {
 }
 
 /// An attempt that is alive, or that ended and is not judged.
-struct Live {
+struct LiveAttempt {
     attempt: Arc<Attempt>,
     tail: Tail,
     /// When it was started.
@@ -94,7 +94,7 @@ struct Loop<'a, L> {
     scheduler: Scheduler,
     status: Status,
     /// By run.
-    live: BTreeMap<u64, Live>,
+    live: BTreeMap<u64, LiveAttempt>,
     /// What the scheduler has started and the launcher has not, in order.
     starts: VecDeque<Start>,
     /// What the machine has no more of.
@@ -272,7 +272,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
         let runs: Vec<u64> = self.live.keys().copied().collect();
         for run in runs {
             self.read_run(now, run);
-            let fraction = self.status.live.get(&run).and_then(super::status::Live::fraction);
+            let fraction = self.status.live.get(&run).and_then(super::status::RunProgress::fraction);
             if let Some(fraction) = fraction {
                 // Progress has no effects; it only teaches the cost model.
                 self.step(now, Input::Progress { run, fraction });
@@ -341,7 +341,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
         };
         let eta = self.eta(now);
         let attempts = &self.attempts;
-        self.status.apply(&event, |run| attempts.planned(run));
+        self.status.apply(&event, |run| attempts.forecast(run));
         let context = Context { status: &self.status, accuracy, eta };
         self.sinks.tell(&event, answers, &context);
     }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::{Live, Loop, Now};
+use super::{LiveAttempt, Loop, Now};
 use crate::{
     event::{Attempt, Change},
     launch::Launcher,
@@ -80,7 +80,8 @@ impl<L: Launcher> Loop<'_, L> {
         let handle = self.launcher.start(&plan)?;
         let attempt = Arc::new(Attempt { handle: Some(handle), ..attempt.clone() });
         let tail = Tail::new(&plan.run_dir, earlier);
-        self.live.insert(attempt.run, Live { attempt: Arc::clone(&attempt), tail, begun: now.elapsed });
+        self.live
+            .insert(attempt.run, LiveAttempt { attempt: Arc::clone(&attempt), tail, begun: now.elapsed });
         let folder = self.sinks.folders.as_mut().map_or(Ok(()), |folders| folders.started(&attempt));
         self.tell(now, Change::AttemptStarted(attempt));
         if let Err(problem) = folder {

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeSet, io, path::PathBuf, rc::Rc, time:
 
 use proptest::prelude::*;
 
-use super::{Live, Loop, Now, drive::drive};
+use super::{LiveAttempt, Loop, Now, drive::drive};
 use crate::{
     base::signals::Signals,
     event::{Change, Event, Totals},
@@ -15,7 +15,7 @@ use crate::{
         SweepError,
         attempt::Attempts,
         sinks::{Ledger, Sinks},
-        status::Planned,
+        status::RunForecast,
     },
 };
 
@@ -89,12 +89,16 @@ fn made(runs: u64, slots: u32, limit: u32, answer: impl FnMut(u64, u32) -> Answe
         env: Vec::new(),
         stdin: Stdin::Null,
     };
-    let planned =
-        |run| Planned { name: format!("run-{run}"), epochs: None, steps_per_epoch: None, batch_size: None };
+    let forecast = |run| RunForecast {
+        name: format!("run-{run}"),
+        epochs: None,
+        steps_per_epoch: None,
+        batch_size: None,
+    };
     let job = |run| Job { run, cost: 1.0, memory: 0, attempt: 1, elastic: false };
     let scheduler =
         Scheduler::new((0..slots).map(slot).collect(), &[u64::MAX], (0..runs).map(job).collect(), limit);
-    let attempts = Attempts::Planned((0..runs).map(|run| (plan(run), planned(run))).collect());
+    let attempts = Attempts::Listed((0..runs).map(|run| (plan(run), forecast(run))).collect());
     let launcher = Fake {
         answer: Box::new(answer),
         live: BTreeSet::new(),
@@ -509,7 +513,7 @@ proptest! {
 #[test]
 fn a_live_run_is_known_by_what_it_was_started_with() {
     let world = begun(1, 1, 1);
-    let Live { attempt, begun, .. } = &world.this.live[&0];
+    let LiveAttempt { attempt, begun, .. } = &world.this.live[&0];
     assert_eq!((attempt.name.as_str(), attempt.slot.as_str(), *begun), ("run-0", "cpu/0", 0.0));
     assert_eq!(attempt.handle, Some(Handle::Process(1000)));
 }

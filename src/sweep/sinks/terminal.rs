@@ -12,7 +12,7 @@ use crate::{
     base::{human, text::for_terminal},
     event::{Change, Event, Totals, tags},
     run::RunState,
-    sweep::status::{Live, Status},
+    sweep::status::{RunProgress, Status},
 };
 
 /// Shows a sweep on stderr.
@@ -189,9 +189,9 @@ fn left(eta: Option<Duration>) -> String {
 
 /// `3-conv-32-nodes-0-dense  epoch 2/5  loss 0.2110  val. acc. 0.9312  310 images/s`; what does not fit the terminal is
 /// cut by the bar.
-fn describe(live: &Live) -> String {
-    let mut text = live.planned.name.clone();
-    if let Some(epochs) = live.planned.epochs {
+fn describe(live: &RunProgress) -> String {
+    let mut text = live.forecast.name.clone();
+    if let Some(epochs) = live.forecast.epochs {
         text += &format!("  epoch {}/{epochs}", (live.epochs_done + 1).min(epochs));
     }
     if let Some(loss) = live.loss {

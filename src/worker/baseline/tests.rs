@@ -51,7 +51,7 @@ fn fixture() -> Fixture {
 
 fn architecture(family: &str) -> Architecture {
     let family = Family::built_in(family).unwrap();
-    Architecture::of(family, &Parameters::new()).unwrap().unwrap()
+    Architecture::from_parameters(family, &Parameters::new()).unwrap().unwrap()
 }
 
 fn hashed(name: &str, n: usize) -> Vec<u32> {

@@ -174,7 +174,7 @@ impl Engine {
     /// [`EngineError::Incomplete`] where the run has no dataset or is a `command`, [`EngineError::Parameter`], and as
     /// [`Self::new`].
     pub(crate) fn from_run(run: &RunFile, device: Device) -> Result<Self, EngineError> {
-        let architecture = Architecture::of(run.family, &run.parameters)?
+        let architecture = Architecture::from_parameters(run.family, &run.parameters)?
             .ok_or(EngineError::Incomplete("a `command` run is not trained here"))?;
         let dataset = run.dataset.as_ref().ok_or(EngineError::Incomplete("`dataset` is missing"))?;
         // Memory follows the images that there are, not those that a batch could hold.

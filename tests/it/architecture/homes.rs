@@ -36,7 +36,6 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("signal_hook", &["base"]),
     ("sqlx", &["store"]),
     ("sqlx_macros", &["store"]),
-    ("statrs", &["stats"]),
     ("signal_hook", &["base"]),
     ("strsim", &["spec"]),
     ("tch", &["worker"]),

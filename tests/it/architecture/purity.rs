@@ -12,7 +12,7 @@ const STANDARD: [&str; 11] =
     ["cmp", "collections", "convert", "f64", "fmt", "iter", "mem", "num", "ops", "str", "time::Duration"];
 
 /// The crates that they may name.
-const CRATES: [&str; 3] = ["serde", "statrs", "thiserror"];
+const CRATES: [&str; 2] = ["serde", "thiserror"];
 
 /// Macros that speak to the outside.
 const MACROS: [&str; 7] = ["dbg!", "env!", "eprint!", "eprintln!", "print!", "println!", "thread_local!"];

@@ -20,7 +20,7 @@ const ROOM: usize = RUN.next_multiple_of(2 * LANES);
 
 /// Room for one thread's lists.
 #[derive(Debug)]
-pub(super) struct Lists {
+pub(super) struct WinnerLists {
     /// `[out][ROOM]`: gradient of an entry.
     gradients: Buffer<f32>,
     /// `[out][ROOM]`: the same in bf16, where that is multiplied.
@@ -33,7 +33,7 @@ pub(super) struct Lists {
     pub(super) patch: Buffer<f32>,
 }
 
-impl Lists {
+impl WinnerLists {
     /// For up to `outputs` channels.
     pub(super) fn new(outputs: usize, precision: Precision) -> Self {
         let halves = if precision == Precision::Bf16 { outputs * ROOM } else { 0 };
@@ -57,7 +57,7 @@ impl Lists {
 
     /// Gradients and places of a channel's entries.
     #[inline(always)]
-    pub(super) fn of(&self, out: usize) -> (&[f32], &[u32]) {
+    pub(super) fn channel(&self, out: usize) -> (&[f32], &[u32]) {
         let length = self.lengths[out] as usize;
         (&self.gradients[out * ROOM..][..length], &self.places[out * ROOM..][..length])
     }
@@ -92,7 +92,7 @@ impl Lists {
         }
     }
 
-    /// Lists the winners of `n` windows, a run of one row; a patch has `columns` columns.
+    /// WinnerLists the winners of `n` windows, a run of one row; a patch has `columns` columns.
     #[inline(always)]
     pub(super) fn fill(
         &mut self,

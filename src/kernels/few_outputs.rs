@@ -9,8 +9,8 @@
 use super::{
     adam,
     buffer::Buffer,
+    many_outputs::Columns,
     simd::{LANES, Simd},
-    wide::Columns,
 };
 
 /// Features that all images and outputs pass over together.

@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Preparation, SweepError, attempt::run_file, index, planned::Plans};
+use super::{Preparation, SweepError, attempt::run_file, forecast::Forecaster, index};
 use crate::{
     base::{
         files::{Durability, write_whole},
@@ -48,7 +48,7 @@ pub(crate) struct Measured {
 ///
 /// # Errors
 /// Where the worker is not there; [`SweepError::Interrupted`] at the first signal.
-pub(crate) fn measured_placement(
+pub(crate) fn measured_division(
     ready: &Preparation,
     placed: &Placement,
     cores: u32,
@@ -56,16 +56,16 @@ pub(crate) fn measured_placement(
     say: impl Fn(&str),
     signals: &Signals,
 ) -> Result<Option<Measured>, SweepError> {
-    let plans = Plans::new(&ready.experiment, ready.loading.as_ref(), &placed.slots);
+    let forecaster = Forecaster::new(&ready.experiment, ready.loading.as_ref(), &placed.slots);
     let capacity = placed.capacities.first().copied().unwrap_or(0);
     let owed: Vec<&RunSpec> = ready.owed.iter().map(|owed| &ready.runs[index(owed.run)]).collect();
-    if cores < 2 || owed.len() < 2 || !owed.iter().all(|run| plans.is_elastic(run)) {
+    if cores < 2 || owed.len() < 2 || !owed.iter().all(|run| forecaster.is_elastic(run)) {
         return Ok(None);
     }
     let mut by_cost: Vec<(f64, u64, &RunSpec)> = owed
         .iter()
         .map(|run| {
-            let (cost, memory) = plans.cost_and_memory(run);
+            let (cost, memory) = forecaster.cost_and_memory(run);
             (cost, memory, *run)
         })
         .collect();

@@ -98,6 +98,6 @@ fn summary(experiment: &Experiment, run: &RunRecord) -> Option<model::Summary> {
 /// The network with the side of its images and its number of classes.
 fn network(experiment: &Experiment, run: &RunRecord) -> Option<(Architecture, u32, u32)> {
     let dataset = experiment.dataset.as_ref()?;
-    let network = Architecture::of(run.spec.family, &run.spec.parameters).ok()??;
+    let network = Architecture::from_parameters(run.spec.family, &run.spec.parameters).ok()??;
     Some((network, dataset.image_size, u32::try_from(dataset.classes.len()).ok()?))
 }

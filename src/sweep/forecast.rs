@@ -1,6 +1,6 @@
 //! What is known of a run before it starts: its cost for the scheduler, its steps for the progress.
 
-use super::status::Planned;
+use super::status::RunForecast;
 use crate::{
     corpus::LoadingTable,
     model::{self, Architecture},
@@ -18,7 +18,7 @@ fn class_count(dataset: &Dataset) -> u32 {
 }
 
 /// Tells cost and steps of the runs of one experiment.
-pub(super) struct Plans {
+pub(super) struct Forecaster {
     /// Image side and number of classes.
     image: Option<(u32, u32)>,
     /// Training and validation images.
@@ -27,7 +27,7 @@ pub(super) struct Plans {
     threads: Option<u32>,
 }
 
-impl Plans {
+impl Forecaster {
     pub(super) fn new(experiment: &Experiment, loading: Option<&LoadingTable>, slots: &[Slot]) -> Self {
         Self {
             threads: Slot::processor_threads(slots),
@@ -42,9 +42,10 @@ impl Plans {
         let (Some((size, classes)), Some((train, validation))) = (self.image, self.images) else {
             return (0.0, 0);
         };
-        let (Ok(Some(network)), Ok(settings)) =
-            (Architecture::of(run.family, &run.parameters), Train::from_parameters(&run.parameters))
-        else {
+        let (Ok(Some(network)), Ok(settings)) = (
+            Architecture::from_parameters(run.family, &run.parameters),
+            Train::from_parameters(&run.parameters),
+        ) else {
             return (0.0, 0);
         };
         let settings = settings.fitting(train);
@@ -69,10 +70,10 @@ impl Plans {
     }
 
     /// Epochs, steps and batch size, as far as the parameters say.
-    pub(super) fn planned(&self, run: &RunSpec) -> Planned {
+    pub(super) fn forecast(&self, run: &RunSpec) -> RunForecast {
         let number = |name: &str| run.parameters.get(name).and_then(crate::spec::Value::as_u64);
         let batch_size = number("batch_size").filter(|size| *size > 0);
-        Planned {
+        RunForecast {
             name: run.name.clone(),
             epochs: number("epochs"),
             steps_per_epoch: self.images.zip(batch_size).map(|((train, _), batch)| train.div_ceil(batch)),
