@@ -10,7 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::{
     base::{human, text::for_terminal},
-    event::{Change, Event, Totals, tags},
+    event::{Change, Event, Resumed, Totals, tags},
     run::RunState,
     sweep::status::{RunProgress, Status},
 };
@@ -73,9 +73,12 @@ impl Terminal {
         match &event.change {
             Change::AttemptStarted(attempt) => {
                 if matches!(self.mode, Mode::Lines) {
-                    let again = match attempt.number {
-                        0 | 1 => String::new(),
-                        number => format!(" (attempt {number})"),
+                    let again = match (attempt.number, attempt.resumed) {
+                        (number, Some(Resumed { epoch, .. })) => {
+                            format!(" (attempt {number}, goes on at epoch {epoch})")
+                        }
+                        (0 | 1, None) => String::new(),
+                        (number, None) => format!(" (attempt {number})"),
                     };
                     let (run, slot) = (&attempt.name, &attempt.slot);
                     self.note(&format!("{}: {run} started on {slot}{again}", self.experiment));
@@ -107,7 +110,10 @@ impl Terminal {
             Change::Problem { attempt, found, .. } => {
                 found.iter().for_each(|problem| self.note(&format!("warning: {}: {problem}", attempt.name)));
             }
-            Change::SweepBegun { .. } | Change::Scalars { .. } | Change::Cut { .. } => {}
+            Change::SweepBegun { .. }
+            | Change::Scalars { .. }
+            | Change::Cut { .. }
+            | Change::Resumed { .. } => {}
         }
         self.redraw(context.status, context.eta);
     }
