@@ -92,6 +92,25 @@ impl Drawing {
         self.marks.push(Mark::Disc { x, y, radius, colour });
     }
 
+    /// A marker of a series: its shape tells it apart where its colour does not.
+    pub(super) fn marker(&mut self, series: usize, (x, y): (f64, f64), radius: f64, colour: Colour) {
+        let r = radius * 1.15;
+        let mut lines = |points: &[(f64, f64)]| {
+            let points = points.iter().map(|&(dx, dy)| (x + r * dx, y + r * dy)).collect();
+            self.path(points, colour, radius * 0.55);
+        };
+        match series % 5 {
+            0 => self.disc(x, y, radius, colour),
+            1 => self.rect(x - 0.9 * radius, y - 0.9 * radius, 1.8 * radius, 1.8 * radius, colour),
+            2 => lines(&[(0.0, -1.1), (1.0, 0.8), (-1.0, 0.8), (0.0, -1.1), (1.0, 0.8)]),
+            3 => {
+                lines(&[(-1.0, -1.0), (1.0, 1.0)]);
+                lines(&[(-1.0, 1.0), (1.0, -1.0)]);
+            }
+            _ => lines(&[(0.0, -1.3), (1.0, 0.0), (0.0, 1.3), (-1.0, 0.0), (0.0, -1.3), (1.0, 0.0)]),
+        }
+    }
+
     /// The outline of a rectangle.
     pub(super) fn frame(&mut self, x: f64, y: f64, width: f64, height: f64, colour: Colour) {
         let (right, bottom) = (x + width, y + height);
