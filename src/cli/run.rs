@@ -18,10 +18,10 @@ use crate::{
     schedule::Slot,
     spec::{Experiment, Spec, Suite},
     store::{Store, StoreError},
-    sweep::{self, Account, End, Terminal, Watch},
+    sweep::{self, Account, End, Terminal, Verbosity, Watch},
 };
 
-/// Train what is missing of a spec's grid, then rank it
+/// Train the runs that are not done yet, then rank all
 ///
 /// Running a spec again trains only runs that are not completed. Ctrl-C stops the sweep; the runs that it
 /// cut off are trained when the spec is run again. The experiments of a suite are carried out in turn, and the
@@ -33,13 +33,34 @@ pub(super) struct Args {
     /// Format of the top ten on stdout
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Say only what goes wrong, and the result
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// How a spec is carried out.
+#[derive(Clone, Copy)]
+struct Manner {
+    format: Format,
+    verbosity: Verbosity,
+}
+
+impl Manner {
+    /// Writes a line to stderr, unless it tells no problem and only problems are wanted.
+    fn note(self, text: &str) {
+        if self.verbosity == Verbosity::Normal || text.starts_with("warning") {
+            output::note(text);
+        }
+    }
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let signals = signals()?;
+    let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
+    let manner = Manner { format: args.format, verbosity };
     match args.spec.load()? {
-        Spec::Experiment(experiment) => one(runs_dir, *experiment, args.format, &signals),
-        Spec::Suite(suite) => all(runs_dir, &suite, args.format, &signals),
+        Spec::Experiment(experiment) => one(runs_dir, *experiment, manner, &signals),
+        Spec::Suite(suite) => all(runs_dir, &suite, manner, &signals),
     }
 }
 
@@ -48,10 +69,10 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
 ///
 /// # Errors
 /// What is wrong with any of the experiments, before the first one runs; what stops one of them.
-fn all(runs_dir: &Path, suite: &Suite, format: Format, signals: &Signals) -> Result<u8, CliError> {
+fn all(runs_dir: &Path, suite: &Suite, manner: Manner, signals: &Signals) -> Result<u8, CliError> {
     suite::one_format(
         suite,
-        format == Format::Table,
+        manner.format == Format::Table,
         "gridboard top EXPERIMENT prints the best of one in any format",
     )?;
     for experiment in &suite.experiments {
@@ -60,8 +81,8 @@ fn all(runs_dir: &Path, suite: &Suite, format: Format, signals: &Signals) -> Res
     let mut code = exit::DONE;
     let all = suite.experiments.len();
     for (place, experiment) in suite.experiments.iter().enumerate() {
-        output::note(&format!("{}: experiment {} of {all}: {}", suite.name, place + 1, experiment.name));
-        match one(runs_dir, experiment.clone(), format, signals)? {
+        manner.note(&format!("{}: experiment {} of {all}: {}", suite.name, place + 1, experiment.name));
+        match one(runs_dir, experiment.clone(), manner, signals)? {
             exit::INTERRUPTED => return Ok(exit::INTERRUPTED),
             ended => code = code.max(ended),
         }
@@ -99,7 +120,7 @@ fn check(runs_dir: &Path, experiment: &Experiment, signals: &Signals) -> Result<
 ///
 /// # Errors
 /// What stopped it; a failed run does not.
-fn one(runs_dir: &Path, experiment: Experiment, format: Format, signals: &Signals) -> Result<u8, CliError> {
+fn one(runs_dir: &Path, experiment: Experiment, manner: Manner, signals: &Signals) -> Result<u8, CliError> {
     let watch = Watch::start();
     check(runs_dir, &experiment, signals)?;
     let choice = DeviceChoice::parse(&experiment.schedule.devices)?;
@@ -129,27 +150,33 @@ fn one(runs_dir: &Path, experiment: Experiment, format: Format, signals: &Signal
         None => None,
         Some(dataset) => {
             let prepared = runtime.block_on(corpus::prepare(dataset, signals))?;
-            output::note(&corpus::loading_text(&prepared.loading));
+            manner.note(&corpus::loading_text(&prepared.loading));
             Some(prepared)
         }
     };
     runtime.block_on(async {
-        let mut ready =
-            unless_asked(signals, sweep::prepare(runs_dir, experiment, prepared, output::note)).await?;
+        let mut ready = unless_asked(
+            signals,
+            sweep::prepare(runs_dir, experiment, prepared, |text: &str| manner.note(text)),
+        )
+        .await?;
         ready.surroundings.name_gpus(&discovery);
         let open = match choice {
             DeviceChoice::Cpu { slots } => slots.is_none(),
             DeviceChoice::Auto => discovery.cuda.is_empty(),
             DeviceChoice::Cuda { .. } => false,
         };
-        let placement = if open { measured(&ready, placement, &discovery, signals)? } else { placement };
+        let placement =
+            if open { measured(&ready, placement, &discovery, manner, signals)? } else { placement };
         if signals.heard() {
             return Err(CliError::Interrupted);
         }
-        output::note(&opening(&ready, &placement));
-        let mut terminal = Terminal::new(&ready.experiment.name);
+        manner.note(&opening(&ready, &placement));
+        let (name, metric) = (&ready.experiment.name, &ready.experiment.rank.by);
+        let mut terminal = Terminal::new(name, metric, manner.verbosity);
         let end = sweep::sweep(&ready, placement, &mut terminal, &mut signals.clone()).await?;
-        finish(runs_dir, ready, &end, (&watch, discovery.cpu.cores), format, signals).await
+        drop(terminal);
+        finish(runs_dir, ready, &end, (&watch, discovery.cpu.cores), manner.format, signals).await
     })
 }
 
@@ -174,6 +201,7 @@ fn measured(
     ready: &sweep::Preparation,
     placement: device::Placement,
     discovery: &device::Discovery,
+    manner: Manner,
     signals: &Signals,
 ) -> Result<device::Placement, CliError> {
     // Without a folder for it, it is measured every time.
@@ -183,11 +211,11 @@ fn measured(
         &placement,
         discovery.cpu.cores,
         cache.as_deref(),
-        output::note,
+        |text: &str| manner.note(text),
         signals,
     )?;
     Ok(measured.map_or(placement, |measured| {
-        output::note(&measured.note);
+        manner.note(&measured.note);
         measured.placement
     }))
 }
@@ -329,7 +357,7 @@ fn closing(
     let dir = ExperimentDir::new(runs_dir, name);
     let mut text = format!("\n{} completed, {} failed", end.completed, end.failed);
     if end.pending > 0 {
-        text += &format!(", {} to be run again", end.pending);
+        text += &format!(", {} still to run", end.pending);
     }
     if end.trained > 0 {
         text += &format!(" ({} trained in {}", end.trained, human::seconds(end.seconds));
@@ -358,10 +386,11 @@ fn closing(
     let program = if own.exists() { own } else { Path::new("tensorboard") };
     text += &format!("TensorBoard  {} --logdir {}\n", program.display(), dir.path().display());
     let view = if name.contains('-') { format!("\\\"{name}\\\"") } else { name.clone() };
-    let database = runs_dir.join(crate::store::FILE_NAME);
-    text += &format!(
-        "SQL          sqlite3 {} \"select * from {view} order by rank limit 10\"",
-        database.display()
-    );
+    let place = if runs_dir == Path::new("runs") {
+        String::new()
+    } else {
+        format!(" --runs-dir {}", runs_dir.display())
+    };
+    text += &format!("SQL          gridboard{place} sql \"select * from {view} order by rank limit 10\"");
     text
 }

@@ -17,6 +17,7 @@ mod sinks;
 mod status;
 mod sum;
 mod tail;
+mod time_left;
 
 pub(crate) use account::{Account, Watch};
 pub(crate) use audit::{AuditProgress, audit_dataset, audit_folder};
@@ -26,7 +27,7 @@ pub(crate) use prepare::{Corpus, Preparation, check_unchanged, prepare, prepare_
 pub(crate) use prepare::{check_dataset, write_split};
 pub(crate) use provenance::Surroundings;
 pub(crate) use run_loop::{End, repeat, sweep};
-pub(crate) use sinks::Terminal;
+pub(crate) use sinks::{Terminal, Verbosity};
 pub(crate) use status::RunForecast;
 pub(crate) use sum::Sum;
 

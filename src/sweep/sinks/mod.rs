@@ -7,12 +7,13 @@
 mod folders;
 pub(super) mod hparams;
 mod ledger;
+mod live;
 mod terminal;
 
 pub(super) use folders::Folders;
 pub(super) use ledger::{Ledger, LedgerNews, LedgerState};
 pub(super) use terminal::Context;
-pub(crate) use terminal::Terminal;
+pub(crate) use terminal::{Terminal, Verbosity};
 
 use crate::{event::Event, publish::Answers};
 
