@@ -16,6 +16,7 @@ mod layers;
 mod listing;
 mod output;
 mod plan;
+mod plan_estimate;
 mod predict;
 mod report;
 mod rerun;
@@ -84,7 +85,7 @@ pub fn main() -> ExitCode {
 fn carry_out(cli: &Cli) -> Result<u8, CliError> {
     match &cli.command {
         Command::Run(args) => run::run(&cli.runs_dir, args),
-        Command::Plan(args) => plan::run(args),
+        Command::Plan(args) => plan::run(&cli.runs_dir, args),
         Command::Corpus(args) => audit::run(&cli.runs_dir, args),
         Command::Top(args) => top::run(&cli.runs_dir, args),
         Command::Runs(args) => runs::run(&cli.runs_dir, args),
