@@ -115,7 +115,7 @@ pub(crate) fn pair_table(audit: &Audit, most: Option<usize>) -> Table {
     Table { title: Some("Pairs".to_owned()), columns, rows, notes: notes.into_iter().collect() }
 }
 
-/// How well the class is told without a look at the lungs.
+/// How well file properties predict the class.
 fn shortcut_table(audit: &Audit) -> Table {
     let columns = vec![
         Column::text("property"),
@@ -140,7 +140,12 @@ fn shortcut_table(audit: &Audit) -> Table {
         "logistic regression, 5-fold cross-validation; 0.5 is chance, and a network can use whatever is above it"
             .to_owned(),
     ];
-    Table { title: Some("The class, told without a look at the lungs".to_owned()), columns, rows, notes }
+    Table {
+        title: Some("Shortcut check: can file properties predict the class?".to_owned()),
+        columns,
+        rows,
+        notes,
+    }
 }
 
 /// Groups in several parts of the split; none where no pattern names groups.

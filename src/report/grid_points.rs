@@ -58,11 +58,15 @@ pub(crate) fn grid_point_table(leaderboard: &Leaderboard, head: Option<u32>) -> 
         table.notes.insert(table.notes.len().saturating_sub(1), note);
     }
     if ranked < points.len() {
-        table
-            .notes
-            .push(format!("{} without a seed that ranks", counted(points.len() - ranked, "grid point")));
+        table.notes.push(not_done(points.len() - ranked));
     }
     table
+}
+
+/// `16 grid points have no completed run yet`
+fn not_done(points: usize) -> String {
+    let verb = if points == 1 { "has" } else { "have" };
+    format!("{} {verb} no completed run yet", counted(points, "grid point"))
 }
 
 fn rows(leaderboard: &Leaderboard, points: &[&GridPoint]) -> Table {
@@ -71,19 +75,20 @@ fn rows(leaderboard: &Leaderboard, points: &[&GridPoint]) -> Table {
     let mut columns = vec![Column::number("rank"), Column::text("grid_point").heading("grid point")];
     // The name of a grid point tells its axes.
     columns.extend(axes.iter().cloned().map(|column| column.expendable(4)));
-    columns.push(Column::text("seeds_of").heading("seeds").only(Readers::People));
+    columns.push(Column::text("seeds_of").heading("seeds").only(Readers::People).expendable(1));
     columns.push(Column::number("seeds").only(Readers::Machines));
     columns.push(Column::number("seeds_wanted").only(Readers::Machines));
     for (name, heading, spread, _) in &metrics {
-        columns.push(Column::number(format!("{name}_mean")).heading(heading).decimals(DECIMALS));
+        let mean = Column::number(format!("{name}_mean")).heading(heading).decimals(DECIMALS);
+        columns.push(if is_secondary(name) { mean.expendable(2) } else { mean });
         let deviation = Column::number(format!("{name}_deviation")).heading("± sd").decimals(DECIMALS);
-        columns.push(if *spread { deviation } else { deviation.expendable(3) });
+        columns.push(deviation.expendable(if *spread { 1 } else { 3 }));
         if name == "validation_accuracy" {
             columns.push(Column::text("against_best_sign").heading("").only(Readers::People));
         }
     }
     columns.push(Column::number("mcnemar_p").heading("p").decimals(3).expendable(5));
-    columns.push(Column::number("best_mean").heading("best epoch").decimals(DECIMALS).expendable(2));
+    columns.push(Column::number("best_mean").heading("at best epoch").decimals(DECIMALS).expendable(2));
 
     let cells = |point: &&GridPoint| {
         let mut cells = vec![
@@ -108,7 +113,12 @@ fn rows(leaderboard: &Leaderboard, points: &[&GridPoint]) -> Table {
     Table { title: None, rows: points.iter().map(cells).collect(), columns, notes: Vec::new() }
 }
 
-/// Name, heading, whether the deviation always stays, and how it is read.
+/// Whether a narrow terminal goes without a metric.
+fn is_secondary(name: &str) -> bool {
+    matches!(name, "train_accuracy" | "train_loss" | "validation_loss")
+}
+
+/// Name, heading, whether the deviation is among the last that a narrow terminal leaves out, and how it is read.
 fn metrics(leaderboard: &Leaderboard) -> Vec<(String, String, bool, Read)> {
     let mut metrics: Vec<(String, String, bool, Read)> = vec![
         ("train_accuracy".into(), "train acc.".into(), false, Box::new(|point| point.means.train_accuracy)),
@@ -146,7 +156,8 @@ fn notes(points: &[&GridPoint]) -> Vec<String> {
     }
     if points.iter().any(|point| point.ties() == Some(true)) {
         notes.push(format!(
-            "{TIE} not distinguishable from rank 1 (exact McNemar seed by seed, Bonferroni, p >= .05)"
+            "{TIE} marks grid points that the test cannot tell from rank 1 (exact McNemar seed by seed, Bonferroni, p >= \
+             0.05)"
         ));
     }
     let untested = points.iter().filter(|point| point.rank != Some(1) && point.p.is_none()).count();
@@ -156,7 +167,9 @@ fn notes(points: &[&GridPoint]) -> Vec<String> {
             counted(untested, "grid point")
         ));
     }
-    notes.push("the same images choose and report: the best points would do worse on new ones".to_owned());
+    notes.push(
+        "selection bias: these images chose and scored the grid points; expect less on new images".to_owned(),
+    );
     notes
 }
 

@@ -56,7 +56,9 @@ fn notes(rows: &[&Row]) -> Vec<String> {
     }
     if !counts.is_empty() {
         if rows.iter().any(|row| row.standing.ties() == Some(true)) {
-            notes.push(format!("{TIE} not distinguishable from rank 1 (exact McNemar, p >= .05)"));
+            notes.push(format!(
+                "{TIE} marks runs that the test cannot tell from rank 1 (exact McNemar, p >= 0.05)"
+            ));
         }
         let untested = [
             (Standing::NoPredictions, "no predictions are stored"),
@@ -78,10 +80,11 @@ fn notes(rows: &[&Row]) -> Vec<String> {
         ));
     }
     if rows.iter().any(|row| row.best.is_some_and(|best| best.beats_last(row))) {
-        notes.push("best @epoch: where another epoch than the last was better; it does not rank".to_owned());
+        notes.push("best @epoch: shown if an earlier epoch was better; not used for ranking".to_owned());
     }
     notes.extend(problem_notes(rows.iter().copied()));
-    notes.push("the same images choose and report: the best runs would do worse on new ones".to_owned());
+    notes
+        .push("selection bias: these images chose and scored the runs; expect less on new images".to_owned());
     notes
 }
 

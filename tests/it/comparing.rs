@@ -49,7 +49,7 @@ fn ties_intervals_and_best_epochs_stand_beside_the_ranks() {
         "? 1 run not tested against rank 1: no predictions are stored",
         "? 1 run not tested against rank 1: validated on other images",
         "95 % interval: Wilson, over 100 validation images",
-        "the same images choose and report",
+        "selection bias: these images chose and scored the",
     ] {
         assert!(ran.stdout.contains(text), "{text} in\n{}", ran.stdout);
     }
@@ -106,8 +106,9 @@ fn two_runs_side_by_side() {
         answers(&project, right, 0, folder);
     }
     project.run(&["run", "spec.yaml"]).expect(0);
-    let ran =
-        project.run(&["compare", "right-75", "right-90", "--images", "--figure", "difference"]).expect(0);
+    let ran = project
+        .run(&["compare", "right-75", "right-90", "--disagreements", "--figure", "difference"])
+        .expect(0);
     for text in [
         "right             75        90",
         "accuracy          0.7500    0.9000",

@@ -28,3 +28,4 @@ mod support;
 mod tensorboard;
 #[cfg(feature = "torch")]
 mod training;
+mod widths;
