@@ -94,20 +94,26 @@ impl Drawing {
 
     /// A marker of a series: its shape tells it apart where its colour does not.
     pub(super) fn marker(&mut self, series: usize, (x, y): (f64, f64), radius: f64, colour: Colour) {
-        let r = radius * 1.15;
-        let mut lines = |points: &[(f64, f64)]| {
-            let points = points.iter().map(|&(dx, dy)| (x + r * dx, y + r * dy)).collect();
-            self.path(points, colour, radius * 0.55);
+        // Shapes with corners are made of strips: a backend's thick lines have ragged joints.
+        const STRIPS: usize = 8;
+        let mut strips = |half_width: fn(f64) -> f64| {
+            let height = 2.3 * radius / STRIPS as f64;
+            for strip in 0..STRIPS {
+                let down = (strip as f64 + 0.5) / STRIPS as f64;
+                let half = 1.3 * radius * half_width(down);
+                self.rect(x - half, y - 1.15 * radius + strip as f64 * height, 2.0 * half, height, colour);
+            }
         };
         match series % 5 {
             0 => self.disc(x, y, radius, colour),
             1 => self.rect(x - 0.9 * radius, y - 0.9 * radius, 1.8 * radius, 1.8 * radius, colour),
-            2 => lines(&[(0.0, -1.1), (1.0, 0.8), (-1.0, 0.8), (0.0, -1.1), (1.0, 0.8)]),
+            2 => strips(|down| down),
             3 => {
-                lines(&[(-1.0, -1.0), (1.0, 1.0)]);
-                lines(&[(-1.0, 1.0), (1.0, -1.0)]);
+                let r = 1.1 * radius;
+                self.line((x - r, y - r), (x + r, y + r), colour, radius * 0.6);
+                self.line((x - r, y + r), (x + r, y - r), colour, radius * 0.6);
             }
-            _ => lines(&[(0.0, -1.3), (1.0, 0.0), (0.0, 1.3), (-1.0, 0.0), (0.0, -1.3), (1.0, 0.0)]),
+            _ => strips(|down| 1.0 - (2.0 * down - 1.0).abs()),
         }
     }
 

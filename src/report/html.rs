@@ -10,7 +10,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::{
     document::{Block, Document, Section},
     paper::NOT_STATED,
-    table::{Align, Cell, Table},
+    table::{Align, Cell, Column, Table},
     text::shown,
 };
 use crate::{
@@ -116,16 +116,25 @@ fn cell_text(cell: &Cell, decimals: Option<usize>) -> String {
 }
 
 fn table(stem: &str, table: &Table) -> Markup {
-    let class = |align: Align, text: &str| {
+    let class = |column: &Column, text: &str| {
+        let align = column.align;
         let mut classes = Vec::new();
         classes.extend((align == Align::Right).then_some("number"));
         classes.extend((text == NOT_STATED || text == "-").then_some("unknown"));
         classes.extend((text.chars().count() > LONG).then_some("long"));
         classes.extend((align == Align::Left && text.contains(' ')).then_some("words"));
+        classes.extend((column.expendable > 0).then_some("minor"));
         (!classes.is_empty()).then(|| classes.join(" "))
     };
     let table = table.for_people();
     let label = table.title.as_deref().unwrap_or(stem);
+    // What a narrow screen leaves out, as a narrow terminal does.
+    let minor: Vec<String> = table
+        .columns
+        .iter()
+        .filter(|column| column.expendable > 0)
+        .map(|column| one_line(column.shown_name()))
+        .collect();
     html! {
         div.wide id=(stem) tabindex="0" role="region" aria-label=(one_line(label)) {
             table {
@@ -133,7 +142,7 @@ fn table(stem: &str, table: &Table) -> Markup {
                 thead {
                     tr {
                         @for column in &table.columns {
-                            th scope="col" class=[class(column.align, "")] {
+                            th scope="col" class=[class(column, "")] {
                                 @if column.shown_name().is_empty() {
                                     span.unseen { (one_line(&column.unheaded())) }
                                 } @else {
@@ -148,7 +157,7 @@ fn table(stem: &str, table: &Table) -> Markup {
                         tr {
                             @for (column, cell) in table.cells(row) {
                                 @let text = cell_text(cell, column.decimals);
-                                td class=[class(column.align, &text)] { (text) }
+                                td class=[class(column, &text)] { (text) }
                             }
                         }
                     }
@@ -156,6 +165,7 @@ fn table(stem: &str, table: &Table) -> Markup {
             }
         }
         @for note in &table.notes { p.note { (prose(note)) } }
+        @if !minor.is_empty() { p.note.narrow { "no room for " (minor.join(", ")) ": a wider screen shows them" } }
     }
 }
 
@@ -170,10 +180,7 @@ fn svg(figure: &Figure, name: &str) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        figure::{Bar, accuracy_bars},
-        report::table::Column,
-    };
+    use crate::figure::{Bar, accuracy_bars};
 
     const HOSTILE: &str = "<script src=\"http://evil/x.js\">alert('a')</script>\"'&]]>\u{1b}[31m\u{0}";
 
@@ -220,6 +227,16 @@ mod tests {
         assert_eq!(shown("a ` b"), "a ` b");
         assert_eq!(shown("`a` ` b"), "<code>a</code> ` b");
         assert_eq!(shown("plain"), "plain");
+    }
+
+    #[test]
+    fn a_narrow_screen_leaves_out_what_a_narrow_terminal_does_and_says_so() {
+        let columns = vec![Column::text("run"), Column::number("size").expendable(4)];
+        let rows = vec![vec![Cell::from("a"), Cell::Int(1)]];
+        let markup = table("runs", &Table { columns, rows, ..Table::default() }).into_string();
+        assert!(markup.contains("<td>a</td><td class=\"number minor\">1</td>"), "{markup}");
+        assert!(markup.contains("no room for size: a wider screen shows them"), "{markup}");
+        assert!(!page(&document()).contains("no room for"));
     }
 
     #[test]
