@@ -20,7 +20,7 @@ const WEIGHT: u64 = 4;
 /// Bytes that the event files have for each training step (its loss), and for each epoch (its metrics, and an image of the
 /// confusion matrix), as measured.
 const STEP: u64 = 55;
-const EPOCH: u64 = 45_000;
+const EPOCH: u64 = 40_000;
 /// Bytes of a validation image in `predictions.csv`, and of what every run has beside: its figures, precision-recall curves,
 /// `run.json`, as measured.
 const PREDICTION: u64 = 55;

@@ -40,7 +40,7 @@ pub fn confusion_matrix(
 }
 
 /// The same matrix as a PNG for TensorBoard, drawn in a few milliseconds: the PNG, its width and its height. TensorBoard
-/// shows it 300 pixels wide: few classes are drawn on so small a page, at twice its resolution, that its text can be read.
+/// shows it 300 pixels wide: few classes are drawn on so small a page that its text can be read there.
 ///
 /// # Errors
 /// As [`confusion_matrix`].
@@ -50,9 +50,9 @@ pub fn confusion_matrix_png(
     title: &str,
 ) -> Result<(Vec<u8>, u32, u32), FigureError> {
     cells::check(matrix, classes)?;
-    let (page, scale) = if classes.len() <= FEW { (SMALL_PAGE, 2) } else { (LARGE_PAGE, 1) };
+    let page = if classes.len() <= FEW { SMALL_PAGE } else { LARGE_PAGE };
     let drawing = fixed(matrix, classes, title, page)?;
-    Ok((render::png(&drawing, scale)?, drawing.width * scale, drawing.height * scale))
+    Ok((render::png(&drawing, 1)?, drawing.width, drawing.height))
 }
 
 /// The names of the classes along an axis, ready to be drawn.
@@ -305,8 +305,8 @@ pub(super) mod tests {
     fn the_small_png_has_the_size_that_it_states() {
         let (png, width, height) =
             confusion_matrix_png(&spread(2), &names(&["normal", "covid"]), "run").unwrap();
-        assert_eq!((width, height), (640, 580));
+        assert_eq!((width, height), (320, 290));
         let picture = image::load_from_memory(&png).unwrap();
-        assert_eq!((picture.width(), picture.height()), (640, 580));
+        assert_eq!((picture.width(), picture.height()), (320, 290));
     }
 }
