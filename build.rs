@@ -1,4 +1,4 @@
-//! Ties the trainer to libtorch: an rpath, so that `gridboard-worker` starts with no environment set, and
+//! Ties the trainer to libtorch: a runpath, so that `gridboard-worker` starts with no environment set, and
 //! the CUDA half where there is one (with `--no-as-needed`: see `build/link.rs`).
 //!
 //! torch-sys tells where the shared libraries are (its build script's key `libtorch_lib`). Only the worker is
@@ -8,6 +8,9 @@
 mod link;
 
 use std::path::PathBuf;
+
+/// Where an installed worker looks for libtorch, from its own place (`scripts/package.sh`).
+const RUNPATH: &str = "GRIDBOARD_RUNPATH";
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
@@ -19,7 +22,9 @@ fn main() {
         device_memory(lib);
         // For a test that compiles against it.
         println!("cargo:rustc-env=GRIDBOARD_LIBTORCH_LIB={}", lib.display());
-        for argument in link::arguments(lib) {
+        println!("cargo:rerun-if-env-changed={RUNPATH}");
+        let runpath = std::env::var(RUNPATH).ok();
+        for argument in link::arguments(lib, runpath.as_deref()) {
             println!("cargo:rustc-link-arg-bin=gridboard-worker={argument}");
         }
     }

@@ -9,10 +9,10 @@
 #   scripts/setup.sh --cpu      CPU libtorch even beside a driver, from now on
 #   scripts/setup.sh --auto     forget what was asked for
 #   scripts/setup.sh --no-venv  libtorch alone
+#   scripts/setup.sh --into DIR into another folder than the checkout; `gridboard setup` of a package asks so
 #
 # An existing LIBTORCH or LIBTORCH_USE_PYTORCH is respected: then nothing is downloaded for libtorch.
 set -euo pipefail
-cd "$(dirname "$0")/.."
 
 TORCH_VERSION=2.13.0       # what tch 0.26 binds
 CUDART_VERSION=13.0.96     # named by torch 2.13.0 through cuda-toolkit 13.0.3
@@ -23,17 +23,22 @@ ASKED=.libtorch/asked      # the variant that somebody asked for, `cuda` or `cpu
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { printf 'setup: error: %s\n' "$1" >&2; [ $# -gt 1 ] && printf '\nhint: %s\n' "$2" >&2; exit 1; }
 
-variant=asked venv=yes
-for argument in "$@"; do
+variant=asked venv=yes into=""
+while [ $# -gt 0 ]; do
+  argument=$1; shift
   case $argument in
     --cuda) variant=cuda ;;
     --cpu) variant=cpu ;;
     --auto) variant=auto ;;
     --no-venv) venv=no ;;
-    -h|--help) sed -n '2,14s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) die "unknown option \`$argument\`" "known: --cuda, --cpu, --auto, --no-venv" ;;
+    --into) [ $# -gt 0 ] || die "--into wants a folder"; into=$1; shift ;;
+    -h|--help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) die "unknown option \`$argument\`" "known: --cuda, --cpu, --auto, --no-venv, --into DIR" ;;
   esac
 done
+
+if [ -n "$into" ]; then mkdir -p "$into"; cd "$into"; else cd "$(dirname "$0")/.."; fi
+where=${into:+$PWD/}.libtorch/
 
 command -v python3 >/dev/null || die "python3 is not installed" "install Python 3.9 or later with pip"
 
@@ -117,7 +122,7 @@ announce() {
   local download unpacked peak
   if [ "$variant" = cuda ]; then download=2530 unpacked=3830; else download=540 unpacked=560; fi
   peak=$((download + unpacked))
-  say "bringing libtorch $TORCH_VERSION ($variant) into .libtorch/: a download of $(gigabytes $download), $(gigabytes $unpacked)" \
+  say "bringing libtorch $TORCH_VERSION ($variant) into $where: a download of $(gigabytes $download), $(gigabytes $unpacked)" \
     "on disk, $(gigabytes $peak) until it is unpacked"
   local free; free=$(df -Pk .libtorch | awk 'NR == 2 { print int($4 / 1000 * 1.024) }')
   [ "${free:-$peak}" -ge "$peak" ] \
@@ -178,11 +183,12 @@ PY
   if [ "$variant" = cpu ]; then case $before in *-cuda) forget_build ;; esac; fi
   : >"$stamp"
   rm -rf .libtorch/wheels
-  say "libtorch is in place: $(du -sh .libtorch | cut -f1), $((SECONDS - begun)) s"
+  say "libtorch is in place: $(du -sh .libtorch | cut -f1) in $where, $((SECONDS - begun)) s"
 }
 
 # What torch-sys has built against a CUDA libtorch names libtorch_cuda.so, and its build script does not look again.
 forget_build() {
+  [ -z "$into" ] || return 0
   local cargo=${CARGO:-cargo}
   command -v "$cargo" >/dev/null || return 0
   "$cargo" clean --quiet -p torch-sys && "$cargo" clean --quiet --release -p torch-sys \

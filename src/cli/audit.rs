@@ -13,7 +13,7 @@ use crate::{
     figure::{self, ClassCount},
     publish,
     report::{Format, audit_tables, class_table, pair_table},
-    spec::{self, Dataset, Experiment, Overrides, Spec},
+    spec::{self, Dataset, Experiment, Overrides, Spec, Untold},
     sweep::{self, AuditProgress},
 };
 
@@ -95,7 +95,12 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
 
 /// The experiments of a spec or of a suite; at least one of them has images.
 fn experiments(args: &Args) -> Result<Vec<Experiment>, CliError> {
-    let overrides = Overrides { set: args.set.clone(), images: args.images.clone(), devices: None };
+    let overrides = Overrides {
+        set: args.set.clone(),
+        images: args.images.clone(),
+        untold: Untold::Higher,
+        ..Overrides::default()
+    };
     let experiments = match spec::load_any(&args.what, &overrides)? {
         Spec::Experiment(experiment) => vec![*experiment],
         Spec::Suite(suite) => {

@@ -143,6 +143,14 @@ pub enum CliError {
         /// Why.
         error: io::Error,
     },
+    /// An installed package cannot be set up.
+    #[error("{message}")]
+    Setup {
+        /// What is missing or went wrong.
+        message: String,
+        /// A way out.
+        hint: Option<String>,
+    },
     /// Signals could not be listened for.
     #[error("cannot listen for signals: {0}")]
     Signals(io::Error),
@@ -201,9 +209,10 @@ impl CliError {
             Self::Publish(error) => error.hint(),
             Self::Store(error) => error.hint().map(str::to_owned),
             Self::Corpus(error) => error.hint(),
-            Self::NotFound { hint, .. } | Self::Incomparable { hint, .. } | Self::Usage { hint, .. } => {
-                hint.clone()
-            }
+            Self::NotFound { hint, .. }
+            | Self::Incomparable { hint, .. }
+            | Self::Usage { hint, .. }
+            | Self::Setup { hint, .. } => hint.clone(),
             Self::Repeat(error) => error.hint(),
             Self::TrainedRun(error) => error.hint().map(str::to_owned),
             Self::Worker(error) => Some(error.hint().to_owned()),

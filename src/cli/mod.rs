@@ -23,6 +23,7 @@ mod rerun;
 mod run;
 mod runs;
 mod schema;
+mod setup;
 mod show;
 mod spec_args;
 mod sql;
@@ -64,6 +65,7 @@ enum Command {
     Sql(sql::Args),
     Report(report::Args),
     Doctor(doctor::Args),
+    Setup(setup::Args),
     Schema(schema::Args),
     Completions(completions::Args),
 }
@@ -96,6 +98,7 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
         Command::Sql(args) => sql::run(&cli.runs_dir, args),
         Command::Report(args) => report::run(&cli.runs_dir, args),
         Command::Doctor(args) => doctor::run(&cli.runs_dir, args),
+        Command::Setup(args) => setup::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args),
     }

@@ -38,7 +38,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
-    match args.spec.load()? {
+    match args.spec.load(runs_dir)? {
         Spec::Experiment(experiment) => plan(runs_dir, &[*experiment], args.format)?,
         Spec::Suite(suite) => {
             let instead = "gridboard plan of one of its specs prints CSV; --format json has them all";

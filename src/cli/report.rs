@@ -6,7 +6,7 @@ use super::{CliError, apart, corpus, exit, experiments, output, runtime, signals
 use crate::{
     base::signals::Signals,
     publish,
-    spec::{self, Overrides, Spec, Suite},
+    spec::{self, Overrides, Spec, Suite, Untold},
     store::{Reader, Store},
 };
 
@@ -79,5 +79,6 @@ fn as_spec(what: &str) -> Result<Option<Spec>, CliError> {
     if path.extension().is_none_or(|extension| extension != "yaml" && extension != "yml") {
         return Ok(None);
     }
-    Ok(Some(spec::load_any(&path, &Overrides::default())?))
+    // The names alone are used.
+    Ok(Some(spec::load_any(&path, &Overrides { untold: Untold::Higher, ..Overrides::default() })?))
 }

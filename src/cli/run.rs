@@ -8,7 +8,7 @@ use super::{
     suite,
 };
 use crate::{
-    base::{human, signals::Signals},
+    base::{error::with_causes, human, signals::Signals},
     corpus::cache_root,
     device::{self, DeviceChoice},
     model,
@@ -58,7 +58,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let signals = signals()?;
     let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
     let manner = Manner { format: args.format, verbosity };
-    match args.spec.load()? {
+    match args.spec.load(runs_dir)? {
         Spec::Experiment(experiment) => one(runs_dir, *experiment, manner, &signals),
         Spec::Suite(suite) => all(runs_dir, &suite, manner, &signals),
     }
@@ -341,6 +341,17 @@ async fn report_on(
         }
     })?;
     let finished = publish::report(&mut store, runs_dir, &record, &corpus::test_bar(), signals).await;
+    let finished = match finished {
+        Ok(mut finished) => {
+            let written = store.written_tags(record.key).await?;
+            let dir = ExperimentDir::new(runs_dir, &record.name);
+            let board = &finished.leaderboard;
+            let wrote = sweep::write_logged_metrics(&dir, experiment, record.created, board, &written);
+            finished.warnings.extend(wrote.err().map(|error| with_causes(&error)));
+            Ok(finished)
+        }
+        failed => failed,
+    };
     let left = store.leave().await;
     Ok((finished?, left))
 }

@@ -10,7 +10,7 @@ use crate::{
     metrics::{self, ConfusionMatrix},
     predictions::Prediction,
     publish::checked_predictions,
-    rank::Row,
+    rank::{Row, Tally, constant_answer},
     report::{Format, break_words},
     run::{ExperimentDir, RunState},
     stats,
@@ -173,6 +173,10 @@ impl RunDetails {
                 "validation_accuracy_low": interval.map(|interval| interval.low),
                 "validation_accuracy_high": interval.map(|interval| interval.high),
                 "mcnemar_p": row.standing.p(), "against_best": row.standing.words(),
+                "sensitivity": row.diagnosis.sensitivity, "specificity": row.diagnosis.specificity,
+                "auc": row.diagnosis.auc, "constant_answer": row.diagnosis.constant,
+                "positive_class": self.classes.get(1).filter(|_| self.classes.len() == 2),
+                "reason": row.reason,
                 "best_epoch": row.best.map(|best| best.step), "best_value": row.best.map(|best| best.value),
                 "last_epoch": row.step, "last_value": row.by,
             })
@@ -273,6 +277,28 @@ impl RunDetails {
                 tally.correct, tally.images
             );
             lines.push(("certainty", text));
+        }
+        let diagnosis = row.diagnosis;
+        if diagnosis.sensitivity.is_some() || diagnosis.specificity.is_some() || diagnosis.auc.is_some() {
+            let positive = self.classes.get(1).map_or("1", String::as_str);
+            let text = format!(
+                "{positive} is the positive class: sensitivity {}, specificity {}, AUC {}",
+                known(diagnosis.sensitivity),
+                known(diagnosis.specificity),
+                known(diagnosis.auc)
+            );
+            lines.push(("classes", text));
+        }
+        if let Some(note) = constant_answer(std::slice::from_ref(row), false) {
+            let tally = row.tally.and_then(Tally::accuracy).zip(diagnosis.constant);
+            let verdict = match tally {
+                Some((accuracy, constant)) if accuracy <= constant + 1e-9 => ", and this run does no better",
+                _ => "",
+            };
+            lines.push(("constant", format!("{}{verdict}", note.trim_start_matches("constant answer: "))));
+        }
+        if let Some(reason) = &row.reason {
+            lines.push(("not ranked", reason.clone()));
         }
         if let Some(best) = row.best {
             let last = row.step.zip(row.by).map(|(step, value)| format!("{value:.6} at the last, {step}"));

@@ -1,11 +1,16 @@
 //! The arguments that name a spec and override parts of it, shared by `run` and `plan`.
 
-use std::{collections::BTreeSet, fs::File, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs::File,
+    path::{Path, PathBuf},
+};
 
-use super::CliError;
+use super::{CliError, runtime};
 use crate::{
     grid,
-    spec::{self, Experiment, Overrides, Spec, Value},
+    spec::{self, Experiment, Overrides, Spec, Untold, Value},
+    store::Reader,
 };
 
 /// A spec and its overrides.
@@ -29,11 +34,31 @@ impl SpecArgs {
     ///
     /// # Errors
     /// All problems of the spec.
-    pub(super) fn load(&self) -> Result<Spec, CliError> {
-        let overrides =
-            Overrides { set: self.set.clone(), images: self.images.clone(), devices: self.devices.clone() };
-        Ok(spec::load_any(&self.spec, &overrides)?)
+    pub(super) fn load(&self, runs_dir: &Path) -> Result<Spec, CliError> {
+        let (set, images, devices) = (self.set.clone(), self.images.clone(), self.devices.clone());
+        load(runs_dir, &self.spec, Overrides { set, images, devices, untold: Untold::Asked })
     }
+}
+
+/// Reads and validates a spec. Where neither it nor a tag tells what is better of the metric that ranks, an experiment that
+/// has run keeps its direction.
+///
+/// # Errors
+/// All problems of the spec.
+pub(super) fn load(runs_dir: &Path, path: &Path, overrides: Overrides) -> Result<Spec, CliError> {
+    spec::load_any(path, &overrides).or_else(|error| {
+        // Most specs need no database, and most directories have none that matters here.
+        let Some(untold) = kept_goals(runs_dir) else { return Err(error.into()) };
+        Ok(spec::load_any(path, &Overrides { untold, ..overrides })?)
+    })
+}
+
+/// What the experiments of a database are ranked by; none without a database that can be read.
+fn kept_goals(runs_dir: &Path) -> Option<Untold> {
+    let records =
+        runtime().ok()?.block_on(async { Reader::open(runs_dir).await?.experiments().await }).ok()?;
+    let rules = records.into_iter().map(|record| (record.name, record.spec.rank.by));
+    Some(Untold::Kept(rules.map(|(name, by)| ((name, by.tag), by.goal)).collect()))
 }
 
 /// Checks that every file of initial weights that a run names can be opened, so that a mistake is told once and before

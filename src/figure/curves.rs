@@ -36,6 +36,8 @@ pub enum Quantity {
     Accuracy,
     /// Positive and open upwards: logarithmic where the values span more than a factor of 100, and then it says so.
     Loss,
+    /// Any number, over steps of any kind.
+    Other,
 }
 
 const PLOT: (f64, f64) = (350.0, 270.0);
@@ -67,6 +69,7 @@ fn layout(title: &str, quantity: Quantity, panels: &[Panel]) -> Result<Drawing, 
     let (low, high) =
         span(points().map(|point| point.1)).ok_or(FigureError::Empty("no curve has a finite point"))?;
     let (values, value_title) = value_axis(quantity, low, high);
+    let step = if quantity == Quantity::Other { "Step" } else { "Epoch (from 0)" };
 
     let all = panels.iter().map(|panel| panel.series.len()).max().unwrap_or(0);
     let named: Vec<String> = panels
@@ -91,7 +94,7 @@ fn layout(title: &str, quantity: Quantity, panels: &[Panel]) -> Result<Drawing, 
     drawing.title(title, 20.0, 16.0)?;
     for (index, panel) in panels.iter().enumerate() {
         let left = margin + index as f64 * (PLOT.0 + gap);
-        draw_panel(&mut drawing, panel, left, &epochs, &values)?;
+        draw_panel(&mut drawing, panel, left, (&epochs, &values), step)?;
     }
     drawing.text_upwards(value_title, (16.0, TOP + PLOT.1 / 2.0), 14.0, Anchor::Middle, INK);
 
@@ -116,6 +119,7 @@ pub(super) fn value_axis(quantity: Quantity, low: f64, high: f64) -> (Axis, &'st
         Quantity::Accuracy => (Axis::linear_within(low, high, 6, 0.0, 1.0), "Accuracy"),
         Quantity::Loss if low > 0.0 && high / low > LOG_SPAN => (Axis::log(low, high), "Loss (log scale)"),
         Quantity::Loss => (Axis::linear_within(low, high, 6, 0.0, f64::INFINITY), "Loss"),
+        Quantity::Other => (Axis::linear(low, high, 6), "Value"),
     }
 }
 
@@ -123,8 +127,8 @@ fn draw_panel(
     drawing: &mut Drawing,
     panel: &Panel,
     left: f64,
-    epochs: &Axis,
-    values: &Axis,
+    (epochs, values): (&Axis, &Axis),
+    step: &str,
 ) -> Result<(), FigureError> {
     // A little room inside the frame, so that the first and the last marker are whole.
     const INSET: f64 = 10.0;
@@ -141,7 +145,7 @@ fn draw_panel(
         drawing.line((across(tick), bottom), (across(tick), bottom + 4.0), INK, 1.0);
         drawing.text(&epochs.label(tick), (across(tick), bottom + 15.0), TICK, Anchor::Middle, INK);
     }
-    drawing.text("Epoch (from 0)", (left + PLOT.0 / 2.0, bottom + 39.0), 14.0, Anchor::Middle, INK);
+    drawing.text(step, (left + PLOT.0 / 2.0, bottom + 39.0), 14.0, Anchor::Middle, INK);
     drawing.frame(left, TOP, PLOT.0, PLOT.1, INK);
 
     let few = epochs.high - epochs.low <= MARKED_EPOCHS;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::{
     corpus::Preprocess,
     run::{ExperimentDir, RunDataset, RunDir, RunFile, RunFileError},
-    spec::{self, Dataset, Family, Overrides, SpecError},
+    spec::{self, Dataset, Family, Overrides, SpecError, Untold},
 };
 
 /// A run whose network can be asked.
@@ -91,7 +91,8 @@ impl TrainedRun {
             Some(provenance) => (RunDir::new(&self.dir).run_file(), provenance.spec.dataset.clone()),
             None => {
                 let path = ExperimentDir::at(self.dir.parent().unwrap_or(Path::new("."))).spec();
-                let dataset = spec::load(&path, &Overrides::default())?.dataset;
+                let dataset =
+                    spec::load(&path, &Overrides { untold: Untold::Higher, ..Overrides::default() })?.dataset;
                 (path, dataset)
             }
         };

@@ -17,7 +17,7 @@ use crate::{
     base::signals::Signals,
     corpus::PreparationProgress,
     metrics::ConfusionMatrix,
-    rank::Leaderboard,
+    rank::{Leaderboard, standard_metrics},
     report::{self, About, ReportInput, RunCurves, Table},
     run::{ExperimentDir, RunDir, RunState},
     spec::{Experiment, Suite},
@@ -109,6 +109,7 @@ async fn collect(
     let mut confusion: Vec<(String, ConfusionMatrix)> = Vec::new();
     let mut curves = Vec::new();
     let mut best_predictions = Vec::new();
+    let others = further_metrics(&leaderboard);
     let runs: HashMap<RunKey, RunRecord> =
         store.runs(Some(record.key)).await?.into_iter().map(|run| (run.key, run)).collect();
     let dir = ExperimentDir::new(runs_dir, &record.name);
@@ -133,7 +134,7 @@ async fn collect(
                 }
             }
             confusion.extend(matrix.map(|matrix| (row.run.clone(), matrix)));
-            curves.push(run_curves(store, run.key, &row.run).await?);
+            curves.push(run_curves(store, run.key, &row.run, &others).await?);
         }
         if facts.len() < MOST_FACTS {
             facts.push(run_details::of_run(store, &record.spec, &dir, run).await?);
@@ -214,21 +215,42 @@ fn known<T>(read: Result<Option<T>, String>, warnings: &mut Vec<String>) -> Opti
     })
 }
 
-async fn run_curves(store: &mut Reader, run: RunKey, name: &str) -> Result<RunCurves, PublishError> {
-    let wanted = [tags::TRAIN_ACCURACY, tags::TRAIN_LOSS, tags::VALIDATION_ACCURACY, tags::VALIDATION_LOSS];
-    let mut curves = store.history(run, &wanted).await?;
-    let mut take = |tag: &str| {
-        curves
-            .iter_mut()
-            .find(|curve| curve.tag == tag)
-            .map(|curve| curve.points.drain(..).map(|point| (point.step, point.value)).collect())
+/// The metrics beside the four standard ones whose curves are drawn, the one that ranks first.
+fn further_metrics(leaderboard: &Leaderboard) -> Vec<String> {
+    let rule = &leaderboard.rule;
+    let standard = standard_metrics(rule).map(|(_, tag)| tag);
+    let ranks = Some(&rule.by.tag).filter(|tag| !standard.contains(&tag.as_str()));
+    ranks.into_iter().chain(&leaderboard.metrics).cloned().collect()
+}
+
+async fn run_curves(
+    store: &mut Reader,
+    run: RunKey,
+    name: &str,
+    others: &[String],
+) -> Result<RunCurves, PublishError> {
+    let instead = store.series(run).await?;
+    let written = |tag: &str| instead.get(tag).map_or(tag, String::as_str).to_owned();
+    let standard = [tags::TRAIN_ACCURACY, tags::TRAIN_LOSS, tags::VALIDATION_ACCURACY, tags::VALIDATION_LOSS]
+        .map(written);
+    let others: Vec<(&String, String)> = others.iter().map(|tag| (tag, written(tag))).collect();
+    let mut wanted: Vec<&str> = standard.iter().map(String::as_str).collect();
+    wanted.extend(others.iter().map(|(_, written)| written.as_str()));
+    let curves = store.history(run, &wanted).await?;
+    let take = |tag: &str| -> Vec<(i64, f64)> {
+        let curve = curves.iter().find(|curve| curve.tag == tag);
+        curve
+            .map(|curve| curve.points.iter().map(|point| (point.step, point.value)).collect())
             .unwrap_or_default()
     };
+    let [train_accuracy, train_loss, validation_accuracy, validation_loss] =
+        standard.each_ref().map(|tag| take(tag));
     Ok(RunCurves {
         run: name.to_owned(),
-        train_accuracy: take(tags::TRAIN_ACCURACY),
-        train_loss: take(tags::TRAIN_LOSS),
-        validation_accuracy: take(tags::VALIDATION_ACCURACY),
-        validation_loss: take(tags::VALIDATION_LOSS),
+        train_accuracy,
+        train_loss,
+        validation_accuracy,
+        validation_loss,
+        others: others.iter().map(|(tag, written)| ((*tag).clone(), take(written))).collect(),
     })
 }

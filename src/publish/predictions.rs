@@ -8,7 +8,7 @@ use std::{io, path::Path};
 
 use crate::{
     base::error::with_causes,
-    metrics::ConfusionMatrix,
+    metrics::{ConfusionMatrix, roc_auc_binary},
     predictions::{self, Hits, Predictions, PredictionsError},
     run::RunDir,
     store::{RunKey, Store, StoreError},
@@ -40,6 +40,8 @@ pub(crate) struct Answers {
     classes: Vec<String>,
     /// None where images cannot be told apart by name and class.
     hits: Option<Hits>,
+    /// Area under the ROC curve of two classes; none without probabilities, or without images of one of them.
+    auc: Option<f64>,
     /// Relative to the runs directory.
     file: String,
 }
@@ -68,7 +70,8 @@ impl Answers {
             warnings.push(format!("`{}`: {why}", RunDir::PREDICTIONS));
         }
         let matrix = predictions::confusion(&read.rows, read.classes.len());
-        (Some(Self { matrix, classes: read.classes, hits, file: relative.to_owned() }), warnings)
+        let auc = area(&read);
+        (Some(Self { matrix, classes: read.classes, hits, auc, file: relative.to_owned() }), warnings)
     }
 
     /// Keeps them in the database. Doing it again changes nothing.
@@ -76,9 +79,20 @@ impl Answers {
     /// # Errors
     /// Where the database cannot be written.
     pub(crate) async fn keep(&self, store: &mut Store, run: RunKey) -> Result<(), StoreError> {
-        store.put_confusion(run, &self.matrix, &self.classes, self.hits.as_ref()).await?;
+        store.put_confusion(run, &self.matrix, &self.classes, (self.hits.as_ref(), self.auc)).await?;
         store.set_predictions(run, Some(&self.file)).await
     }
+}
+
+/// Area under the ROC curve of the positive (last) of two classes.
+fn area(read: &Predictions) -> Option<f64> {
+    if read.classes.len() != 2 {
+        return None;
+    }
+    let scores =
+        read.rows.iter().map(|row| row.probabilities.get(1).copied()).collect::<Option<Vec<f32>>>()?;
+    let positive: Vec<bool> = read.rows.iter().map(|row| row.label == 1).collect();
+    roc_auc_binary(&scores, &positive)
 }
 
 /// What was left out of a file, as sentences.

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// The columns that every leaderboard has or may have, beside those of axes and metrics.
-const FIXED: [&str; 24] = [
+const FIXED: [&str; 27] = [
     "rank",
     "run",
     "grid_point",
@@ -26,6 +26,9 @@ const FIXED: [&str; 24] = [
     "validation_accuracy_high",
     "validation_loss",
     "validation_images",
+    "validation_sensitivity",
+    "validation_specificity",
+    "validation_auc",
     "best_epoch",
     "best_value",
     "best_mean",

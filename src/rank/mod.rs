@@ -6,6 +6,8 @@
 mod columns;
 mod order;
 mod point;
+mod sameness;
+mod series;
 mod standing;
 
 use serde::Serialize;
@@ -21,6 +23,8 @@ use crate::{
 pub use columns::{axis_columns, rule_metrics, standard_metrics};
 pub use order::{Candidate, Ranking, rank, unfinished};
 pub use point::{GridPoint, Means};
+pub use sameness::{Results, constant_answer, without_effect};
+pub use series::{Wanted, never_written, without_numbered_folders};
 pub use standing::Standing;
 
 /// Runs of one experiment in the order of its rule, the unranked ones last.
@@ -40,6 +44,10 @@ pub struct Leaderboard {
     pub rows: Vec<Row>,
     /// What is not in `rows`.
     pub omitted: Omitted,
+    /// Tags of further metrics that the best run has, where it lacks standard ones: what [`Row::others`] are.
+    pub metrics: Vec<String>,
+    /// What was found about all runs together: seeds and axes that change nothing.
+    pub notes: Vec<String>,
 }
 
 /// What a leaderboard that holds only its head leaves out; nothing, in a whole one.
@@ -88,8 +96,12 @@ pub struct Row {
     /// The first metric at its best step, which may be an earlier one. Choosing it looks at the images that report, so it
     /// never ranks.
     pub best: Option<Best>,
+    /// The metrics of [`Leaderboard::metrics`], at their highest steps.
+    pub others: Vec<Option<f64>>,
     /// What the run's predictions count, where it has any.
     pub tally: Option<Tally>,
+    /// What they say of two classes, and what one answer for all images would reach.
+    pub diagnosis: Diagnosis,
     /// Which images those predictions have right; `None` where the database keeps none.
     #[serde(skip)]
     pub hits: Option<Hits>,
@@ -135,6 +147,19 @@ impl Best {
     }
 }
 
+/// What a run's predictions of the validation images say beside how many are right; `None` where that is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct Diagnosis {
+    /// Of the images of the positive (last) of two classes, the part that was found.
+    pub sensitivity: Option<f64>,
+    /// Of the images of the other one, the part that was not taken for it.
+    pub specificity: Option<f64>,
+    /// Area under the ROC curve of the positive class.
+    pub auc: Option<f64>,
+    /// The accuracy of the answer that names the most frequent class for every image.
+    pub constant: Option<f64>,
+}
+
 /// What a run's predictions of the validation images count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Tally {
@@ -171,6 +196,8 @@ pub struct Entry {
     pub row: Row,
     /// Kind and reason of the failure, for a failed run.
     pub failure: Option<(FailureKind, String)>,
+    /// What to say of the rule's first metric, for a run that has never written it.
+    pub absent: Option<String>,
 }
 
 impl Leaderboard {
@@ -186,7 +213,8 @@ impl Leaderboard {
     ) -> Self {
         let candidates: Vec<Candidate<'_>> = entries
             .iter()
-            .map(|Entry { row, failure }| Candidate {
+            .map(|Entry { row, failure, absent }| Candidate {
+                absent: absent.as_deref(),
                 run: &row.run,
                 state: row.state,
                 failure: failure.as_ref().map(|(kind, reason)| (*kind, reason.as_str())),
@@ -206,15 +234,16 @@ impl Leaderboard {
             rows[place].reason = Some(reason);
         }
         rows.sort_by_key(|row| (row.rank.unwrap_or(u32::MAX), row.index));
-        standing::settle(&mut rows);
-        Self { experiment, axes, classes, rule, seeds, rows, omitted: Omitted::default() }
+        standing::settle(&mut rows, &rule);
+        let (metrics, notes) = (Vec::new(), Vec::new());
+        Self { experiment, axes, classes, rule, seeds, rows, omitted: Omitted::default(), metrics, notes }
     }
 
     /// A part of a leaderboard whose ranks are known already: the best rows, from rank 1 on without a gap, then some that
     /// do not rank. Tests each against the best.
     #[must_use]
     pub fn head(mut self, omitted: Omitted) -> Self {
-        standing::settle(&mut self.rows);
+        standing::settle(&mut self.rows, &self.rule);
         Self { omitted, ..self }
     }
 

@@ -21,6 +21,8 @@ pub struct Candidate<'a> {
     pub failure: Option<(FailureKind, &'a str)>,
     /// The rule's first metric at its highest step; `None` if it was never written.
     pub by: Option<f64>,
+    /// What to say of a metric that was never written, where more is known than that.
+    pub absent: Option<&'a str>,
     /// The rule's tie breaker at its highest step.
     pub then: Option<f64>,
 }
@@ -55,7 +57,10 @@ pub fn rank(rule: &RankRule, candidates: &[Candidate<'_>]) -> Ranking {
 /// Why the candidate does not rank; `None` if it does.
 fn obstacle(rule: &RankRule, candidate: &Candidate<'_>) -> Option<String> {
     match (candidate.state, candidate.failure) {
-        (RunState::Completed, _) => missing(&rule.by, candidate.by),
+        (RunState::Completed, _) => match (candidate.by, candidate.absent) {
+            (None, Some(reason)) => Some(reason.to_owned()),
+            (by, _) => missing(&rule.by, by),
+        },
         (RunState::Failed, Some((_, reason))) => Some(reason.to_owned()),
         // The store keeps a reason with every failure.
         (RunState::Failed, None) => Some("failed for a reason that was not kept".to_owned()),
@@ -123,7 +128,14 @@ mod tests {
     }
 
     fn completed(run: &str, by: impl Into<Option<f64>>, then: impl Into<Option<f64>>) -> Candidate<'_> {
-        Candidate { run, state: RunState::Completed, failure: None, by: by.into(), then: then.into() }
+        Candidate {
+            run,
+            state: RunState::Completed,
+            failure: None,
+            by: by.into(),
+            absent: None,
+            then: then.into(),
+        }
     }
 
     /// Names of the ranked candidates, best first.
@@ -243,6 +255,7 @@ mod tests {
             state,
             failure: failed(state),
             by,
+            absent: None,
             then,
         };
         names.iter().zip(drawn).map(candidate).collect()

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Candidate, Leaderboard, Row, rank};
 use crate::{
     run::{RunIndex, RunState},
-    spec::Value,
+    spec::{Value, is_accuracy},
     stats::{SIGNIFICANCE, Summary, spearman},
 };
 
@@ -101,6 +101,7 @@ impl Leaderboard {
                 run: &point.name,
                 state: RunState::Completed,
                 failure: None,
+                absent: None,
                 by: point.means.by.map(|summary| summary.mean),
                 then: point.means.then.map(|summary| summary.mean),
             })
@@ -109,7 +110,9 @@ impl Leaderboard {
         for (rank, &place) in (1..).zip(&order) {
             points[place].rank = Some(rank);
         }
-        if let Some(&best) = order.first() {
+        if let Some(&best) = order.first()
+            && is_accuracy(&self.rule.by.tag)
+        {
             for &place in &order[1..] {
                 let (p, tests) = together(&members[best], &members[place]);
                 (points[place].p, points[place].tests) = (p, tests);

@@ -2,12 +2,15 @@
 //!
 //! Called by [`super::Leaderboard`] once the ranks are known. Each p-value is that of one comparison: with many runs some
 //! fall below .05 by chance, and rank 1 itself was chosen by these images, so a mark says "not told apart", never "worse
-//! by so much".
+//! by so much". It is a test of accuracies: where another metric ranks, none is made.
 
 use serde::Serialize;
 
 use super::Row;
-use crate::stats::{McNemar, SIGNIFICANCE};
+use crate::{
+    spec::{RankRule, is_accuracy},
+    stats::{McNemar, SIGNIFICANCE},
+};
 
 /// A run beside the best one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -31,6 +34,8 @@ pub enum Standing {
     BestUnknown,
     /// It was validated on other images than rank 1, or with other labels.
     OtherImages,
+    /// The metric that ranks is not the accuracy of the answers, which is what the test is of.
+    OtherMetric,
 }
 
 impl Standing {
@@ -60,18 +65,22 @@ impl Standing {
             Self::NoPredictions => "no predictions",
             Self::BestUnknown => "rank 1 has no predictions",
             Self::OtherImages => "other images than rank 1",
+            Self::OtherMetric => "the test is of another metric",
         })
     }
 }
 
-/// Sets the standing of every row, from its rank and its hits.
-pub(super) fn settle(rows: &mut [Row]) {
+/// Sets the standing of every row, from its rank and its hits. The test is of right and wrong answers: where another metric
+/// ranks, two runs with equal answers may be far apart in it, and there is no test.
+pub(super) fn settle(rows: &mut [Row], rule: &RankRule) {
+    let is_tested = is_accuracy(&rule.by.tag);
     let best = rows.iter().find(|row| row.rank == Some(1)).and_then(|row| row.hits.clone());
     for row in rows {
         row.standing = match (row.rank, &best, &row.hits) {
             (None, ..) => Standing::Unranked,
             (Some(1), ..) => Standing::Best,
             (Some(_), _, None) => Standing::NoPredictions,
+            _ if !is_tested => Standing::OtherMetric,
             (Some(_), None, Some(_)) => Standing::BestUnknown,
             (Some(_), Some(best), Some(hits)) => match best.against(hits) {
                 Some(table) => Standing::Tested { table, p: table.p() },

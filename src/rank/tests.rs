@@ -41,13 +41,15 @@ fn entry(index: u64, name: &str, seed: u64, accuracy: Option<f64>, hits: Option<
         then: None,
         step: Some(4),
         best: None,
+        others: Vec::new(),
+        diagnosis: Diagnosis::default(),
         tally: hits.as_ref().map(|hits| Tally { images: hits.images(), correct: hits.correct() }),
         hits,
         standing: Standing::Unranked,
         reason: None,
         problem: None,
     };
-    Entry { row, failure: None }
+    Entry { row, failure: None, absent: None }
 }
 
 fn board(seeds: Vec<u64>, entries: Vec<Entry>) -> Leaderboard {

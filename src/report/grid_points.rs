@@ -1,12 +1,17 @@
 //! The table of an experiment with several seeds: a row per grid point, ranked by its mean.
 
 use super::{
-    leaderboard::{DECIMALS, axis_cell, axis_columns, heading_of, leaderboard_table, rule, rule_metrics},
+    leaderboard::{
+        DECIMALS, axis_cell, axis_columns, heading_of, leaderboard_table, not_tested, rule, rule_metrics,
+        selection,
+    },
     table::{Cell, Column, Readers, Table},
 };
 use crate::{
     base::human::counted,
     rank::{GridPoint, Leaderboard},
+    run::RunState,
+    spec::is_accuracy,
     stats::Summary,
 };
 
@@ -49,7 +54,7 @@ pub(crate) fn grid_point_table(leaderboard: &Leaderboard, head: Option<u32>) -> 
         rule(leaderboard)
     );
     let mut table = Table { title: Some(title), ..rows(leaderboard, &shown) };
-    table.notes = notes(&shown);
+    table.notes = notes(leaderboard, &shown);
     if let Some(agreement) = leaderboard.agreement_of_seeds() {
         let note = format!(
             "between two seeds the ranks agree at {agreement:.2} (Spearman; 1 is the same order, 0 is chance)"
@@ -58,36 +63,49 @@ pub(crate) fn grid_point_table(leaderboard: &Leaderboard, head: Option<u32>) -> 
         table.notes.insert(table.notes.len().saturating_sub(1), note);
     }
     if ranked < points.len() {
-        table.notes.push(not_done(points.len() - ranked));
+        table.notes.push(without_a_run(leaderboard, points.len() - ranked));
     }
     table
 }
 
-/// `16 grid points have no completed run yet`
-fn not_done(points: usize) -> String {
-    let verb = if points == 1 { "has" } else { "have" };
-    format!("{} {verb} no completed run yet", counted(points, "grid point"))
+/// `16 grid points have no completed run yet`, or none that ranks.
+fn without_a_run(leaderboard: &Leaderboard, count: usize) -> String {
+    let mut unranked = leaderboard.rows.iter().filter(|row| row.rank.is_none());
+    let what = if unranked.any(|row| row.state == RunState::Completed) {
+        "run that ranks"
+    } else {
+        "completed run yet"
+    };
+    let have = if count == 1 { "has" } else { "have" };
+    format!("{} {have} no {what}", counted(count, "grid point"))
 }
 
 fn rows(leaderboard: &Leaderboard, points: &[&GridPoint]) -> Table {
     let axes = axis_columns(leaderboard);
     let metrics = metrics(leaderboard);
+    let is_known = |read: &Read| points.iter().any(|point| read(point).is_some());
+    let readers =
+        |read: &Read| if points.is_empty() || is_known(read) { Readers::All } else { Readers::Machines };
+    let is_tested = points.iter().any(|point| point.p.is_some());
     let mut columns = vec![Column::number("rank"), Column::text("grid_point").heading("grid point")];
     // The name of a grid point tells its axes.
     columns.extend(axes.iter().cloned().map(|column| column.expendable(4)));
     columns.push(Column::text("seeds_of").heading("seeds").only(Readers::People).expendable(1));
     columns.push(Column::number("seeds").only(Readers::Machines));
     columns.push(Column::number("seeds_wanted").only(Readers::Machines));
-    for (name, heading, spread, _) in &metrics {
-        let mean = Column::number(format!("{name}_mean")).heading(heading).decimals(DECIMALS);
+    for (name, heading, spread, read) in &metrics {
+        let readers = readers(read);
+        let mean = Column::number(format!("{name}_mean")).heading(heading).decimals(DECIMALS).only(readers);
         columns.push(if is_secondary(name) { mean.expendable(2) } else { mean });
-        let deviation = Column::number(format!("{name}_deviation")).heading("± sd").decimals(DECIMALS);
+        let deviation =
+            Column::number(format!("{name}_deviation")).heading("± sd").decimals(DECIMALS).only(readers);
         columns.push(deviation.expendable(if *spread { 1 } else { 3 }));
         if name == "validation_accuracy" {
             columns.push(Column::text("against_best_sign").heading("").only(Readers::People));
         }
     }
-    columns.push(Column::number("mcnemar_p").heading("p").decimals(3).expendable(5));
+    let p = Column::number("mcnemar_p").heading("p").decimals(3).expendable(5);
+    columns.push(if is_tested { p } else { p.only(Readers::Machines) });
     columns.push(Column::number("best_mean").heading("at best epoch").decimals(DECIMALS).expendable(2));
 
     let cells = |point: &&GridPoint| {
@@ -139,7 +157,7 @@ fn metrics(leaderboard: &Leaderboard) -> Vec<(String, String, bool, Read)> {
     metrics
 }
 
-fn notes(points: &[&GridPoint]) -> Vec<String> {
+fn notes(leaderboard: &Leaderboard, points: &[&GridPoint]) -> Vec<String> {
     let mut notes = Vec::new();
     if points.is_empty() {
         return notes;
@@ -161,15 +179,19 @@ fn notes(points: &[&GridPoint]) -> Vec<String> {
         ));
     }
     let untested = points.iter().filter(|point| point.rank != Some(1) && point.p.is_none()).count();
-    if untested > 0 {
+    let is_tested = is_accuracy(&leaderboard.rule.by.tag);
+    let has_answers = leaderboard.rows.iter().any(|row| row.tally.is_some());
+    if untested > 0 && !is_tested && has_answers {
+        notes.push(not_tested(leaderboard));
+    }
+    if untested > 0 && is_tested {
         notes.push(format!(
             "{} not tested against rank 1: no predictions of the same images and seed are stored",
             counted(untested, "grid point")
         ));
     }
-    notes.push(
-        "selection bias: these images chose and scored the grid points; expect less on new images".to_owned(),
-    );
+    notes.extend(leaderboard.notes.iter().cloned());
+    notes.push(selection(leaderboard).to_owned());
     notes
 }
 

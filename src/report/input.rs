@@ -29,7 +29,7 @@ pub(crate) struct ReportInput {
     pub xrays: Option<Figure>,
 }
 
-/// The four curves of a run: (epoch from 0, value), by epoch.
+/// The curves of a run: (epoch from 0, value), by epoch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct RunCurves {
     /// The run's name.
@@ -42,6 +42,8 @@ pub(crate) struct RunCurves {
     pub validation_accuracy: Vec<(i64, f64)>,
     /// `validation/epoch_loss`.
     pub validation_loss: Vec<(i64, f64)>,
+    /// Further metrics by tag: the one that ranks, where it is none of these, then others that the runs have.
+    pub others: Vec<(String, Vec<(i64, f64)>)>,
 }
 
 impl ReportInput {

@@ -6,7 +6,7 @@ use super::table::{Cell, Column, Table};
 use crate::{
     base::human::counted,
     rank::{Leaderboard, Row, Standing},
-    spec::{Goal, Metric},
+    spec::{Goal, Metric, is_accuracy},
 };
 use row_columns::{DOUBTFUL, TIE, UNTESTED};
 
@@ -32,7 +32,7 @@ pub(crate) fn leaderboard_table(leaderboard: &Leaderboard, head: Option<u32>) ->
         counted(rows.len(), "run")
     };
     table.title = Some(format!("{}: {shown}, {}", leaderboard.experiment, rule(leaderboard)));
-    table.notes = notes(&rows);
+    table.notes = notes(leaderboard, &rows);
     let unranked = all - ranked;
     if unranked > 0 {
         table.notes.push(format!("{} not ranked", counted(unranked, "run")));
@@ -41,7 +41,7 @@ pub(crate) fn leaderboard_table(leaderboard: &Leaderboard, head: Option<u32>) ->
 }
 
 /// What interval, sign and best epoch mean, and what the reader should not take from the ranks.
-fn notes(rows: &[&Row]) -> Vec<String> {
+fn notes(leaderboard: &Leaderboard, rows: &[&Row]) -> Vec<String> {
     let mut notes = Vec::new();
     if rows.is_empty() {
         return notes;
@@ -52,13 +52,19 @@ fn notes(rows: &[&Row]) -> Vec<String> {
             let images = if least == most { least.to_string() } else { format!("{least} to {most}") };
             notes.push(format!("95 % interval: Wilson, over {images} validation images"));
         }
-        _ => notes.push("no intervals and no tests against rank 1: no predictions are stored".to_owned()),
+        _ if is_accuracy(&leaderboard.rule.by.tag) => {
+            notes.push("no intervals and no tests against rank 1: no predictions are stored".to_owned());
+        }
+        _ => {}
     }
     if !counts.is_empty() {
         if rows.iter().any(|row| row.standing.ties() == Some(true)) {
             notes.push(format!(
                 "{TIE} marks runs that the test cannot tell from rank 1 (exact McNemar, p >= 0.05)"
             ));
+        }
+        if rows.iter().any(|row| row.standing == Standing::OtherMetric) {
+            notes.push(not_tested(leaderboard));
         }
         let untested = [
             (Standing::NoPredictions, "no predictions are stored"),
@@ -83,9 +89,28 @@ fn notes(rows: &[&Row]) -> Vec<String> {
         notes.push("best @epoch: shown if an earlier epoch was better; not used for ranking".to_owned());
     }
     notes.extend(problem_notes(rows.iter().copied()));
+    notes.extend(leaderboard.notes.iter().cloned());
+    notes.push(selection(leaderboard).to_owned());
     notes
-        .push("selection bias: these images chose and scored the runs; expect less on new images".to_owned());
-    notes
+}
+
+/// Why there is no test where another metric than the accuracy ranks.
+pub(super) fn not_tested(leaderboard: &Leaderboard) -> String {
+    format!(
+        "no test against rank 1: the exact McNemar test is of accuracies, and {} ranks",
+        leaderboard.rule.by.tag
+    )
+}
+
+/// What the reader should not take from the best value.
+pub(super) fn selection(leaderboard: &Leaderboard) -> &'static str {
+    let has_images =
+        !leaderboard.classes.is_empty() || leaderboard.rows.iter().any(|row| row.tally.is_some());
+    if has_images {
+        "selection bias: these images chose and scored the runs; expect less on new images"
+    } else {
+        "selection bias: these data chose and scored the runs; expect less on new data"
+    }
 }
 
 /// What is wrong with the event files of these runs, a line each, the first ones.

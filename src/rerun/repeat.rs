@@ -17,7 +17,7 @@ use crate::{
     predict::TrainedRunError,
     run::{ExperimentDir, Outcome, OutcomeError, RunDir, RunFile, RunIndex, RunSpec, RunState},
     schedule::Slot,
-    spec::{self, Dataset, Experiment, Family, Overrides, SpecError},
+    spec::{self, Dataset, Experiment, Family, Overrides, SpecError, Untold},
     sweep::{self, Corpus, RunForecast, Surroundings, SweepError},
 };
 
@@ -130,7 +130,7 @@ impl Repeat {
             Some(provenance) => provenance.spec.clone(),
             None => {
                 let path = ExperimentDir::at(dir.parent().unwrap_or(Path::new("."))).spec();
-                spec::load(&path, &Overrides::default())?
+                spec::load(&path, &Overrides { untold: Untold::Higher, ..Overrides::default() })?
             }
         };
         if let Some(problem) = altered(dir, &then, &experiment)? {

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, OnError, Source, TestSet, Value,
+    Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, OnError, Source, TestSet, Value, goal_of,
     parameter::{Section, parameter_of_any},
     scalar::{Scalar, core_schema},
     size,
@@ -187,9 +187,9 @@ fn axes(grid: &Grid) -> Json {
     Json::Object(grid.axes.iter().map(|axis| (axis.name.clone(), values(&axis.values))).collect())
 }
 
-/// The tag alone where its goal follows from it.
+/// The tag alone where its goal follows from it without a doubt.
 fn metric(metric: &Metric) -> Json {
-    if Metric::by_tag(&metric.tag).goal == metric.goal {
+    if goal_of(&metric.tag) == Some(metric.goal) {
         return json!(metric.tag);
     }
     let goal = match metric.goal {

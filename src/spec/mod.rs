@@ -9,6 +9,7 @@
 
 pub mod command;
 pub mod devices;
+mod direction;
 mod document;
 mod duration;
 mod family;
@@ -35,13 +36,15 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use direction::{PARTS, words as words_of_tag};
+pub use direction::{goal_of, is_accuracy, is_of_time};
 pub use document::{difference, to_yaml};
 pub use duration::{ParseDurationError, SpecDuration};
 pub use family::{FAMILY_AXIS, Family};
 pub use names::{NameError, RESERVED_EXPERIMENTS, RESERVED_PARAMETERS, check_experiment_name};
-pub use overrides::Overrides;
+pub use overrides::{Overrides, Untold};
 pub use parameter::ParameterError;
-pub use problem::{Place, Problem, SpecError};
+pub use problem::{Place, Problem, SpecError, suggest};
 pub use read::MAX_RUNS;
 pub use schema::schema;
 pub use suite::{Spec, Suite, load_any, suite_schema};
@@ -92,7 +95,7 @@ pub fn parse(text: &str, file: &Path, overrides: &Overrides) -> Result<Experimen
     let experiment = match yaml::parse(text) {
         Ok(mut root) => {
             overrides::apply(overrides, &mut root, &mut problems);
-            read::experiment(&root, file, &mut problems)
+            read::experiment(&root, file, &overrides.untold, &mut problems)
         }
         Err(problem) => {
             problems.add(&problem.place, problem.message);
@@ -240,7 +243,7 @@ pub struct RankRule {
 pub struct Metric {
     /// Sub-run and tag, joined by a slash.
     pub tag: String,
-    /// What is better. Without a word of the spec: lower for tags that name a loss or an error, else higher.
+    /// What is better: the word of the spec, else what [`goal_of`] reads from the tag.
     pub goal: Goal,
 }
 
@@ -293,13 +296,10 @@ impl Default for Schedule {
 }
 
 impl Metric {
-    /// A metric whose goal follows from its tag.
+    /// A metric whose goal follows from its tag; higher is better where the tag tells nothing.
     #[must_use]
     pub fn by_tag(tag: &str) -> Self {
-        let last = tag.rsplit('/').next().unwrap_or(tag).to_lowercase();
-        let lower =
-            ["loss", "error", "mse", "mae", "rmse", "perplexity"].iter().any(|word| last.contains(word));
-        Self { tag: tag.to_owned(), goal: if lower { Goal::Minimize } else { Goal::Maximize } }
+        Self { tag: tag.to_owned(), goal: goal_of(tag).unwrap_or(Goal::Maximize) }
     }
 }
 

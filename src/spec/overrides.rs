@@ -1,15 +1,28 @@
 //! What the command line changes in a spec: `--set`, `--images` and `--devices`, put into the tree before it is
 //! validated, so that they meet the same checks as the file.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
+    Goal,
     problem::{Place, Problems},
     yaml::{self, Content, Entry, Node},
 };
 use crate::base::human::counted;
 
-/// The flags that change a spec.
+/// What is better of `rank.by` where neither the spec nor the tag tells.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Untold {
+    /// That is a problem of the spec.
+    #[default]
+    Asked,
+    /// What an experiment that has run was ranked by, by its name and the tag; else it is a problem.
+    Kept(BTreeMap<(String, String), Goal>),
+    /// Higher is better: of a spec that has run and is read for something else.
+    Higher,
+}
+
+/// What changes a spec: the flags, and what is known of it from before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
     /// `key.path=value` as `--set` takes it, the value in YAML: `grid.layer_size=[16, 32]`. `null` takes a parameter
@@ -19,6 +32,8 @@ pub struct Overrides {
     pub images: Option<PathBuf>,
     /// `--devices`: replaces `schedule.devices`.
     pub devices: Option<String>,
+    /// The direction of a metric that is told nowhere.
+    pub untold: Untold,
 }
 
 /// Puts the overrides into the tree, in the order `--set`, `--images`, `--devices`.

@@ -130,7 +130,8 @@ pub(super) fn hint(word: &str, known: &[&str]) -> String {
 }
 
 /// The word of `known` that `word` was probably meant to be: at most a third of its letters wrong.
-pub(super) fn suggest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
+#[must_use]
+pub fn suggest<'a>(word: &str, known: &[&'a str]) -> Option<&'a str> {
     // A pasted page is no typo, and the distance costs the product of both lengths.
     if word.len() > 64 {
         return None;

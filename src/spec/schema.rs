@@ -211,7 +211,11 @@ fn rank() -> Json {
         "type": ["object", "null"],
         "additionalProperties": false,
         "properties": {
-            "by": metric("The metric that ranks."),
+            "by": metric("The metric that ranks: sub-run, slash, tag; * stands for anything within a folder's name."),
+            "goal": {
+                "description": "What is better of the metric that ranks; needed where its tag does not tell.",
+                "enum": ["maximize", "minimize", null]
+            },
             "then": metric("The metric that breaks ties; null for none."),
             "top": {
                 "description": "Length of the head of the leaderboard.",

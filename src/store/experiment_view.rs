@@ -3,16 +3,31 @@
 //! It depends on the axes and on the rule of the leaderboard; what its columns are called is `rank`'s to say, as for every
 //! table. When and where it is made is `views`' business.
 
+use super::series::tag_of;
 use crate::{
     event::tags,
     rank::{axis_columns, rule_metrics, standard_metrics},
     spec::{Metric, RESERVED_EXPERIMENTS, RankRule},
 };
 
+/// Of two classes, the part of the positive (last) one that was found, in the run of the table `v`.
+pub(super) const SENSITIVITY: &str = "(SELECT c.recall FROM _class_metric c WHERE c.run_id = v.run_id AND c.class_index = 1 \
+    AND c.support > 0 AND NOT EXISTS (SELECT 1 FROM _class_metric d WHERE d.run_id = v.run_id AND d.class_index = 2))";
+/// Of two classes, the part of the other one that was told from it.
+pub(super) const SPECIFICITY: &str = "(SELECT c.recall FROM _class_metric c WHERE c.run_id = v.run_id AND c.class_index = 0 \
+    AND c.support > 0 AND (SELECT count(*) FROM _class_metric d WHERE d.run_id = v.run_id) = 2)";
+/// Area under the ROC curve of two classes: of the predictions, else as the run has written it.
+pub(super) const AUC: &str = "CASE WHEN (SELECT count(*) FROM _class_metric c WHERE c.run_id = v.run_id) = 2 THEN \
+    coalesce(v.auc, (SELECT value FROM _latest WHERE run_id = v.run_id AND tag_id = \
+    (SELECT id FROM _tag WHERE name = 'validation/auc'))) END";
+
 /// After the metrics, from the tables `v` and `q`. The test is shown only as long as it is one against the best run.
-const STATISTICS: [(&str, &str); 5] = [
+const STATISTICS: [(&str, &str); 8] = [
     ("validation_accuracy_low", "v.low"),
     ("validation_accuracy_high", "v.high"),
+    ("validation_sensitivity", SENSITIVITY),
+    ("validation_specificity", SPECIFICITY),
+    ("validation_auc", AUC),
     ("best_epoch", "q.best_epoch"),
     ("best_value", "q.best_value"),
     ("mcnemar_p", "CASE WHEN (SELECT f.rank FROM _ranking f WHERE f.run_id = q.first_id) = 1 THEN q.p END"),
@@ -59,8 +74,8 @@ pub(super) fn sample() -> String {
 /// The value of a tag at its highest step.
 fn latest(tag: &str, column: &str) -> String {
     format!(
-        "(SELECT value FROM _latest WHERE run_id = r.id AND tag_id = (SELECT id FROM _tag WHERE name = {})) AS {}",
-        literal(tag),
+        "(SELECT value FROM _latest WHERE run_id = r.id AND tag_id = {}) AS {}",
+        tag_of(&literal(tag)),
         identifier(column)
     )
 }

@@ -1,6 +1,7 @@
 //! What rows are found by: the keys of experiments and runs, as SQLite takes them.
 
 use sqlx::{Database, Encode, Sqlite, Type, encode::IsNull, error::BoxDynError};
+use sqlx_macros::Type;
 
 pub use crate::run::RunKey;
 

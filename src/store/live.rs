@@ -7,7 +7,8 @@
 
 use std::path::Path;
 
-use sqlx::{AssertSqlSafe, FromRow, SqliteConnection, raw_sql};
+use sqlx::{AssertSqlSafe, SqliteConnection, raw_sql};
+use sqlx_macros::FromRow;
 
 use super::{
     ExperimentKey,
@@ -65,7 +66,9 @@ pub(super) async fn overlay(
     hide(connection, "_attempt", &lost, "interrupted").await?;
     // The dead sweep may have had no time to rank what had ended.
     let ranks = "CREATE TEMP TABLE _ranking (run_id INTEGER PRIMARY KEY, rank INTEGER, reason TEXT);
-                 INSERT INTO temp._ranking SELECT run_id, rank, reason FROM main._ranking";
+                 INSERT INTO temp._ranking SELECT run_id, rank, reason FROM main._ranking;
+                 CREATE TEMP TABLE _series (run_id INTEGER, wanted TEXT, tag_id INTEGER, PRIMARY KEY (run_id, wanted));
+                 INSERT INTO temp._series SELECT run_id, wanted, tag_id FROM main._series";
     raw_sql(ranks).execute(&mut *connection).await.map_err(sqlite("look at runs that were cut off"))?;
     for experiment in cut_off {
         rank_by_spec(connection, *experiment).await?;

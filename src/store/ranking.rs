@@ -3,12 +3,14 @@
 //!
 //! Called by the writer after the ends of attempts, and where a sweep that was killed could not do it any more.
 
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection};
+use sqlx_macros::FromRow;
 
 use super::{
     ExperimentKey, RunKey,
     convert::{from_json, word},
     error::{StoreError, sqlite},
+    series,
 };
 use crate::{
     rank::{Candidate, rank},
@@ -38,23 +40,31 @@ pub(super) async fn rank_in(
     rule: &RankRule,
 ) -> Result<(), StoreError> {
     let action = "keep the ranks of the runs";
-    let rows: Vec<RankedRow> = sqlx::query_as(
+    let several = series::keep(connection, experiment, rule).await?;
+    let sql = format!(
         r#"SELECT r.id, r.name, r.state, a.failure, a.reason, k.rank, k.reason AS rank_reason,
                       b.run_id IS NOT NULL AS written, b.value AS "by",
                       t.run_id IS NOT NULL AS then_written, t.value AS "then"
                FROM _run r
                LEFT JOIN _attempt a ON a.run_id = r.id AND a.attempt = r.attempts
                LEFT JOIN _ranking k ON k.run_id = r.id
-               LEFT JOIN _latest b ON b.run_id = r.id AND b.tag_id = (SELECT id FROM _tag WHERE name = ?2)
-               LEFT JOIN _latest t ON t.run_id = r.id AND t.tag_id = (SELECT id FROM _tag WHERE name = ?3)
+               LEFT JOIN _latest b ON b.run_id = r.id AND b.tag_id = {}
+               LEFT JOIN _latest t ON t.run_id = r.id AND t.tag_id = {}
                WHERE r.experiment_id = ?1 AND r.state IN ('completed', 'failed')"#,
-    )
-    .bind(experiment)
-    .bind(&rule.by.tag)
-    .bind(rule.then.as_ref().map(|then| &then.tag))
-    .fetch_all(&mut *connection)
-    .await
-    .map_err(sqlite(action))?;
+        series::tag_of("?2"),
+        series::tag_of("?3")
+    );
+    // Safe: constants.
+    let rows: Vec<RankedRow> = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(experiment)
+        .bind(&rule.by.tag)
+        .bind(rule.then.as_ref().map(|then| &then.tag))
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(sqlite(action))?;
+    let without = rows.iter().filter(|row| row.state == "completed" && !row.written);
+    let without: Vec<RunKey> = without.map(|row| RunKey::new(row.id)).collect();
+    let absent = series::absent(connection, &rule.by.tag, &without, &several).await?;
     let mut candidates = Vec::with_capacity(rows.len());
     for row in &rows {
         let failure = match (&row.failure, &row.reason) {
@@ -66,6 +76,7 @@ pub(super) async fn rank_in(
             state: word(&row.state)?,
             failure,
             by: row.written.then(|| row.by.unwrap_or(f64::NAN)),
+            absent: absent.get(&RunKey::new(row.id)).map(String::as_str),
             then: row.then_written.then(|| row.then.unwrap_or(f64::NAN)),
         });
     }
@@ -114,4 +125,16 @@ pub(super) async fn rank_by_spec(
         .map_err(sqlite("read an experiment"))?;
     let spec: Experiment = from_json("the spec of an experiment", &spec)?;
     rank_in(connection, experiment, &spec.rank).await
+}
+
+/// Ranks the runs of every experiment, within the transaction of a migration.
+pub(super) async fn rank_all(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+    let experiments: Vec<i64> = sqlx::query_scalar("SELECT id FROM _experiment ORDER BY id")
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(sqlite("read the experiments"))?;
+    for experiment in experiments {
+        rank_by_spec(connection, ExperimentKey(experiment)).await?;
+    }
+    Ok(())
 }

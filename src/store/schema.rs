@@ -9,17 +9,19 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection, raw_sql};
 
 use super::{
     error::{StoreError, sqlite},
+    ranking::rank_all,
     validation::count_confusions,
     views,
 };
 
 /// The migrations in order; the version of a schema is how many of them it has.
-pub(super) const MIGRATIONS: [&str; 5] = [
+pub(super) const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0001_ledger.sql"),
     include_str!("migrations/0002_core_seconds.sql"),
     include_str!("migrations/0003_statistics.sql"),
     include_str!("migrations/0004_apart_from_views.sql"),
     include_str!("migrations/0005_problem.sql"),
+    include_str!("migrations/0006_series.sql"),
 ];
 
 /// The version that this program reads and writes.
@@ -57,6 +59,8 @@ pub(super) async fn migrate(connection: &mut SqliteConnection, path: &Path) -> R
             .map_err(sqlite(action))?;
         // What SQL cannot work out in every SQLite.
         count_confusions(&mut transaction).await?;
+        // By the rules of this program.
+        rank_all(&mut transaction).await?;
         let stamp = format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}");
         raw_sql(AssertSqlSafe(stamp)).execute(&mut *transaction).await.map_err(sqlite(action))?;
     }

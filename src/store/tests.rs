@@ -5,5 +5,6 @@ mod in_place;
 mod ledger;
 mod live;
 mod results;
+mod series;
 mod statistics;
 mod views;

@@ -1,7 +1,8 @@
 //! What a run's predictions count, with their interval and which images are right: written by the writer with each confusion
 //! matrix, and once for those that an older Gridboard kept, when its database is migrated.
 
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::SqliteConnection;
+use sqlx_macros::FromRow;
 
 use super::{
     RunKey,
@@ -12,17 +13,18 @@ use crate::{predictions::Hits, rank::Tally, stats::Interval};
 
 const ACTION: &str = "keep what predictions count";
 
-/// Keeps what a run's predictions count, with the hits where they are known.
+/// Keeps what a run's predictions count, with the hits and the area under the ROC curve where they are known.
 pub(super) async fn put_validation(
     connection: &mut SqliteConnection,
     run: RunKey,
     tally: Tally,
     hits: Option<&Hits>,
+    auc: Option<f64>,
 ) -> Result<(), StoreError> {
     let interval = tally.interval();
     sqlx::query(
-        "INSERT OR REPLACE INTO _validation (run_id, images, correct, low, high, image_set, hits)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT OR REPLACE INTO _validation (run_id, images, correct, low, high, image_set, hits, auc)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )
     .bind(run)
     .bind(whole("number of images", tally.images)?)
@@ -31,6 +33,7 @@ pub(super) async fn put_validation(
     .bind(interval.map(|Interval { high, .. }| high))
     .bind(hits.map(Hits::set))
     .bind(hits.map(Hits::bits))
+    .bind(auc)
     .execute(connection)
     .await
     .map_err(sqlite(ACTION))?;
@@ -58,7 +61,7 @@ pub(super) async fn count_confusions(connection: &mut SqliteConnection) -> Resul
     for row in rows {
         let images = narrow("number of images", row.images)?;
         let tally = Tally { images, correct: narrow("number of images", row.correct)? };
-        put_validation(connection, RunKey::new(row.run_id), tally, None).await?;
+        put_validation(connection, RunKey::new(row.run_id), tally, None, None).await?;
     }
     Ok(())
 }

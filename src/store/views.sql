@@ -100,16 +100,25 @@ SELECT e.name AS experiment,
        r.state,
        r.seed,
        (SELECT value FROM _latest WHERE run_id = r.id
-           AND tag_id = (SELECT id FROM _tag WHERE name = 'train/epoch_accuracy')) AS train_accuracy,
+           AND tag_id = coalesce((SELECT tag_id FROM _series WHERE run_id = r.id AND wanted = 'train/epoch_accuracy'),
+               (SELECT id FROM _tag WHERE name = 'train/epoch_accuracy'))) AS train_accuracy,
        (SELECT value FROM _latest WHERE run_id = r.id
-           AND tag_id = (SELECT id FROM _tag WHERE name = 'train/epoch_loss')) AS train_loss,
+           AND tag_id = coalesce((SELECT tag_id FROM _series WHERE run_id = r.id AND wanted = 'train/epoch_loss'),
+               (SELECT id FROM _tag WHERE name = 'train/epoch_loss'))) AS train_loss,
        (SELECT value FROM _latest WHERE run_id = r.id
-           AND tag_id = (SELECT id FROM _tag WHERE name = 'validation/epoch_accuracy')) AS validation_accuracy,
+           AND tag_id = coalesce((SELECT tag_id FROM _series WHERE run_id = r.id AND wanted = 'validation/epoch_accuracy'),
+               (SELECT id FROM _tag WHERE name = 'validation/epoch_accuracy'))) AS validation_accuracy,
        v.low AS validation_accuracy_low,
        v.high AS validation_accuracy_high,
        (SELECT value FROM _latest WHERE run_id = r.id
-           AND tag_id = (SELECT id FROM _tag WHERE name = 'validation/epoch_loss')) AS validation_loss,
+           AND tag_id = coalesce((SELECT tag_id FROM _series WHERE run_id = r.id AND wanted = 'validation/epoch_loss'),
+               (SELECT id FROM _tag WHERE name = 'validation/epoch_loss'))) AS validation_loss,
        v.images AS validation_images,
+       -- Of two classes alone; the positive one is the last.
+       CASE WHEN d.classes = 2 AND d.positive > 0 THEN d.sensitivity END AS validation_sensitivity,
+       CASE WHEN d.classes = 2 AND d.negative > 0 THEN d.specificity END AS validation_specificity,
+       CASE WHEN d.classes = 2 THEN coalesce(v.auc, (SELECT value FROM _latest WHERE run_id = r.id
+           AND tag_id = (SELECT id FROM _tag WHERE name = 'validation/auc'))) END AS validation_auc,
        q.best_epoch,
        q.best_value,
        -- Only as long as the run that it was tested against is still the best.
@@ -123,6 +132,12 @@ FROM _run r
 JOIN _experiment e ON e.id = r.experiment_id
 LEFT JOIN _ranking k ON k.run_id = r.id
 LEFT JOIN _validation v ON v.run_id = r.id
+LEFT JOIN (SELECT run_id, count(*) AS classes,
+                  max(CASE class_index WHEN 1 THEN support END) AS positive,
+                  max(CASE class_index WHEN 1 THEN recall END) AS sensitivity,
+                  max(CASE class_index WHEN 0 THEN support END) AS negative,
+                  max(CASE class_index WHEN 0 THEN recall END) AS specificity
+           FROM _class_metric GROUP BY run_id) d ON d.run_id = r.id
 LEFT JOIN _statistic q ON q.run_id = r.id
 ORDER BY e.name, k.rank IS NULL, k.rank, r.position;
 

@@ -27,7 +27,7 @@ pub(crate) use prepare::{Corpus, Preparation, check_unchanged, prepare, prepare_
 pub(crate) use prepare::{check_dataset, write_split};
 pub(crate) use provenance::Surroundings;
 pub(crate) use run_loop::{End, repeat, sweep};
-pub(crate) use sinks::{Terminal, Verbosity};
+pub(crate) use sinks::{Terminal, Verbosity, write_logged_metrics};
 pub(crate) use status::RunForecast;
 pub(crate) use sum::Sum;
 

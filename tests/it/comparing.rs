@@ -45,11 +45,11 @@ fn ties_intervals_and_best_epochs_stand_beside_the_ranks() {
     answers(&project, 60, 0, "b");
     let ran = project.run(&["run", "spec.yaml"]).expect(0);
     for text in [
-        "= not distinguishable from rank 1 (exact McNemar, p >= .05)",
+        "= marks runs that the test cannot tell from rank 1 (exact McNemar, p >= 0.05)",
         "? 1 run not tested against rank 1: no predictions are stored",
         "? 1 run not tested against rank 1: validated on other images",
         "95 % interval: Wilson, over 100 validation images",
-        "selection bias: these images chose and scored the",
+        "selection bias: these images chose and scored the runs",
     ] {
         assert!(ran.stdout.contains(text), "{text} in\n{}", ran.stdout);
     }

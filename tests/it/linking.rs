@@ -47,17 +47,17 @@ fn the_worker_loads_the_cuda_half_of_libtorch_where_there_is_one() {
     let folder = tempfile::tempdir().expect("a folder");
     let lib = folder.path();
     assert!(!link::has_cuda(lib));
-    assert_eq!(linked(lib, &link::arguments(lib)), "started\n");
+    assert_eq!(linked(lib, &link::arguments(lib, None)), "started\n");
 
     stand_in(lib);
     assert!(link::has_cuda(lib));
-    let rpath_alone = &link::arguments(lib)[..1];
+    let rpath_alone = &link::arguments(lib, None)[..1];
     assert_eq!(
         linked(lib, rpath_alone),
         "started\n",
         "then the linker drops it, and this test proves nothing"
     );
-    let printed = linked(lib, &link::arguments(lib));
+    let printed = linked(lib, &link::arguments(lib, None));
     assert!(printed.contains("the CUDA half is loaded") && printed.contains("started"), "{printed}");
 }
 
@@ -76,7 +76,7 @@ fn the_peak_of_the_allocator_is_what_it_had_reserved() {
     command.args(
         ["tests/it/fake_allocator.cpp", "src/worker/device_memory.cpp"].map(|source| root.join(source)),
     );
-    command.arg("-L").arg(lib).args(["-lc10", &link::arguments(lib)[0]]);
+    command.arg("-L").arg(lib).args(["-lc10", &link::arguments(lib, None)[0]]);
     run(&mut command);
     assert_eq!(run(&mut Command::new(&program)), "-1\n-1\n5000\n");
 }

@@ -116,7 +116,7 @@ fn a_metric_may_be_called_like_a_column() {
 experiment: named
 model: {family: command, run: [python3, PROGRAM, '{x}']}
 grid: {x: [1, 2]}
-rank: {by: run, then: validation_accuracy}
+rank: {by: run, goal: maximize, then: validation_accuracy}
 ";
     let program = "import sys; sys.path.insert(0, 'TESTS'); sys.argv[1:] = sys.argv[1:] or ['0']
 exec(open('TESTS/trainer.py').read().replace('\\nmain()\\n', '\\n'))

@@ -25,6 +25,7 @@ pub(in crate::report) fn input(ranked: u32) -> ReportInput {
     let points = |start: f64| (0..5).map(|epoch| (epoch, start / (epoch + 1) as f64)).collect::<Vec<_>>();
     let curves = rows
         .map(|row| RunCurves {
+            others: Vec::new(),
             run: row.run.clone(),
             train_accuracy: points(0.9),
             train_loss: points(0.6),

@@ -45,16 +45,42 @@ pub(super) fn columns(leaderboard: &Leaderboard, rows: &[&Row]) -> Vec<RowColumn
             |row: &Row| i64::try_from(row.seed).map_or_else(|_| Cell::Json(row.seed.into()), Cell::Int);
         columns.push((Column::number("seed").expendable(3), Box::new(seed)));
     }
-    columns.push(metric("train_accuracy", "train acc.", |row| row.train_accuracy));
-    columns.push(metric("train_loss", "train loss", |row| row.train_loss));
-    columns.push(metric("validation_accuracy", "val. acc.", |row| row.validation_accuracy));
+    let standard = |name: &str, heading: &str, read: Read| known(metric(name, heading, read), rows);
+    columns.push(standard("train_accuracy", "train acc.", |row| row.train_accuracy));
+    columns.push(standard("train_loss", "train loss", |row| row.train_loss));
+    columns.push(standard("validation_accuracy", "val. acc.", |row| row.validation_accuracy));
     columns.extend(certainty(rows));
-    columns.push(metric("validation_loss", "val. loss", |row| row.validation_loss));
+    columns.push(standard("validation_loss", "val. loss", |row| row.validation_loss));
     for RuleMetric { tag, column, read } in rule_metrics(leaderboard) {
-        columns.push(metric(&column, &heading_of(tag), read));
+        columns.push(known(metric(&column, &heading_of(tag), read), rows));
     }
+    let answers: [(&str, &str, Read); 3] = [
+        ("validation_sensitivity", "sens.", |row| row.diagnosis.sensitivity),
+        ("validation_specificity", "spec.", |row| row.diagnosis.specificity),
+        ("validation_auc", "AUC", |row| row.diagnosis.auc),
+    ];
+    for (name, heading, read) in answers {
+        let (column, cell) = known(metric(name, heading, read), rows);
+        columns.push((column.expendable(6), cell));
+    }
+    columns.extend(others(leaderboard));
     columns.extend(best_epoch(rows));
     columns
+}
+
+/// The column, for machines alone where no row has a value.
+fn known((column, cell): RowColumn, rows: &[&Row]) -> RowColumn {
+    let is_known = rows.is_empty() || rows.iter().any(|row| cell(row) != Cell::Empty);
+    (if is_known { column } else { column.only(Readers::Machines) }, cell)
+}
+
+/// Further metrics that the runs have, under the names of their tags.
+fn others(leaderboard: &Leaderboard) -> Vec<RowColumn> {
+    let column = |(place, tag): (usize, &String)| -> RowColumn {
+        let column = Column::number(tag).heading(heading_of(tag)).decimals(DECIMALS).expendable(2);
+        (column, Box::new(move |row: &Row| Cell::from(row.others.get(place).copied().flatten())))
+    };
+    leaderboard.metrics.iter().enumerate().map(column).collect()
 }
 
 fn metric(name: &str, heading: &str, read: Read) -> RowColumn {
@@ -94,8 +120,8 @@ fn certainty(rows: &[&Row]) -> Vec<RowColumn> {
             Box::new(|row| row.tally.map_or(Cell::Empty, |tally| Cell::from(tally.images))),
         ),
     ];
-    let known = rows.iter().any(|row| row.tally.is_some());
-    if known {
+    let is_known = rows.iter().any(|row| row.tally.is_some());
+    if is_known {
         let interval = |row: &Row| {
             row.tally
                 .and_then(|tally| tally.interval())
@@ -104,9 +130,13 @@ fn certainty(rows: &[&Row]) -> Vec<RowColumn> {
         let people = |name: &str| Column::text(name).only(Readers::People);
         let column = people("validation_accuracy_interval").heading("95 % interval").expendable(1);
         columns.push((column, Box::new(interval)));
-        columns.push((people("against_best_sign").heading(""), Box::new(|row| sign(row).into())));
+        let is_of_metric = rows.iter().all(|row| row.standing != Standing::OtherMetric);
+        if is_of_metric {
+            columns.push((people("against_best_sign").heading(""), Box::new(|row| sign(row).into())));
+        }
     }
-    let readers = if known { Readers::All } else { Readers::Machines };
+    let is_tested = rows.iter().any(|row| row.standing.p().is_some());
+    let readers = if is_tested { Readers::All } else { Readers::Machines };
     let p = Column::number("mcnemar_p").heading("p").decimals(3).only(readers).expendable(5);
     columns.push((p, Box::new(|row| Cell::from(row.standing.p()))));
     let against = |row: &Row| row.standing.words().map_or(Cell::Empty, Cell::from);

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::*;
 use crate::{
     event::tags,
-    rank::{Best, Omitted, Tally},
+    rank::{Best, Diagnosis, Omitted, Tally},
     report::Format,
     run::{RunIndex, RunKey, RunState},
     spec::{RankRule, Value},
@@ -37,6 +37,8 @@ pub(in crate::report) fn leaderboard(ranked: u32) -> Leaderboard {
                 0 => Best { step: 2, value: f64::from(0.98 - 0.004 * rank as f32) },
                 _ => Best { step: 4, value: f64::from(0.97 - 0.004 * rank as f32) },
             }),
+            others: Vec::new(),
+            diagnosis: Diagnosis::default(),
             tally: metric(0.97, -0.004)
                 .map(|accuracy| Tally { images: 640, correct: (accuracy * 640.0).round() as u64 }),
             hits: None,
@@ -66,6 +68,8 @@ pub(in crate::report) fn leaderboard(ranked: u32) -> Leaderboard {
         seeds: vec![0],
         rows,
         omitted: Omitted::default(),
+        metrics: Vec::new(),
+        notes: Vec::new(),
     }
 }
 
@@ -110,8 +114,8 @@ fn it_fits_eighty_columns_for_the_whole_grid() {
 fn machines_get_exact_names_and_full_precision() {
     let csv = leaderboard_table(&leaderboard(5), Some(1)).render(Format::Csv, None);
     insta::assert_snapshot!(csv, @r##"
-    rank,run,dense_layers,conv_layers,layer_size,train_accuracy,train_loss,validation_accuracy,validation_accuracy_low,validation_accuracy_high,validation_images,mcnemar_p,against_best,validation_loss,best_epoch,best_value
-    1,1-conv-32-nodes-0-dense,0,1,32,0.9869999885559082,0.026999998837709427,0.9660000205039978,0.9485023483244267,0.977191379276893,640,,best,0.08999999612569809,4,0.9660000205039978
+    rank,run,dense_layers,conv_layers,layer_size,train_accuracy,train_loss,validation_accuracy,validation_accuracy_low,validation_accuracy_high,validation_images,mcnemar_p,against_best,validation_loss,validation_sensitivity,validation_specificity,validation_auc,best_epoch,best_value
+    1,1-conv-32-nodes-0-dense,0,1,32,0.9869999885559082,0.026999998837709427,0.9660000205039978,0.9485023483244267,0.977191379276893,640,,best,0.08999999612569809,,,,4,0.9660000205039978
     "##);
 }
 

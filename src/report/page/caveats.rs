@@ -27,6 +27,7 @@ fn caveats(input: &ReportInput) -> Vec<String> {
         .into_iter()
         .map(|note| format!("{name}: {note}."))
         .collect();
+    said.extend(input.leaderboard.notes.iter().map(|note| format!("{name}: {note}.")));
     let Some(dataset) = &about.spec.dataset else { return said };
     let comparable = paper::is_comparable(&about.spec);
     if matches!(dataset.source, Source::Phantom(_)) {

@@ -16,12 +16,16 @@ pub(in crate::report) const MOST_CURVES: usize = 500;
 
 /// The figure of one quantity.
 pub(in crate::report) fn figure(input: &ReportInput, quantity: Quantity) -> Result<Figure, FigureError> {
-    match by_axes(input) {
+    let (word, which) = match quantity {
+        Quantity::Accuracy => ("accuracy", 0),
+        Quantity::Loss | Quantity::Other => ("loss", 1),
+    };
+    // Panels of a part that no run has would be empty.
+    let has_both = |curves: &[([usize; 3], Curves)]| {
+        (0..2).all(|part| curves.iter().any(|(_, curves)| !curves[which][part].is_empty()))
+    };
+    match by_axes(input).filter(|(_, curves)| has_both(curves)) {
         Some((keys, curves)) => {
-            let (word, which) = match quantity {
-                Quantity::Accuracy => ("accuracy", 0),
-                Quantity::Loss => ("loss", 1),
-            };
             let curves: Vec<GridCurve> = curves
                 .into_iter()
                 .map(|(place, curves)| GridCurve { place, points: curves[which].clone() })
@@ -143,10 +147,10 @@ fn by_rank(input: &ReportInput, quantity: Quantity) -> Result<Figure, FigureErro
 }
 
 /// Training and validation side by side.
-fn panels(series: &[(String, &RunCurves)], quantity: Quantity) -> [Panel; 2] {
+fn panels(series: &[(String, &RunCurves)], quantity: Quantity) -> Vec<Panel> {
     let reads: [Read; 2] = match quantity {
         Quantity::Accuracy => [|run| &run.train_accuracy, |run| &run.validation_accuracy],
-        Quantity::Loss => [|run| &run.train_loss, |run| &run.validation_loss],
+        Quantity::Loss | Quantity::Other => [|run| &run.train_loss, |run| &run.validation_loss],
     };
     let panel = |title: &str, read: Read| Panel {
         title: title.to_owned(),
@@ -158,7 +162,36 @@ fn panels(series: &[(String, &RunCurves)], quantity: Quantity) -> [Panel; 2] {
             })
             .collect(),
     };
-    [panel("Training", reads[0]), panel("Validation", reads[1])]
+    let is_drawn = |panel: &Panel| panel.series.iter().any(|series| !series.points.is_empty());
+    let panels = [panel("Training", reads[0]), panel("Validation", reads[1])];
+    panels.into_iter().filter(is_drawn).collect()
+}
+
+/// Stem, tag and figure of each further metric, the one that ranks first: the best runs in colour before the others.
+pub(super) fn further(input: &ReportInput) -> Vec<(String, String, Result<Figure, FigureError>)> {
+    let curves: Vec<&RunCurves> = ranked(input)
+        .iter()
+        .filter_map(|row| input.curves.iter().find(|curves| curves.run == row.run))
+        .take(MOST_CURVES)
+        .collect();
+    let Some(first) = curves.first() else { return Vec::new() };
+    let of = |(place, (tag, _)): (usize, &(String, _))| {
+        let points = |run: &RunCurves| -> Vec<(f64, f64)> {
+            let points =
+                run.others.iter().find(|(other, _)| other == tag).map(|(_, points)| points.as_slice());
+            points.unwrap_or_default().iter().map(|&(step, value)| (step as f64, value)).collect()
+        };
+        let series: Vec<Series> =
+            curves.iter().map(|run| Series { name: run.run.clone(), points: points(run) }).collect();
+        let panel = Panel { title: tag.clone(), series };
+        let title = format!("{}: {tag} by step", input.leaderboard.experiment);
+        (
+            format!("metric_curves_{}", place + 1),
+            tag.clone(),
+            figure::curves(&title, Quantity::Other, &[panel]),
+        )
+    };
+    first.others.iter().enumerate().map(of).collect()
 }
 
 #[cfg(test)]

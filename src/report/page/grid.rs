@@ -3,14 +3,15 @@
 
 use crate::{
     figure::{self, Bar, Quantity},
-    rank::Row,
+    rank::{Row, constant_answer},
     report::{
         document::{DrawError, Section},
         input::ReportInput,
-        leaderboard::full_table,
+        leaderboard::{full_table, heading_of, rule_metrics},
         paper::{self, Part},
         table::{Cell, Column, Table},
     },
+    spec::Goal,
 };
 
 use super::{curves, mean, ranked, words};
@@ -69,6 +70,9 @@ pub(super) fn section(input: &ReportInput) -> Result<Section, DrawError> {
             )
         };
         section.figure(stem, caption, curves::figure(input, quantity))?;
+    }
+    for (stem, tag, drawn) in curves::further(input) {
+        section.figure(stem, format!("{tag} by step, the best runs in colour."), drawn)?;
     }
     section.figure("accuracy_bars", "Accuracy of the runs at their last epoch.", accuracy_bars(input))?;
     Ok(section)
@@ -135,33 +139,51 @@ fn by_value(input: &ReportInput, axis: usize) -> Option<Table> {
         return None;
     }
     let name = words(&input.leaderboard.axes[axis]);
-    let column = |name: &str, heading: &str| Column::number(name).heading(heading).decimals(4);
+    let board = &input.leaderboard;
+    let best = |values: Vec<f64>, goal: Goal| match goal {
+        Goal::Maximize => values.into_iter().reduce(f64::max),
+        Goal::Minimize => values.into_iter().reduce(f64::min),
+    };
+    type Of = Box<dyn Fn(&[&Row]) -> Option<f64>>;
+    let mean_of = |read: fn(&Row) -> Option<f64>| -> Of {
+        Box::new(move |rows| mean(rows.iter().map(|row| read(row))))
+    };
+    let best_of = |read: fn(&Row) -> Option<f64>, goal: Goal| -> Of {
+        Box::new(move |rows| best(rows.iter().filter_map(|row| read(row)).collect(), goal))
+    };
+    let mut metrics: Vec<(String, String, Of)> = vec![
+        ("train_accuracy".into(), "train acc., mean".into(), mean_of(|row| row.train_accuracy)),
+        ("validation_accuracy".into(), "val. acc., mean".into(), mean_of(|row| row.validation_accuracy)),
+        (
+            "best_validation_accuracy".into(),
+            "val. acc., best".into(),
+            best_of(|row| row.validation_accuracy, Goal::Maximize),
+        ),
+        ("validation_loss".into(), "val. loss, mean".into(), mean_of(|row| row.validation_loss)),
+    ];
+    if let Some(metric) = rule_metrics(board).into_iter().find(|metric| metric.tag == board.rule.by.tag) {
+        let heading = heading_of(metric.tag);
+        metrics.push((metric.column.clone(), format!("{heading}, mean"), mean_of(|row| row.by)));
+        let best = best_of(|row| row.by, board.rule.by.goal);
+        metrics.push((format!("best_{}", metric.column), format!("{heading}, best"), best));
+    }
+    metrics.retain(|(_, _, of)| of(&rows).is_some());
     let of = |value: &crate::spec::Value| -> Vec<&Row> {
         rows.iter().copied().filter(|row| row.axes[axis].as_ref() == Some(value)).collect()
     };
     Some(Table {
         title: Some(format!("{}: means by {name}", input.leaderboard.experiment)),
-        columns: vec![
-            Column::number(&input.leaderboard.axes[axis]).heading(&name),
-            Column::number("runs"),
-            column("train_accuracy", "train acc., mean"),
-            column("validation_accuracy", "val. acc., mean"),
-            column("best_validation_accuracy", "val. acc., best"),
-            column("validation_loss", "val. loss, mean"),
-        ],
+        columns: [Column::number(&board.axes[axis]).heading(&name), Column::number("runs")]
+            .into_iter()
+            .chain(metrics.iter().map(|(name, heading, _)| Column::number(name).heading(heading).decimals(4)))
+            .collect(),
         rows: values
             .iter()
             .map(|value| {
                 let rows = of(value);
-                let best = rows.iter().filter_map(|row| row.validation_accuracy).reduce(f64::max);
-                vec![
-                    Cell::from(value),
-                    Cell::from(rows.len() as u64),
-                    Cell::from(mean(rows.iter().map(|row| row.train_accuracy))),
-                    Cell::from(mean(rows.iter().map(|row| row.validation_accuracy))),
-                    Cell::from(best),
-                    Cell::from(mean(rows.iter().map(|row| row.validation_loss))),
-                ]
+                let mut cells = vec![Cell::from(value), Cell::from(rows.len() as u64)];
+                cells.extend(metrics.iter().map(|(_, _, of)| Cell::from(of(&rows))));
+                cells
             })
             .collect(),
         notes: Vec::new(),
@@ -196,6 +218,11 @@ pub(in crate::report) fn accuracy_bars(input: &ReportInput) -> Result<figure::Fi
         })
         .collect();
     let part = if all > MOST_BARS { format!(", best {MOST_BARS} of {all} runs") } else { String::new() };
-    let title = format!("{}: accuracy at the last epoch{part}", leaderboard.experiment);
+    let constant = constant_answer(&leaderboard.rows, true).map(|note| format!("; {note}"));
+    let title = format!(
+        "{}: accuracy at the last epoch{part}{}",
+        leaderboard.experiment,
+        constant.unwrap_or_default()
+    );
     figure::accuracy_bars(&title, category, &bars)
 }

@@ -25,11 +25,16 @@ use super::{
 use crate::{base::human::counted, rank::Row};
 
 /// The figures that an experiment's report may have, by stem: those of an earlier report that this one lacks are removed.
-pub(super) const FIGURES: [&str; 8] = [
+pub(super) const FIGURES: [&str; 13] = [
     "corpus_counts",
     "accuracy_bars",
     "accuracy_curves",
     "loss_curves",
+    "metric_curves_1",
+    "metric_curves_2",
+    "metric_curves_3",
+    "metric_curves_4",
+    "metric_curves_5",
     "top_ten_confusion",
     "roc_curves",
     "pr_curves",

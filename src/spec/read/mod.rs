@@ -1,7 +1,8 @@
 //! The tree of a spec to a validated [`Experiment`], section by section, adding every mistake to the problems.
 //!
-//! This file reads the top of the spec and what is small: name, seeds, rank, schedule. `dataset`, `parameters` (the
-//! trainer and what is fixed) and `grid` (what is swept, and how that fits the rest) have files of their own.
+//! This file reads the top of the spec and what is small: name, seeds, schedule. `dataset`, `parameters` (the
+//! trainer and what is fixed) and `grid` (what is swept, and how that fits the rest) and `rank` have
+//! files of their own.
 
 mod axes;
 pub(super) mod dataset;
@@ -9,36 +10,40 @@ mod env;
 mod families;
 mod grid;
 mod parameters;
+mod rank;
 mod section;
 mod suite;
 
 use std::path::Path;
 
 pub use grid::MAX_RUNS;
+pub(super) use rank::{MAX_TOP, known_tags};
 use section::{Section, int, must_be, text};
 pub(super) use suite::suite;
 
 use super::{
-    Experiment, Family, Goal, Metric, RankRule, Schedule,
+    Experiment, Schedule, Untold,
     devices::DeviceChoice,
     names,
-    problem::{Problems, hint},
+    problem::Problems,
     size,
     yaml::{Content, Node},
 };
-use crate::tags;
 
 /// The keys of a spec, in the order they are written.
 pub(super) const KEYS: [&str; 8] =
     ["experiment", "dataset", "model", "train", "grid", "seeds", "rank", "schedule"];
 
-/// Longest leaderboard head that a spec may ask for.
-pub(super) const MAX_TOP: u32 = 1000;
 /// Most runs at once on one device that a spec may ask for.
 pub(super) const MAX_RUNS_PER_DEVICE: u32 = 1024;
 
 /// Reads the whole spec. `None` where something is missing; then there is a problem that says so.
-pub(super) fn experiment(root: &Node, spec_file: &Path, problems: &mut Problems) -> Option<Experiment> {
+pub(super) fn experiment(
+    root: &Node,
+    spec_file: &Path,
+    untold: &Untold,
+    problems: &mut Problems,
+) -> Option<Experiment> {
     let top = Section::open(root, "", &root.place, problems)?;
     top.only(&KEYS, problems);
     let name = text_name(&top, "experiment", "the name of the experiment", problems);
@@ -54,7 +59,7 @@ pub(super) fn experiment(root: &Node, spec_file: &Path, problems: &mut Problems)
     };
     let seeds = seeds(&top, problems);
     let swept = grid::read(&top, trainer, seeds.len(), spec_file, problems);
-    let rank = rank(&top, built_in, problems);
+    let rank = rank::read(&top, built_in, (name.as_deref().unwrap_or_default(), untold), problems);
     let schedule = schedule(&top, problems);
     let swept = swept?;
     Some(Experiment {
@@ -114,107 +119,14 @@ fn is_empty_list(node: &Node) -> bool {
     matches!(&node.content, Content::Sequence(items) if items.is_empty())
 }
 
-/// The scalars that the built-in trainers write, by full tag.
-pub(super) fn known_tags() -> Vec<&'static str> {
-    let mut known = vec![
-        tags::VALIDATION_ACCURACY,
-        tags::VALIDATION_LOSS,
-        tags::TRAIN_ACCURACY,
-        tags::TRAIN_LOSS,
-        tags::LEARNING_RATE,
-        tags::BATCH_LOSS,
-        tags::IMAGES_PER_SECOND,
-    ];
-    known.extend(tags::VALIDATION_METRICS);
-    known
-}
-
-/// `built_in` is a trainer that is known to log [`known_tags`] and nothing else.
-fn rank(top: &Section<'_>, built_in: Option<Family>, problems: &mut Problems) -> Option<RankRule> {
-    let section = match top.given("rank") {
-        Some(entry) => Section::open(&entry.value, "rank", &entry.place, problems)?,
-        None => Section::absent("rank", &top.place),
-    };
-    section.only(&["by", "then", "top"], problems);
-    let top_n = match section.entry("top") {
-        Some(_) => section.u32("top", 1, MAX_TOP, problems),
-        None => Some(10),
-    };
-    let by = match section.entry("by") {
-        Some(_) => metric(&section, "by", built_in, problems),
-        None => Some(Metric::by_tag(tags::VALIDATION_ACCURACY)),
-    };
-    let then = match section.entry("then") {
-        Some(entry) if entry.value.is_null() => Some(None),
-        Some(_) => metric(&section, "then", built_in, problems).map(Some),
-        None => Some(Some(Metric::by_tag(match by.as_ref().map(|by| by.tag.as_str()) {
-            Some(tags::VALIDATION_LOSS) => tags::VALIDATION_ACCURACY,
-            _ => tags::VALIDATION_LOSS,
-        }))),
-    };
-    let (by, then) = (by?, then?);
-    if let Some(then) = then.as_ref().filter(|then| then.tag == by.tag)
-        && let Some(entry) = section.entry("then")
-    {
-        let message = format!("`rank.then` is the metric of `rank.by`, `{}`: it breaks no tie", then.tag);
-        problems.add(&entry.place, message);
-    }
-    Some(RankRule { by, then, top: top_n? })
-}
-
-/// A tag, or a mapping of `tag` and `goal`.
-fn metric(
-    section: &Section<'_>,
-    key: &str,
-    built_in: Option<Family>,
-    problems: &mut Problems,
-) -> Option<Metric> {
-    let entry = section.entry(key)?;
-    let (tag_node, goal) = match &entry.value.content {
-        Content::Mapping(_) => {
-            let metric = Section::open(&entry.value, &section.path(key), &entry.place, problems)?;
-            metric.only(&["tag", "goal"], problems);
-            let goals = [("maximize", Goal::Maximize), ("minimize", Goal::Minimize)];
-            // A wrong one is reported; the tag is looked at all the same.
-            let goal = metric.word("goal", &goals, problems);
-            let Some(tag) = metric.given("tag") else {
-                metric.missing("tag", "sub-run and tag, such as `validation/epoch_accuracy`", problems);
-                return None;
-            };
-            (&tag.value, goal)
-        }
-        _ => (&entry.value, None),
-    };
-    let path = format!("`{}`", section.path(key));
-    let Some(tag) = text(tag_node).filter(|tag| is_tag(tag)) else {
-        must_be(&path, "a tag such as `validation/epoch_accuracy`", tag_node, problems);
-        return None;
-    };
-    // A run that never logs the metric cannot rank, which would show only after everything is trained.
-    let known = known_tags();
-    if let Some(family) = built_in
-        && !known.contains(&tag)
-    {
-        let hint = hint(tag, &known);
-        problems.add(&tag_node.place, format!("{path}: `{family}` does not log `{tag}`{hint}"));
-        return None;
-    }
-    let metric = Metric::by_tag(tag);
-    Some(Metric { goal: goal.unwrap_or(metric.goal), ..metric })
-}
-
-/// Not empty, no control characters, no blanks at the ends.
-fn is_tag(tag: &str) -> bool {
-    !tag.is_empty() && tag.trim() == tag && !tag.chars().any(char::is_control)
-}
-
 fn schedule(top: &Section<'_>, problems: &mut Problems) -> Option<Schedule> {
     let mut schedule = Schedule::default();
     let Some(entry) = top.given("schedule") else { return Some(schedule) };
     let section = Section::open(&entry.value, "schedule", &entry.place, problems)?;
     section.only(&["devices", "runs_per_device", "log_limit", "grace"], problems);
     let expected = "`auto`, `cpu`, `cpu:N`, `cuda` or `cuda:N,N`";
-    let devices = section.take("devices", expected, problems, |node| text(node).filter(|text| is_tag(text)));
+    let devices =
+        section.take("devices", expected, problems, |node| text(node).filter(|text| rank::is_tag(text)));
     if let Some(devices) = devices {
         if let Some(entry) = section.entry("devices")
             && let Err(error) = DeviceChoice::parse(devices)

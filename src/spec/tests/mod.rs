@@ -4,6 +4,7 @@ mod bounds;
 mod families;
 mod messages;
 mod overriding;
+mod rank;
 mod round_trip;
 mod schema;
 mod secrets;

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::{
     run::{Failure, Phases, Spent, Used},

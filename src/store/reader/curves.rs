@@ -1,10 +1,13 @@
 //! Curves as they are read: whole, or their last points.
 
+use std::collections::HashMap;
+
 use sqlx::Connection;
 
 use crate::store::{
-    Reader, RunKey,
+    ExperimentKey, Reader, RunKey,
     error::{StoreError, sqlite},
+    series,
 };
 
 /// The points of one tag of a run.
@@ -64,6 +67,29 @@ impl Reader {
             curves.push(Curve { tag, points: points.collect() });
         }
         Ok(curves)
+    }
+
+    /// Every tag that a run of an experiment has written, by name.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn written_tags(&mut self, experiment: ExperimentKey) -> Result<Vec<String>, StoreError> {
+        sqlx::query_scalar(
+            "SELECT DISTINCT t.name FROM _run r JOIN _latest l ON l.run_id = r.id JOIN _tag t ON t.id = l.tag_id
+             WHERE r.experiment_id = ?1 ORDER BY t.name",
+        )
+        .bind(experiment)
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(sqlite("read the metrics of an experiment"))
+    }
+
+    /// Which series of a run stand for tags that it has not written: the tag that is wanted, and the series.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn series(&mut self, run: RunKey) -> Result<HashMap<String, String>, StoreError> {
+        series::of_run(&mut self.connection, run).await
     }
 
     /// The point at the highest step of every curve of a run, by tag. Reads no other points.

@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 
-use sqlx::{AssertSqlSafe, FromRow, SqliteConnection};
+use sqlx::{AssertSqlSafe, SqliteConnection};
+use sqlx_macros::FromRow;
 
 use crate::{
     predictions::Hits,
-    rank::{Best, Row, Tally},
+    rank::{Best, Diagnosis, Row, Tally},
     spec::{Goal, Metric},
     store::{
         ExperimentKey, RunKey,
         convert::narrow,
         error::{StoreError, sqlite},
+        experiment_view::{AUC, SENSITIVITY, SPECIFICITY},
+        series,
     },
 };
 
@@ -38,7 +41,7 @@ impl Of {
 
 /// Evidence of some runs, by run.
 pub(super) struct Evidence {
-    counts: HashMap<RunKey, (Tally, Option<Hits>)>,
+    counts: HashMap<RunKey, (Tally, Option<Hits>, Diagnosis)>,
     best: HashMap<RunKey, Best>,
 }
 
@@ -49,6 +52,10 @@ struct ValidationRow {
     correct: i64,
     image_set: Option<Vec<u8>>,
     hits: Option<Vec<u8>>,
+    sensitivity: Option<f64>,
+    specificity: Option<f64>,
+    auc: Option<f64>,
+    largest: Option<i64>,
 }
 
 #[derive(FromRow)]
@@ -68,7 +75,9 @@ impl Evidence {
         let (filter, id) = of.filter();
         // Safe: constants.
         let sql = AssertSqlSafe(format!(
-            "SELECT v.run_id, v.images, v.correct, v.image_set, v.hits
+            "SELECT v.run_id, v.images, v.correct, v.image_set, v.hits, {SENSITIVITY} AS sensitivity,
+                    {SPECIFICITY} AS specificity, {AUC} AS auc,
+                    (SELECT max(c.support) FROM _class_metric c WHERE c.run_id = v.run_id) AS largest
              FROM _run r JOIN _validation v ON v.run_id = r.id WHERE {filter}"
         ));
         let rows: Vec<ValidationRow> =
@@ -86,7 +95,15 @@ impl Evidence {
                 }
                 _ => None,
             };
-            counts.insert(RunKey::new(row.run_id), (tally, hits));
+            #[expect(clippy::cast_precision_loss, reason = "numbers of images")]
+            let constant = row.largest.filter(|_| images > 0).map(|largest| largest as f64 / images as f64);
+            let diagnosis = Diagnosis {
+                sensitivity: row.sensitivity,
+                specificity: row.specificity,
+                auc: row.auc,
+                constant,
+            };
+            counts.insert(RunKey::new(row.run_id), (tally, hits, diagnosis));
         }
 
         let better = match metric.goal {
@@ -101,11 +118,12 @@ impl Evidence {
         ));
         let kept: Vec<BestRow> =
             sqlx::query_as(sql).bind(id).fetch_all(&mut *connection).await.map_err(sqlite(ACTION))?;
+        let tag = series::tag_of("?2");
         let sql = AssertSqlSafe(format!(
             "SELECT r.id AS run_id, s.step, s.value
-             FROM _run r JOIN _scalar s ON s.run_id = r.id AND s.tag_id = (SELECT id FROM _tag WHERE name = ?2)
+             FROM _run r JOIN _scalar s ON s.run_id = r.id AND s.tag_id = {tag}
                AND s.step = (SELECT b.step FROM _scalar b WHERE b.run_id = r.id
-                   AND b.tag_id = (SELECT id FROM _tag WHERE name = ?2) AND abs(b.value) < 9e999
+                   AND b.tag_id = {tag} AND abs(b.value) < 9e999
                    ORDER BY b.value {better}, b.step LIMIT 1)
              WHERE {filter} AND r.state = 'completed'
                AND NOT EXISTS (SELECT 1 FROM _statistic q WHERE q.run_id = r.id AND q.best_epoch IS NOT NULL)"
@@ -126,7 +144,9 @@ impl Evidence {
 
     /// Puts what is known of a run into its row.
     pub(super) fn give(&mut self, row: &mut Row) {
-        let (tally, hits) = self.counts.remove(&row.key).unzip();
-        (row.tally, row.hits, row.best) = (tally, hits.flatten(), self.best.remove(&row.key));
+        if let Some((tally, hits, diagnosis)) = self.counts.remove(&row.key) {
+            (row.tally, row.hits, row.diagnosis) = (Some(tally), hits, diagnosis);
+        }
+        row.best = self.best.remove(&row.key);
     }
 }

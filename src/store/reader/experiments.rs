@@ -1,6 +1,6 @@
 //! Experiments: their records, by name and by key.
 
-use sqlx::FromRow;
+use sqlx_macros::FromRow;
 
 use crate::{
     spec::Experiment,

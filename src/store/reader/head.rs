@@ -1,16 +1,21 @@
 //! The head of the leaderboard, and single rows of it, by the ranks that were kept: at a cost that does not grow with the
 //! curves.
 
-use sqlx::{AssertSqlSafe, Connection, FromRow, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+use sqlx_macros::FromRow;
 
-use super::evidence::{Evidence, Of};
+use super::{
+    evidence::{Evidence, Of},
+    others,
+};
 use crate::{
-    rank::{Leaderboard, Omitted, Row, Standing, standard_metrics, unfinished},
+    rank::{Diagnosis, Leaderboard, Omitted, Row, Standing, constant_answer, standard_metrics, unfinished},
     run::RunIndex,
     store::{
         ExperimentKey, ExperimentRecord, Reader, RunKey,
         convert::{from_json, narrow, word},
         error::{StoreError, sqlite},
+        series,
     },
 };
 
@@ -55,8 +60,22 @@ impl Reader {
         };
         let ExperimentRecord { name, axes, classes, spec, .. } = record;
         let (rule, seeds) = (spec.rank, spec.seeds);
-        let whole =
-            Leaderboard { experiment: name, axes, classes, rule, seeds, rows, omitted: Omitted::default() };
+        let (metrics, notes) = (Vec::new(), others::notes(&mut snapshot, experiment).await?);
+        let mut whole = Leaderboard {
+            experiment: name,
+            axes,
+            classes,
+            rule,
+            seeds,
+            rows,
+            omitted: Omitted::default(),
+            metrics,
+            notes,
+        };
+        if whole.notes.is_empty() {
+            whole.notes.extend(constant_answer(&whole.rows, omitted.ranked == 0));
+        }
+        others::give(&mut snapshot, &mut whole).await?;
         Ok(whole.head(omitted))
     }
 
@@ -78,7 +97,9 @@ impl Reader {
         let rows = if own.rank == Some(1) { vec![own] } else { first.into_iter().chain([own]).collect() };
         let ExperimentRecord { name: experiment, axes, classes, spec, .. } = record;
         let (rule, seeds) = (spec.rank, spec.seeds);
-        let board = Leaderboard { experiment, axes, classes, rule, seeds, rows, omitted: Omitted::default() };
+        let omitted = Omitted::default();
+        let (metrics, notes) = (Vec::new(), Vec::new());
+        let board = Leaderboard { experiment, axes, classes, rule, seeds, rows, omitted, metrics, notes };
         Ok(board.head(Omitted::default()).rows.into_iter().find(|row| row.key == run))
     }
 }
@@ -136,7 +157,11 @@ async fn head(
         .fetch_all(&mut *connection)
         .await
         .map_err(sqlite(ACTION))?;
-        let point = |tag: &str| points.iter().find(|(name, ..)| name == tag);
+        let instead = series::of_run(&mut *connection, key).await?;
+        let point = |tag: &str| {
+            let tag = instead.get(tag).map_or(tag, String::as_str);
+            points.iter().find(|(name, ..)| name == tag)
+        };
         let value = |tag: &str| point(tag).map(|(_, value, _)| value.unwrap_or(f64::NAN));
         let rule = &record.spec.rank;
         let [train_accuracy, train_loss, validation_accuracy, validation_loss] =
@@ -156,7 +181,9 @@ async fn head(
             then: rule.then.as_ref().and_then(|then| value(&then.tag)),
             step: point(&rule.by.tag).map(|&(.., step)| step),
             best: None,
+            others: Vec::new(),
             tally: None,
+            diagnosis: Diagnosis::default(),
             hits: None,
             standing: Standing::Unranked,
             reason: run.rank.is_none().then(|| run.reason.unwrap_or_else(|| unfinished(state).to_owned())),

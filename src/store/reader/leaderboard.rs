@@ -2,17 +2,22 @@
 
 use std::collections::HashMap;
 
-use sqlx::{Connection, FromRow, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
+use sqlx_macros::FromRow;
 
-use super::evidence::{Evidence, Of};
+use super::{
+    evidence::{Evidence, Of},
+    others,
+};
 use crate::{
-    rank::{Entry, Leaderboard, Row, Standing, standard_metrics},
+    rank::{Diagnosis, Entry, Leaderboard, Row, Standing, constant_answer, standard_metrics, without_effect},
     run::{FailureKind, RunIndex},
     spec::{Metric, Value},
     store::{
         ExperimentKey, ExperimentRecord, Reader, RunKey,
         convert::{from_json, narrow, word},
         error::{StoreError, sqlite},
+        series,
     },
 };
 
@@ -42,8 +47,10 @@ impl Reader {
             None => Latest::new(),
         };
         let runs: Vec<LedgerRow> = sqlx::query_as(
-            "SELECT r.id, r.name, r.position, r.axis_values, r.seed, r.state, a.failure, a.reason, a.problem
+            "SELECT r.id, r.name, r.position, r.axis_values, r.seed, r.state, a.failure, a.reason, a.problem,
+                    k.reason AS rank_reason
              FROM _run r LEFT JOIN _attempt a ON a.run_id = r.id AND a.attempt = r.attempts
+             LEFT JOIN _ranking k ON k.run_id = r.id
              WHERE r.experiment_id = ?1 ORDER BY r.position, r.id",
         )
         .bind(experiment)
@@ -71,7 +78,9 @@ impl Reader {
                 then: value(&then),
                 step: by.get(&key).map(|&(_, step)| step),
                 best: None,
+                others: Vec::new(),
                 tally: None,
+                diagnosis: Diagnosis::default(),
                 hits: None,
                 standing: Standing::Unranked,
                 reason: None,
@@ -79,10 +88,18 @@ impl Reader {
                 run: run.name,
             };
             evidence.give(&mut row);
-            entries.push(Entry { row, failure: failure(run.failure.as_deref(), run.reason)? });
+            let failure = failure(run.failure.as_deref(), run.reason)?;
+            // Found when it was ranked.
+            let absent = run.rank_reason.filter(|_| row.by.is_none());
+            entries.push(Entry { row, failure, absent });
         }
         let ExperimentRecord { name, axes, classes, spec, .. } = record;
-        Ok(Leaderboard::new(name, axes, classes, rule, spec.seeds, entries))
+        let mut board = Leaderboard::new(name, axes, classes, rule, spec.seeds.clone(), entries);
+        others::give(connection, &mut board).await?;
+        let results = others::results(connection, experiment, &board).await?;
+        board.notes = constant_answer(&board.rows, true).into_iter().collect();
+        board.notes.extend(without_effect(&board, &spec, &results));
+        Ok(board)
     }
 }
 
@@ -97,6 +114,7 @@ struct LedgerRow {
     failure: Option<String>,
     reason: Option<String>,
     problem: Option<String>,
+    rank_reason: Option<String>,
 }
 
 fn failure(kind: Option<&str>, reason: Option<String>) -> Result<Option<(FailureKind, String)>, StoreError> {
@@ -111,16 +129,14 @@ async fn latest(
     experiment: ExperimentKey,
     tag: &str,
 ) -> Result<Latest, StoreError> {
-    let rows: Vec<(i64, Option<f64>, i64)> = sqlx::query_as(
-        "SELECT l.run_id, l.value, l.step FROM _run r
-         JOIN _latest l ON l.run_id = r.id AND l.tag_id = (SELECT id FROM _tag WHERE name = ?2)
+    // Safe: constants.
+    let sql = AssertSqlSafe(format!(
+        "SELECT l.run_id, l.value, l.step FROM _run r JOIN _latest l ON l.run_id = r.id AND l.tag_id = {}
          WHERE r.experiment_id = ?1",
-    )
-    .bind(experiment)
-    .bind(tag)
-    .fetch_all(connection)
-    .await
-    .map_err(sqlite(ACTION))?;
+        series::tag_of("?2")
+    ));
+    let rows: Vec<(i64, Option<f64>, i64)> =
+        sqlx::query_as(sql).bind(experiment).bind(tag).fetch_all(connection).await.map_err(sqlite(ACTION))?;
     let nan = f64::NAN;
     let point =
         |(run, value, step): (i64, Option<f64>, i64)| (RunKey::new(run), (value.unwrap_or(nan), step));

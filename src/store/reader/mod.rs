@@ -10,6 +10,7 @@ mod evidence;
 mod experiments;
 mod head;
 mod leaderboard;
+mod others;
 mod query;
 mod question;
 mod runs;

@@ -1,7 +1,8 @@
 //! The ledger as it is read: runs with their last attempt, in the order of the grid or by what a user calls them.
 
 use serde_json::json;
-use sqlx::{AssertSqlSafe, FromRow, query::Query, sqlite::SqliteArguments};
+use sqlx::{AssertSqlSafe, FromRow as _, query::Query, sqlite::SqliteArguments};
+use sqlx_macros::FromRow;
 
 use super::attempts::UsedRow;
 use crate::{

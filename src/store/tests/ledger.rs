@@ -157,12 +157,12 @@ async fn a_new_attempt_wipes_the_results_of_the_one_before() {
     matrix.add(0, 1);
     bench.fail(run, 1).await;
     bench.store.append_scalars(run, &[point("a", 7, 1.0), point("b", 0, 1.0)]).await.unwrap();
-    bench.store.put_confusion(run, &matrix, &classes, None).await.unwrap();
+    bench.store.put_confusion(run, &matrix, &classes, (None, None)).await.unwrap();
     bench.store.set_predictions(run, Some("tab3/x/predictions.csv")).await.unwrap();
     bench.store.set_ranks(key).await.unwrap();
     // Another run's results stay.
     bench.complete(keys[1], 0.5, 0.5).await;
-    bench.store.put_confusion(keys[1], &matrix, &classes, None).await.unwrap();
+    bench.store.put_confusion(keys[1], &matrix, &classes, (None, None)).await.unwrap();
     bench.start(run, 2).await.unwrap();
     assert_eq!(bench.store.history(run, &[]).await.unwrap(), []);
     assert_eq!(bench.store.confusion(run).await.unwrap(), None);

@@ -160,8 +160,8 @@ async fn confusion_matrices_come_back_with_their_class_metrics() {
         }
     }
     assert_eq!(bench.store.confusion(keys[0]).await.unwrap(), None);
-    bench.store.put_confusion(keys[0], &ConfusionMatrix::new(3), &classes, None).await.unwrap();
-    bench.store.put_confusion(keys[0], &matrix, &classes, None).await.unwrap();
+    bench.store.put_confusion(keys[0], &ConfusionMatrix::new(3), &classes, (None, None)).await.unwrap();
+    bench.store.put_confusion(keys[0], &matrix, &classes, (None, None)).await.unwrap();
     assert_eq!(bench.store.confusion(keys[0]).await.unwrap(), Some(matrix.clone()));
     // Precision, recall and F1 as scikit-learn gives them; class c has no images and no predictions, so nothing is known of it.
     assert_eq!(
@@ -174,7 +174,7 @@ async fn confusion_matrices_come_back_with_their_class_metrics() {
         bench.lines("select true_class, predicted_class, images from confusion where images > 1").await,
         ["a|a|3", "b|a|2", "b|b|2"]
     );
-    let error = bench.store.put_confusion(keys[0], &matrix, &classes[..2], None).await.unwrap_err();
+    let error = bench.store.put_confusion(keys[0], &matrix, &classes[..2], (None, None)).await.unwrap_err();
     assert_eq!(error.to_string(), "a confusion matrix of 3 classes came with 2 class names");
 }
 
@@ -338,6 +338,9 @@ async fn other_metrics_and_unions_have_their_columns() {
             "eval/o'score",
             "validation_accuracy_low",
             "validation_accuracy_high",
+            "validation_sensitivity",
+            "validation_specificity",
+            "validation_auc",
             "best_epoch",
             "best_value",
             "mcnemar_p"

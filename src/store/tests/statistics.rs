@@ -36,7 +36,7 @@ impl Bench {
         self.complete(run, right as f32 / 100.0, 0.5).await;
         let list = predictions(right);
         let hits = Hits::from_predictions(&list).unwrap();
-        self.store.put_confusion(run, &confusion(&list, 2), &classes(), Some(&hits)).await.unwrap();
+        self.store.put_confusion(run, &confusion(&list, 2), &classes(), (Some(&hits), None)).await.unwrap();
     }
 }
 
@@ -190,7 +190,7 @@ async fn an_older_database_is_brought_up_to_date_by_whoever_opens_it() {
         if let Some(mut store) = writer {
             let hits = Hits::from_predictions(&predictions(60)).unwrap();
             let matrix = ConfusionMatrix::from_counts(vec![45, 15, 5, 15]).unwrap();
-            store.put_confusion(untaken[0].run, &matrix, &classes(), Some(&hits)).await.unwrap();
+            store.put_confusion(untaken[0].run, &matrix, &classes(), (Some(&hits), None)).await.unwrap();
             assert_eq!(store.untaken_predictions(key).await.unwrap(), []);
         }
     }

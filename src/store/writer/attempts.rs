@@ -178,6 +178,7 @@ async fn forget_results(connection: &mut SqliteConnection, run: RunKey) -> Resul
     for sql in [
         "DELETE FROM _scalar WHERE run_id = ?1",
         "DELETE FROM _latest WHERE run_id = ?1",
+        "DELETE FROM _series WHERE run_id = ?1",
         "DELETE FROM _class_metric WHERE run_id = ?1",
         "DELETE FROM _confusion WHERE run_id = ?1",
         "DELETE FROM _validation WHERE run_id = ?1",

@@ -14,7 +14,7 @@ use crate::{
 
 impl Store {
     /// Replaces the confusion matrix of a run, its precision, recall and F1 per class, the interval of its accuracy, and
-    /// which images it has right, where the predictions themselves are known. As in scikit-learn, a ratio without a
+    /// which images it has right with the area under the ROC curve of two classes, where the predictions themselves are known. As in scikit-learn, a ratio without a
     /// denominator is 0.
     ///
     /// # Errors
@@ -24,7 +24,7 @@ impl Store {
         run: RunKey,
         matrix: &ConfusionMatrix,
         classes: &[String],
-        hits: Option<&Hits>,
+        (hits, auc): (Option<&Hits>, Option<f64>),
     ) -> Result<(), StoreError> {
         let action = "keep the confusion matrix of a run";
         if matrix.classes() != classes.len() {
@@ -64,7 +64,7 @@ impl Store {
                 .map_err(sqlite(action))?;
             }
         }
-        put_validation(&mut transaction, run, matrix.into(), hits).await?;
+        put_validation(&mut transaction, run, matrix.into(), hits, auc).await?;
         transaction.commit().await.map_err(sqlite(action))
     }
 

@@ -52,7 +52,11 @@ impl Store {
     pub async fn clear_curves(&mut self, run: RunKey) -> Result<(), StoreError> {
         let action = "remove the points of a run";
         let mut transaction = self.begin(Commit::Written).await?;
-        for sql in ["DELETE FROM _scalar WHERE run_id = ?1", "DELETE FROM _latest WHERE run_id = ?1"] {
+        for sql in [
+            "DELETE FROM _scalar WHERE run_id = ?1",
+            "DELETE FROM _latest WHERE run_id = ?1",
+            "DELETE FROM _series WHERE run_id = ?1",
+        ] {
             sqlx::query(sql).bind(run).execute(&mut *transaction).await.map_err(sqlite(action))?;
         }
         transaction.commit().await.map_err(sqlite(action))

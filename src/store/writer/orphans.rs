@@ -3,7 +3,8 @@
 //! The orchestrator of an experiment does it for its own, before it starts runs; whoever opens the database to write does it
 //! for experiments that nobody sweeps, so that no table goes on calling their runs running.
 
-use sqlx::{FromRow, SqliteConnection};
+use sqlx::SqliteConnection;
+use sqlx_macros::FromRow;
 
 use super::Commit;
 use crate::store::{

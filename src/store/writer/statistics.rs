@@ -45,6 +45,17 @@ impl Store {
             .await
             .map_err(sqlite(ACTION))?;
         }
+        let completed = leaderboard.rows.iter().filter(|row| row.state == RunState::Completed).count();
+        for (place, text) in leaderboard.notes.iter().enumerate() {
+            sqlx::query("INSERT INTO _note (experiment_id, place, text, completed) VALUES (?1, ?2, ?3, ?4)")
+                .bind(experiment)
+                .bind(whole("number of notes", place as u64)?)
+                .bind(text)
+                .bind(whole("number of runs", completed as u64)?)
+                .execute(&mut *transaction)
+                .await
+                .map_err(sqlite(ACTION))?;
+        }
         if leaderboard.several_seeds() {
             keep_points(&mut transaction, experiment, leaderboard).await?;
         }
@@ -60,6 +71,7 @@ pub(super) async fn forget(
     for sql in [
         "DELETE FROM _statistic WHERE run_id IN (SELECT id FROM _run WHERE experiment_id = ?1)",
         "DELETE FROM _grid_point WHERE experiment_id = ?1",
+        "DELETE FROM _note WHERE experiment_id = ?1",
     ] {
         sqlx::query(sql).bind(experiment).execute(&mut *connection).await.map_err(sqlite(ACTION))?;
     }

@@ -4,11 +4,12 @@
 //! ended, and because a `command` trainer gets them for nothing. The experiment record is written when a sweep is prepared,
 //! the sessions by the sink of the run folders.
 
-use std::path::Path;
+use std::{fs, path::Path};
 
 use crate::{
     event::tags,
-    run::RunSpec,
+    rank::{Leaderboard, Wanted},
+    run::{ExperimentDir, RunSpec},
     spec::{Axis, Experiment, Value},
     tfevents::{
         WriteError,
@@ -35,31 +36,114 @@ pub(in crate::sweep) fn axes(experiment: &Experiment) -> Vec<Axis> {
     merged
 }
 
-/// Writes the experiment record in place of an earlier one, since TensorBoard shows an arbitrary one of several.
+/// Writes the experiment record in place of an earlier one, since TensorBoard shows an arbitrary one of several. Before a program
+/// of the user's has logged anything, the metrics of its rule stand wherever it may put them.
 pub(in crate::sweep) fn write_experiment(
     dir: &Path,
     experiment: &Experiment,
     created: f64,
 ) -> Result<(), WriteError> {
+    let rule = &experiment.rank;
+    let mut tags = vec![rule.by.tag.as_str()];
+    tags.extend(rule.then.as_ref().map(|metric| metric.tag.as_str()));
+    let standard = STANDARD.iter().chain(&tags::VALIDATION_METRICS);
+    if experiment.is_command() {
+        let is_standard = STANDARD.contains(&rule.by.tag.as_str());
+        tags.extend(STANDARD.iter().filter(|_| is_standard));
+        let metrics: Vec<MetricInfo> = distinct(&tags).into_iter().flat_map(splits).collect();
+        return write(dir, experiment, created, &metrics);
+    }
+    tags.extend(standard);
+    let metrics: Vec<MetricInfo> = distinct(&tags).into_iter().map(|tag| MetricInfo::new(tag, "")).collect();
+    write(dir, experiment, created, &metrics)
+}
+
+/// Writes the experiment record anew for a program of the user's, whose runs have logged: its metrics are those that they have
+/// (`written`, full tags), each where the runs have put it: in a sub-run, or all in one writer's file with slashes in its tags.
+///
+/// # Errors
+/// The record cannot be written.
+pub(crate) fn write_logged_metrics(
+    dir: &ExperimentDir,
+    experiment: &Experiment,
+    created: f64,
+    leaderboard: &Leaderboard,
+    written: &[String],
+) -> Result<(), WriteError> {
+    if !experiment.is_command() || written.is_empty() {
+        return Ok(());
+    }
+    let rule = &experiment.rank;
+    let mut tags = vec![rule.by.tag.as_str()];
+    tags.extend(rule.then.as_ref().map(|metric| metric.tag.as_str()));
+    tags.extend(STANDARD);
+    tags.extend(tags::VALIDATION_METRICS);
+    tags.extend(leaderboard.metrics.iter().map(String::as_str));
+    let mut metrics: Vec<MetricInfo> = Vec::new();
+    for tag in distinct(&tags) {
+        let wanted = Wanted::new(tag);
+        // A tag that stands for others of their own in each run would be a column for each.
+        let series =
+            written.iter().filter(|series| *series == tag || (tag.contains('*') && wanted.may_be(series)));
+        for series in series.take(MOST_COLUMNS) {
+            for info in splits(series) {
+                let is_there = |name: &str| has_events(&dir.run(name).path().join(&info.group));
+                let is_used = leaderboard.rows.iter().take(MOST_LOOKED_AT).any(|row| is_there(&row.run));
+                if is_used && !metrics.contains(&info) && metrics.len() < MOST_COLUMNS {
+                    metrics.push(info);
+                }
+            }
+        }
+    }
+    if metrics.is_empty() { Ok(()) } else { write(dir.path(), experiment, created, &metrics) }
+}
+
+/// Columns of metrics beyond these are left out.
+const MOST_COLUMNS: usize = 24;
+/// The places of metrics are looked for in so many runs, the best first.
+const MOST_LOOKED_AT: usize = 200;
+
+/// The tags that Keras' callback and the built-in trainers write.
+const STANDARD: [&str; 4] =
+    [tags::VALIDATION_ACCURACY, tags::VALIDATION_LOSS, tags::TRAIN_ACCURACY, tags::TRAIN_LOSS];
+
+fn write(
+    dir: &Path,
+    experiment: &Experiment,
+    created: f64,
+    metrics: &[MetricInfo],
+) -> Result<(), WriteError> {
     let infos: Vec<HParamInfo> =
         axes(experiment).iter().map(|axis| HParamInfo::new(&axis.name, &axis.values)).collect();
-    let mut metrics = vec![experiment.rank.by.tag.as_str()];
-    metrics.extend(experiment.rank.then.as_ref().map(|metric| metric.tag.as_str()));
-    metrics.extend([
-        tags::VALIDATION_ACCURACY,
-        tags::VALIDATION_LOSS,
-        tags::TRAIN_ACCURACY,
-        tags::TRAIN_LOSS,
-    ]);
-    metrics.extend(tags::VALIDATION_METRICS);
-    let mut seen = Vec::new();
-    metrics.retain(|tag| {
-        let new = !seen.contains(tag);
-        seen.push(*tag);
-        new
-    });
-    let metrics: Vec<MetricInfo> = metrics.into_iter().map(|tag| MetricInfo::new(tag, "")).collect();
-    hparams::write_experiment_record(dir, &infos, &metrics, &experiment.name, "", created).map(|_| ())
+    hparams::write_experiment_record(dir, &infos, metrics, &experiment.name, "", created).map(|_| ())
+}
+
+/// The tags, each once.
+fn distinct<'a>(tags: &[&'a str]) -> Vec<&'a str> {
+    let mut seen: Vec<&str> = Vec::new();
+    for tag in tags {
+        if !seen.contains(tag) {
+            seen.push(tag);
+        }
+    }
+    seen
+}
+
+/// Every way that a full tag divides into a sub-run and a tag, the longest sub-run first.
+fn splits(full_tag: &str) -> Vec<MetricInfo> {
+    let mut splits: Vec<MetricInfo> = full_tag
+        .rmatch_indices('/')
+        .map(|(at, _)| MetricInfo::within(&full_tag[..at], &full_tag[at + 1..], ""))
+        .collect();
+    splits.push(MetricInfo::within("", full_tag, ""));
+    splits
+}
+
+/// Whether a folder has event files of a program itself, not only our own records.
+fn has_events(dir: &Path) -> bool {
+    fs::read_dir(dir).into_iter().flatten().flatten().any(|entry| {
+        entry.file_name().to_string_lossy().contains("tfevents") && !hparams::is_session(&entry.path())
+    })
 }
 
 /// Writes a run's session file whole: at the start without an end, at the terminal state with it.

@@ -138,6 +138,12 @@ fn remove_others(dir: &Path, path: &Path, kind: &str) -> Result<(), WriteError> 
     Ok(())
 }
 
+/// Whether a file is one that [`write_session`] has written.
+#[must_use]
+pub fn is_session(path: &Path) -> bool {
+    path.extension().is_some_and(|last| last == SESSION) && is_ours(path, SESSION)
+}
+
 /// Whether an event file holds records of this kind and nothing else. One that cannot be read is left alone.
 fn is_ours(path: &Path, kind: &str) -> bool {
     let Ok(file) = File::open(path) else { return false };

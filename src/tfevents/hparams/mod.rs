@@ -23,7 +23,7 @@ use message::{
     ProtoValue, SessionEnd, SessionStart,
 };
 
-pub use files::{write_experiment_record, write_session};
+pub use files::{is_session, write_experiment_record, write_session};
 
 /// From so many values on, TensorBoard asks for a regular expression instead of a tick per value; a range serves better.
 const INTERVAL_FROM: usize = 10;
@@ -86,6 +86,12 @@ impl MetricInfo {
     #[must_use]
     pub fn new(full_tag: &str, display_name: &str) -> Self {
         let (group, tag) = full_tag.rsplit_once('/').unwrap_or(("", full_tag));
+        Self::within(group, tag, display_name)
+    }
+
+    /// The metric with this tag in this sub-run; both may have slashes.
+    #[must_use]
+    pub fn within(group: &str, tag: &str, display_name: &str) -> Self {
         let dataset = match group {
             "train" => DatasetType::Training,
             "validation" => DatasetType::Validation,

@@ -36,6 +36,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("serde_saphyr", &["spec"]),
     ("signal_hook", &["base"]),
     ("sqlx", &["store"]),
+    ("sqlx_macros", &["store"]),
     ("signal_hook", &["base"]),
     ("strsim", &["spec"]),
     ("tch", &["worker"]),
@@ -53,8 +54,10 @@ const UNNAMED: [&str; 1] = ["torch_sys"];
 /// The names of `[dependencies]` in Cargo.toml, as code has them.
 pub(super) fn dependencies(manifest: &str) -> Vec<String> {
     let lines = manifest.lines().skip_while(|line| *line != "[dependencies]").skip(1);
-    let entries =
-        lines.take_while(|line| !line.starts_with('[')).filter_map(|line| line.split_once(['=', '.']));
+    let entries = lines
+        .take_while(|line| !line.starts_with('['))
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split_once(['=', '.']));
     entries.map(|(name, _)| name.trim().replace('-', "_")).collect()
 }
 

@@ -1,0 +1,243 @@
+//! The table of tags and their directions.
+
+use super::*;
+
+#[test]
+fn lower_is_better() {
+    for tag in [
+        "Loss/val",
+        "loss/val",
+        "Loss",
+        "LOSS",
+        "val_loss",
+        "valLoss",
+        "valloss",
+        "trainLoss",
+        "evalloss",
+        "eval_loss",
+        "train_loss_epoch",
+        "train_loss_step",
+        "Error/test",
+        "error_rate",
+        "top5_error",
+        "top5Error",
+        "test-error",
+        "nll",
+        "val/nll",
+        "val/cross_entropy",
+        "crossEntropy",
+        "CrossEntropyLoss",
+        "sparse_categorical_crossentropy",
+        "binary_crossentropy",
+        "brier",
+        "brier_score",
+        "BrierScore",
+        "ece",
+        "wer",
+        "cer",
+        "fid",
+        "FID",
+        "fid_score",
+        "mape",
+        "MAPE",
+        "perplexity",
+        "val/ppl",
+        "rmse",
+        "RMSE/val",
+        "mae",
+        "mse",
+        "mean_squared_error",
+        "mean_absolute_error",
+        "log_loss",
+        "logloss",
+        "dice_loss",
+        "accuracy/error",
+        "negative_log_likelihood",
+        "neg_log_likelihood",
+        "NegLogLikelihood",
+        "reward/cost",
+        "false_positive_rate",
+        "fpr",
+        "bits_per_dim",
+        "edit_distance",
+        "regret",
+        "kl",
+        "val.loss",
+        "val:loss",
+        "validation/epoch_loss",
+        "train/batch_loss",
+        "lightning_logs/version_3/val_loss",
+        "version_*/val_loss",
+        "best_val_loss",
+        "loss/imagenet",
+        "loss1",
+        "loss_giou_weighted_mean_abs_error",
+        "latency_ms",
+        "expected calibration error",
+        "hausdorff",
+        "Loss/val/total",
+        "eval/wer@beam5",
+    ] {
+        assert_eq!(goal_of(tag), Some(Goal::Minimize), "{tag}");
+    }
+}
+
+#[test]
+fn higher_is_better() {
+    for tag in [
+        "accuracy",
+        "Accuracy/val",
+        "val_acc",
+        "valAcc",
+        "valacc",
+        "val/acc",
+        "ACC",
+        "f1",
+        "F1Score",
+        "val_f1",
+        "valF1",
+        "f1_macro",
+        "auc",
+        "ROC_AUC",
+        "roc_auc",
+        "rocAuc",
+        "AUROC",
+        "bleu",
+        "BLEU",
+        "r2",
+        "R2",
+        "r^2",
+        "r_squared",
+        "psnr",
+        "PSNR",
+        "ssim",
+        "dice",
+        "iou",
+        "mIoU",
+        "map",
+        "mAP",
+        "mAP50",
+        "mAP@0.5",
+        "metrics/mAP50-95",
+        "recall",
+        "precision",
+        "reward",
+        "episodic_return",
+        "rollout/ep_rew_mean",
+        "val/score",
+        "anomaly_score",
+        "explained_variance",
+        "validation/epoch_accuracy",
+        "train/images_per_second",
+        "tokens_per_second",
+        "pass@1",
+        "recall@fpr",
+        "tpr_at_fpr",
+        "recall_at_error_rate",
+        "precision@10",
+        "ndcg@10",
+        "neg_mean_squared_error",
+        "neg_log_loss",
+        "log_likelihood",
+        "true_positive_rate",
+        "negative_predictive_value",
+        "negative_recall",
+        "recall/negative",
+        "cosine_similarity",
+        "top5_accuracy",
+        "balanced_accuracy",
+        "2024-01-02/val/accuracy",
+        "sensitivity",
+        "specificity",
+        "elbo",
+        "mcc",
+        "kappa",
+        "win_rate",
+    ] {
+        assert_eq!(goal_of(tag), Some(Goal::Maximize), "{tag}");
+    }
+}
+
+#[test]
+fn nothing_is_told() {
+    for tag in [
+        "",
+        "/",
+        "val",
+        "metric",
+        "objective",
+        "quantity",
+        "lossless",
+        "lossless_ratio",
+        "terror",
+        "mirror",
+        "floss",
+        "glossary",
+        "erratic",
+        "decoder",
+        "places",
+        "space",
+        "fiddle",
+        "mapping",
+        "heatmap",
+        "diceware",
+        "raccoon",
+        "precisionist",
+        "perimeter",
+        "x",
+        "q",
+        "epoch_learning_rate",
+        "lr",
+        // The other way round than the word says, or another quantity.
+        "error/accuracy",
+        "loss/dice",
+        "loss_iou",
+        "Loss/recall",
+        "loss_scale",
+        "loss_weight",
+        "reward_std",
+        "std_reward",
+        "accuracy_gap",
+        "accuracy_drop",
+        "error_free",
+        "loss/grad_norm",
+        "delta_loss",
+        "iou_threshold",
+        "neg_recall",
+        "losses/entropy",
+        "entropy",
+        "time",
+        "ep_len_mean",
+        "negative_loss",
+    ] {
+        assert_eq!(goal_of(tag), None, "{tag}");
+    }
+}
+
+#[test]
+fn an_accuracy_is_the_share_of_right_answers() {
+    for tag in ["validation/epoch_accuracy", "val/acc", "accuracy", "valAcc", "Accuracy/val", "acc"] {
+        assert!(is_accuracy(tag), "{tag}");
+    }
+    for tag in [
+        "validation/auc",
+        "val_loss",
+        "train/epoch_accuracy",
+        "trainAcc",
+        "top5_accuracy",
+        "balanced_accuracy",
+        "accuracy_gap",
+        "accuracy/error",
+        "f1",
+    ] {
+        assert!(!is_accuracy(tag), "{tag}");
+    }
+}
+
+#[test]
+fn times_are_no_results() {
+    for tag in ["train/images_per_second", "time/epoch", "epochTime", "seconds", "fps", "latency_ms"] {
+        assert!(is_of_time(tag), "{tag}");
+    }
+    assert!(!is_of_time("timeless") && !is_of_time("val/loss"));
+}

@@ -1,0 +1,82 @@
+//! `rank`: what is better of the metric that ranks, by the spec, by its tag, or by what was kept.
+
+use std::collections::BTreeMap;
+
+use super::*;
+
+/// A program of the user's, with one line more, which is line 3.
+fn command(line: &str) -> String {
+    format!("experiment: e\nmodel: {{family: command, run: [x]}}\n{line}\n")
+}
+
+fn by(text: &str, overrides: &Overrides) -> Metric {
+    parse(text, Path::new("/specs/e.yaml"), overrides).unwrap_or_else(|error| panic!("{error}")).rank.by
+}
+
+fn set(assignments: &[&str]) -> Overrides {
+    Overrides { set: assignments.iter().map(|&text| text.to_owned()).collect(), ..Overrides::default() }
+}
+
+#[test]
+fn a_goal_is_asked_for_where_nothing_tells() {
+    let asked = "`rank.by`: nothing in `val/quantity` tells whether higher or lower values are better; add `goal: minimize` \
+                 or `goal: maximize` to `rank`, or say `--set rank.goal=minimize`";
+    let text = command("rank: {by: val/quantity}");
+    assert_eq!(problems(&text), [format!("line 3, column 12: {asked}")]);
+    assert_eq!(
+        problems_with(&text, &set(&["rank.by=val/quantity"])),
+        [format!("--set rank.by=val/quantity: {asked}")]
+    );
+    // The tie breaker alone is not worth a question.
+    let then = accept(&command("rank: {by: loss, then: val/quantity}")).rank.then;
+    assert_eq!(then, Some(Metric { tag: "val/quantity".to_owned(), goal: Goal::Maximize }));
+}
+
+#[test]
+fn the_goal_stands_beside_the_metric_or_within_it() {
+    let minimize = |text: &str| assert_eq!(by(text, &Overrides::default()).goal, Goal::Minimize, "{text}");
+    minimize(&command("rank: {by: val/quantity, goal: minimize}"));
+    minimize(&command("rank: {by: {tag: val/quantity, goal: minimize}}"));
+    minimize(&command("rank: {by: {tag: val/quantity, goal: minimize}, goal: minimize}"));
+    minimize(&command("rank: {by: val/accuracy, goal: minimize}"));
+    minimize(&command("rank: {goal: minimize}"));
+    let text = command("rank: {by: {tag: val/quantity, goal: maximize}}");
+    assert_eq!(by(&text, &set(&["rank.goal=minimize"])).goal, Goal::Minimize);
+    assert_eq!(by(&command("rank: {by: val/quantity}"), &set(&["rank.goal=minimize"])).goal, Goal::Minimize);
+    assert_eq!(
+        problems(&command("rank: {by: {tag: x/loss, goal: maximize}, goal: minimize}")),
+        ["line 3, column 49: `rank.goal` is another one than `rank.by.goal`; leave one of them out"]
+    );
+}
+
+#[test]
+fn a_wrong_goal_is_told_with_what_was_meant() {
+    assert_eq!(
+        problems(&command("rank: {by: x, goal: minimise}")),
+        [
+            "line 3, column 21: `rank.goal` must be `maximize` or `minimize`, not `minimise`; did you mean `minimize`?"
+        ]
+    );
+    assert_eq!(
+        problems(&command("rank: {by: loss, gaol: minimize}")),
+        ["line 3, column 18: unknown key `rank.gaol`; did you mean `goal`? known: by, goal, then, top"]
+    );
+}
+
+#[test]
+fn what_has_run_keeps_its_direction() {
+    let text = command("rank: {by: val/quantity}");
+    let kept = |name: &str, goal| Overrides {
+        untold: Untold::Kept(BTreeMap::from([((name.to_owned(), "val/quantity".to_owned()), goal)])),
+        ..Overrides::default()
+    };
+    for goal in [Goal::Minimize, Goal::Maximize] {
+        assert_eq!(by(&text, &kept("e", goal)).goal, goal);
+    }
+    assert_eq!(problems_with(&text, &kept("other", Goal::Minimize)).len(), 1);
+    // The spec's word and the tag's come first.
+    let told = command("rank: {by: val/quantity, goal: maximize}");
+    assert_eq!(by(&told, &kept("e", Goal::Minimize)).goal, Goal::Maximize);
+    let higher = Overrides { untold: Untold::Higher, ..Overrides::default() };
+    assert_eq!(by(&text, &higher).goal, Goal::Maximize);
+}

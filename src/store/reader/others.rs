@@ -1,0 +1,136 @@
+//! What a leaderboard has beside the metrics of its rule and the standard ones: further metrics of the runs, what all of them
+//! together tell, and the results that this is found from. Reads only.
+
+use std::collections::HashMap;
+
+use sqlx::SqliteConnection;
+
+use crate::{
+    rank::{Leaderboard, Results, standard_metrics, without_numbered_folders},
+    spec::{PARTS, goal_of, is_of_time, words_of_tag},
+    store::{
+        ExperimentKey, RunKey,
+        error::{StoreError, sqlite},
+    },
+};
+
+const ACTION: &str = "read the metrics of the runs";
+
+/// As many metrics as standard ones, at most.
+const MOST: usize = 4;
+
+/// Chooses further metrics, where the best run lacks standard ones, and puts their last values into the rows.
+pub(super) async fn give(
+    connection: &mut SqliteConnection,
+    board: &mut Leaderboard,
+) -> Result<(), StoreError> {
+    let Some(best) = board.rows.iter().find(|row| row.rank == Some(1)) else { return Ok(()) };
+    let standard = [best.train_accuracy, best.train_loss, best.validation_accuracy, best.validation_loss];
+    let room = MOST.saturating_sub(standard.iter().flatten().count());
+    if room == 0 {
+        return Ok(());
+    }
+    let instead = crate::store::series::of_run(&mut *connection, best.key).await?;
+    let mut taken: Vec<&str> = vec![&board.rule.by.tag];
+    taken.extend(board.rule.then.as_ref().map(|then| then.tag.as_str()));
+    taken.extend(standard_metrics(&board.rule).map(|(_, tag)| tag));
+    let is_new = |tag: &str| !taken.contains(&tag) && !instead.values().any(|series| series == tag);
+    let values = last_values(connection, best.key).await?;
+    let mut metrics: Vec<String> =
+        values.into_keys().filter(|tag| is_new(tag) && goal_of(tag).is_some() && !is_of_time(tag)).collect();
+    // Those over data that does not train tell more.
+    metrics.sort_by_key(|tag| {
+        let words = words_of_tag(tag);
+        let of_part = |parts: &[&str]| words.iter().any(|word| parts.contains(&word.as_str()));
+        let is_training = of_part(&["train", "training", "batch", "step"]);
+        (is_training, !of_part(PARTS), tag.clone())
+    });
+    metrics.truncate(room);
+    if metrics.is_empty() {
+        return Ok(());
+    }
+    for row in &mut board.rows {
+        let values = last_values(connection, row.key).await?;
+        row.others = metrics.iter().map(|tag| value_of(tag, &values)).collect();
+    }
+    board.metrics = metrics;
+    Ok(())
+}
+
+/// The last value of a tag, or of the one series that is called so but for numbers in the names of its folders.
+fn value_of(tag: &str, values: &HashMap<String, f64>) -> Option<f64> {
+    let bare = without_numbered_folders(tag);
+    values.get(tag).copied().or_else(|| {
+        let mut alike = values.iter().filter(|(other, _)| without_numbered_folders(other) == bare);
+        let first = alike.next()?;
+        alike.next().is_none().then_some(*first.1)
+    })
+}
+
+async fn last_values(
+    connection: &mut SqliteConnection,
+    run: RunKey,
+) -> Result<HashMap<String, f64>, StoreError> {
+    let rows: Vec<(String, Option<f64>)> = sqlx::query_as(
+        "SELECT t.name, l.value FROM _latest l JOIN _tag t ON t.id = l.tag_id WHERE l.run_id = ?1",
+    )
+    .bind(run)
+    .fetch_all(connection)
+    .await
+    .map_err(sqlite(ACTION))?;
+    Ok(rows.into_iter().map(|(tag, value)| (tag, value.unwrap_or(f64::NAN))).collect())
+}
+
+/// The last points of every metric of the ranked runs, without those of time.
+pub(super) async fn results(
+    connection: &mut SqliteConnection,
+    experiment: ExperimentKey,
+    board: &Leaderboard,
+) -> Result<HashMap<RunKey, Results>, StoreError> {
+    // There is nothing to compare.
+    if board.rows.iter().filter(|row| row.rank.is_some()).count() < 2 {
+        return Ok(HashMap::new());
+    }
+    let tags: Vec<(i64, String)> = sqlx::query_as("SELECT id, name FROM _tag")
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(sqlite(ACTION))?;
+    let rule = [Some(&board.rule.by.tag), board.rule.then.as_ref().map(|then| &then.tag)];
+    let metrics: HashMap<i64, String> = tags
+        .into_iter()
+        .filter(|(_, tag)| (goal_of(tag).is_some() && !is_of_time(tag)) || rule.contains(&Some(tag)))
+        .map(|(id, tag)| (id, without_numbered_folders(&tag)))
+        .collect();
+    let rows: Vec<(i64, i64, i64, Option<f64>)> = sqlx::query_as(
+        "SELECT l.run_id, l.tag_id, l.step, l.value FROM _run r JOIN _latest l ON l.run_id = r.id
+         WHERE r.experiment_id = ?1 AND r.state = 'completed' ORDER BY l.run_id",
+    )
+    .bind(experiment)
+    .fetch_all(&mut *connection)
+    .await
+    .map_err(sqlite(ACTION))?;
+    let mut results: HashMap<RunKey, Results> = HashMap::new();
+    for (run, tag, step, value) in rows {
+        if let Some(tag) = metrics.get(&tag) {
+            let bits = value.unwrap_or(f64::NAN).to_bits();
+            results.entry(RunKey::new(run)).or_default().push((tag.clone(), step, bits));
+        }
+    }
+    results.values_mut().for_each(|points| points.sort());
+    Ok(results)
+}
+
+/// What was found when the statistics were last kept; nothing once another run has ended.
+pub(super) async fn notes(
+    connection: &mut SqliteConnection,
+    experiment: ExperimentKey,
+) -> Result<Vec<String>, StoreError> {
+    sqlx::query_scalar(
+        "SELECT text FROM _note WHERE experiment_id = ?1 AND completed =
+             (SELECT count(*) FROM _run WHERE experiment_id = ?1 AND state = 'completed') ORDER BY place",
+    )
+    .bind(experiment)
+    .fetch_all(connection)
+    .await
+    .map_err(sqlite(ACTION))
+}
