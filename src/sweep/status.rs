@@ -5,7 +5,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::event::{Change, Event, Scalar, tags};
+use crate::{
+    event::{Change, Event, Scalar, tags},
+    rank::Wanted,
+};
 
 /// How many recent batches the throughput is taken over: enough to be steady, few enough to follow a change.
 const THROUGHPUT_BATCHES: i64 = 20;
@@ -81,10 +84,10 @@ impl Status {
 }
 
 impl RunForecast {
-    /// Whether a tag is that of the metric that ranks, wherever below the run's folder it was written.
+    /// Whether a tag is that of the metric that ranks, or a series that stands for it below folders made anew for each run.
     fn ranks(&self, tag: &str) -> bool {
-        tag.strip_suffix(self.rank_by.as_str())
-            .is_some_and(|folder| folder.is_empty() || folder.ends_with('/'))
+        let wanted = Wanted::new(&self.rank_by);
+        tag == self.rank_by || (wanted.may_be(tag) && !wanted.chosen(&[vec![tag]])[0].is_empty())
     }
 }
 
@@ -267,6 +270,14 @@ mod tests {
         feed(&mut status, vec![scalar(tags::VALIDATION_ACCURACY, 0, 0.75, 11.0)]);
         assert_eq!(status.live[&7].fraction(), Some(0.5));
         assert_eq!(status.live[&7].ranked, Some(0.75));
+    }
+
+    #[test]
+    fn the_metric_that_ranks_is_the_tag_or_what_stands_for_it() {
+        let ranks = |by: &str, tag: &str| RunForecast { rank_by: by.to_owned(), ..forecast() }.ranks(tag);
+        assert!(ranks("eval/loss", "eval/loss") && ranks("eval/loss", "2026-11-27/eval/loss"));
+        assert!(ranks("version_*/val_loss", "version_3/val_loss"));
+        assert!(!ranks("loss", "train/loss") && !ranks("loss", "validation/epoch_loss"));
     }
 
     #[test]
