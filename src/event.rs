@@ -78,6 +78,25 @@ pub struct Attempt {
     pub handle: Option<Handle>,
     /// Start, seconds since 1970, as in its run file.
     pub started: f64,
+    /// Where it goes on with an earlier attempt; `None` where it begins anew, or its trainer alone knows.
+    pub resumed: Option<Resumed>,
+}
+
+/// Where an attempt goes on with an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resumed {
+    /// The first epoch, from 0.
+    pub epoch: u32,
+    /// The step of its first batch.
+    pub batch: i64,
+}
+
+impl Resumed {
+    /// The first step of a curve that is not an earlier attempt's.
+    #[must_use]
+    pub fn first_step(self, tag: &str) -> i64 {
+        if tag.starts_with(tags::BATCH_FOLDER) { self.batch } else { self.epoch.into() }
+    }
 }
 
 /// What can happen.
@@ -107,6 +126,13 @@ pub enum Change {
         attempt: Arc<Attempt>,
         /// The ends of curves.
         cuts: Arc<Vec<Cut>>,
+    },
+    /// It turned out where an attempt goes on with an earlier one.
+    Resumed {
+        /// The attempt.
+        attempt: Arc<Attempt>,
+        /// The epoch or step; `None` where it began anew after all.
+        from: Option<i64>,
     },
     /// Something is wrong with what an attempt has left, its event files or predictions: its results may not be whole.
     Problem {

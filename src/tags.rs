@@ -8,7 +8,14 @@ pub const TRAIN_LOSS: &str = "train/epoch_loss";
 /// Learning rate at the end of the epoch.
 pub const LEARNING_RATE: &str = "train/epoch_learning_rate";
 /// Loss of one batch; the step counts batches from 0 over all epochs.
-pub const BATCH_LOSS: &str = "train/batch_loss";
+pub const BATCH_LOSS: &str = "batch/loss";
+/// The same in runs of version 0.1.0.
+pub const EARLIER_BATCH_LOSS: &str = "train/batch_loss";
+/// The folders of a run that its built-in trainer writes curves to.
+pub const SUB_RUNS: [&str; 3] = ["train", "batch", "validation"];
+/// Begins the tags whose steps are batches: apart from those of epochs, since TensorBoard takes the step at which a
+/// trainer goes on for that of every curve of a folder.
+pub const BATCH_FOLDER: &str = "batch/";
 /// Training throughput of the epoch, images/s.
 pub const IMAGES_PER_SECOND: &str = "train/images_per_second";
 /// Accuracy over the validation images.

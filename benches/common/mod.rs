@@ -4,7 +4,7 @@ use gridboard::{
     event::{Scalar, tags},
     grid,
     run::{RunState, Used},
-    spec::{Axis, Experiment, Family, Grid, Metric, Parameters, RankRule, Schedule, Value},
+    spec::{Axis, Experiment, Family, Grid, Keep, Metric, Parameters, RankRule, Schedule, Value},
     store::{ExperimentKey, NewAttempt, RunKey, Store},
 };
 
@@ -35,6 +35,7 @@ pub(crate) fn experiment(name: &str, runs: i64) -> Experiment {
             then: Some(Metric::by_tag(tags::VALIDATION_LOSS)),
             top: 10,
         },
+        keep: Keep::default(),
         schedule: Schedule { devices: "cpu:2".to_owned(), ..Schedule::default() },
     }
 }
@@ -71,6 +72,7 @@ pub(crate) async fn complete(store: &mut Store, run: RunKey, points: &[Scalar]) 
         threads: 1,
         host: "bench",
         time: 1_800_000_000.0,
+        resumed: None,
     };
     store.start_attempt(run, new).await.expect("a pending run");
     store.append_scalars(run, points).await.expect("room on the disk");

@@ -290,6 +290,11 @@ async fn finish(
         }
         finished => finished?,
     };
+    if let Some(best) = experiment.keep.best
+        && let Err(error) = sweep::keep_best(&dir, &finished.leaderboard, best)
+    {
+        output::note(&format!("warning: {}", with_causes(&error)));
+    }
     for warning in &finished.warnings {
         output::note(&format!("warning: {warning}"));
     }

@@ -203,6 +203,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
         grids,
         seeds: seeds.into_iter().collect(),
         rank: RankRule { by: crate::spec::Metric::by_tag("a/b"), then: None, top: 10 },
+        keep: crate::spec::Keep::default(),
         schedule: Schedule::default(),
     })
 }

@@ -193,6 +193,11 @@ impl Network {
         self.step
     }
 
+    /// Goes on behind so many updates, for a network that is given the values and moments that it had then.
+    pub fn set_steps(&mut self, steps: u32) {
+        self.step = steps;
+    }
+
     /// The layer of a parameter: a convolution, or a dense layer by its place.
     fn weights(&self, parameter: usize) -> &Weights {
         let (layer, is_bias, n_convs) = (parameter / 2, parameter % 2 == 1, self.shape.conv_layers);

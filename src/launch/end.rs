@@ -26,6 +26,8 @@ pub struct AttemptEnd {
     pub used: Used,
     /// Whether the trainer left an `outcome.json` of this attempt. Where not, the sweep writes one.
     pub has_outcome: bool,
+    /// The epoch that the trainer says it went on with, where it has told anything; `None` in it: it began anew.
+    pub resumed_from: Option<Option<u32>>,
     /// Whether it ended as programs do that a signal has asked to end. Who sent it is not known.
     pub asked_to_end: bool,
 }
@@ -72,8 +74,17 @@ impl AttemptEnd {
             Ending::Interrupted => return None,
         };
         let Used { peak_memory, peak_device_memory, phases, .. } = self.used;
-        let (attempt, state, files) = (self.attempt, self.state(), BTreeMap::new());
-        Some(Outcome { attempt, state, failure, finished, peak_memory, peak_device_memory, phases, files })
+        Some(Outcome {
+            attempt: self.attempt,
+            state: self.state(),
+            failure,
+            finished,
+            peak_memory,
+            peak_device_memory,
+            phases,
+            resumed_from: None,
+            files: BTreeMap::new(),
+        })
     }
 }
 
@@ -190,6 +201,7 @@ mod tests {
             peak_memory: None,
             peak_device_memory: None,
             phases: None,
+            resumed_from: None,
             files: BTreeMap::new(),
         })
     }
@@ -362,8 +374,15 @@ mod tests {
     #[test]
     fn an_end_has_its_state_and_its_outcome() {
         let used = Used { peak_memory: Some(5), peak_device_memory: Some(7), ..Used::default() };
-        let end =
-            |ending| AttemptEnd { run: 1, attempt: 2, ending, used, has_outcome: false, asked_to_end: false };
+        let end = |ending| AttemptEnd {
+            run: 1,
+            attempt: 2,
+            ending,
+            used,
+            has_outcome: false,
+            resumed_from: None,
+            asked_to_end: false,
+        };
         let failure = Failure { kind: FailureKind::Exit, reason: "no".into(), log_tail: String::new() };
         let completed = end(Ending::Completed);
         assert_eq!((completed.state(), completed.ended()), (RunState::Completed, Ended::Completed));
@@ -378,6 +397,7 @@ mod tests {
             peak_memory: Some(5),
             peak_device_memory: Some(7),
             phases: None,
+            resumed_from: None,
             files: BTreeMap::new(),
         };
         assert_eq!(failed.outcome(7.0), Some(expected));

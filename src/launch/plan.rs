@@ -10,6 +10,8 @@
 //!
 //! - `GRIDBOARD_RUN_DIR` (absolute), `GRIDBOARD_RUN`, `GRIDBOARD_EXPERIMENT`, `GRIDBOARD_SEED`, `GRIDBOARD_ATTEMPT`,
 //!   `GRIDBOARD_DEVICE` (`cpu` or a UUID), `GRIDBOARD_THREADS`;
+//! - for a command, `GRIDBOARD_STATE_DIR`, a folder that is kept between the attempts of the run, and `GRIDBOARD_RESUME`,
+//!   which is 1 where there is something in it, else empty;
 //! - for a command, what `model.env` names, and `GRIDBOARD_PARAM_<NAME>` for every parameter: upper case, everything but letters and digits as `_`;
 //! - the device as the only one that CUDA shows: `CUDA_VISIBLE_DEVICES` is its UUID, and empty on the processor;
 //! - for a built-in trainer on CUDA, by `train.precision`, whether f32 may be multiplied as TF32: `NVIDIA_TF32_OVERRIDE` is
@@ -25,7 +27,7 @@ use std::{
 };
 
 use crate::{
-    run::RunFile,
+    run::{RunDir, RunFile},
     schedule::Slot,
     spec::{self, Family, Precision, Value, command::substitute},
 };
@@ -196,6 +198,16 @@ impl LaunchPlan {
         Ok(self)
     }
 
+    /// The same with the folder in which a command keeps what it resumes from, and whether there is something in it.
+    #[must_use]
+    pub fn with_state(mut self, resumes: bool) -> Self {
+        let folder = RunDir::new(&self.run_dir).state_dir();
+        self.env.push(("GRIDBOARD_STATE_DIR".to_owned(), folder.into()));
+        // Set in any case: it may be in Gridboard's own environment.
+        self.env.push(("GRIDBOARD_RESUME".to_owned(), if resumes { "1" } else { "" }.into()));
+        self
+    }
+
     /// The line that precedes the attempt in the run's log: `--- gridboard: attempt 1 on cpu, 2 threads: python3 t.py`.
     pub(super) fn title(&self) -> String {
         let variable = |name: &str| {
@@ -274,7 +286,7 @@ fn parameter_variables(file: &RunFile) -> Result<Vec<(String, OsString)>, PlanEr
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::spec::Parameters;
+    use crate::{run::Keeping, spec::Parameters};
 
     /// A run of the experiment `tab3` on the processor.
     pub(crate) fn run_file(parameters: &[(&str, Value)]) -> RunFile {
@@ -295,6 +307,7 @@ pub(crate) mod tests {
             version: String::new(),
             host: String::new(),
             started: 0.0,
+            keeping: Keeping::default(),
             provenance: None,
         }
     }
@@ -323,6 +336,18 @@ pub(crate) mod tests {
         let value = found.next().map(|(_, value)| value.to_str().expect("text"));
         assert!(found.next().is_none(), "{name} is set twice");
         value
+    }
+
+    #[test]
+    fn a_command_is_told_what_it_may_resume_from() {
+        for (resumes, word) in [(false, ""), (true, "1")] {
+            let command = ["program".to_owned()];
+            let plan = LaunchPlan::command(0, &command, Path::new("/runs/x"), &run_file(&[])).unwrap();
+            let own = BTreeMap::from([("GRIDBOARD_RESUME".to_owned(), "mine".to_owned())]);
+            let plan = plan.with_state(resumes).with_variables(&own).unwrap();
+            assert_eq!(variable(&plan, "GRIDBOARD_STATE_DIR"), Some("/runs/x/state"));
+            assert_eq!(variable(&plan, "GRIDBOARD_RESUME"), Some(word));
+        }
     }
 
     #[test]

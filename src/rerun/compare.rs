@@ -276,7 +276,7 @@ mod tests {
         let largest = close.parts[0].largest.as_ref().unwrap();
         assert_eq!(largest.place, "validation/epoch_loss at 1");
         assert!((largest.relative - 1e-4 / 0.4001).abs() < 1e-6, "{largest:?}");
-        assert_eq!(close.parts[1].largest.as_ref().unwrap().place, "train/batch_loss at 7");
+        assert_eq!(close.parts[1].largest.as_ref().unwrap().place, "batch/loss at 7");
         assert_eq!(
             (close.parts[2].different, close.parts[2].largest.as_ref().unwrap().place.as_str()),
             (2, "1.png")

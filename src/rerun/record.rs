@@ -7,6 +7,7 @@ use crate::{
     follow::{FollowProblem, read_run},
     predictions::{self, Prediction, PredictionsError},
     run::RunDir,
+    tags,
 };
 
 /// Curves and predictions of one training.
@@ -32,6 +33,11 @@ pub enum RecordError {
     Empty(std::path::PathBuf),
 }
 
+/// The tag that a curve of a built-in trainer has now.
+fn present(tag: String) -> String {
+    if tag == tags::EARLIER_BATCH_LOSS { tags::BATCH_LOSS.to_owned() } else { tag }
+}
+
 impl Record {
     /// Reads a run's directory.
     ///
@@ -45,7 +51,8 @@ impl Record {
         if poll.scalars.is_empty() {
             return Err(RecordError::Empty(dir.to_owned()));
         }
-        let scalars = poll.scalars.into_iter().map(|point| ((point.tag, point.step), point.value)).collect();
+        let scalars =
+            poll.scalars.into_iter().map(|point| ((present(point.tag), point.step), point.value)).collect();
         let path = RunDir::new(dir).predictions();
         let predictions = match predictions::read(&path, &[]) {
             Ok(read) => Some(read.rows),

@@ -15,9 +15,9 @@ use crate::{
     grid,
     launch::{LaunchPlan, PlanError},
     predict::TrainedRunError,
-    run::{ExperimentDir, Outcome, OutcomeError, RunDir, RunFile, RunIndex, RunSpec, RunState},
+    run::{ExperimentDir, Keeping, Outcome, OutcomeError, RunDir, RunFile, RunIndex, RunSpec, RunState},
     schedule::Slot,
-    spec::{self, Dataset, Experiment, Family, Overrides, SpecError, Untold},
+    spec::{self, Checkpoint, Dataset, Experiment, Family, Overrides, SpecError, Untold},
     sweep::{self, Corpus, RunForecast, Surroundings, SweepError},
 };
 
@@ -153,6 +153,8 @@ impl Repeat {
             version: version().to_owned(),
             host: host().to_owned(),
             started: wall_now(),
+            // Nobody goes on with it; what it keeps is compared.
+            keeping: Keeping { checkpoint: Checkpoint::Never, grace: None, ..then.keeping.clone() },
             ..then.clone()
         };
         Ok(Self { dir: dir.to_owned(), then, now, experiment })
@@ -201,6 +203,7 @@ impl Repeat {
     pub(crate) fn plan(&self, worker: &Path, folder: &Path) -> Result<LaunchPlan, RepeatError> {
         Ok(match self.then.family {
             Family::Command => LaunchPlan::command(0, &self.experiment.command, folder, &self.now)?
+                .with_state(false)
                 .with_variables(&self.experiment.env)?,
             _ => LaunchPlan::worker(0, worker, folder, &self.now)?,
         })
@@ -211,6 +214,9 @@ impl Repeat {
     /// # Errors
     /// Where it cannot be written.
     pub(crate) fn write(&self, folder: &Path) -> Result<(), RepeatError> {
+        if self.then.family == Family::Command {
+            RunDir::new(folder).make_state_dir().map_err(SweepError::from)?;
+        }
         Ok(self.now.write(folder).map_err(SweepError::from)?)
     }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::folder::RunDir;
 use crate::{
     base::files::{Durability, FileError, read_regular, write_whole},
-    spec::{Experiment, Family, Parameters},
+    spec::{Checkpoint, Experiment, Family, Metric, Parameters},
 };
 
 /// Why a `run.json` cannot be read.
@@ -69,9 +69,34 @@ pub struct RunFile {
     pub host: String,
     /// Start of the attempt, seconds since 1970.
     pub started: f64,
+    /// What the attempt keeps while it trains. Nothing of it changes a result.
+    #[serde(default, skip_serializing_if = "Keeping::is_default")]
+    pub keeping: Keeping,
     /// What else the results may depend on; absent in files of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provenance: Option<Box<Provenance>>,
+}
+
+/// What a built-in trainer keeps while it trains, and how long it may take to end.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Keeping {
+    /// How often it writes the state that it can be resumed from.
+    #[serde(default)]
+    pub checkpoint: Checkpoint,
+    /// How long it has to end when it is asked to, seconds; nobody waits for one without it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<f64>,
+    /// The metric whose best epoch's weights it keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best: Option<Metric>,
+}
+
+impl Keeping {
+    /// Whether a file need not say it.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What a run came from, beside what an attempt must be told: enough to train it again, and to say what was different where

@@ -5,11 +5,15 @@
 //! is the business of the file's own module.
 
 use std::{
+    collections::BTreeMap,
     fs, io,
     path::{Path, PathBuf},
 };
 
-use crate::base::files::{FileError, remove_if_there};
+use crate::{
+    base::files::{FileError, PARTIAL, remove_if_there},
+    tags::SUB_RUNS,
+};
 
 /// The directory of an experiment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,6 +108,12 @@ impl RunDir {
     pub const RUN_FILE: &'static str = "run.json";
     /// The weights: a PyTorch `state_dict` as safetensors.
     pub const CHECKPOINT: &'static str = "checkpoint.safetensors";
+    /// The weights of the best epoch, as the checkpoint has those of the last.
+    pub const BEST: &'static str = "best.safetensors";
+    /// What a built-in trainer is resumed from.
+    pub const STATE: &'static str = "state.safetensors";
+    /// What a `command` is resumed from: a folder of its own.
+    pub const STATE_DIR: &'static str = "state";
     /// Answers on the validation images.
     pub const PREDICTIONS: &'static str = "predictions.csv";
     /// Answers on the held-out images.
@@ -149,6 +159,24 @@ impl RunDir {
         self.0.join(Self::CHECKPOINT)
     }
 
+    /// The weights of the best epoch.
+    #[must_use]
+    pub fn best(&self) -> PathBuf {
+        self.0.join(Self::BEST)
+    }
+
+    /// What a built-in trainer is resumed from.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.0.join(Self::STATE)
+    }
+
+    /// What a `command` is resumed from.
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        self.0.join(Self::STATE_DIR)
+    }
+
     /// Answers on the validation images.
     #[must_use]
     pub fn predictions(&self) -> PathBuf {
@@ -168,15 +196,80 @@ impl RunDir {
     }
 
     /// Removes what an earlier attempt left that would be mistaken for the next one's: event files,
-    /// predictions, outcome. Its log stays. A directory that is not there is clear.
+    /// predictions, outcome, the training state. Its log stays, and what a `command` has kept for the next
+    /// attempt. A directory that is not there is clear.
     ///
     /// # Errors
     /// The file or folder and what failed.
     pub fn clear(&self) -> Result<(), FileError> {
-        each_file(&self.0, &|path, name| {
+        self.clear_but(&BTreeMap::new())?;
+        remove_if_there(&self.best())?;
+        remove_if_there(&self.state())
+    }
+
+    /// As [`RunDir::clear`], for an attempt that goes on with an earlier one: of the event files in `kept`, by
+    /// path below the directory, the first so many bytes stay. The training state stays, and the best weights.
+    ///
+    /// # Errors
+    /// The file or folder and what failed.
+    pub fn clear_but(&self, kept: &BTreeMap<String, u64>) -> Result<(), FileError> {
+        self.clear_in(&self.0, kept)
+    }
+
+    /// As [`RunDir::clear_but`], of the curves of a built-in trainer alone.
+    ///
+    /// # Errors
+    /// The file or folder and what failed.
+    pub fn clear_curves_but(&self, kept: &BTreeMap<String, u64>) -> Result<(), FileError> {
+        SUB_RUNS.iter().try_for_each(|sub_run| self.clear_in(&self.0.join(sub_run), kept))
+    }
+
+    fn clear_in(&self, folder: &Path, kept: &BTreeMap<String, u64>) -> Result<(), FileError> {
+        each_file(folder, &self.state_dir(), &|path, name| {
             let event_file = name.contains(EVENTS) || name.contains(ASIDE);
-            if event_file || LEFT_OVER.contains(&name) { remove_if_there(path) } else { Ok(()) }
+            let below = path.strip_prefix(&self.0).ok().and_then(Path::to_str);
+            match below.and_then(|below| kept.get(below)) {
+                Some(&bytes) => cut(path, bytes),
+                // A writer that was killed has left the file that it was making.
+                None if event_file || LEFT_OVER.contains(&name) || name.starts_with(PARTIAL) => {
+                    remove_if_there(path)
+                }
+                None => Ok(()),
+            }
         })
+    }
+
+    /// Makes the folder in which a `command` keeps what it resumes from. Answers whether there is something in it.
+    ///
+    /// # Errors
+    /// The folder and what failed.
+    pub fn make_state_dir(&self) -> Result<bool, FileError> {
+        let dir = self.state_dir();
+        fs::create_dir_all(&dir).map_err(FileError::at("create folder", &dir))?;
+        let mut entries = fs::read_dir(&dir).map_err(FileError::at("read", &dir))?;
+        Ok(entries.next().is_some())
+    }
+
+    /// Removes the results of an earlier attempt of a `command` that goes on with it: its curves stay.
+    ///
+    /// # Errors
+    /// The file or folder and what failed.
+    pub fn clear_answers(&self) -> Result<(), FileError> {
+        LEFT_OVER.iter().try_for_each(|name| remove_if_there(&self.0.join(name)))
+    }
+
+    /// Removes what an attempt keeps for the next one, since there will be none.
+    ///
+    /// # Errors
+    /// The file or folder and what failed.
+    pub fn remove_state(&self) -> Result<(), FileError> {
+        remove_if_there(&self.state())?;
+        match fs::remove_dir_all(self.state_dir()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(FileError::at("remove", &self.state_dir())(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// As [`RunDir::clear`], but event files are set aside under names that no reader takes for event files: the attempt may
@@ -185,7 +278,7 @@ impl RunDir {
     /// # Errors
     /// The file or folder and what failed.
     pub fn set_aside(&self) -> Result<(), FileError> {
-        each_file(&self.0, &|path, name| {
+        self.each_file(&|path, name| {
             if LEFT_OVER.contains(&name) {
                 return remove_if_there(path);
             }
@@ -198,7 +291,7 @@ impl RunDir {
     /// # Errors
     /// The file or folder and what failed.
     pub fn restore(&self) -> Result<(), FileError> {
-        each_file(&self.0, &|path, name| rename(path, name, ASIDE, EVENTS))
+        self.each_file(&|path, name| rename(path, name, ASIDE, EVENTS))
     }
 
     /// Removes the event files that were set aside.
@@ -206,7 +299,12 @@ impl RunDir {
     /// # Errors
     /// The file or folder and what failed.
     pub fn discard(&self) -> Result<(), FileError> {
-        each_file(&self.0, &|path, name| if name.contains(ASIDE) { remove_if_there(path) } else { Ok(()) })
+        self.each_file(&|path, name| if name.contains(ASIDE) { remove_if_there(path) } else { Ok(()) })
+    }
+
+    /// Hands path and name of every file of the run to `act`, all but those that a `command` keeps.
+    fn each_file(&self, act: &impl Fn(&Path, &str) -> Result<(), FileError>) -> Result<(), FileError> {
+        each_file(&self.0, &self.state_dir(), act)
     }
 }
 
@@ -216,6 +314,19 @@ const LEFT_OVER: [&str; 3] = [RunDir::PREDICTIONS, RunDir::TEST_PREDICTIONS, Run
 const EVENTS: &str = "tfevents";
 /// What stands in the name of one that was set aside.
 const ASIDE: &str = "tf-earlier";
+
+/// Cuts a file off behind so many bytes, on the disk: what is written anew behind them must not meet the old.
+fn cut(path: &Path, bytes: u64) -> Result<(), FileError> {
+    let cut = || {
+        let file = fs::File::options().write(true).open(path)?;
+        if file.metadata()?.len() > bytes {
+            file.set_len(bytes)?;
+            file.sync_all()?;
+        }
+        Ok(())
+    };
+    cut().map_err(FileError::at("cut", path))
+}
 
 /// Renames a file whose name contains `from`, unless there is one of the new name.
 fn rename(path: &Path, name: &str, from: &str, to: &str) -> Result<(), FileError> {
@@ -229,8 +340,15 @@ fn rename(path: &Path, name: &str, from: &str, to: &str) -> Result<(), FileError
     fs::rename(path, &target).map_err(FileError::at("rename", path))
 }
 
-/// Hands path and name of every file in a directory and below it to `act`.
-fn each_file(dir: &Path, act: &impl Fn(&Path, &str) -> Result<(), FileError>) -> Result<(), FileError> {
+/// Hands path and name of every file in a directory and below it to `act`, but for what lies in `left_out`.
+fn each_file(
+    dir: &Path,
+    left_out: &Path,
+    act: &impl Fn(&Path, &str) -> Result<(), FileError>,
+) -> Result<(), FileError> {
+    if dir == left_out {
+        return Ok(());
+    }
     let entries = match fs::read_dir(dir) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -242,7 +360,7 @@ fn each_file(dir: &Path, act: &impl Fn(&Path, &str) -> Result<(), FileError>) ->
         let name = name.to_string_lossy();
         // Not through links: what they lead to belongs to somebody else.
         if entry.file_type().map_err(FileError::at("clear", &path))?.is_dir() {
-            each_file(&path, act)?;
+            each_file(&path, left_out, act)?;
         } else {
             act(&path, &name)?;
         }

@@ -14,11 +14,12 @@ mod outcome;
 mod seal;
 mod shortage;
 mod state;
+mod training_state;
 mod used;
 mod words;
 
 pub use failure::{Failure, FailureKind};
-pub use file::{GitState, Provenance, RunDataset, RunFile, RunFileError};
+pub use file::{GitState, Keeping, Provenance, RunDataset, RunFile, RunFileError};
 pub use folder::{ExperimentDir, RunDir};
 pub use handle::Handle;
 pub use key::{RunIndex, RunKey};
@@ -27,6 +28,7 @@ pub use outcome::{Outcome, OutcomeError};
 pub use seal::{Seal, is_sealed_or_free};
 pub use shortage::Shortage;
 pub use state::RunState;
+pub use training_state::{BestEpoch, STATE_FORMAT, StateError, TrainingState};
 pub use used::{Phases, Spent, Used};
 
 use crate::spec::{Family, Parameters, Value};

@@ -55,6 +55,9 @@ pub struct Outcome {
     /// Where the attempt's time went, where the trainer tells; files of earlier versions do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub phases: Option<Phases>,
+    /// The epoch that a built-in trainer went on with; absent where it began with the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumed_from: Option<u32>,
     /// 32 hex digits of the BLAKE3 hash of each file that the attempt left, by name; files of earlier versions have none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub files: BTreeMap<String, String>,
@@ -110,6 +113,7 @@ mod tests {
             peak_memory: Some(1 << 30),
             peak_device_memory: Some(1 << 31),
             phases: None,
+            resumed_from: None,
             files: BTreeMap::new(),
         };
         outcome.write(folder.path()).unwrap();
@@ -135,6 +139,7 @@ mod tests {
             peak_memory: None,
             peak_device_memory: None,
             phases: None,
+            resumed_from: None,
             files: BTreeMap::new(),
         };
         let error = outcome.write(&occupied).expect_err("a file where a folder belongs").to_string();

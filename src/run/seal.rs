@@ -86,6 +86,7 @@ mod tests {
             peak_memory: None,
             peak_device_memory: None,
             phases: None,
+            resumed_from: None,
             files: dir.seal().unwrap(),
         };
         outcome.write(folder.path()).unwrap();

@@ -60,8 +60,8 @@ impl Lines {
                 .filter_map(|(position, live)| {
                     let progress = live.progress?;
                     let seconds = (progress.at.min(now) - live.started).max(0.0);
-                    let cost = scheduler.job(position).cost * progress.fraction;
-                    Some(UnderWay { cost, seconds, part: progress.fraction })
+                    let part = progress.fraction - live.done;
+                    Some(UnderWay { cost: scheduler.job(position).cost * part, seconds, part })
                 })
                 .collect()
         };
@@ -80,12 +80,12 @@ impl Lines {
     fn rest_of(&self, scheduler: &Scheduler, position: usize, live: &RunningJob, now: f64) -> Option<f64> {
         let rest = match live.progress {
             Some(progress) => {
-                let whole = (progress.at - live.started) / progress.fraction;
-                live.started + whole - now
+                let part = (progress.fraction - live.done) / (1.0 - live.done);
+                live.started + (progress.at - live.started) / part - now
             }
             None => {
                 let kind = scheduler.slots()[live.claim.slot as usize].kind();
-                live.started + self.get(kind)?.seconds(scheduler.job(position).cost) - now
+                live.started + self.get(kind)?.seconds(scheduler.job(position).cost * (1.0 - live.done)) - now
             }
         };
         Some(rest.max(0.0))

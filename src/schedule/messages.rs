@@ -27,6 +27,13 @@ pub enum Input {
         /// The part.
         fraction: f64,
     },
+    /// A live run goes on with what earlier attempts have done. Ignored for a run that is not live.
+    GoesOn {
+        /// The run.
+        run: u64,
+        /// The part of its work that is done, from 0, below 1.
+        done: f64,
+    },
     /// The attempt of a live run has ended. Ignored for a run that is not live.
     Ended {
         /// The run.

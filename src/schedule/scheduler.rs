@@ -46,6 +46,8 @@ pub(super) struct RunningJob {
     pub(super) claim: Claim,
     pub(super) started: f64,
     pub(super) progress: Option<Advance>,
+    /// The part of the work that earlier attempts have done, from 0, below 1.
+    pub(super) done: f64,
     threads: u32,
 }
 
@@ -139,6 +141,7 @@ impl Scheduler {
                 }
             }
             Input::Progress { run, fraction } => self.progress(now, run, fraction),
+            Input::GoesOn { run, done } => self.goes_on(run, done),
             Input::Ended { run, how } => self.ended(now, run, how, &mut effects),
             Input::Drain => {
                 if matches!(self.phase, Phase::Ready | Phase::Running) {
@@ -258,9 +261,18 @@ impl Scheduler {
     fn progress(&mut self, now: f64, run: u64, fraction: f64) {
         let Some(position) = self.positions.get(&run) else { return };
         if let Some(live) = self.live.get_mut(position)
-            && fraction >= LEAST_PROGRESS
+            && fraction - live.done >= LEAST_PROGRESS
         {
             live.progress = Some(Advance { at: now, fraction: fraction.min(1.0) });
+        }
+    }
+
+    fn goes_on(&mut self, run: u64, done: f64) {
+        let Some(position) = self.positions.get(&run) else { return };
+        if let Some(live) = self.live.get_mut(position)
+            && (0.0..1.0).contains(&done)
+        {
+            live.done = done;
         }
     }
 
@@ -276,7 +288,8 @@ impl Scheduler {
                 let slot = &self.slots[live.claim.slot as usize];
                 // What it would have taken with the threads of its slot.
                 let speed = f64::from(live.threads) / f64::from(slot.threads.max(1));
-                self.model.learn(slot.kind(), task.job.cost, (now - live.started) * speed);
+                let cost = task.job.cost * (1.0 - live.done);
+                self.model.learn(slot.kind(), cost, (now - live.started) * speed);
             }
             Ended::Failed | Ended::NotStarted => {
                 if self.phase == Phase::Running && task.attempts < self.max_attempts {
@@ -343,7 +356,7 @@ impl Scheduler {
         let (claim, released) = self.pool.claim(device, position, task.job.memory);
         let threads = self.slots[claim.slot as usize].threads;
         effects.push(Effect::Start { run: task.job.run, attempt: task.attempt(), slot: claim.slot, threads });
-        self.live.insert(position, RunningJob { claim, started: now, progress: None, threads });
+        self.live.insert(position, RunningJob { claim, started: now, progress: None, done: 0.0, threads });
         released
     }
 

@@ -9,8 +9,10 @@ use std::fmt::Write;
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, OnError, Source, TestSet, Value, goal_of,
+    Checkpoint, Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, OnError, Source, TestSet, Value,
+    goal_of,
     parameter::{Section, parameter_of_any},
+    read::keep::{BEST, CHECKPOINT, KEEP},
     scalar::{Scalar, core_schema},
     size,
 };
@@ -25,16 +27,19 @@ pub fn to_yaml(experiment: &Experiment) -> String {
     text
 }
 
-/// What differs between two experiments, a line for each key of the spec: `dataset.image_size: 224 -> 64`. `rank` and
-/// `schedule` are not compared, and more `seeds` are no difference: they change no result. Empty where every old run is a
+/// What differs between two experiments, a line for each key of the spec: `dataset.image_size: 224 -> 64`. `rank`,
+/// `schedule` and what runs keep are not compared, and more `seeds` are no difference: they change no result. Empty where every old run is a
 /// new one too.
 #[must_use]
 pub fn difference(old: &Experiment, new: &Experiment) -> Vec<String> {
     let extended = old.seeds.iter().all(|seed| new.seeds.contains(seed));
-    let flat = |experiment| {
+    let flat = |experiment: &Experiment| {
         let mut document = document(experiment);
         if let Json::Object(map) = &mut document {
             map.retain(|key, _| key != "rank" && key != "schedule" && (key != "seeds" || !extended));
+            if let (false, Some(Json::Object(train))) = (experiment.is_command(), map.get_mut("train")) {
+                train.retain(|key, _| ![CHECKPOINT, KEEP].contains(&key.as_str()));
+            }
         }
         let mut flat = Vec::new();
         flatten("", &document, &mut flat);
@@ -114,6 +119,13 @@ fn document(experiment: &Experiment) -> Json {
             Some(Section::Model) => model.insert(name.clone(), scalar(value)),
             Some(Section::Train) | None => train.insert(name.clone(), scalar(value)),
         };
+    }
+    let keep = &experiment.keep;
+    if keep.checkpoint != Checkpoint::default() {
+        train.insert(CHECKPOINT.to_owned(), json!(keep.checkpoint));
+    }
+    if let Some(best) = keep.best {
+        train.insert(KEEP.to_owned(), json!({BEST: best}));
     }
     let grid = match experiment.grids.as_slice() {
         [grid] => axes(grid),

@@ -13,6 +13,7 @@ mod direction;
 mod document;
 mod duration;
 mod family;
+mod keep;
 mod names;
 mod overrides;
 pub mod parameter;
@@ -41,6 +42,7 @@ pub use direction::{goal_of, is_accuracy, is_of_time};
 pub use document::{difference, to_yaml};
 pub use duration::{ParseDurationError, SpecDuration};
 pub use family::{FAMILY_AXIS, Family};
+pub use keep::{Checkpoint, Keep};
 pub use names::{NameError, RESERVED_EXPERIMENTS, RESERVED_PARAMETERS, check_experiment_name};
 pub use overrides::{Overrides, Untold};
 pub use parameter::ParameterError;
@@ -131,6 +133,9 @@ pub struct Experiment {
     pub seeds: Vec<u64>,
     /// The order of the leaderboard.
     pub rank: RankRule,
+    /// What runs keep while they train. No part of what is compared when a spec is run again.
+    #[serde(default, skip_serializing_if = "Keep::is_default")]
+    pub keep: Keep,
     /// Where and how many at once. Never part of what is compared when a spec is run again.
     pub schedule: Schedule,
 }
@@ -282,16 +287,28 @@ impl Schedule {
         Self::LOG_LIMIT
     }
 
-    /// A batch system that asks for the end of Gridboard kills it after 30 s or so.
+    /// How long a `command` has to end where the spec does not say it.
+    pub const COMMAND_GRACE: SpecDuration = SpecDuration::seconds(10);
+    /// How long a built-in trainer has: it finishes its epoch and writes its state.
+    pub const BUILT_IN_GRACE: SpecDuration = SpecDuration::seconds(30);
+
+    /// Specs that were kept without it are of a time when it was this for all.
     fn default_grace() -> SpecDuration {
-        SpecDuration::seconds(10)
+        Self::COMMAND_GRACE
+    }
+
+    /// What a spec means that says nothing, for runs that are `command`s or built in.
+    #[must_use]
+    pub fn of(is_command: bool) -> Self {
+        let grace = if is_command { Self::COMMAND_GRACE } else { Self::BUILT_IN_GRACE };
+        let log_limit = Self::LOG_LIMIT;
+        Self { devices: "auto".to_owned(), runs_per_device: None, log_limit, grace }
     }
 }
 
 impl Default for Schedule {
     fn default() -> Self {
-        let (log_limit, grace) = (Self::LOG_LIMIT, Self::default_grace());
-        Self { devices: "auto".to_owned(), runs_per_device: None, log_limit, grace }
+        Self::of(false)
     }
 }
 

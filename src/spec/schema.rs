@@ -6,7 +6,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    FAMILY_AXIS, Family, Schedule, SpecDuration,
+    Checkpoint, FAMILY_AXIS, Family, Schedule, SpecDuration,
     parameter::{Default, Kind, Parameter, Section, family_axis, parameters_of_any},
     read::{
         MAX_RUNS_PER_DEVICE, MAX_TOP,
@@ -14,6 +14,7 @@ use super::{
             DEFAULT_DIFFICULTY, DEFAULT_IMAGE_SIZE, DEFAULT_SPLIT, MAX_CLASSES, MAX_IMAGE_SIZE, MAX_KERNEL,
             MAX_PHANTOMS,
         },
+        keep::{BEST, CHECKPOINT, KEEP},
         known_tags,
     },
     size,
@@ -251,10 +252,9 @@ fn schedule() -> Json {
                 "default": size::to_text(Schedule::LOG_LIMIT)
             },
             "grace": {
-                "description": "How long a run that is asked to end (SIGTERM) has until it is killed: 30s, 5m, 8h.",
+                "description": "How long a run that is asked to end (SIGTERM) has until it is killed: 30s, 5m, 8h; 30s for built-in trainers, 10s for commands.",
                 "type": "string",
-                "pattern": SpecDuration::PATTERN,
-                "default": "10s"
+                "pattern": SpecDuration::PATTERN
             }
         }
     })
@@ -329,9 +329,32 @@ fn built_in() -> Json {
     let mut model = fixed(&rows, Section::Model);
     model.insert(FAMILY_AXIS.to_owned(), json!(true));
     schema["properties"]["model"] = json!({"additionalProperties": false, "properties": model});
-    let train = fixed(&rows, Section::Train);
+    let mut train = fixed(&rows, Section::Train);
+    train.extend(keep());
     schema["properties"]["train"] = json!({"additionalProperties": false, "properties": train});
     schema
+}
+
+/// What runs keep while they train.
+fn keep() -> [(String, Json); 2] {
+    let checkpoint = json!({
+        "description": "When a run writes the state that it can be resumed from, at ends of epochs: auto (each, in at most 2 % of the time), 10m (so long after the last time), or never.",
+        "type": ["string", "null"],
+        "pattern": Checkpoint::PATTERN,
+        "default": "auto"
+    });
+    let best = json!({
+        "description": "How many runs, the first of the leaderboard, keep the weights of their best epoch.",
+        "anyOf": [{"const": "all"}, {"type": "integer", "minimum": 0, "maximum": MAX_TOP}],
+        "default": "all"
+    });
+    let keep = json!({
+        "description": "Which files of finished runs stay.",
+        "type": ["object", "null"],
+        "additionalProperties": false,
+        "properties": {BEST: best}
+    });
+    [(CHECKPOINT.to_owned(), checkpoint), (KEEP.to_owned(), keep)]
 }
 
 /// The parameters of one section.

@@ -15,13 +15,14 @@ use super::{
 };
 
 /// The migrations in order; the version of a schema is how many of them it has.
-pub(super) const MIGRATIONS: [&str; 6] = [
+pub(super) const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0001_ledger.sql"),
     include_str!("migrations/0002_core_seconds.sql"),
     include_str!("migrations/0003_statistics.sql"),
     include_str!("migrations/0004_apart_from_views.sql"),
     include_str!("migrations/0005_problem.sql"),
     include_str!("migrations/0006_series.sql"),
+    include_str!("migrations/0007_resumed_from.sql"),
 ];
 
 /// The version that this program reads and writes.

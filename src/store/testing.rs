@@ -10,8 +10,8 @@ use crate::{
         ExperimentDir, ExperimentLock, Failure, FailureKind, Phases, RunIndex, RunSpec, RunState, Spent, Used,
     },
     spec::{
-        Axis, Dataset, Experiment, Family, Grid, Metric, OnError, Parameters, RankRule, Schedule, Source,
-        Value,
+        Axis, Dataset, Experiment, Family, Grid, Keep, Metric, OnError, Parameters, RankRule, Schedule,
+        Source, Value,
     },
 };
 
@@ -101,7 +101,16 @@ impl Bench {
 }
 
 pub(crate) fn new_attempt(attempt: u32) -> NewAttempt<'static> {
-    NewAttempt { attempt, pid: 4711, slot: "cpu/0", device: "cpu", threads: 2, host: "box", time: 1001.0 }
+    NewAttempt {
+        attempt,
+        pid: 4711,
+        slot: "cpu/0",
+        device: "cpu",
+        threads: 2,
+        host: "box",
+        time: 1001.0,
+        resumed: None,
+    }
 }
 
 pub(crate) fn failure() -> Failure {
@@ -148,6 +157,7 @@ pub(crate) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
             then: Some(Metric::by_tag(tags::VALIDATION_LOSS)),
             top: 10,
         },
+        keep: Keep::default(),
         schedule: Schedule::default(),
     }
 }

@@ -3,7 +3,12 @@
 
 use std::path::PathBuf;
 
-use super::{Preparation, forecast::Forecaster, status::RunForecast, tail};
+use super::{
+    Preparation,
+    forecast::Forecaster,
+    status::RunForecast,
+    tail::{self, Cleared},
+};
 use crate::{
     base::{
         error::{is_shortage, with_causes},
@@ -11,12 +16,12 @@ use crate::{
         program::{host, version},
     },
     event::Attempt,
-    follow::Earlier,
     launch::{AttemptEnd, Ending, LaunchError, LaunchPlan, PlanError},
     publish::Answers,
-    run::{Failure, FailureKind, RunDir, RunFile, RunSpec},
+    run::{Failure, FailureKind, Keeping, RunDir, RunFile, RunSpec},
     schedule::Slot,
-    spec::Family,
+    spec::{Experiment, Family, Keep},
+    tags,
 };
 
 /// How the runs of a sweep become attempts.
@@ -93,26 +98,30 @@ impl Attempts<'_> {
         number: u32,
         slot: &Slot,
         started: f64,
-    ) -> Result<(LaunchPlan, Option<Earlier>), StartError> {
+    ) -> Result<(LaunchPlan, Cleared), StartError> {
         let place = super::index(run);
         let (ready, worker) = match self {
             Self::Experiment { ready, worker, .. } => (ready, worker),
             Self::Listed(plans) => {
-                return Ok((LaunchPlan { attempt: number, ..plans[place].0.clone() }, None));
+                let plan = LaunchPlan { attempt: number, ..plans[place].0.clone() };
+                return Ok((plan, Cleared::default()));
             }
         };
         let run = &ready.runs[place];
         let folder = ready.dir.run(&run.name);
         let file = run_file(ready, run, number, (&slot.device, slot.threads), started);
-        let earlier = tail::clear(&folder, run.family == Family::Command)?;
+        let is_command = run.family == Family::Command;
+        let cleared =
+            if is_command { tail::clear_for_command(&folder)? } else { tail::clear(&folder, &file)? };
         file.write(folder.path())?;
-        let plan = if run.family == Family::Command {
+        let plan = if is_command {
             LaunchPlan::command(run.index.get(), &ready.experiment.command, folder.path(), &file)?
+                .with_state(cleared.has_state)
                 .with_variables(&ready.experiment.env)?
         } else {
             LaunchPlan::worker(run.index.get(), worker, folder.path(), &file)?
         };
-        Ok((plan, earlier))
+        Ok((plan, cleared))
     }
 
     /// Writes the run file of an attempt again that has ended, where its trainer has emptied the folder.
@@ -128,6 +137,17 @@ impl Attempts<'_> {
         }
         let placed = (attempt.device.as_str(), attempt.threads);
         run_file(ready, run, attempt.number, placed, attempt.started).write(folder.path())
+    }
+
+    /// Removes what an attempt that completed has kept for a next one.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub(super) fn remove_state(&self, attempt: &Attempt) -> Result<(), FileError> {
+        match self {
+            Self::Experiment { ready, .. } => ready.dir.run(&attempt.name).remove_state(),
+            Self::Listed(_) => Ok(()),
+        }
     }
 
     /// Reads the predictions that a completed attempt has left, and says what is wrong with them. A broken file is no reason
@@ -174,7 +194,26 @@ pub(super) fn run_file(
         version: version().to_owned(),
         host: host().to_owned(),
         started,
+        keeping: keeping(&ready.experiment),
         provenance: Some(Box::new(ready.surroundings.provenance_of(&ready.experiment, run, device))),
+    }
+}
+
+/// What the runs of built-in families keep while they train.
+fn keeping(experiment: &Experiment) -> Keeping {
+    if experiment.is_command() {
+        return Keeping::default();
+    }
+    let Keep { checkpoint, best } = experiment.keep;
+    let by = &experiment.rank.by;
+    let is_of_validation = [tags::VALIDATION_ACCURACY, tags::VALIDATION_LOSS]
+        .iter()
+        .chain(&tags::VALIDATION_METRICS)
+        .any(|tag| *tag == by.tag);
+    Keeping {
+        checkpoint,
+        grace: Some(experiment.schedule.grace.duration().as_secs_f64()),
+        best: (is_of_validation && best != Some(0)).then(|| by.clone()),
     }
 }
 

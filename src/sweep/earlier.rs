@@ -70,6 +70,7 @@ mod tests {
             peak_memory: None,
             peak_device_memory: None,
             phases: None,
+            resumed_from: None,
             files: std::collections::BTreeMap::new(),
         };
         let failure = crate::store::testing::failure();

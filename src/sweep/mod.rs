@@ -6,6 +6,7 @@
 mod account;
 mod attempt;
 mod audit;
+mod best;
 mod division;
 mod earlier;
 mod error;
@@ -21,6 +22,7 @@ mod time_left;
 
 pub(crate) use account::{Account, Watch};
 pub(crate) use audit::{AuditProgress, audit_dataset, audit_folder};
+pub(crate) use best::keep_best;
 pub(crate) use division::measured_division;
 pub(crate) use error::SweepError;
 pub(crate) use prepare::{Corpus, Preparation, check_unchanged, prepare, prepare_corpus};

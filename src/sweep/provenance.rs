@@ -115,6 +115,7 @@ fn narrowed(experiment: &Experiment, run: &RunSpec) -> Experiment {
         grids: vec![Grid { axes }],
         seeds: vec![run.seed],
         rank: experiment.rank.clone(),
+        keep: experiment.keep,
         schedule: experiment.schedule.clone(),
     }
 }

@@ -74,6 +74,7 @@ impl Status {
             }
             Change::SweepBegun { .. }
             | Change::Cut { .. }
+            | Change::Resumed { .. }
             | Change::Problem { .. }
             | Change::Cancelled { .. }
             | Change::Note(_)
@@ -209,6 +210,7 @@ mod tests {
             threads: 1,
             handle: Some(Handle::Process(1)),
             started: 10.0,
+            resumed: None,
         })
     }
 

@@ -12,8 +12,10 @@ use std::{
 
 use crate::{
     base::files::FileError,
+    event::{Resumed, Scalar},
     follow::{Earlier, Poll, RunFollower, read_run},
-    run::RunDir,
+    run::{RunDir, RunFile, StateError, TrainingState},
+    spec::Checkpoint,
 };
 
 /// More problems of a run are counted, not listed.
@@ -30,26 +32,71 @@ pub(super) struct Tail {
     folder: Option<(u64, u64)>,
     has_logged: bool,
     problems: BTreeSet<String>,
+    /// From when on points are this attempt's, seconds since 1970, while it is not known where it goes on.
+    goes_on_since: Option<f64>,
 }
 
-/// Clears a run's folder for an attempt. A command's event files are set aside, since it may resume from a checkpoint of its
-/// own; the built-in trainers never do.
-pub(super) fn clear(dir: &RunDir, is_command: bool) -> Result<Option<Earlier>, FileError> {
-    if !is_command {
-        dir.clear()?;
-        return Ok(None);
+/// What an attempt finds in a run's folder.
+#[derive(Debug, Default)]
+pub(super) struct Cleared {
+    /// What a command logged before, which it may turn out to go on with.
+    pub(super) earlier: Option<Earlier>,
+    /// Where a built-in trainer goes on.
+    pub(super) resumed: Option<Resumed>,
+    /// Whether a command has something to resume from.
+    pub(super) has_state: bool,
+    /// Why a state that is there is not used.
+    pub(super) refused: Option<String>,
+}
+
+/// Clears a run's folder for an attempt of a built-in trainer: all of it, or where there is a state that is this run's,
+/// what is not before it.
+pub(super) fn clear(dir: &RunDir, run: &RunFile) -> Result<Cleared, FileError> {
+    let mut refused = None;
+    if run.keeping.checkpoint != Checkpoint::Never {
+        match usable(dir, run) {
+            Ok(Some(state)) => {
+                dir.clear_but(&state.files)?;
+                let resumed = Some(Resumed { epoch: state.epoch, batch: state.batch });
+                return Ok(Cleared { resumed, ..Cleared::default() });
+            }
+            Ok(None) => {}
+            Err(error) => refused = Some(error.to_string()),
+        }
     }
+    dir.clear()?;
+    Ok(Cleared { refused, ..Cleared::default() })
+}
+
+/// The state in a run's folder, as far as can be told without its tensors, which the worker reads.
+fn usable(dir: &RunDir, run: &RunFile) -> Result<Option<TrainingState>, StateError> {
+    let Some(state) = TrainingState::read(dir)? else { return Ok(None) };
+    state.must_be_of(run)?;
+    state.must_have_files(dir)?;
+    Ok(Some(state))
+}
+
+/// Clears a run's folder for an attempt of a command. Where it has kept something to resume from, its event files stay. Else
+/// they are set aside, since it may resume from a checkpoint that it keeps elsewhere.
+pub(super) fn clear_for_command(dir: &RunDir) -> Result<Cleared, FileError> {
     // Those that an attempt without a single point left aside.
     dir.restore()?;
+    if dir.make_state_dir()? {
+        dir.clear_answers()?;
+        return Ok(Cleared { has_state: true, ..Cleared::default() });
+    }
     let points = read_run(dir.path()).scalars;
     dir.set_aside()?;
-    Ok(Some(Earlier::new(&points)))
+    Ok(Cleared { earlier: Some(Earlier::new(&points)), ..Cleared::default() })
 }
 
 impl Tail {
-    /// Follows an attempt in a folder that [`clear`] has cleared.
-    pub(super) fn new(dir: &Path, earlier: Option<Earlier>) -> Self {
+    /// Follows an attempt that starts at this time, seconds since 1970, in a folder that [`clear`] or [`clear_for_command`]
+    /// has cleared.
+    pub(super) fn new(dir: &Path, started: f64, cleared: Cleared) -> Self {
+        let Cleared { earlier, has_state, .. } = cleared;
         Self {
+            goes_on_since: has_state.then_some(started),
             dir: dir.to_owned(),
             follower: RunFollower::new(dir),
             earlier,
@@ -78,6 +125,14 @@ impl Tail {
         }
         poll.problems.retain(|problem| self.problems.insert(problem.to_string()));
         Ok(poll)
+    }
+
+    /// Where an attempt goes on, once its first points tell it: the first of their steps.
+    pub(super) fn goes_on_at(&mut self, points: &[Scalar]) -> Option<i64> {
+        let since = self.goes_on_since?;
+        let first = points.iter().filter(|point| point.wall_time >= since).map(|point| point.step).min()?;
+        self.goes_on_since = None;
+        Some(first)
     }
 
     /// The attempt is over: what was set aside goes, unless the attempt has logged nothing, so that the next one may still go
@@ -137,9 +192,9 @@ mod tests {
     }
 
     fn attempt(dir: &Path) -> Tail {
-        let earlier = clear(&RunDir::new(dir), true).unwrap();
+        let cleared = clear_for_command(&RunDir::new(dir)).unwrap();
         assert!(steps(dir).is_empty(), "an attempt starts without curves");
-        Tail::new(dir, earlier)
+        Tail::new(dir, 0.0, cleared)
     }
 
     #[test]
@@ -179,7 +234,7 @@ mod tests {
     #[test]
     fn problems_are_kept_once_and_counted_from_the_fourth_on() {
         let folder = tempfile::tempdir().unwrap();
-        let mut tail = Tail::new(folder.path(), None);
+        let mut tail = Tail::new(folder.path(), 0.0, Cleared::default());
         assert_eq!(tail.problem(), None);
         for file in 0..5 {
             fs::write(folder.path().join(format!("{file}.tfevents")), [7; 40]).unwrap();
@@ -197,7 +252,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
         fs::create_dir(&run).unwrap();
-        let mut tail = Tail::new(&run, None);
+        let mut tail = Tail::new(&run, 0.0, Cleared::default());
         fs::rename(&run, folder.path().join("other")).unwrap();
         fs::create_dir(&run).unwrap();
         log(&run, 0..3);
@@ -215,7 +270,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let run = folder.path().join("run");
         fs::create_dir(&run).unwrap();
-        let tail = Tail::new(&run, None);
+        let tail = Tail::new(&run, 0.0, Cleared::default());
         assert_eq!(tail.lost_folder(), None);
         fs::rename(&run, folder.path().join("other")).unwrap();
         assert!(tail.lost_folder().unwrap().contains("renamed or deleted"));

@@ -274,3 +274,23 @@ fn text_and_images_are_records_of_their_plugins() {
     let image = "09000000000000f03f 1004 2a1b 0a19 0a09636f6e667573696f6e 220c 0814 101e 1803 220489504e47";
     assert_eq!(reader.next_record().unwrap(), Some(&unhex(image)[..]));
 }
+
+#[test]
+fn a_later_file_sorts_behind_the_earlier_ones_and_knows_where_it_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut before = PathBuf::new();
+    for _ in 0..3 {
+        let mut writer = EventWriter::create(dir.path()).unwrap();
+        assert!(*writer.path() > *before, "{before:?} {:?}", writer.path());
+        before = writer.path().to_owned();
+        for step in 0..5000 {
+            writer.scalar("a", step, 0.5, 1.0).unwrap();
+        }
+        writer.flush().unwrap();
+        assert_eq!(writer.offset(), fs::metadata(writer.path()).unwrap().len());
+        writer.scalar("a", 5000, 0.5, 1.0).unwrap();
+        let offset = writer.offset();
+        writer.flush().unwrap();
+        assert_eq!(offset, fs::metadata(writer.path()).unwrap().len());
+    }
+}

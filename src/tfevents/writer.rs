@@ -68,16 +68,20 @@ pub struct EventWriter<W: Write = File> {
     output: W,
     /// Whole records, and after a failed write the rest of one, so that a retry goes on where the output stopped.
     gathered: Vec<u8>,
+    /// Bytes that the output has taken.
+    taken: u64,
 }
 
 impl EventWriter {
-    /// Makes `dir` and a new event file in it, named after the present second, the machine, the process and a counter.
+    /// Makes `dir` and a new event file in it, named after the present second, the machine, the process and a counter. Where
+    /// the directory has event files that would come behind it, it is named after the second behind theirs: readers take
+    /// the files in the order of their names for the order in which they were written.
     ///
     /// # Errors
     /// [`WriteError::Create`] naming the directory or the file; [`WriteError::Write`] as for every record.
     pub fn create(dir: &Path) -> Result<Self, WriteError> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self::create_at(dir, now.as_secs_f64())
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        Self::create_named(dir, latest_second(dir).map_or(now, |second| now.max(second + 1.0)), now)
     }
 
     /// [`EventWriter::create`] at a given time, seconds since 1970.
@@ -85,12 +89,16 @@ impl EventWriter {
     /// # Errors
     /// As [`EventWriter::create`].
     pub fn create_at(dir: &Path, wall_time: f64) -> Result<Self, WriteError> {
+        Self::create_named(dir, wall_time, wall_time)
+    }
+
+    fn create_named(dir: &Path, second: f64, wall_time: f64) -> Result<Self, WriteError> {
         // One count for the whole process: two writers in one directory in one second get two files.
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         fs::create_dir_all(dir).map_err(|source| WriteError::Create { path: dir.to_owned(), source })?;
         loop {
             let counter = COUNTER.fetch_add(1, Ordering::Relaxed);
-            let path = dir.join(file_name(wall_time, &format!("{}.{counter:06}", process::id())));
+            let path = dir.join(file_name(second, &format!("{}.{counter:06}", process::id())));
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Ok(file) => return Self::new(file, &path, wall_time),
                 // A process of the same id on a machine of the same name was here in the same second.
@@ -116,7 +124,7 @@ impl<W: Write> EventWriter<W> {
     /// # Errors
     /// [`WriteError::WallTime`]; [`WriteError::Write`] where the output fails.
     pub fn new(output: W, path: &Path, wall_time: f64) -> Result<Self, WriteError> {
-        let mut writer = Self { path: path.to_owned(), output, gathered: Vec::new() };
+        let mut writer = Self { path: path.to_owned(), output, gathered: Vec::new(), taken: 0 };
         writer.event(&Event {
             wall_time,
             step: 0,
@@ -129,6 +137,12 @@ impl<W: Write> EventWriter<W> {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Where the next record begins, bytes from the start of the file.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.taken + self.gathered.len() as u64
     }
 
     /// Writes one point of a curve, as `simple_value`: the smallest form, and the one TensorBoard loads fastest.
@@ -211,6 +225,7 @@ impl<W: Write> EventWriter<W> {
     pub fn flush(&mut self) -> Result<(), WriteError> {
         let (written, result) = write_all(&mut self.output, &self.gathered);
         self.gathered.drain(..written);
+        self.taken += written as u64;
         result
             .and_then(|()| self.output.flush())
             .map_err(|source| WriteError::Write { path: self.path.clone(), source })
@@ -257,6 +272,17 @@ impl<W: Write> Drop for EventWriter<W> {
 pub(super) fn file_name(wall_time: f64, suffix: &str) -> String {
     let host = host().replace('/', "-");
     format!("events.out.tfevents.{:010}.{host}.{suffix}", wall_time.max(0.0).floor())
+}
+
+/// The latest second in the names of the event files of a directory; none where it cannot be read.
+fn latest_second(dir: &Path) -> Option<f64> {
+    let seconds = fs::read_dir(dir).ok()?.flatten().filter_map(|entry| {
+        let name = entry.file_name();
+        let (_, rest) = name.to_str()?.split_once("tfevents.")?;
+        rest.split('.').next()?.parse::<u64>().ok()
+    });
+    #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
+    seconds.max().map(|second| second as f64)
 }
 
 /// As `Write::write_all`, but says how many bytes were taken before an error.

@@ -112,6 +112,39 @@ impl Adam {
         Ok(())
     }
 
+    /// Updates made.
+    pub(crate) fn updates(&self) -> u32 {
+        self.step.unsigned_abs()
+    }
+
+    /// Goes on behind so many updates, for parameters and moments as they were then.
+    pub(crate) fn set_updates(&mut self, updates: u32) {
+        self.step = i32::try_from(updates).unwrap_or(i32::MAX);
+    }
+
+    /// The first or second moment of a parameter of this shape, by its place: a view. `None` before the first step.
+    ///
+    /// # Errors
+    /// Where the shape is not the parameter's.
+    pub(crate) fn moment(
+        &self,
+        place: usize,
+        second: bool,
+        shape: &[i64],
+    ) -> Result<Option<Tensor>, TchError> {
+        let Some(state) = &self.state else { return Ok(None) };
+        let at = &state.places[place];
+        let numbers = if state.numbers.len() == 1 { &state.numbers[0] } else { &state.numbers[place] };
+        let moment = if second { &numbers.second } else { &numbers.first };
+        let lying: Vec<i64> = at.order.iter().map(|&dim| shape[dim as usize]).collect();
+        let mut back = vec![0; at.order.len()];
+        for (from, &to) in (0..).zip(&at.order) {
+            back[to as usize] = from;
+        }
+        let n = at.numbers.end - at.numbers.start;
+        moment.f_narrow(0, at.numbers.start, n)?.f_view(&lying[..])?.f_permute(back).map(Some)
+    }
+
     /// One update of the parameters. The gradients are spent: their memory holds what the update computes on the way.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use tch::Device;
 
 use crate::{
+    checkpoint::Keeper,
     data::Images,
     engine::{Engine, Plan, tests::values},
     fit::{Sides, fit},
@@ -125,7 +126,9 @@ fn every_loss_metric_prediction_and_weight_is_that_of_keras() {
             run: name,
         };
         let mut memory = Memory::default();
-        let last = fit(&mut engine, &sides, &train, 0, &mut memory, &Stop::default()).unwrap();
+        let last =
+            fit(&mut engine, &sides, &train, 0, &mut memory, &mut Keeper::of_nothing(), &Stop::default())
+                .unwrap();
 
         assert!(case.batch_losses.len() >= 12);
         agree(&format!("{name}: batch losses"), &memory.curve(tags::BATCH_LOSS), &case.batch_losses, 1e-4);

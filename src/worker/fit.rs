@@ -14,14 +14,15 @@ use gridboard::{
 };
 
 use crate::{
+    checkpoint::Keeper,
     data::Images,
     engine::{BatchResult, Engine},
     error::TrainError,
     evaluate::{Evaluation, evaluate},
     init,
     machine::Stopwatch,
-    record::{Phase, Recorder},
-    stop::Stop,
+    record::{Phase, Recorder, Start},
+    stop::{Reason, Stop},
 };
 
 /// How often batch losses become visible to readers.
@@ -54,13 +55,17 @@ pub(crate) fn fit(
     train: &Train,
     seed: u64,
     recorder: &mut dyn Recorder,
+    keeper: &mut Keeper,
     stop: &Stop,
 ) -> Result<Evaluation, TrainError> {
     let mut last_flush = Instant::now();
-    let mut step = 0;
+    let start = keeper.start();
+    let mut step = start.batch;
     let mut evaluation = None;
+    // What an epoch takes behind its batches, once it is known.
+    let mut rest = None;
     let validation = sides.images.order(sides.validation)?;
-    for epoch in 0..train.epochs {
+    for epoch in start.epoch..train.epochs {
         let mut order = sides.training.to_vec();
         if train.shuffle {
             init::shuffle(&mut order, seed, epoch);
@@ -68,8 +73,17 @@ pub(crate) fn fit(
         let stopwatch = Stopwatch::start();
         let mut running = Running::new(epoch, step);
         let order = sides.images.order(&order)?;
-        for batch in order.batches(train.batch_size as usize) {
+        let n_batches = sides.training.len().div_ceil(train.batch_size as usize);
+        let begun = Instant::now();
+        for (done, batch) in order.batches(train.batch_size as usize).enumerate() {
             stop.check()?;
+            if let (Some(waited), Some(grace)) = (stop.waited(), keeper.grace()) {
+                let left = time_left(begun.elapsed(), (done, n_batches), rest, sides) + keeper.cost();
+                // In vain: it would be killed before it has a state.
+                if waited + left > grace {
+                    return Err(stop.requested().map_or(TrainError::Stopped(Reason::Terminated), Into::into));
+                }
+            }
             running.ahead.push((engine.train(batch)?, batch.len()));
             step += 1;
             if !engine.runs_ahead() || running.ahead.len() >= AHEAD {
@@ -90,9 +104,11 @@ pub(crate) fn fit(
         recorder.scalar(tags::LEARNING_RATE, at, engine.learning_rate() as f32)?;
         recorder.scalar(tags::IMAGES_PER_SECOND, at, (running.images / spent.seconds) as f32)?;
         let stopwatch = Stopwatch::start();
+        let validation_begun = Instant::now();
         let result = evaluate(engine, &validation, sides.classes.len(), stop)?;
         recorder.spent(Phase::Validation, stopwatch.spent());
-        record_validation(&result, sides, at, recorder)?;
+        let metrics = record_validation(&result, sides, at, recorder)?;
+        rest = Some(validation_begun.elapsed());
         if epoch + 1 == train.epochs {
             record_pr_curves(&result, sides.classes, at, recorder)?;
         }
@@ -102,8 +118,34 @@ pub(crate) fn fit(
             return Err(TrainError::DivergedInValidation { loss: result.loss, epoch });
         }
         evaluation = Some(result);
+        if epoch + 1 == train.epochs {
+            keeper.training_ended(engine, epoch, &metrics)?;
+            break;
+        }
+        let next = Start { epoch: epoch + 1, batch: step };
+        let asked = stop.requested();
+        keeper.epoch_ended(engine, recorder, next, &metrics, asked.is_some())?;
+        if let Some(reason) = asked {
+            return Err(reason.into());
+        }
     }
     Ok(evaluation.expect("the spec allows no run of 0 epochs"))
+}
+
+/// How long the epoch that runs still takes: its batches as those before, and the validation as the last time, or where there
+/// was none a third of a training step an image.
+fn time_left(
+    elapsed: Duration,
+    (done, all): (usize, usize),
+    rest: Option<Duration>,
+    sides: &Sides<'_>,
+) -> Duration {
+    let batch = elapsed.div_f64(done.max(1) as f64);
+    let validation = || {
+        let images = sides.validation.len() as f64 / sides.training.len().max(1) as f64;
+        batch.mul_f64(all as f64 * images / 3.0)
+    };
+    batch.mul_f64((all - done) as f64) + rest.unwrap_or_else(validation)
 }
 
 /// The metrics of the epoch that runs.
@@ -146,18 +188,20 @@ impl Running {
     }
 }
 
-/// Writes the curves and the picture of one validation.
+/// Writes the curves and the picture of one validation. Answers with the metrics by their tags.
 fn record_validation(
     result: &Evaluation,
     sides: &Sides<'_>,
     epoch: i64,
     recorder: &mut dyn Recorder,
-) -> Result<(), TrainError> {
+) -> Result<Vec<(&'static str, f32)>, TrainError> {
     let classes = sides.classes.len();
     let matrix = result.confusion(classes);
     let headline = matrix.headline();
-    recorder.scalar(tags::VALIDATION_LOSS, epoch, result.loss as f32)?;
-    recorder.scalar(tags::VALIDATION_ACCURACY, epoch, matrix.accuracy() as f32)?;
+    let mut values = vec![
+        (tags::VALIDATION_LOSS, result.loss as f32),
+        (tags::VALIDATION_ACCURACY, matrix.accuracy() as f32),
+    ];
     // A validation side without one of the classes has no ROC curve: no point is written then.
     let metrics = [
         Some(headline.precision),
@@ -166,15 +210,15 @@ fn record_validation(
         Some(headline.f1),
         result.auc(classes),
     ];
-    for (tag, value) in tags::VALIDATION_METRICS.into_iter().zip(metrics) {
-        if let Some(value) = value {
-            recorder.scalar(tag, epoch, value as f32)?;
-        }
+    let metrics = tags::VALIDATION_METRICS.into_iter().zip(metrics);
+    values.extend(metrics.filter_map(|(tag, value)| Some((tag, value? as f32))));
+    for &(tag, value) in &values {
+        recorder.scalar(tag, epoch, value)?;
     }
     let title = format!("{}, epoch {epoch}", sides.run);
     let (png, width, height) = confusion_matrix_png(&matrix, sides.classes, &title)?;
     recorder.image(tags::CONFUSION_MATRIX, epoch, &png, width, height)?;
-    Ok(())
+    Ok(values)
 }
 
 /// Thresholds of a precision-recall curve, as many as TensorBoard's own summaries have.
@@ -208,7 +252,6 @@ mod tests {
     use crate::{
         engine::{Plan, tests::values},
         record::tests::Memory,
-        stop::Reason,
     };
 
     const SIDE: usize = 10;
@@ -261,7 +304,7 @@ mod tests {
                 run: "toy",
             };
             let mut memory = Memory::default();
-            let result = fit(&mut engine, &sides, train, seed, &mut memory, stop);
+            let result = fit(&mut engine, &sides, train, seed, &mut memory, &mut Keeper::of_nothing(), stop);
             (result, memory, engine)
         }
     }

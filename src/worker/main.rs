@@ -10,6 +10,7 @@
 mod adam;
 mod baseline;
 mod calibrate;
+mod checkpoint;
 mod data;
 mod doctor;
 mod engine;
@@ -83,6 +84,12 @@ fn main() -> ExitCode {
         Verb::Doctor => print(&doctor::report()),
         Verb::Probe => print(&doctor::cuda()),
     }
+}
+
+/// Says one line on stderr, which is the attempt's log.
+fn say(line: &str) {
+    // A log that cannot be written leaves nobody to tell.
+    let _ = writeln!(io::stderr(), "gridboard-worker: {line}");
 }
 
 fn print(answer: &serde_json::Value) -> ExitCode {

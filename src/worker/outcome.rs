@@ -4,17 +4,21 @@ use std::{
     any::Any,
     cell::RefCell,
     collections::BTreeMap,
-    io::{self, Write},
     panic::{self, AssertUnwindSafe},
     path::Path,
 };
 
 use gridboard::{
     base::{clock::wall_now, usage::own_peak_memory},
-    run::{Failure, Outcome, Phases, RunDir, RunFile, RunState},
+    run::{Failure, FailureKind, Outcome, RunDir, RunFile, RunState},
 };
 
-use crate::{error::TrainError, machine, stop::Stop, train};
+use crate::{
+    error::TrainError,
+    machine, say,
+    stop::Stop,
+    train::{self, Account},
+};
 
 thread_local! {
     /// Where this thread panicked last.
@@ -26,16 +30,16 @@ pub(crate) fn attempt(run_dir: &Path) -> u8 {
     machine::keep_memory();
     let stop = match Stop::watch() {
         Ok(stop) => stop,
-        Err(error) => return say(&format!("cannot wait for signals: {error}")),
+        Err(error) => return failed(&format!("cannot wait for signals: {error}")),
     };
     let run = match train::read_run_file(run_dir) {
         Ok(run) => run,
         // Without run.json it is not even known which attempt failed: no outcome can be written.
-        Err(error) => return say(&error.one_line()),
+        Err(error) => return failed(&error.one_line()),
     };
     machine::set_threads(run.threads);
-    let mut phases = Phases::default();
-    let result = guarded(|| train::train(run_dir, &run, &stop, &mut phases));
+    let mut account = Account::default();
+    let result = guarded(|| train::train(run_dir, &run, &stop, &mut account));
     let code = match &result {
         Ok(()) => 0,
         Err(TrainError::Stopped(reason)) => {
@@ -46,32 +50,38 @@ pub(crate) fn attempt(run_dir: &Path) -> u8 {
             if let Some(words) = error.words() {
                 say(&words);
             }
-            say(&error.one_line())
+            failed(&error.one_line())
         }
     };
     // Last, when nobody writes to the files any more.
     let files = if result.is_ok() { RunDir::new(run_dir).seal() } else { Ok(BTreeMap::new()) };
     let files = match files {
         Ok(files) => files,
-        Err(error) => return say(&TrainError::from(error).one_line()),
+        Err(error) => return failed(&TrainError::from(error).one_line()),
     };
+    // Where the same epochs would only diverge again, there is nothing to go on from.
+    let is_over = result.as_ref().err().is_none_or(|error| error.kind() == Some(FailureKind::Diverged));
     let outcome = Outcome {
         peak_memory: own_peak_memory(),
         peak_device_memory: machine::peak_device_memory(),
-        phases: Some(phases),
+        phases: Some(account.phases),
+        resumed_from: account.resumed_from,
         files,
         ..outcome(&run, result.err(), wall_now())
     };
-    match outcome.write(run_dir).map_err(TrainError::from) {
-        Ok(()) => code,
-        Err(error) => say(&error.one_line()),
+    if let Err(error) = outcome.write(run_dir).map_err(TrainError::from) {
+        return failed(&error.one_line());
     }
+    if is_over && let Err(error) = RunDir::new(run_dir).remove_state() {
+        // The attempt has its outcome: that is no failure of it.
+        say(&TrainError::from(error).one_line());
+    }
+    code
 }
 
-/// Says one line on stderr, which is the attempt's log; returns the exit code of a failure.
-fn say(line: &str) -> u8 {
-    // A log that cannot be written leaves nobody to tell.
-    let _ = writeln!(io::stderr(), "gridboard-worker: {line}");
+/// Says why; returns the exit code of a failure.
+fn failed(why: &str) -> u8 {
+    say(why);
     1
 }
 
@@ -113,13 +123,14 @@ fn outcome(run: &RunFile, error: Option<TrainError>, finished: f64) -> Outcome {
         peak_memory: None,
         peak_device_memory: None,
         phases: None,
+        resumed_from: None,
         files: BTreeMap::new(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use gridboard::run::FailureKind;
+    use gridboard::run::Phases;
 
     use super::*;
     use crate::train::tests::run_file;

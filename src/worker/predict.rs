@@ -89,12 +89,12 @@ fn say(output: &mut impl Write, message: &impl serde::Serialize) -> Result<(), T
 mod tests {
     use std::{fs, io::Cursor};
 
-    use gridboard::{corpus::MappedCorpus, predictions, run::Phases, spec::Value};
+    use gridboard::{corpus::MappedCorpus, predictions, spec::Value};
 
     use super::*;
     use crate::{
         data::tests::write_corpus,
-        train::{tests::run_file, train},
+        train::{Account, tests::run_file, train},
     };
 
     /// A trained run of `n` images in a folder, and its validation images one behind the other.
@@ -105,7 +105,7 @@ mod tests {
         let parameters = [("kernels", text), ("layer_size", Value::Int(6)), ("dense_layers", Value::Int(1))];
         let run = run_file(Some(dataset.clone()), &parameters);
         fs::write(folder.join("run.json"), serde_json::to_string(&run).unwrap()).unwrap();
-        train(folder, &run, &Stop::default(), &mut Phases::default()).unwrap();
+        train(folder, &run, &Stop::default(), &mut Account::default()).unwrap();
         let mapped = MappedCorpus::open(&dataset.cache).unwrap();
         let pixels = (0..n).filter(|row| row % 3 == 2).flat_map(|row| mapped.image(row).to_vec()).collect();
         (run, pixels)

@@ -1,6 +1,9 @@
 //! Where the training loop writes its curves: the run's event files, or memory in tests.
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use gridboard::{
     base::clock::wall_now,
@@ -36,6 +39,21 @@ pub(crate) trait Recorder {
     /// # Errors
     /// As [`Recorder::scalar`].
     fn flush(&mut self) -> Result<(), WriteError>;
+
+    /// Brings all of it to the disk. Answers with the files, by path below the run's folder, and where each of them ends.
+    ///
+    /// # Errors
+    /// As [`Recorder::scalar`].
+    fn sync(&mut self) -> Result<BTreeMap<String, u64>, WriteError>;
+}
+
+/// Where an attempt begins.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Start {
+    /// The first epoch, from 0.
+    pub(crate) epoch: u32,
+    /// The step of its first batch.
+    pub(crate) batch: i64,
 }
 
 /// What the loop spends its time on.
@@ -47,34 +65,56 @@ pub(crate) enum Phase {
     Validation,
 }
 
-/// One event file for each of the two sub-runs, and a sum of the time.
+/// One event file for each of the sub-runs, and a sum of the time.
 pub(crate) struct EventFiles {
     /// The time so far.
     pub(crate) phases: Phases,
+    run_dir: PathBuf,
+    /// Those of the attempts that this one goes on with, and where they end.
+    earlier: BTreeMap<String, u64>,
     train: EventWriter,
+    /// Apart, since its steps are batches.
+    batch: EventWriter,
     validation: EventWriter,
 }
 
 impl EventFiles {
-    /// Makes `train/` and `validation/` in the run's directory. Both files open a session at step 0, so that a later
-    /// attempt takes the place of an earlier one.
+    /// Makes `train/`, `batch/` and `validation/` in the run's directory, for an attempt that begins with this epoch and
+    /// this batch and goes on with the curves of the files in `earlier`. Each file opens a session at its first step, so
+    /// that readers that have seen more of an earlier attempt drop it.
     ///
     /// # Errors
     /// Where a folder or file cannot be made.
-    pub(crate) fn create(run_dir: &Path) -> Result<Self, WriteError> {
-        let create = |sub_run: &str| {
+    pub(crate) fn create(
+        run_dir: &Path,
+        start: Start,
+        earlier: BTreeMap<String, u64>,
+    ) -> Result<Self, WriteError> {
+        let create = |sub_run: &str, step: i64| {
             let mut writer = EventWriter::create(&run_dir.join(sub_run))?;
-            writer.start_at(0, wall_now())?;
+            writer.start_at(step, wall_now())?;
             writer.flush()?;
             Ok(writer)
         };
-        let phases = Phases::default();
-        Ok(Self { phases, train: create("train")?, validation: create("validation")? })
+        let (epoch, batch) = (i64::from(start.epoch), start.batch);
+        Ok(Self {
+            phases: Phases::default(),
+            run_dir: run_dir.to_owned(),
+            earlier,
+            train: create("train", epoch)?,
+            batch: create("batch", batch)?,
+            validation: create("validation", epoch)?,
+        })
+    }
+
+    fn writers(&mut self) -> [&mut EventWriter; 3] {
+        [&mut self.train, &mut self.batch, &mut self.validation]
     }
 
     fn writer<'tag>(&mut self, tag: &'tag str) -> (&mut EventWriter, &'tag str) {
         match tag.split_once('/') {
             Some(("validation", tag)) => (&mut self.validation, tag),
+            Some(("batch", tag)) => (&mut self.batch, tag),
             Some((_, tag)) => (&mut self.train, tag),
             None => (&mut self.train, tag),
         }
@@ -107,8 +147,18 @@ impl Recorder for EventFiles {
     }
 
     fn flush(&mut self) -> Result<(), WriteError> {
-        self.train.flush()?;
-        self.validation.flush()
+        self.writers().into_iter().try_for_each(EventWriter::flush)
+    }
+
+    fn sync(&mut self) -> Result<BTreeMap<String, u64>, WriteError> {
+        let mut files = self.earlier.clone();
+        let run_dir = self.run_dir.clone();
+        for writer in self.writers() {
+            writer.sync()?;
+            let path = writer.path().strip_prefix(&run_dir).unwrap_or(writer.path());
+            files.insert(path.to_string_lossy().into_owned(), writer.offset());
+        }
+        Ok(files)
     }
 }
 
@@ -170,6 +220,10 @@ pub(crate) mod tests {
         fn flush(&mut self) -> Result<(), WriteError> {
             self.flushes.push(self.scalars.len());
             Ok(())
+        }
+
+        fn sync(&mut self) -> Result<BTreeMap<String, u64>, WriteError> {
+            Ok(BTreeMap::new())
         }
     }
 }

@@ -1,17 +1,20 @@
 //! Why and when an attempt stops early: SIGTERM, Ctrl-C, or the death of the process that started it.
 //!
 //! Two threads wait, one for signals and one for the end of stdin, and raise a flag; the training loop looks at it
-//! between batches. So nothing is ever interrupted half-way through a file.
+//! between batches. So nothing is ever interrupted half-way through a file. However often an attempt is asked, it comes to
+//! the end of its epoch where it can write a state there in time: whoever does not want to wait kills it, and the last
+//! state stands. An orphan ends at once.
 
 use std::{
     fmt, fs,
     io::{self, Read},
     os::unix::fs::FileTypeExt,
     sync::{
-        Arc,
-        atomic::{AtomicU8, Ordering},
+        Arc, OnceLock,
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use nix::sys::signal::{SigSet, Signal};
@@ -50,18 +53,39 @@ impl fmt::Display for Reason {
 
 /// The flag. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Stop(Arc<AtomicU8>);
+pub(crate) struct Stop(Arc<Flag>);
+
+#[derive(Debug, Default)]
+struct Flag {
+    reason: AtomicU8,
+    /// When it was raised.
+    at: OnceLock<Instant>,
+    /// Whether an attempt that is asked to end may come to the end of its epoch first.
+    patient: AtomicBool,
+}
 
 impl Stop {
     /// Raises the flag; the first reason stays.
     pub(crate) fn request(&self, reason: Reason) {
-        // A second reason changes nothing.
-        let _ = self.0.compare_exchange(0, reason as u8, Ordering::Relaxed, Ordering::Relaxed);
+        self.0.at.get_or_init(Instant::now);
+        // A second reason changes nothing, unless there is nobody left to go on for.
+        let before = if reason == Reason::Orphaned { self.0.reason.load(Ordering::Relaxed) } else { 0 };
+        let _ = self.0.reason.compare_exchange(before, reason as u8, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Lets an attempt that is asked to end come to the end of its epoch, where it writes a state.
+    pub(crate) fn be_patient(&self) {
+        self.0.patient.store(true, Ordering::Relaxed);
+    }
+
+    /// How long ago the flag was raised; `None` before.
+    pub(crate) fn waited(&self) -> Option<Duration> {
+        self.requested().and_then(|_| self.0.at.get()).map(Instant::elapsed)
     }
 
     /// The reason to stop, where there is one.
     pub(crate) fn requested(&self) -> Option<Reason> {
-        match self.0.load(Ordering::Relaxed) {
+        match self.0.reason.load(Ordering::Relaxed) {
             0 => None,
             1 => Some(Reason::Terminated),
             2 => Some(Reason::Interrupted),
@@ -69,12 +93,17 @@ impl Stop {
         }
     }
 
-    /// Between batches: the reason, once the flag is up.
+    /// Between batches: the reason, once the flag is up and nothing is to be finished first.
     ///
     /// # Errors
     /// The reason to stop.
     pub(crate) fn check(&self) -> Result<(), Reason> {
-        self.requested().map_or(Ok(()), Err)
+        match self.requested() {
+            Some(reason) if reason == Reason::Orphaned || !self.0.patient.load(Ordering::Relaxed) => {
+                Err(reason)
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A flag that SIGTERM, SIGINT and the end of stdin raise. Call it before any other thread exists: the signals are
@@ -123,6 +152,17 @@ mod tests {
         stop.request(Reason::Terminated);
         assert_eq!(stop.requested(), Some(Reason::Interrupted));
         assert!(matches!(stop.check(), Err(Reason::Interrupted)));
+    }
+
+    #[test]
+    fn a_patient_attempt_goes_on_unless_it_is_an_orphan() {
+        let stop = Stop::default();
+        stop.be_patient();
+        assert_eq!(stop.waited(), None);
+        stop.request(Reason::Terminated);
+        assert!(stop.check().is_ok() && stop.waited().is_some());
+        stop.request(Reason::Orphaned);
+        assert!(matches!(stop.check(), Err(Reason::Orphaned)));
     }
 
     #[test]

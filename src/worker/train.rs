@@ -1,18 +1,17 @@
 //! The way of one attempt, in order: `run.json`, corpus, network, training, predictions, weights.
 
-use std::{
-    io::{self, Write},
-    path::Path,
-};
+use std::{collections::BTreeMap, path::Path};
 
 use gridboard::{
+    base::files::Durability,
     predictions::{self, Prediction},
-    run::{Phases, RunDir, RunFile},
-    spec::{Family, Train},
+    run::{Phases, RunDir, RunFile, TrainingState},
+    spec::{Checkpoint, Family, Train},
 };
 use serde_json::json;
 
 use crate::{
+    checkpoint::{self, Keeper},
     data::{Corpus, Images},
     doctor,
     engine::Engine,
@@ -21,6 +20,7 @@ use crate::{
     fit::{Sides, fit},
     machine,
     record::EventFiles,
+    say,
     stop::Stop,
     weights,
 };
@@ -50,7 +50,16 @@ pub(crate) fn note_libtorch(run_dir: &Path, run: &RunFile) -> Result<(), TrainEr
     Ok(run.write(run_dir)?)
 }
 
-/// Trains the run and writes everything but `outcome.json` into its directory; adds the time that it takes to `phases`.
+/// What an attempt tells of itself, however it ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct Account {
+    /// Where its time went.
+    pub(crate) phases: Phases,
+    /// The epoch that it went on with; `None` where it began anew.
+    pub(crate) resumed_from: Option<u32>,
+}
+
+/// Trains the run and writes everything but `outcome.json` into its directory; tells in `account` what only it knows.
 ///
 /// # Errors
 /// [`TrainError`]; what was written until then stays.
@@ -58,8 +67,9 @@ pub(crate) fn train(
     run_dir: &Path,
     run: &RunFile,
     stop: &Stop,
-    phases: &mut Phases,
+    account: &mut Account,
 ) -> Result<(), TrainError> {
+    let dir = RunDir::new(run_dir);
     note_libtorch(run_dir, run)?;
     let settings = Train::from_parameters(&run.parameters)?;
     let dataset = run.dataset.as_ref().ok_or_else(|| TrainError::RunFile {
@@ -74,27 +84,24 @@ pub(crate) fn train(
     let side = dataset.image_size;
     let images = Images::new(corpus.mapped.images(), corpus.mapped.labels(), side as usize, device)?;
     let mut engine = Engine::from_run(run, device)?;
-    if let Some(path) = &settings.initial_weights
+    let resumed = match go_on(&dir, run, &settings, &mut engine) {
+        Resumed::From(state) => Some(*state),
+        Resumed::No { is_engine_whole } => {
+            if !is_engine_whole {
+                // One of them at a time: its memory may be half of the machine's.
+                drop(engine);
+                engine = Engine::from_run(run, device)?;
+            }
+            None
+        }
+    };
+    account.resumed_from = resumed.as_ref().map(|state| state.epoch);
+    if resumed.is_none()
+        && let Some(path) = &settings.initial_weights
         && let Some(left_out) = weights::transfer(path, &mut engine)?
     {
-        // A log that cannot be written leaves nobody to tell.
-        let _ = writeln!(io::stderr(), "gridboard-worker: {left_out}");
+        say(&left_out);
     }
-    let mut events = EventFiles::create(run_dir)?;
-    let sides = Sides {
-        images: &images,
-        training: &corpus.training,
-        validation: &corpus.validation,
-        classes: &dataset.classes,
-        run: &run.run,
-    };
-    let fitted = fit(&mut engine, &sides, &settings, run.seed, &mut events, stop);
-    // A run that diverged has spent its time too.
-    *phases = events.phases;
-    let last = fitted?;
-
-    let predictions = rows(&last, &corpus, dataset.classes.len());
-    predictions::write(&RunDir::new(run_dir).predictions(), &predictions, dataset.classes.len())?;
     let about = json!({
         "experiment": run.experiment,
         "run": run.run,
@@ -105,8 +112,65 @@ pub(crate) fn train(
         "image_size": side,
         "version": run.version,
     });
-    weights::save(&RunDir::new(run_dir).checkpoint(), &engine, about.to_string())?;
+    let files = resumed.as_ref().map(|state| state.files.clone()).unwrap_or_default();
+    let mut keeper = Keeper::new(&dir, run, &engine, resumed, about.clone());
+    if keeper.grace().is_some() {
+        stop.be_patient();
+    }
+    let mut events = EventFiles::create(run_dir, keeper.start(), files)?;
+    let sides = Sides {
+        images: &images,
+        training: &corpus.training,
+        validation: &corpus.validation,
+        classes: &dataset.classes,
+        run: &run.run,
+    };
+    let fitted = fit(&mut engine, &sides, &settings, run.seed, &mut events, &mut keeper, stop);
+    // A run that diverged has spent its time too.
+    account.phases = events.phases;
+    let last = fitted?;
+
+    let predictions = rows(&last, &corpus, dataset.classes.len());
+    predictions::write(&dir.predictions(), &predictions, dataset.classes.len())?;
+    weights::save(&dir.checkpoint(), &engine, about.to_string(), Durability::Synced)?;
     Ok(())
+}
+
+/// Whether an attempt goes on with an earlier one.
+enum Resumed {
+    /// From here.
+    From(Box<TrainingState>),
+    /// It begins anew.
+    No {
+        /// Whether the engine is as it was made.
+        is_engine_whole: bool,
+    },
+}
+
+/// Takes the state of an earlier attempt, or says why not and clears it away with what belongs to it.
+fn go_on(dir: &RunDir, run: &RunFile, settings: &Train, engine: &mut Engine) -> Resumed {
+    if run.keeping.checkpoint == Checkpoint::Never {
+        return Resumed::No { is_engine_whole: true };
+    }
+    match checkpoint::resume(dir, run, settings.epochs, engine) {
+        Ok(Some(state)) => {
+            let bits = match checkpoint::inexact(&state, run, engine) {
+                None => "with the same bits as if it had not been cut off".to_owned(),
+                Some(why) => format!("but not bit-identical to a run that was not cut off: {why}"),
+            };
+            say(&format!("goes on at epoch {} of {}, {bits}", state.epoch, settings.epochs));
+            Resumed::From(Box::new(state))
+        }
+        Ok(None) => Resumed::No { is_engine_whole: true },
+        Err(error) => {
+            say(&format!("the training state is not used, since {error}: the run starts anew"));
+            let cleared = dir.clear_curves_but(&BTreeMap::new()).and_then(|()| dir.remove_state());
+            if let Err(error) = cleared {
+                say(&TrainError::from(error).one_line());
+            }
+            Resumed::No { is_engine_whole: false }
+        }
+    }
 }
 
 /// The predictions with the names of their images.
@@ -129,7 +193,7 @@ pub(crate) mod tests {
     use std::fs;
 
     use gridboard::{
-        run::RunDataset,
+        run::{Keeping, RunDataset},
         spec::{Parameters, Value},
     };
 
@@ -158,11 +222,12 @@ pub(crate) mod tests {
             version: "0".to_owned(),
             host: "here".to_owned(),
             started: 1.0,
+            keeping: Keeping::default(),
             provenance: None,
         }
     }
 
-    fn toy(folder: &Path, parameters: &[(&str, Value)]) -> RunFile {
+    pub(crate) fn toy(folder: &Path, parameters: &[(&str, Value)]) -> RunFile {
         let labels: Vec<u8> = (0..30).map(|row| row / 2 % 2).collect();
         run_file(Some(write_corpus(folder, 8, &labels, 2)), parameters)
     }
@@ -173,8 +238,8 @@ pub(crate) mod tests {
         let run = toy(folder.path(), &[]);
         fs::write(folder.path().join("run.json"), serde_json::to_string(&run).unwrap()).unwrap();
         let run = read_run_file(folder.path()).unwrap();
-        train(folder.path(), &run, &Stop::default(), &mut Phases::default()).unwrap();
-        for sub_run in ["train", "validation"] {
+        train(folder.path(), &run, &Stop::default(), &mut Account::default()).unwrap();
+        for sub_run in ["train", "batch", "validation"] {
             let files: Vec<_> = fs::read_dir(folder.path().join(sub_run)).unwrap().collect();
             assert_eq!(files.len(), 1, "{sub_run}");
         }
@@ -189,7 +254,7 @@ pub(crate) mod tests {
             folder.path(),
             &[("initial_weights", again), ("learning_rate", Value::Float(1e-12)), ("epochs", Value::Int(1))],
         );
-        train(folder.path(), &next, &Stop::default(), &mut Phases::default()).unwrap();
+        train(folder.path(), &next, &Stop::default(), &mut Account::default()).unwrap();
         let same = predictions::read(&folder.path().join("predictions.csv"), &[]).unwrap().rows;
         for (first, second) in predictions.iter().zip(&same) {
             assert!((first.probabilities[1] - second.probabilities[1]).abs() < 1e-6);
@@ -207,7 +272,7 @@ pub(crate) mod tests {
         assert!(foreign.ends_with("a `command` run is not trained here"), "{foreign}");
 
         let message = |run: &RunFile| {
-            train(folder.path(), run, &Stop::default(), &mut Phases::default()).unwrap_err().one_line()
+            train(folder.path(), run, &Stop::default(), &mut Account::default()).unwrap_err().one_line()
         };
         assert!(message(&run_file(None, &[])).ends_with("`dataset` is missing"));
         let absent = Value::Text("/absent.safetensors".to_owned());

@@ -20,6 +20,7 @@ mod others_files;
 mod predict;
 mod reporting;
 mod rerun;
+mod resume;
 mod secrets;
 mod setup;
 mod spec_and_plan;

@@ -34,6 +34,11 @@ pub(crate) struct TensorBoard {
 impl TensorBoard {
     /// Starts TensorBoard on `logdir` and returns when it answers. It looks for new data every second.
     pub(crate) fn start(logdir: &Path) -> Self {
+        Self::start_as(logdir, true)
+    }
+
+    /// As [`Self::start`], with the fast loader or with that in Python.
+    pub(crate) fn start_as(logdir: &Path, fast: bool) -> Self {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/tensorboard");
         assert!(program.exists(), "{} is missing: run scripts/setup.sh", program.display());
         let scratch = tempfile::tempdir().expect("a directory for the log");
@@ -41,7 +46,8 @@ impl TensorBoard {
         let child = Command::new(&program)
             .arg("--logdir")
             .arg(logdir)
-            .args(["--host", "127.0.0.1", "--port", "0", "--load_fast=true", "--reload_interval", "1"])
+            .args(["--host", "127.0.0.1", "--port", "0", "--reload_interval", "1"])
+            .arg(format!("--load_fast={fast}"))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)

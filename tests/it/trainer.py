@@ -68,4 +68,5 @@ def main():
     print(f"accuracy {accuracy} on {os.environ.get('CUDA_VISIBLE_DEVICES', 'nothing')}")
 
 
-main()
+if __name__ == "__main__":
+    main()

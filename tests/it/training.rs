@@ -48,10 +48,10 @@ fn the_grid_is_trained_ranked_and_shown_alike_everywhere() {
     assert_eq!(csv, project.read("runs/mini/report/top_ten.csv"));
 
     let mut board = TensorBoard::start(&project.path("runs/mini"));
-    // The experiment record, and for each run its session and two sub-runs.
+    // The experiment record, and for each run its session and three sub-runs.
     board.wait_for("all runs", |board| {
         let runs = board.get_json("/data/runs", &[]);
-        (runs.as_array().expect("runs").len() == 1 + 3 * 27).then_some(())
+        (runs.as_array().expect("runs").len() == 1 + 4 * 27).then_some(())
     });
     let groups = session_groups(&board);
     assert_eq!(groups.len(), 27);

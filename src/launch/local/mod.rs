@@ -197,6 +197,7 @@ impl LocalLauncher {
             .map(|outcome| outcome.filter(|outcome| outcome.attempt == live.attempt));
         let own_word = outcome.as_ref().ok().and_then(Option::as_ref);
         let has_outcome = own_word.is_some();
+        let resumed_from = own_word.map(|outcome| outcome.resumed_from);
         used.peak_memory = own_word.and_then(|outcome| outcome.peak_memory).or(used.peak_memory);
         used.peak_device_memory = own_word.and_then(|outcome| outcome.peak_device_memory);
         used.phases = own_word.and_then(|outcome| outcome.phases);
@@ -213,7 +214,8 @@ impl LocalLauncher {
         };
         let ending = evidence.ending();
         let asked_to_end = status.is_some_and(was_asked_to_end);
-        AttemptEnd { run: report.run(), attempt: live.attempt, ending, used, has_outcome, asked_to_end }
+        let (run, attempt) = (report.run(), live.attempt);
+        AttemptEnd { run, attempt, ending, used, has_outcome, resumed_from, asked_to_end }
     }
 
     /// Whether the kernel has killed a process for memory that explains no other end yet; then it explains

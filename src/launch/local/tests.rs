@@ -340,6 +340,7 @@ fn the_trainers_outcome_is_taken_over_if_it_is_of_this_attempt() {
             peak_memory: Some(12345),
             peak_device_memory: Some(67),
             phases: Some(phases),
+            resumed_from: None,
             files: std::collections::BTreeMap::new(),
         };
         fs::create_dir_all(env.run_dir(0)).unwrap();

@@ -280,3 +280,20 @@ fn a_run_whose_results_depend_on_threads_has_those_of_its_slot() {
     let env = SchedEnv::new().device(0, 4).run(1.0, 0).begin();
     assert_eq!(env.threads, BTreeMap::from([(0, 1)]));
 }
+
+#[test]
+fn a_run_that_goes_on_is_reckoned_by_what_it_does_itself() {
+    let mut env = SchedEnv::new().device(0, 1).runs(&[(8.0, 0), (4.0, 0)]).begin();
+    env.feed(Input::GoesOn { run: 0, done: 0.5 });
+    env.now += 10.0;
+    // No progress of its own yet.
+    env.feed(Input::Progress { run: 0, fraction: 0.5 });
+    assert_eq!(env.scheduler().run_remaining_seconds(env.now, 0), None);
+    // A quarter of the run in ten seconds: the last quarter takes as long.
+    env.feed(Input::Progress { run: 0, fraction: 0.75 });
+    assert_eq!(env.scheduler().run_remaining_seconds(env.now, 0), Some(10.0));
+    env.now += 10.0;
+    env.finish(0);
+    // Half of the run took twenty seconds.
+    assert_eq!(env.scheduler().cost_model().seconds(DeviceKind::Cuda, 8.0), Some(40.0));
+}

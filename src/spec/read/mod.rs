@@ -9,6 +9,7 @@ pub(super) mod dataset;
 mod env;
 mod families;
 mod grid;
+pub(super) mod keep;
 mod parameters;
 mod rank;
 mod section;
@@ -57,10 +58,11 @@ pub(super) fn experiment(
             None
         }
     };
+    let (is_command, keep) = (trainer.is_command(), trainer.keep);
     let seeds = seeds(&top, problems);
     let swept = grid::read(&top, trainer, seeds.len(), spec_file, problems);
     let rank = rank::read(&top, built_in, (name.as_deref().unwrap_or_default(), untold), problems);
-    let schedule = schedule(&top, problems);
+    let schedule = schedule(&top, is_command, problems);
     let swept = swept?;
     Some(Experiment {
         name: name?,
@@ -72,6 +74,7 @@ pub(super) fn experiment(
         grids: swept.grids,
         seeds,
         rank: rank?,
+        keep,
         schedule: schedule?,
     })
 }
@@ -119,8 +122,8 @@ fn is_empty_list(node: &Node) -> bool {
     matches!(&node.content, Content::Sequence(items) if items.is_empty())
 }
 
-fn schedule(top: &Section<'_>, problems: &mut Problems) -> Option<Schedule> {
-    let mut schedule = Schedule::default();
+fn schedule(top: &Section<'_>, is_command: bool, problems: &mut Problems) -> Option<Schedule> {
+    let mut schedule = Schedule::of(is_command);
     let Some(entry) = top.given("schedule") else { return Some(schedule) };
     let section = Section::open(&entry.value, "schedule", &entry.place, problems)?;
     section.only(&["devices", "runs_per_device", "log_limit", "grace"], problems);

@@ -3,12 +3,12 @@
 use std::{collections::BTreeMap, path::Path};
 
 use super::{
-    env,
+    env, keep,
     section::{Section, must_be, path, scalar, text},
 };
 use crate::base::secret;
 use crate::spec::{
-    FAMILY_AXIS, Family, Value,
+    FAMILY_AXIS, Family, Keep, Value,
     names::{fold, parameter_name_fault},
     parameter::{self, Kind, Parameter, family_axis, parameter_of_any, parameters_of_any},
     problem::{Place, Problems, hint, suggest},
@@ -31,6 +31,8 @@ pub(super) struct Trainer {
     pub(super) env: BTreeMap<String, String>,
     /// The parameters that the spec fixes, in its order; defaults are not in it.
     pub(super) fixed: Vec<Fixed>,
+    /// What the runs of built-in families keep.
+    pub(super) keep: Keep,
 }
 
 /// A fixed parameter.
@@ -95,11 +97,14 @@ pub(super) fn trainer(top: &Section<'_>, spec_file: &Path, problems: &mut Proble
     let command = if families == [Family::Command] { command(&model, problems) } else { Vec::new() };
     let is_command = families == [Family::Command];
     let env = if is_command { env::read(&model, problems) } else { BTreeMap::new() };
-    let mut fixed = Vec::new();
+    let (mut fixed, mut kept) = (Vec::new(), Keep::default());
     let mut sections = vec![(parameter::Section::Model, model)];
     if let Some(entry) = top.given("train")
         && let Some(train) = Section::open(&entry.value, "train", &entry.place, problems)
     {
+        if !is_command {
+            kept = keep::read(&train, problems);
+        }
         sections.push((parameter::Section::Train, train));
     }
     for (kind, section) in &sections {
@@ -107,7 +112,8 @@ pub(super) fn trainer(top: &Section<'_>, spec_file: &Path, problems: &mut Proble
             let is_model = *kind == parameter::Section::Model;
             let has_run = families == [Family::Command] || !is_sure;
             let is_env = is_model && is_command && env::is_given(entry);
-            if is_model && (entry.key == FAMILY_AXIS || entry.key == "run" && has_run) || is_env {
+            let is_kept = !is_model && !is_command && keep::is_given(entry);
+            if is_model && (entry.key == FAMILY_AXIS || entry.key == "run" && has_run) || is_env || is_kept {
                 continue;
             }
             fixed.extend(fix(entry, *kind, (&families, is_sure), spec_file, problems));
@@ -127,7 +133,7 @@ pub(super) fn trainer(top: &Section<'_>, spec_file: &Path, problems: &mut Proble
         }
         taken.push(parameter);
     }
-    Trainer { said, families, is_sure, command, env, fixed }
+    Trainer { said, families, is_sure, command, env, fixed, keep: kept }
 }
 
 /// The family by its word, or by the word that it was probably meant to be, which is reported.
@@ -204,6 +210,9 @@ fn fix(
 fn unknown_key(entry: &Entry, section: parameter::Section, families: &[Family], problems: &mut Problems) {
     let mut known = if section == parameter::Section::Model { vec![FAMILY_AXIS] } else { Vec::new() };
     known.extend(parameters_of_any(families).iter().filter(|row| row.section == section).map(|row| row.name));
+    if section == parameter::Section::Train {
+        known.extend([keep::CHECKPOINT, keep::KEEP]);
+    }
     let hint = hint(&entry.key, &known);
     problems.add(&entry.place, format!("unknown key `{}.{}`{hint}", section.as_str(), entry.key));
 }

@@ -126,7 +126,7 @@ fn parameters() {
         [
             "line 4, column 9: `train.layer_size` belongs under `model`: `model.layer_size`",
             "line 4, column 24: unknown key `train.epoch`; did you mean `epochs`? known: epochs, batch_size, \
-             learning_rate, shuffle, initial_weights, kernels, precision",
+             learning_rate, shuffle, initial_weights, kernels, precision, checkpoint, keep",
             "line 4, column 46: `train.batch_size` must be a whole number from 1 to 1000000, not `0`",
         ]
     );
@@ -150,7 +150,7 @@ fn seeds_rank_and_schedule() {
         "rank: {by: validation/epoch_acuracy}",
         "12: `rank.by`: `grid_cnn` does not log `validation/epoch_acuracy`; did you mean \
          `validation/epoch_accuracy`? known: validation/epoch_accuracy, validation/epoch_loss, \
-         train/epoch_accuracy, train/epoch_loss, train/epoch_learning_rate, train/batch_loss, \
+         train/epoch_accuracy, train/epoch_loss, train/epoch_learning_rate, batch/loss, \
          train/images_per_second, validation/precision, validation/recall, validation/specificity, \
          validation/f1, validation/auc",
     );

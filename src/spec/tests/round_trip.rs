@@ -196,13 +196,20 @@ fn experiment() -> impl Strategy<Value = Experiment> {
         (1_u64 << 20)..=u64::MAX,
         0..200_000_u64,
     );
-    ("[a-z][a-zA-Z0-9_-]{0,9}x", dataset(), trainer, seeds, (by, then, 1..20_u32), schedule).prop_map(
+    let checkpoint = prop_oneof![
+        Just(Checkpoint::Auto),
+        Just(Checkpoint::Never),
+        (0..9000_u64).prop_map(|seconds| Checkpoint::Every(SpecDuration::seconds(seconds))),
+    ];
+    let keep =
+        (checkpoint, prop::option::of(0..99_u32)).prop_map(|(checkpoint, best)| Keep { checkpoint, best });
+    ("[a-z][a-zA-Z0-9_-]{0,9}x", dataset(), trainer, seeds, (by, then, 1..20_u32, keep), schedule).prop_map(
         |(
             name,
             dataset,
             (family, command, fixed, grids),
             seeds,
-            (by, then, top),
+            (by, then, top, keep),
             (devices, runs_per_device, log_limit, grace),
         )| {
             // TF32 on a processor is a mistake of the spec.
@@ -211,6 +218,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
             let is_swept = axes.into_iter().any(|axis| axis.values.contains(&tf32));
             let no_processor = fixed.values().any(|value| *value == tf32) || is_swept;
             let devices = if no_processor && devices == "cpu:2" { "cuda" } else { devices };
+            let keep = if command.is_empty() { keep } else { Keep::default() };
             Experiment {
                 name,
                 dataset: Some(dataset),
@@ -220,6 +228,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                 fixed,
                 grids,
                 seeds: seeds.into_iter().collect(),
+                keep,
                 rank: RankRule { by, then, top },
                 schedule: Schedule {
                     devices: devices.to_owned(),
@@ -299,7 +308,7 @@ schedule:
   devices: auto
   runs_per_device: auto
   log_limit: "64MiB"
-  grace: "10s"
+  grace: "30s"
 "#
     );
 }
@@ -310,6 +319,7 @@ fn differences_are_told_in_the_words_of_the_spec() {
     let mut new = old.clone();
     new.rank.top = 3;
     new.schedule.devices = "cpu:1".to_owned();
+    new.keep = Keep { checkpoint: Checkpoint::Never, best: Some(3) };
     assert_eq!(difference(&old, &new), Vec::<String>::new());
     let mut more = old.clone();
     more.seeds.insert(0, 7);

@@ -79,6 +79,8 @@ pub struct AttemptRecord {
     pub failure: Option<Failure>,
     /// What is wrong with its event files or predictions: its results may not be whole.
     pub problem: Option<String>,
+    /// The epoch or step that it went on with; `None` where it began anew.
+    pub resumed_from: Option<i64>,
     /// Threads that it might use; not known of attempts of version 0.1.0.
     pub threads: Option<u32>,
     /// What it has used of the machine.
@@ -99,6 +101,7 @@ struct AttemptRow {
     reason: Option<String>,
     log_tail: Option<String>,
     problem: Option<String>,
+    resumed_from: Option<i64>,
     threads: Option<i64>,
     #[sqlx(flatten)]
     used: UsedRow,
@@ -152,6 +155,7 @@ impl AttemptRow {
             finished: self.finished,
             failure,
             problem: self.problem,
+            resumed_from: self.resumed_from,
             threads: self.threads.map(|threads| narrow("number of threads", threads)).transpose()?,
             used: self.used.used()?,
         })
@@ -165,7 +169,7 @@ impl Reader {
     /// If the database cannot be read.
     pub async fn attempts(&mut self, run: RunKey) -> Result<Vec<AttemptRecord>, StoreError> {
         let rows: Vec<AttemptRow> = sqlx::query_as(
-            "SELECT attempt, state, pid, slot, device, host, started, finished, failure, reason, log_tail, problem, threads, peak_memory,
+            "SELECT attempt, state, pid, slot, device, host, started, finished, failure, reason, log_tail, problem, resumed_from, threads, peak_memory,
                     peak_device_memory, core_seconds, training_seconds, training_core_seconds, validation_seconds, validation_core_seconds
              FROM _attempt WHERE run_id = ?1 ORDER BY attempt",
         )

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::super::{testing::*, *};
 use crate::{
-    event::{Cut, tags},
+    event::{Cut, Resumed, tags},
     metrics::ConfusionMatrix,
     rank::Leaderboard,
     run::{RunState, Used},
@@ -90,6 +90,36 @@ async fn what_a_trainer_takes_back_is_gone_with_its_last_point() {
     bench.store.clear_curves(run).await.unwrap();
     assert!(bench.store.history(run, &[]).await.unwrap().is_empty());
     assert_eq!(bench.lines("select count(*) from _scalar").await, ["8"]);
+}
+
+/// What an attempt goes on with stays, what is behind it goes, in the transaction of its start.
+#[tokio::test]
+async fn an_attempt_that_goes_on_keeps_the_points_before_it() {
+    let mut bench = Bench::new().await;
+    let (_, keys) = bench.sweep(&small("tab3")).await;
+    let (run, epochs, batches) = (keys[0], "train/epoch_loss", tags::BATCH_LOSS);
+    bench.store.start_attempt(run, new_attempt(1)).await.unwrap();
+    let all =
+        (0..4).map(|step| point(epochs, step, 0.5)).chain((0..20).map(|step| point(batches, step, 0.5)));
+    bench.store.append_scalars(run, &all.collect::<Vec<_>>()).await.unwrap();
+    bench.store.finish_attempt(run, 1, RunState::Pending, None, 3.0, Used::default()).await.unwrap();
+    let resumed = Some(Resumed { epoch: 2, batch: 10 });
+    let second = NewAttempt { resumed, ..new_attempt(2) };
+    bench.store.start_attempt(run, second).await.unwrap();
+    let last = "select t.name || ' ' || l.step from _latest l join _tag t on t.id = l.tag_id order by 1";
+    assert_eq!(bench.lines(last).await, ["batch/loss 9", "train/epoch_loss 1"]);
+    assert_eq!(bench.lines("select count(*) from _scalar").await, ["12"]);
+    let shown = "select coalesce(resumed_from, '-') from attempts order by attempt";
+    assert_eq!(bench.lines(shown).await, ["-", "2"]);
+    assert_eq!(bench.lines("select resumed_from from runs where attempts = 2").await, ["2"]);
+    let of = |attempts: Vec<AttemptRecord>| attempts.iter().map(|one| one.resumed_from).collect::<Vec<_>>();
+    assert_eq!(of(bench.store.attempts(run).await.unwrap()), [None, Some(2)]);
+    // It began anew after all.
+    bench.store.note_resumed(run, 2, None).await.unwrap();
+    assert_eq!(bench.lines(shown).await, ["-", "-"]);
+    bench.store.finish_attempt(run, 2, RunState::Pending, None, 4.0, Used::default()).await.unwrap();
+    bench.store.start_attempt(run, new_attempt(3)).await.unwrap();
+    assert_eq!(bench.lines("select count(*) from _scalar").await, ["0"]);
 }
 
 #[tokio::test]

@@ -5,8 +5,12 @@
 
 use sqlx::SqliteConnection;
 
-use super::Commit;
+use super::{
+    Commit,
+    cuts::{cut_to, forget_curves},
+};
 use crate::{
+    event::Resumed,
     run::{Failure, RunState, Used},
     store::{
         AttemptState, ExperimentKey, RunKey, Store,
@@ -33,11 +37,14 @@ pub struct NewAttempt<'a> {
     pub host: &'a str,
     /// Seconds since 1970.
     pub time: f64,
+    /// Where it goes on with an earlier one.
+    pub resumed: Option<Resumed>,
 }
 
 impl Store {
-    /// Moves a pending or failed run to running. Curves, class metrics, confusion counts, predictions and rank of an
-    /// earlier attempt are removed, so that the results of two attempts never mix. The same start once more changes nothing.
+    /// Moves a pending or failed run to running. Of an attempt that goes on with an earlier one, the points before where it
+    /// does stay. What else there is of curves, class metrics, confusion counts, predictions and rank of an
+    /// earlier attempt is removed, so that the results of two attempts never mix. The same start once more changes nothing.
     ///
     /// # Errors
     /// [`StoreError::NotStartable`] if the run is in another state or the attempt is not newer than its last one,
@@ -61,10 +68,14 @@ impl Store {
             let (name, state, attempts) = standing(&mut transaction, run).await?;
             return Err(StoreError::NotStartable { run: name, attempt: new.attempt, state, attempts });
         }
-        forget_results(&mut transaction, run).await?;
+        match new.resumed {
+            None => forget_curves(&mut transaction, run).await?,
+            Some(resumed) => cut_to(&mut transaction, run, resumed).await?,
+        }
+        forget_answers(&mut transaction, run).await?;
         sqlx::query(
-            "INSERT INTO _attempt (run_id, attempt, state, pid, slot, device, host, started, threads)
-             VALUES (?1, ?2, 'running', ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO _attempt (run_id, attempt, state, pid, slot, device, host, started, threads, resumed_from)
+             VALUES (?1, ?2, 'running', ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         )
         .bind(run)
         .bind(new.attempt)
@@ -74,9 +85,32 @@ impl Store {
         .bind(new.host)
         .bind(new.time)
         .bind(new.threads)
+        .bind(new.resumed.map(|resumed| resumed.epoch))
         .execute(&mut *transaction)
         .await
         .map_err(sqlite(action))?;
+        transaction.commit().await.map_err(sqlite(action))
+    }
+
+    /// Notes with an attempt which epoch or step it went on with, where that is known only once it is under way.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub async fn note_resumed(
+        &mut self,
+        run: RunKey,
+        attempt: u32,
+        from: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let action = "note where an attempt goes on";
+        let mut transaction = self.begin(Commit::Written).await?;
+        sqlx::query("UPDATE _attempt SET resumed_from = ?3 WHERE run_id = ?1 AND attempt = ?2")
+            .bind(run)
+            .bind(attempt)
+            .bind(from)
+            .execute(&mut *transaction)
+            .await
+            .map_err(sqlite(action))?;
         transaction.commit().await.map_err(sqlite(action))
     }
 
@@ -98,7 +132,8 @@ impl Store {
             .execute(&mut *transaction)
             .await
             .map_err(sqlite(action))?;
-            forget_results(&mut transaction, *run).await?;
+            forget_curves(&mut transaction, *run).await?;
+            forget_answers(&mut transaction, *run).await?;
         }
         rank_by_spec(&mut transaction, experiment).await?;
         transaction.commit().await.map_err(sqlite(action))
@@ -173,12 +208,9 @@ impl Store {
     }
 }
 
-/// Removes curves, class metrics, confusion counts, statistics and rank of a run.
-async fn forget_results(connection: &mut SqliteConnection, run: RunKey) -> Result<(), StoreError> {
+/// Removes class metrics, confusion counts, statistics and rank of a run.
+async fn forget_answers(connection: &mut SqliteConnection, run: RunKey) -> Result<(), StoreError> {
     for sql in [
-        "DELETE FROM _scalar WHERE run_id = ?1",
-        "DELETE FROM _latest WHERE run_id = ?1",
-        "DELETE FROM _series WHERE run_id = ?1",
         "DELETE FROM _class_metric WHERE run_id = ?1",
         "DELETE FROM _confusion WHERE run_id = ?1",
         "DELETE FROM _validation WHERE run_id = ?1",

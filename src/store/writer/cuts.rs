@@ -1,8 +1,10 @@
 //! What a trainer takes back, and what is wrong with its files.
 
+use sqlx::SqliteConnection;
+
 use super::Commit;
 use crate::{
-    event::Cut,
+    event::{Cut, Resumed},
     store::{
         RunKey, Store,
         error::{StoreError, sqlite},
@@ -15,34 +17,14 @@ impl Store {
     /// # Errors
     /// If the database cannot be written; then nothing is removed.
     pub async fn cut_curves(&mut self, run: RunKey, cuts: &[Cut]) -> Result<(), StoreError> {
-        let action = "remove points that a trainer took back";
         if cuts.is_empty() {
             return Ok(());
         }
         let mut transaction = self.begin(Commit::Written).await?;
         for cut in cuts {
-            for sql in [
-                "DELETE FROM _scalar WHERE run_id = ?1 AND step >= ?3
-                 AND tag_id = (SELECT id FROM _tag WHERE name = ?2)",
-                "DELETE FROM _latest WHERE run_id = ?1 AND step >= ?3
-                 AND tag_id = (SELECT id FROM _tag WHERE name = ?2)",
-                // The point that is last now.
-                "INSERT INTO _latest (run_id, tag_id, step, value)
-                 SELECT run_id, tag_id, step, value FROM _scalar
-                 WHERE run_id = ?1 AND tag_id = (SELECT id FROM _tag WHERE name = ?2) AND step < ?3
-                 ORDER BY step DESC LIMIT 1
-                 ON CONFLICT (run_id, tag_id) DO UPDATE SET step = excluded.step, value = excluded.value",
-            ] {
-                sqlx::query(sql)
-                    .bind(run)
-                    .bind(&cut.tag)
-                    .bind(cut.from)
-                    .execute(&mut *transaction)
-                    .await
-                    .map_err(sqlite(action))?;
-            }
+            cut_curve(&mut transaction, run, &cut.tag, cut.from).await?;
         }
-        transaction.commit().await.map_err(sqlite(action))
+        transaction.commit().await.map_err(sqlite(CUT))
     }
 
     /// Removes all points of a run.
@@ -50,16 +32,9 @@ impl Store {
     /// # Errors
     /// If the database cannot be written; then nothing is removed.
     pub async fn clear_curves(&mut self, run: RunKey) -> Result<(), StoreError> {
-        let action = "remove the points of a run";
         let mut transaction = self.begin(Commit::Written).await?;
-        for sql in [
-            "DELETE FROM _scalar WHERE run_id = ?1",
-            "DELETE FROM _latest WHERE run_id = ?1",
-            "DELETE FROM _series WHERE run_id = ?1",
-        ] {
-            sqlx::query(sql).bind(run).execute(&mut *transaction).await.map_err(sqlite(action))?;
-        }
-        transaction.commit().await.map_err(sqlite(action))
+        forget_curves(&mut transaction, run).await?;
+        transaction.commit().await.map_err(sqlite(FORGET))
     }
 
     /// Keeps with an attempt what is wrong with its event files.
@@ -78,4 +53,67 @@ impl Store {
             .map_err(sqlite(action))?;
         transaction.commit().await.map_err(sqlite(action))
     }
+}
+
+const CUT: &str = "remove points that a trainer took back";
+const FORGET: &str = "remove the points of a run";
+
+/// Removes the end of a curve, from a step on.
+async fn cut_curve(
+    connection: &mut SqliteConnection,
+    run: RunKey,
+    tag: &str,
+    from: i64,
+) -> Result<(), StoreError> {
+    for sql in [
+        "DELETE FROM _scalar WHERE run_id = ?1 AND step >= ?3
+         AND tag_id = (SELECT id FROM _tag WHERE name = ?2)",
+        "DELETE FROM _latest WHERE run_id = ?1 AND step >= ?3
+         AND tag_id = (SELECT id FROM _tag WHERE name = ?2)",
+        // The point that is last now.
+        "INSERT INTO _latest (run_id, tag_id, step, value)
+         SELECT run_id, tag_id, step, value FROM _scalar
+         WHERE run_id = ?1 AND tag_id = (SELECT id FROM _tag WHERE name = ?2) AND step < ?3
+         ORDER BY step DESC LIMIT 1
+         ON CONFLICT (run_id, tag_id) DO UPDATE SET step = excluded.step, value = excluded.value",
+    ] {
+        sqlx::query(sql)
+            .bind(run)
+            .bind(tag)
+            .bind(from)
+            .execute(&mut *connection)
+            .await
+            .map_err(sqlite(CUT))?;
+    }
+    Ok(())
+}
+
+/// Removes the points of a run that are not before where an attempt goes on.
+pub(super) async fn cut_to(
+    connection: &mut SqliteConnection,
+    run: RunKey,
+    resumed: Resumed,
+) -> Result<(), StoreError> {
+    let tags: Vec<String> =
+        sqlx::query_scalar("SELECT t.name FROM _latest l JOIN _tag t ON t.id = l.tag_id WHERE l.run_id = ?1")
+            .bind(run)
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(sqlite(CUT))?;
+    for tag in tags {
+        cut_curve(connection, run, &tag, resumed.first_step(&tag)).await?;
+    }
+    Ok(())
+}
+
+/// Removes all points of a run.
+pub(super) async fn forget_curves(connection: &mut SqliteConnection, run: RunKey) -> Result<(), StoreError> {
+    for sql in [
+        "DELETE FROM _scalar WHERE run_id = ?1",
+        "DELETE FROM _latest WHERE run_id = ?1",
+        "DELETE FROM _series WHERE run_id = ?1",
+    ] {
+        sqlx::query(sql).bind(run).execute(&mut *connection).await.map_err(sqlite(FORGET))?;
+    }
+    Ok(())
 }

@@ -81,6 +81,19 @@ impl<L: Launcher> Loop<'_, L> {
         if let Err(error) = tail.end() {
             self.tell(now, Change::Warning(format!("{}: {}", attempt.name, with_causes(&error))));
         }
+        if attempt.resumed.is_some() && end.resumed_from == Some(None) {
+            let text = format!(
+                "{}: its training state could not be used, and it began anew: see its log",
+                attempt.name
+            );
+            self.tell(now, Change::Warning(text));
+            self.tell(now, Change::Resumed { attempt: Arc::clone(&attempt), from: None });
+        }
+        if end.ending == Ending::Completed
+            && let Err(error) = self.attempts.remove_state(&attempt)
+        {
+            self.tell(now, Change::Warning(with_causes(&error)));
+        }
         let (answers, warnings) = self.attempts.answers(&end);
         if !warnings.is_empty() {
             let all = doubts.into_iter().chain(warnings.iter().cloned()).collect::<Vec<_>>().join("; ");

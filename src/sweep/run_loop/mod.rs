@@ -286,8 +286,11 @@ impl<'a, L: Launcher> Loop<'a, L> {
     fn read_run(&mut self, now: Now, run: u64) {
         let Some(live) = self.live.get_mut(&run) else { return };
         let attempt = Arc::clone(&live.attempt);
-        let (polled, all) = match live.tail.poll() {
-            Ok(polled) => (polled, live.tail.problem()),
+        let (polled, all, goes_on_at) = match live.tail.poll() {
+            Ok(polled) => {
+                let goes_on_at = live.tail.goes_on_at(&polled.scalars);
+                (polled, live.tail.problem(), goes_on_at)
+            }
             Err(error) => {
                 let problem = format!("{}: {}", attempt.name, with_causes(&error));
                 return self.tell(now, Change::Warning(problem));
@@ -300,6 +303,9 @@ impl<'a, L: Launcher> Loop<'a, L> {
         if !polled.cuts.is_empty() {
             let cuts = Arc::new(polled.cuts);
             self.tell(now, Change::Cut { attempt: Arc::clone(&attempt), cuts });
+        }
+        if let Some(from) = goes_on_at {
+            self.tell(now, Change::Resumed { attempt: Arc::clone(&attempt), from: Some(from) });
         }
         if !polled.scalars.is_empty() {
             self.tell(now, Change::Scalars { attempt, points: Arc::new(polled.scalars) });

@@ -55,6 +55,7 @@ impl<L: Launcher> Loop<'_, L> {
                 threads: slot.threads,
                 handle: None,
                 started: now.wall,
+                resumed: None,
             };
             match self.start(now, &slot, &attempt) {
                 Ok(()) => self.shortage = None,
@@ -76,14 +77,29 @@ impl<L: Launcher> Loop<'_, L> {
 
     /// Starts an attempt, or says why not.
     fn start(&mut self, now: Now, slot: &Slot, attempt: &Attempt) -> Result<(), StartError> {
-        let (plan, earlier) = self.attempts.prepare(attempt.run, attempt.number, slot, now.wall)?;
+        let (plan, mut cleared) = self.attempts.prepare(attempt.run, attempt.number, slot, now.wall)?;
         let handle = self.launcher.start(&plan)?;
-        let attempt = Arc::new(Attempt { handle: Some(handle), ..attempt.clone() });
-        let tail = Tail::new(&plan.run_dir, earlier);
+        let refused = cleared.refused.take();
+        let resumed = cleared.resumed;
+        let attempt = Arc::new(Attempt { handle: Some(handle), resumed, ..attempt.clone() });
+        let tail = Tail::new(&plan.run_dir, attempt.started, cleared);
         self.live
             .insert(attempt.run, LiveAttempt { attempt: Arc::clone(&attempt), tail, begun: now.elapsed });
         let folder = self.sinks.folders.as_mut().map_or(Ok(()), |folders| folders.started(&attempt));
+        if let Some(refused) = refused {
+            let text = format!(
+                "{}: the training state is not used, since {refused}: the run starts anew",
+                attempt.name
+            );
+            self.tell(now, Change::Warning(text));
+        }
+        let run = attempt.run;
         self.tell(now, Change::AttemptStarted(attempt));
+        if let (Some(resumed), Some(epochs)) = (resumed, self.attempts.forecast(run).epochs) {
+            #[expect(clippy::cast_precision_loss, reason = "a number of epochs")]
+            let done = f64::from(resumed.epoch) / epochs.max(1) as f64;
+            self.step(now, Input::GoesOn { run, done });
+        }
         if let Err(problem) = folder {
             self.tell(now, Change::Warning(problem));
         }

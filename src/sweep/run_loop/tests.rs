@@ -136,7 +136,8 @@ impl World {
     fn end_of(&mut self, run: u64, ending: Ending, asked_to_end: bool) -> AttemptEnd {
         assert!(self.this.launcher.live.remove(&run), "run {run} is not live");
         let attempt = self.this.live[&run].attempt.number;
-        AttemptEnd { run, attempt, ending, used: Used::default(), has_outcome: false, asked_to_end }
+        let (used, has_outcome, resumed_from) = (Used::default(), false, None);
+        AttemptEnd { run, attempt, ending, used, has_outcome, resumed_from, asked_to_end }
     }
 
     /// The attempt of a run ends, and is judged at once.
@@ -394,6 +395,7 @@ fn signals_are_heard_while_the_ledger_cannot_be_written() {
             ending: Ending::Completed,
             used: Used::default(),
             has_outcome: true,
+            resumed_from: None,
             asked_to_end: false,
         };
         world.this.launcher.ends = vec![end(2), end(1), end(0)];

@@ -10,7 +10,7 @@ use std::{
 use super::live::{self, Part, Size};
 use crate::{
     base::{charset::for_locale, human, text::for_terminal},
-    event::{Change, Event, Totals},
+    event::{Change, Event, Resumed, Totals},
     run::RunState,
     spec::{Goal, Metric},
     sweep::status::{RunProgress, Status},
@@ -77,6 +77,14 @@ impl Terminal {
         self.totals = event.totals;
         let mut notes = Vec::new();
         match &event.change {
+            // A start is nothing to tell, but that it is none from the beginning.
+            Change::AttemptStarted(attempt) if self.mode != Mode::Quiet => {
+                let goes_on = |Resumed { epoch, .. }| {
+                    let (experiment, run, number) = (&self.experiment, &attempt.name, attempt.number);
+                    format!("{experiment}: {run} goes on at epoch {epoch} (attempt {number})")
+                };
+                notes.extend(attempt.resumed.map(goes_on));
+            }
             Change::AttemptNotStarted { attempt, state, failure } => {
                 notes.push(self.ended(&attempt.name, *state, Some(&failure.reason), None, context));
             }
@@ -109,7 +117,8 @@ impl Terminal {
             Change::AttemptStarted(_)
             | Change::SweepBegun { .. }
             | Change::Scalars { .. }
-            | Change::Cut { .. } => {}
+            | Change::Cut { .. }
+            | Change::Resumed { .. } => {}
         }
         if self.mode == Mode::Lines {
             notes.iter_mut().for_each(|note| *note = format!("{} {note}", clock(event.time)));
@@ -336,6 +345,7 @@ mod tests {
                 threads: 1,
                 handle: None,
                 started: 0.0,
+                resumed: None,
             };
             let forecast = crate::sweep::RunForecast {
                 name: format!("{run}-conv-64-nodes-2-dense-seed-1"),

@@ -36,6 +36,16 @@ impl Dropout {
         Self { seed, used: 0, sheet: None }
     }
 
+    /// Masks used.
+    pub(super) fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// Goes on behind so many masks.
+    pub(super) fn go_on(&mut self, used: u64) {
+        (self.used, self.sheet) = (used, None);
+    }
+
     /// Zero for half of the features, twice the rest: `features` is `[n, width]`.
     ///
     /// # Errors

@@ -126,6 +126,16 @@ impl Baseline {
         self.stored().iter().filter(|stored| stored.tensor.requires_grad())
     }
 
+    /// Masks of dropout that were drawn.
+    pub(crate) fn masks(&self) -> u64 {
+        self.dropout.used()
+    }
+
+    /// Goes on behind so many masks.
+    pub(crate) fn set_masks(&mut self, used: u64) {
+        self.dropout.go_on(used);
+    }
+
     /// Where the tensors are.
     pub(crate) fn device(&self) -> Device {
         self.mean.device()

@@ -1,17 +1,19 @@
 //! The project's own kernels, on the processor.
 
 use std::{
-    io::{self, Write},
+    io::{self, Read, Write},
     ops::Range,
 };
 
 use gridboard::{
-    kernels::{self, Execution, InstructionSet, Part, Shape},
+    kernels::{self, Execution, InstructionSet, Shape},
     model::GridCnn,
     spec::Precision,
 };
 
-use super::{Answers, BatchResult, Compute, EngineError, Info, Plan, write_values};
+use super::{
+    Answers, BatchResult, Compute, Counters, EngineError, Info, Plan, Values, read_values, write_values,
+};
 use crate::{data::Batch, init::GlorotUniform, network};
 
 /// Rows of a parameter that are written into the kernels' layout together: a cache line there.
@@ -23,6 +25,7 @@ pub(super) struct Fused {
     network: kernels::Network,
     batch_size: usize,
     learning_rate: f64,
+    instructions: InstructionSet,
     /// Gradient of the loss by the logits.
     gradient: Vec<f32>,
 }
@@ -61,7 +64,7 @@ impl Fused {
             }
         }
         let gradient = vec![0.0; batch_size * shape.outputs];
-        Ok(Self { network, batch_size, learning_rate: train.learning_rate, gradient })
+        Ok(Self { network, batch_size, learning_rate: train.learning_rate, instructions, gradient })
     }
 }
 
@@ -72,6 +75,7 @@ impl Compute for Fused {
             shape: info.shape.clone(),
             is_count: false,
             is_head: false,
+            is_trained: true,
         };
         self.network.parameters().map(info).collect()
     }
@@ -79,12 +83,12 @@ impl Compute for Fused {
     fn set(&mut self, place: usize, bytes: &[u8]) -> Result<(), EngineError> {
         for (rows, bytes) in row_groups(&self.network, place, bytes) {
             let values: Vec<f32> = bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes).collect();
-            self.network.set_rows(place, Part::Value, rows, &values);
+            self.network.set_rows(place, Values::Value, rows, &values);
         }
         Ok(())
     }
 
-    fn write(&self, place: usize, to: &mut dyn Write) -> io::Result<()> {
+    fn write(&self, place: usize, part: Values, to: &mut dyn Write) -> io::Result<()> {
         let network = &self.network;
         let n_rows = network.rows(place);
         let n: usize = network.parameters().nth(place).map_or(0, |info| info.shape.iter().product());
@@ -92,10 +96,39 @@ impl Compute for Fused {
         for start in (0..n_rows).step_by(ROWS) {
             let rows = start..(start + ROWS).min(n_rows);
             values.resize(n / n_rows * rows.len(), 0.0);
-            network.get_rows(place, Part::Value, rows, &mut values);
+            network.get_rows(place, part, rows, &mut values);
             write_values(&values, to)?;
         }
         Ok(())
+    }
+
+    fn read(&mut self, place: usize, part: Values, from: &mut dyn Read) -> io::Result<()> {
+        let n_rows = self.network.rows(place);
+        let n: usize = self.network.parameters().nth(place).map_or(0, |info| info.shape.iter().product());
+        let mut values = Vec::new();
+        for start in (0..n_rows).step_by(ROWS) {
+            let rows = start..(start + ROWS).min(n_rows);
+            values.resize(n / n_rows * rows.len(), 0.0);
+            read_values(&mut values, from)?;
+            self.network.set_rows(place, part, rows, &values);
+        }
+        Ok(())
+    }
+
+    fn counters(&self) -> Counters {
+        Counters { updates: self.network.steps(), masks: 0 }
+    }
+
+    fn set_counters(&mut self, counters: Counters) {
+        self.network.set_steps(counters.updates);
+    }
+
+    fn kernels(&self) -> String {
+        format!("fused, {}", self.instructions.as_str())
+    }
+
+    fn is_elastic(&self) -> bool {
+        true
     }
 
     fn learning_rate(&self) -> f64 {
@@ -146,7 +179,7 @@ fn set_initial(network: &mut kernels::Network, place: usize, shape: &[i64], seed
         let rows = start..(start + ROWS).min(n_rows);
         values.resize(row_len * rows.len(), 0.0);
         random.fill(&mut values);
-        network.set_rows(place, Part::Value, rows, &values);
+        network.set_rows(place, Values::Value, rows, &values);
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) mod tests;
 
 use std::{
     fmt::Debug,
-    io::{self, Write},
+    io::{self, Read, Write},
     ops::{Deref, DerefMut},
     path::Path,
 };
@@ -29,6 +29,7 @@ use tch::{Device, TchError, Tensor};
 use crate::data::Batch;
 pub(crate) use error::EngineError;
 use fused::Fused;
+pub(crate) use gridboard::kernels::Part as Values;
 use plain::Plain;
 
 /// A network with its optimizer.
@@ -46,12 +47,30 @@ pub(crate) trait Compute: Debug {
     /// Where memory is short.
     fn set(&mut self, place: usize, bytes: &[u8]) -> Result<(), EngineError>;
 
-    /// Writes a tensor, by its place in [`Self::state`], as little-endian numbers in PyTorch's layout. Some rows at a time:
-    /// the largest of the paper's have 800 MB.
+    /// Writes a tensor, by its place in [`Self::state`], or the moments of one that is trained, as little-endian numbers in
+    /// PyTorch's layout. Some rows at a time: the largest of the paper's have 800 MB.
     ///
     /// # Errors
     /// Where `to` cannot be written.
-    fn write(&self, place: usize, to: &mut dyn Write) -> io::Result<()>;
+    fn write(&self, place: usize, part: Values, to: &mut dyn Write) -> io::Result<()>;
+
+    /// Takes what [`Self::write`] has written.
+    ///
+    /// # Errors
+    /// Where `from` cannot be read.
+    fn read(&mut self, place: usize, part: Values, from: &mut dyn Read) -> io::Result<()>;
+
+    /// How far optimizer and random draws are.
+    fn counters(&self) -> Counters;
+
+    /// Takes what [`Self::counters`] has answered.
+    fn set_counters(&mut self, counters: Counters);
+
+    /// What computes, in words: only what was computed by the same has the same bits.
+    fn kernels(&self) -> String;
+
+    /// Whether results are the same bits with any number of threads.
+    fn is_elastic(&self) -> bool;
 
     /// Step size of Adam; of the head, where the backbone has another.
     fn learning_rate(&self) -> f64;
@@ -86,6 +105,17 @@ pub(crate) struct Info {
     pub(crate) is_count: bool,
     /// Whether it is of a baseline's last layer, which transferred weights may have for other classes.
     pub(crate) is_head: bool,
+    /// Whether it is trained, so that the optimizer has moments of it.
+    pub(crate) is_trained: bool,
+}
+
+/// What an engine counts beside its tensors: how far the optimizer and the random draws are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counters {
+    /// Updates of the optimizer.
+    pub(crate) updates: u32,
+    /// Masks of dropout that were drawn.
+    pub(crate) masks: u64,
 }
 
 /// What is trained, on what, and how.
@@ -224,6 +254,22 @@ impl DerefMut for Engine {
     fn deref_mut(&mut self) -> &mut Self::Target {
         &mut *self.0
     }
+}
+
+/// Bytes of numbers that are read at once.
+const PIECE: usize = 1 << 16;
+
+/// Takes what [`write_values`] has written.
+fn read_values(values: &mut [f32], from: &mut dyn Read) -> io::Result<()> {
+    let mut bytes = [0; PIECE];
+    for values in values.chunks_mut(PIECE / size_of::<f32>()) {
+        let bytes = &mut bytes[..size_of_val(values)];
+        from.read_exact(bytes)?;
+        for (four, value) in bytes.as_chunks().0.iter().zip(values) {
+            *value = f32::from_le_bytes(*four);
+        }
+    }
+    Ok(())
 }
 
 /// Little-endian f32.

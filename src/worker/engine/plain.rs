@@ -1,14 +1,16 @@
 //! libtorch's operations, on any device.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 use gridboard::{
     model::Architecture,
     spec::{Precision, Train},
 };
-use tch::{Device, Kind, Tensor, no_grad};
+use tch::{Device, Kind, TchError, Tensor, no_grad};
 
-use super::{Answers, BatchResult, Compute, EngineError, Info, Plan, write_values};
+use super::{
+    Answers, BatchResult, Compute, Counters, EngineError, Info, Plan, Values, read_values, write_values,
+};
 use crate::{
     adam::Adam,
     baseline::{Baseline, Mode, Role},
@@ -62,6 +64,7 @@ impl Compute for Plain {
             shape: tensor.size().into_iter().map(|side| side as usize).collect(),
             is_count: role == Role::Count,
             is_head: role == Role::Head,
+            is_trained: tensor.requires_grad(),
         };
         match &self.network {
             Tensors::GridCnn(network) => {
@@ -82,19 +85,74 @@ impl Compute for Plain {
         Ok(())
     }
 
-    fn write(&self, place: usize, to: &mut dyn Write) -> io::Result<()> {
-        let tensor = self.network.tensor(place);
+    fn write(&self, place: usize, part: Values, to: &mut dyn Write) -> io::Result<()> {
+        let tensor = self.values(place, part).map_err(io::Error::other)?;
         if tensor.kind() == Kind::Int64 {
-            let count = i64::try_from(tensor).map_err(io::Error::other)?;
+            let count = i64::try_from(&tensor).map_err(io::Error::other)?;
             return to.write_all(&count.to_le_bytes());
         }
-        let flat = tensor.f_detach().and_then(|tensor| tensor.f_flatten(0, -1)).map_err(io::Error::other)?;
+        let flat = tensor.f_flatten(0, -1).map_err(io::Error::other)?;
         for start in (0..flat.size()[0]).step_by(WRITTEN_NUMBERS) {
             let n = (flat.size()[0] - start).min(WRITTEN_NUMBERS as i64);
             let values = flat.f_narrow(0, start, n).and_then(Vec::<f32>::try_from);
             write_values(&values.map_err(io::Error::other)?, to)?;
         }
         Ok(())
+    }
+
+    fn read(&mut self, place: usize, part: Values, from: &mut dyn Read) -> io::Result<()> {
+        if part != Values::Value {
+            self.adam.prepare(&self.network.trained()).map_err(io::Error::other)?;
+        }
+        let mut tensor = self.values(place, part).map_err(io::Error::other)?;
+        if tensor.kind() == Kind::Int64 {
+            let mut count = [0; 8];
+            from.read_exact(&mut count)?;
+            return no_grad(|| tensor.f_fill_(i64::from_le_bytes(count))).map(drop).map_err(io::Error::other);
+        }
+        let n = tensor.numel();
+        let mut values = vec![0.0; n.min(WRITTEN_NUMBERS)];
+        if !tensor.is_contiguous() {
+            // What lies in another order is small: the weights of a convolution.
+            values.resize(n, 0.0);
+            read_values(&mut values, from)?;
+            let put = || tensor.f_copy_(&Tensor::f_from_slice(&values)?.f_view(&tensor.size()[..])?);
+            return no_grad(put).map_err(io::Error::other);
+        }
+        let flat = tensor.f_view([-1]).map_err(io::Error::other)?;
+        for start in (0..n).step_by(WRITTEN_NUMBERS) {
+            values.truncate(n - start);
+            read_values(&mut values, from)?;
+            let put = || {
+                let mut part = flat.f_narrow(0, start as i64, values.len() as i64)?;
+                part.f_copy_(&Tensor::f_from_slice(&values)?)
+            };
+            no_grad(put).map_err(io::Error::other)?;
+        }
+        Ok(())
+    }
+
+    fn counters(&self) -> Counters {
+        let masks = match &self.network {
+            Tensors::GridCnn(_) => 0,
+            Tensors::Baseline(baseline) => baseline.masks(),
+        };
+        Counters { updates: self.adam.updates(), masks }
+    }
+
+    fn set_counters(&mut self, counters: Counters) {
+        self.adam.set_updates(counters.updates);
+        if let Tensors::Baseline(baseline) = &mut self.network {
+            baseline.set_masks(counters.masks);
+        }
+    }
+
+    fn kernels(&self) -> String {
+        format!("plain, {}", if self.network.device().is_cuda() { "CUDA" } else { "processor" })
+    }
+
+    fn is_elastic(&self) -> bool {
+        false
     }
 
     fn learning_rate(&self) -> f64 {
@@ -132,6 +190,22 @@ impl Compute for Plain {
                 probabilities: Vec::try_from(loss::probabilities(&logits)?.f_flatten(0, -1)?)?,
             })
         })
+    }
+}
+
+impl Plain {
+    /// A tensor of the state, or a moment of it as the optimizer has it: a view in its shape.
+    fn values(&self, place: usize, part: Values) -> Result<Tensor, TchError> {
+        let tensor = self.network.tensor(place);
+        if part == Values::Value {
+            return tensor.f_detach();
+        }
+        // The optimizer knows what is trained alone.
+        let trained = (0..place).filter(|&before| self.network.tensor(before).requires_grad()).count();
+        match self.adam.moment(trained, part == Values::SecondMoment, &tensor.size())? {
+            Some(moment) => Ok(moment),
+            None => tensor.f_detach()?.f_zeros_like(),
+        }
     }
 }
 

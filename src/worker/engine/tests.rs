@@ -46,7 +46,7 @@ pub(crate) fn values(engine: &Engine) -> Vec<f32> {
             continue;
         }
         let mut bytes = Vec::new();
-        engine.write(place, &mut bytes).unwrap();
+        engine.write(place, Values::Value, &mut bytes).unwrap();
         values.extend(bytes.as_chunks().0.iter().copied().map(f32::from_le_bytes));
     }
     values

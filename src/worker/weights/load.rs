@@ -149,6 +149,7 @@ mod tests {
     use std::path::PathBuf;
 
     use gridboard::{
+        base::files::Durability,
         model::{Architecture, Resnet},
         spec::{Freeze, Parameters, Train, Value},
     };
@@ -185,7 +186,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");
         let saved = resnet(3, 1, Freeze::None);
-        save(&path, &saved, "{}".to_owned()).unwrap();
+        save(&path, &saved, "{}".to_owned(), Durability::Synced).unwrap();
         let mut other = resnet(3, 2, Freeze::None);
         load(&path, &mut other).unwrap();
         assert_eq!(values(&saved), values(&other));
@@ -202,7 +203,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");
         let saved = resnet(7, 1, Freeze::None);
-        save(&path, &saved, "{}".to_owned()).unwrap();
+        save(&path, &saved, "{}".to_owned(), Durability::Synced).unwrap();
         let fresh = values(&resnet(3, 2, Freeze::Backbone));
         let mut network = resnet(3, 2, Freeze::Backbone);
         let said = transfer(&path, &mut network).unwrap().unwrap();

@@ -21,7 +21,7 @@ use safetensors::{
     tensor::{Metadata, TensorInfo},
 };
 
-use crate::engine::{Engine, EngineError, Info};
+use crate::engine::{Engine, EngineError, Info, Values};
 
 pub(crate) use load::{load, transfer};
 use state_dict::StateDictError;
@@ -111,22 +111,29 @@ fn list(mismatches: &[String]) -> String {
 ///
 /// # Errors
 /// [`WeightsError::Write`]; a file of that name is then what it was before.
-pub(crate) fn save(path: &Path, engine: &Engine, about: String) -> Result<(), WeightsError> {
-    write(path, engine, about).map_err(|source| WeightsError::Write { path: path.to_owned(), source })
+pub(crate) fn save(
+    path: &Path,
+    engine: &Engine,
+    about: String,
+    durability: Durability,
+) -> Result<(), WeightsError> {
+    write(path, engine, about, durability)
+        .map_err(|source| WeightsError::Write { path: path.to_owned(), source })
 }
 
-fn write(path: &Path, engine: &Engine, about: String) -> io::Result<()> {
+fn write(path: &Path, engine: &Engine, about: String, durability: Durability) -> io::Result<()> {
     let state = engine.state();
     // Larger numbers first and then by name, as the crate orders them: tensors of i64 begin at a multiple of 8 then.
     let mut places: Vec<usize> = (0..state.len()).collect();
     places.sort_by_key(|&place| (!state[place].is_count, &state[place].name));
-    let header = header(places.iter().map(|&place| &state[place]), about)?;
-    let written = write_whole_with(path, Durability::Synced, |file| {
+    let infos = places.iter().map(|&place| &state[place]);
+    let header = header(infos.map(|info| (info.name.clone(), dtype(info), info.shape.clone())), about)?;
+    let written = write_whole_with(path, durability, |file| {
         let mut file = BufWriter::with_capacity(BUFFER, file);
         file.write_all(&(header.len() as u64).to_le_bytes())?;
         file.write_all(header.as_bytes())?;
         for place in places {
-            engine.write(place, &mut file)?;
+            engine.write(place, Values::Value, &mut file)?;
         }
         file.flush()
     });
@@ -134,17 +141,16 @@ fn write(path: &Path, engine: &Engine, about: String) -> io::Result<()> {
 }
 
 /// The JSON header of a file with these tensors, padded as the format asks: tensors begin at a multiple of 8.
-fn header<'a>(tensors: impl Iterator<Item = &'a Info>, about: String) -> io::Result<String> {
+pub(crate) fn header(
+    tensors: impl Iterator<Item = (String, Dtype, Vec<usize>)>,
+    about: String,
+) -> io::Result<String> {
     let mut end = 0;
     let infos = tensors
-        .map(|info @ Info { name, shape, .. }| {
+        .map(|(name, dtype, shape)| {
             let start = end;
-            end += shape.iter().product::<usize>()
-                * if info.is_count { size_of::<i64>() } else { size_of::<f32>() };
-            (
-                name.clone(),
-                TensorInfo { dtype: dtype(info), shape: shape.clone(), data_offsets: (start, end) },
-            )
+            end += shape.iter().product::<usize>() * (dtype.bitsize() / 8);
+            (name, TensorInfo { dtype, shape, data_offsets: (start, end) })
         })
         .collect();
     // One key: the order of several in the file would change from run to run.
@@ -156,7 +162,7 @@ fn header<'a>(tensors: impl Iterator<Item = &'a Info>, about: String) -> io::Res
 }
 
 /// What the tensor is stored as.
-fn dtype(info: &Info) -> Dtype {
+pub(crate) fn dtype(info: &Info) -> Dtype {
     if info.is_count { Dtype::I64 } else { Dtype::F32 }
 }
 
@@ -184,7 +190,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("checkpoint.safetensors");
         let (saved, mut other) = (network(4, 1, 1, Kernels::Fused), network(4, 1, 2, Kernels::Plain));
-        save(&path, &saved, "{}".to_owned()).unwrap();
+        save(&path, &saved, "{}".to_owned(), Durability::Synced).unwrap();
         load(&path, &mut other).unwrap();
         assert_eq!(values(&saved), values(&other));
         let mut third = network(4, 1, 3, Kernels::Fused);
@@ -192,7 +198,7 @@ mod tests {
         assert_eq!(values(&saved), values(&third));
         // The same weights are the same bytes, readable by whoever may read other new files.
         let bytes = fs::read(&path).unwrap();
-        save(&path, &other, "{}".to_owned()).unwrap();
+        save(&path, &other, "{}".to_owned(), Durability::Synced).unwrap();
         assert_eq!(fs::read(&path).unwrap(), bytes);
         let read = SafeTensors::read_metadata(&bytes).unwrap();
         assert_eq!((read.0 % 8, read.1.metadata().as_ref().unwrap()[METADATA_KEY].as_str()), (0, "{}"));
@@ -209,7 +215,9 @@ mod tests {
         // A folder in the place of the file.
         let path = folder.path().join("checkpoint.safetensors");
         fs::create_dir_all(path.join("full")).unwrap();
-        let error = save(&path, &network(4, 1, 1, Kernels::Fused), "{}".to_owned()).unwrap_err().to_string();
+        let error = save(&path, &network(4, 1, 1, Kernels::Fused), "{}".to_owned(), Durability::Synced)
+            .unwrap_err()
+            .to_string();
         assert!(error.starts_with("failed to write the weights `"), "{error}");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
     }
@@ -218,7 +226,7 @@ mod tests {
     fn a_file_of_another_network_is_refused_tensor_by_tensor() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("w.safetensors");
-        save(&path, &network(4, 0, 1, Kernels::Auto), String::new()).unwrap();
+        save(&path, &network(4, 0, 1, Kernels::Auto), String::new(), Durability::Synced).unwrap();
         let mut wanted = network(3, 1, 2, Kernels::Auto);
         let before = values(&wanted);
         let message = load(&path, &mut wanted).unwrap_err().to_string();
@@ -231,7 +239,7 @@ mod tests {
         }
         assert_eq!(values(&wanted), before, "nothing was loaded");
 
-        save(&path, &network(3, 1, 1, Kernels::Auto), String::new()).unwrap();
+        save(&path, &network(3, 1, 1, Kernels::Auto), String::new(), Durability::Synced).unwrap();
         let message = load(&path, &mut network(3, 0, 1, Kernels::Auto)).unwrap_err().to_string();
         assert!(message.contains("`dense1.bias` [3] is no tensor of the network"), "{message}");
     }

@@ -148,6 +148,7 @@ impl Books {
                     threads: attempt.threads,
                     host: host(),
                     time: attempt.started,
+                    resumed: attempt.resumed,
                 };
                 match store.start_attempt(key(attempt.run), new).await {
                     Err(StoreError::NotStartable { state: RunState::Running, attempts, .. })
@@ -160,6 +161,7 @@ impl Books {
             }
             Entry::Points { run, points } => store.append_scalars(key(*run), points).await,
             Entry::Cuts { run, cuts } => store.cut_curves(key(*run), cuts).await,
+            Entry::Resumed { run, attempt, from } => store.note_resumed(key(*run), *attempt, *from).await,
             Entry::Problem { run, attempt, text } => store.note_problem(key(*run), *attempt, text).await,
             Entry::Curves { run, points } => {
                 store.clear_curves(key(*run)).await?;

@@ -109,6 +109,12 @@ enum Entry {
         attempt: u32,
         text: String,
     },
+    /// Where an attempt goes on with an earlier one.
+    Resumed {
+        run: u64,
+        attempt: u32,
+        from: Option<i64>,
+    },
     /// All points of a run, in place of those that are there.
     Curves {
         run: u64,
@@ -176,6 +182,9 @@ impl Ledger {
             }
             Change::Scalars { attempt, points } => self.put_points(attempt, points),
             Change::Cut { attempt, cuts } => self.put_cuts(attempt, cuts),
+            Change::Resumed { attempt, from } => {
+                self.put(Entry::Resumed { run: attempt.run, attempt: attempt.number, from: *from })
+            }
             Change::Problem { attempt, all, .. } => {
                 self.put(Entry::Problem { run: attempt.run, attempt: attempt.number, text: all.clone() })
             }

@@ -45,6 +45,7 @@ impl Fake {
             Entry::Start(attempt) => format!("start {}", attempt.run),
             Entry::Points { run, points } => format!("{} points of {run}", points.len()),
             Entry::Cuts { run, cuts } => format!("{} cuts of {run}", cuts.len()),
+            Entry::Resumed { run, from, .. } => format!("{run} goes on at {from:?}"),
             Entry::Problem { run, text, .. } => format!("problem of {run}: {text}"),
             Entry::Curves { run, points } => format!("{} points of {run} anew", points.len()),
             Entry::Reread { .. } => "never".to_owned(),
@@ -100,6 +101,7 @@ fn attempt(run: u64, number: u32) -> Arc<Attempt> {
         threads: 1,
         handle: Some(Handle::Process(1)),
         started: 0.0,
+        resumed: None,
     })
 }
 
