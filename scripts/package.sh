@@ -3,7 +3,7 @@
 #
 #   bin/gridboard                          the orchestrator, for any Linux with glibc 2.28 or later
 #   lib/gridboard/gridboard-worker-cpu     the built-in trainer (or -cuda), for this machine's glibc or later
-#   share/gridboard/experiments/*.yaml     specs to begin with
+#   share/gridboard/experiments/           specs to begin with
 #
 # libtorch is not in it: `gridboard setup` brings it, into the user's folder.
 #
@@ -52,9 +52,9 @@ say "the orchestrator needs glibc $needed"
 
 stage=$target/package/gridboard-$version-linux-$machine
 rm -rf "$target/package"
-mkdir -p "$stage/bin" "$stage/share/gridboard/experiments"
+mkdir -p "$stage/bin" "$stage/share/gridboard"
 install -m 755 "$program" "$stage/bin/gridboard"
-install -m 644 experiments/*.yaml experiments/*.schema.json "$stage/share/gridboard/experiments/"
+tar --exclude=figures --exclude=RESULTS.md --exclude=__pycache__ -cf - experiments | tar -C "$stage/share/gridboard" -xf -
 install -m 644 LICENSE README.md CHANGELOG.md "$stage/"
 cp -r docs "$stage/docs"
 

@@ -27,6 +27,7 @@ pub(crate) fn experiment(name: &str, runs: i64) -> Experiment {
         family: Some(Family::Command),
         command: vec!["/bin/true".to_owned()],
         env: std::collections::BTreeMap::new(),
+        cwd: None,
         fixed: Parameters::new(),
         grids: vec![Grid { axes: vec![axis("x", 10), axis("y", runs / 10)] }],
         seeds: vec![0],

@@ -32,6 +32,7 @@ pub(crate) fn bench(criterion: &mut Criterion) {
                 run: name,
                 state: if failed { RunState::Failed } else { RunState::Completed },
                 failure: failed.then_some((FailureKind::Exit, "exited with status 1")),
+                absent: None,
                 by: Some(if run % 50 == 8 { f64::NAN } else { f64::from(mixed % 640) / 640.0 }),
                 then: Some(f64::from(mixed) * 1e-6),
             }

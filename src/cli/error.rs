@@ -5,10 +5,11 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 use crate::{
+    base::files::FileError,
     corpus::{BadFile, CorpusError},
     device::{DeviceError, Obstacle, ParseDevicesError},
     figure::FigureError,
-    launch::{FindWorkerError, ProbeError},
+    launch::{FindWorkerError, ProbeError, ProgramError},
     model::ImpossibleRuns,
     predict::{AskError, SourceError, TrainedRunError},
     predictions::PredictionsError,
@@ -143,6 +144,9 @@ pub enum CliError {
         /// Why.
         error: io::Error,
     },
+    /// The program of a command cannot be started.
+    #[error(transparent)]
+    Program(#[from] ProgramError),
     /// An installed package cannot be set up.
     #[error("{message}")]
     Setup {
@@ -157,6 +161,18 @@ pub enum CliError {
     /// The command was asked to end before it was done.
     #[error("interrupted")]
     Interrupted,
+    /// The user does not want it deleted.
+    #[error("nothing was deleted")]
+    Declined,
+    /// The answer to a question cannot be read.
+    #[error("cannot read the answer: {0}")]
+    Stdin(io::Error),
+    /// A file or folder cannot be read, written or deleted.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// An experiment is being run.
+    #[error("`{0}` is being run by another process")]
+    Running(String),
     /// The async runtime could not be started.
     #[error("cannot start the runtime: {0}")]
     Runtime(io::Error),
@@ -192,9 +208,11 @@ impl CliError {
             | Self::Sweep(SweepError::Interrupted | SweepError::Corpus(CorpusError::Cancelled)) => {
                 exit::INTERRUPTED
             }
-            Self::NotFound { .. } | Self::Usage { .. } | Self::Weights { .. } | Self::TrainedRun(_) => {
-                exit::USAGE
-            }
+            Self::NotFound { .. }
+            | Self::Usage { .. }
+            | Self::Weights { .. }
+            | Self::Program(_)
+            | Self::TrainedRun(_) => exit::USAGE,
             Self::Repeat(error) if error.is_usage() => exit::USAGE,
             Self::Images(SourceError::Missing(_) | SourceError::Empty(_)) => exit::USAGE,
             _ => exit::ERROR,
@@ -213,10 +231,13 @@ impl CliError {
             | Self::Incomparable { hint, .. }
             | Self::Usage { hint, .. }
             | Self::Setup { hint, .. } => hint.clone(),
+            Self::Device(error) => error.hint().map(str::to_owned),
             Self::Repeat(error) => error.hint(),
             Self::TrainedRun(error) => error.hint().map(str::to_owned),
             Self::Worker(error) => Some(error.hint().to_owned()),
             Self::Unusable(obstacle) => Some(obstacle.hint().to_owned()),
+            Self::Program(error) => error.hint(),
+            Self::Running(_) => Some("wait for it, or stop it with Ctrl-C in its terminal".to_owned()),
             Self::Probe(_) => Some("`gridboard doctor` says more".to_owned()),
             _ => None,
         }

@@ -5,6 +5,8 @@ use std::path::Path;
 use super::{CliError, listing};
 use crate::store::{ExperimentRecord, Reader};
 
+const NOTHING_YET: &str = "nothing was run there yet: gridboard run SPEC";
+
 /// The experiment of this name.
 pub(super) async fn named(
     store: &mut Reader,
@@ -17,11 +19,8 @@ pub(super) async fn named(
     let known = store.experiments().await?;
     let names: Vec<&str> = known.iter().map(|record| record.name.as_str()).collect();
     Err(CliError::NotFound {
-        message: format!("no experiment `{name}` in `{}`", runs_dir.display()),
-        hint: Some(match names.as_slice() {
-            [] => "nothing was run there yet: gridboard run SPEC".to_owned(),
-            names => format!("there are: {}", listing::shortened(names, 20)),
-        }),
+        message: format!("no experiment `{name}` in `{}`", listing::absolute(runs_dir)),
+        hint: listing::meant(name, &names).or_else(|| Some(NOTHING_YET.to_owned())),
     })
 }
 
@@ -35,8 +34,8 @@ pub(super) async fn all_or_only(
     let names: Vec<&str> = records.iter().map(|record| record.name.as_str()).collect();
     match names.as_slice() {
         [] => Err(CliError::NotFound {
-            message: format!("no experiment in `{}`", runs_dir.display()),
-            hint: Some("nothing was run there yet: gridboard run SPEC".to_owned()),
+            message: format!("no experiment in `{}`", listing::absolute(runs_dir)),
+            hint: Some(NOTHING_YET.to_owned()),
         }),
         [_, _, ..] if !several => Err(CliError::NotFound {
             message: format!("there are {} experiments in `{}`: name one", names.len(), runs_dir.display()),

@@ -5,7 +5,9 @@
 mod audit;
 mod compare;
 mod completions;
+mod confirm;
 mod corpus;
+mod delete;
 mod devices;
 mod doctor;
 mod doctor_database;
@@ -18,6 +20,7 @@ mod output;
 mod plan;
 mod plan_estimate;
 mod predict;
+mod replace;
 mod report;
 mod rerun;
 mod run;
@@ -64,6 +67,7 @@ enum Command {
     Compare(compare::Args),
     Sql(sql::Args),
     Report(report::Args),
+    Delete(delete::Args),
     Doctor(doctor::Args),
     Setup(setup::Args),
     Schema(schema::Args),
@@ -97,6 +101,7 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
         Command::Compare(args) => compare::run(&cli.runs_dir, args),
         Command::Sql(args) => sql::run(&cli.runs_dir, args),
         Command::Report(args) => report::run(&cli.runs_dir, args),
+        Command::Delete(args) => delete::run(&cli.runs_dir, args),
         Command::Doctor(args) => doctor::run(&cli.runs_dir, args),
         Command::Setup(args) => setup::run(args),
         Command::Schema(args) => schema::run(args),
@@ -137,6 +142,22 @@ async fn apart<T: Send + 'static>(
         },
     };
     done.unwrap_or_else(|_| Err(CliError::Runtime(io::Error::other("a thread has panicked"))))
+}
+
+/// Waits for work that a signal cuts off.
+///
+/// # Errors
+/// The work's; [`CliError::Interrupted`] after a signal.
+async fn unless_asked<T>(
+    signals: &Signals,
+    work: impl Future<Output = Result<T, crate::sweep::SweepError>>,
+) -> Result<T, CliError> {
+    let mut signals = signals.clone();
+    tokio::select! {
+        biased;
+        () = signals.next() => Err(CliError::Interrupted),
+        done = work => Ok(done?),
+    }
 }
 
 /// The signals of a command that ends in order. To be called before it begins anything.

@@ -11,10 +11,10 @@ use super::{
     suite,
 };
 use crate::{
-    base::human,
+    base::{error::with_causes, human},
     corpus::{CorpusError, LoadingTable},
     device::{self, DeviceChoice, Discovery},
-    grid,
+    grid, launch,
     model::{self, Architecture, Summary},
     report::{Cell, Column, Format},
     run::RunSpec,
@@ -57,6 +57,10 @@ fn plan(runs_dir: &Path, experiments: &[Experiment], format: Format) -> Result<(
         model::check(experiment)?;
         devices::check_precision(experiment, |_| Ok(discovery.clone()))?;
         spec_args::check_weights(experiment)?;
+        // Another machine may have it.
+        if let Err(error) = launch::check_programs(experiment) {
+            output::note(&format!("warning: {}; `gridboard run` would refuse it", with_causes(&error)));
+        }
         images.push(loading(experiment)?);
     }
     let plans: Vec<grid::GridRuns<'_>> = experiments.iter().map(grid::GridRuns::new).collect();

@@ -3,33 +3,42 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    CliError, apart, corpus, devices, exit, listing, output, runtime, signals,
+    CliError, apart, corpus, devices, exit, listing, output,
+    replace::{self, Earlier},
+    runtime, signals,
     spec_args::{SpecArgs, check_weights},
-    suite,
+    suite, unless_asked,
 };
 use crate::{
     base::{error::with_causes, human, signals::Signals},
     corpus::cache_root,
     device::{self, DeviceChoice},
-    model,
+    launch, model,
     publish::{self, Finished},
     report::{Format, files::PAGE, top_table, unranked_table},
     run::ExperimentDir,
     schedule::Slot,
     spec::{Experiment, Spec, Suite},
     store::{Store, StoreError},
-    sweep::{self, Account, End, Terminal, Verbosity, Watch},
+    sweep::{self, Account, Corpus, End, Terminal, Verbosity, Watch},
 };
 
 /// Train the runs that are not done yet, then rank all
 ///
-/// Running a spec again trains only runs that are not completed. Ctrl-C stops the sweep; the runs that it
-/// cut off are trained when the spec is run again. The experiments of a suite are carried out in turn, and the
+/// Running a spec again trains only runs that are not completed; more values, seeds and axes over what was fixed add runs. A
+/// spec whose change would lose completed runs is refused, unless `--replace` says so. Ctrl-C stops the sweep; the runs that
+/// it cut off are trained when the spec is run again. The experiments of a suite are carried out in turn, and the
 /// suite's report is written at the end.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
     spec: SpecArgs,
+    /// Delete runs of an earlier spec of this name that the spec has not any more, after a question
+    #[arg(long)]
+    replace: bool,
+    /// Delete them without a question
+    #[arg(long, requires = "replace")]
+    yes: bool,
     /// Format of the top ten on stdout
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -43,6 +52,7 @@ pub(super) struct Args {
 struct Manner {
     format: Format,
     verbosity: Verbosity,
+    earlier: Earlier,
 }
 
 impl Manner {
@@ -57,7 +67,7 @@ impl Manner {
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let signals = signals()?;
     let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
-    let manner = Manner { format: args.format, verbosity };
+    let manner = Manner { format: args.format, verbosity, earlier: Earlier::new(args.replace, args.yes) };
     match args.spec.load(runs_dir)? {
         Spec::Experiment(experiment) => one(runs_dir, *experiment, manner, &signals),
         Spec::Suite(suite) => all(runs_dir, &suite, manner, &signals),
@@ -76,7 +86,7 @@ fn all(runs_dir: &Path, suite: &Suite, manner: Manner, signals: &Signals) -> Res
         "gridboard top EXPERIMENT prints the best of one in any format",
     )?;
     for experiment in &suite.experiments {
-        check(runs_dir, experiment, signals)?;
+        check(runs_dir, experiment, manner.earlier, signals)?;
     }
     let mut code = exit::DONE;
     let all = suite.experiments.len();
@@ -107,13 +117,18 @@ fn all(runs_dir: &Path, suite: &Suite, manner: Manner, signals: &Signals) -> Res
 ///
 /// # Errors
 /// What is wrong.
-fn check(runs_dir: &Path, experiment: &Experiment, signals: &Signals) -> Result<(), CliError> {
+fn check(
+    runs_dir: &Path,
+    experiment: &Experiment,
+    earlier: Earlier,
+    signals: &Signals,
+) -> Result<(), CliError> {
     model::check(experiment)?;
     check_weights(experiment)?;
+    launch::check_programs(experiment)?;
     DeviceChoice::parse(&experiment.schedule.devices)?;
     devices::check_precision(experiment, |choice| devices::usable(choice, true))?;
-    runtime()?.block_on(unless_asked(signals, sweep::check_unchanged(runs_dir, experiment)))?;
-    Ok(())
+    replace::check(runs_dir, experiment, earlier, signals)
 }
 
 /// Carries one experiment out and prints its top ten. Returns the exit code.
@@ -121,8 +136,11 @@ fn check(runs_dir: &Path, experiment: &Experiment, signals: &Signals) -> Result<
 /// # Errors
 /// What stopped it; a failed run does not.
 fn one(runs_dir: &Path, experiment: Experiment, manner: Manner, signals: &Signals) -> Result<u8, CliError> {
+    let earlier = manner.earlier;
+    check(runs_dir, &experiment, earlier, signals)?;
+    // As far as the spec tells; whether the images are others is known once they are read.
+    let asked = replace::ask(runs_dir, &experiment, earlier, None, signals)?;
     let watch = Watch::start();
-    check(runs_dir, &experiment, signals)?;
     let choice = DeviceChoice::parse(&experiment.schedule.devices)?;
     let discovery = devices::usable(&choice, !experiment.is_command())?;
     devices::tell(&discovery);
@@ -154,12 +172,15 @@ fn one(runs_dir: &Path, experiment: Experiment, manner: Manner, signals: &Signal
             Some(prepared)
         }
     };
+    if !asked {
+        let fingerprint = prepared.as_ref().map(Corpus::fingerprint);
+        replace::ask(runs_dir, &experiment, earlier, fingerprint, signals)?;
+    }
     runtime.block_on(async {
-        let mut ready = unless_asked(
-            signals,
-            sweep::prepare(runs_dir, experiment, prepared, |text: &str| manner.note(text)),
-        )
-        .await?;
+        let replace = earlier != Earlier::Keep;
+        let say = |text: &str| manner.note(text);
+        let ready = sweep::prepare(runs_dir, experiment, prepared, replace, say);
+        let mut ready = unless_asked(signals, ready).await?;
         ready.surroundings.name_gpus(&discovery);
         let open = match choice {
             DeviceChoice::Cpu { slots } => slots.is_none(),
@@ -178,22 +199,6 @@ fn one(runs_dir: &Path, experiment: Experiment, manner: Manner, signals: &Signal
         drop(terminal);
         finish(runs_dir, ready, &end, (&watch, discovery.cpu.cores), manner.format, signals).await
     })
-}
-
-/// Waits for work that a signal cuts off.
-///
-/// # Errors
-/// The work's; [`CliError::Interrupted`] after a signal.
-async fn unless_asked<T>(
-    signals: &Signals,
-    work: impl Future<Output = Result<T, sweep::SweepError>>,
-) -> Result<T, CliError> {
-    let mut signals = signals.clone();
-    tokio::select! {
-        biased;
-        () = signals.next() => Err(CliError::Interrupted),
-        done = work => Ok(done?),
-    }
 }
 
 /// The placement that a measurement chooses, where there is one to be made.
@@ -240,6 +245,10 @@ fn opening(ready: &sweep::Preparation, placement: &device::Placement) -> String 
         let whose = if names.len() == 1 { "its folder is gone" } else { "their folders are gone" };
         let names = listing::shortened(&names, 8);
         text += &format!("{}: trained again, since {whose}: {names}\n", ready.experiment.name);
+    }
+    if ready.replaced > 0 {
+        let what = human::counted(ready.replaced, "run");
+        text += &format!("{}: {what} of an earlier spec removed\n", ready.experiment.name);
     }
     if ready.killed > 0 {
         let what = human::counted(ready.killed, "process");

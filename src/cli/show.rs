@@ -13,6 +13,7 @@ use crate::{
     rank::{Row, Tally, constant_answer},
     report::{Format, break_words},
     run::{ExperimentDir, RunState},
+    spec::suggest,
     stats,
     store::{AttemptRecord, Point, Reader, RunRecord},
 };
@@ -135,9 +136,20 @@ pub(super) async fn one(store: &mut Reader, runs_dir: &Path, wanted: &str) -> Re
             hint: Some(format!("name one of: {}", listing::shortened(&names, 20))),
         });
     }
-    found.pop().ok_or_else(|| CliError::NotFound {
-        message: format!("no run `{wanted}` in `{}`", runs_dir.display()),
-        hint: Some("gridboard runs lists them".to_owned()),
+    if let Some(run) = found.pop() {
+        return Ok(run);
+    }
+    let names = store.run_names().await?;
+    // As the user has written it: with the experiment, or without.
+    let known: Vec<String> = match wanted.contains('/') {
+        true => names.into_iter().map(|(experiment, run)| format!("{experiment}/{run}")).collect(),
+        false => names.into_iter().map(|(_, run)| run).collect(),
+    };
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let meant = suggest(wanted, &known).map(|best| format!("did you mean `{best}`? ")).unwrap_or_default();
+    Err(CliError::NotFound {
+        message: format!("no run `{wanted}` in `{}`", listing::absolute(runs_dir)),
+        hint: Some(format!("{meant}gridboard runs lists them")),
     })
 }
 
@@ -216,12 +228,13 @@ impl RunDetails {
             line(
                 "attempt",
                 format!(
-                    "{} {} on {} ({}, pid {}){}{}",
+                    "{} {} on {} ({}{}){}{}",
                     attempt.attempt,
                     attempt.state,
                     attempt.slot,
                     attempt.host,
-                    attempt.pid,
+                    // One that could not be started has none.
+                    if attempt.pid > 0 { format!(", pid {}", attempt.pid) } else { String::new() },
                     time.unwrap_or_default(),
                     memory.unwrap_or_default()
                 ),

@@ -54,6 +54,19 @@ pub enum DeviceError {
     RunsPerDevice(u32),
 }
 
+impl DeviceError {
+    /// What can be had instead.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::NoCuda(_) | Self::NoSuchDevice { .. } => Some(
+                "--devices cpu trains on the processor, auto takes what there is; `gridboard doctor` says what is missing",
+            ),
+            Self::Ambiguous { .. } | Self::Repeated { .. } | Self::RunsPerDevice(_) => None,
+        }
+    }
+}
+
 /// Makes the slots.
 ///
 /// - CUDA: `runs_per_device` slots on each device (1 if not given); the cores are shared by all slots. A device's capacity

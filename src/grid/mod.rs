@@ -7,6 +7,7 @@ mod name;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+pub use name::with_id as name_with_id;
 use serde::Serialize;
 use serde_json::json;
 

@@ -18,9 +18,15 @@ pub(super) fn name(plain: String, id: &str, shared: &HashSet<String>) -> String 
     if !carries_id(&plain, shared) {
         return plain;
     }
+    with_id(&plain, id)
+}
+
+/// A name with the run's id behind it, which no other run has, as long as names may be.
+#[must_use]
+pub fn with_id(plain: &str, id: &str) -> String {
     let room = MAX_BYTES.saturating_sub(id.len() + 1);
     // `clean` left only ASCII, so every byte is a boundary.
-    format!("{}-{id}", plain.get(..room).unwrap_or(&plain))
+    format!("{}-{id}", plain.get(..room).unwrap_or(plain))
 }
 
 /// Whether the plain name alone will not do. `shared` is in lower case: some file systems do not tell case apart.
@@ -62,7 +68,7 @@ pub(super) fn may_collide(experiment: &Experiment) -> bool {
     // Families have words of their own.
     let others = || axes().filter(|axis| axis.name != FAMILY_AXIS || experiment.is_command());
     let values = || others().flat_map(|axis| &axis.values);
-    experiment.grids.len() > 1 || values().any(|value| matches!(value, Value::Text(_)))
+    experiment.grids.len() > 1 || values().any(|value| matches!(value, Value::Text(_) | Value::List(_)))
 }
 
 /// The axes that the network part of a name tells.
@@ -84,7 +90,9 @@ fn slug(value: &Value) -> String {
         }
         Value::Text(text) if text.is_empty() => "empty".to_owned(),
         Value::Text(text) => clean(text),
-        Value::Bool(_) | Value::Int(_) => value.to_string(),
+        Value::List(items) if items.is_empty() => "empty".to_owned(),
+        Value::List(items) => items.iter().map(slug).collect::<Vec<_>>().join("-"),
+        Value::Bool(_) | Value::Int(_) | Value::Null => value.to_string(),
     }
 }
 

@@ -199,6 +199,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
         family: Some(Family::Command),
         command: vec!["x".to_owned()],
         env: std::collections::BTreeMap::new(),
+        cwd: None,
         fixed: Parameters::from([("a".to_owned(), Value::Int(1))]),
         grids,
         seeds: seeds.into_iter().collect(),

@@ -36,6 +36,7 @@ mod launcher;
 mod local;
 mod plan;
 mod probe;
+mod program;
 mod reason;
 mod worker;
 
@@ -47,6 +48,7 @@ pub use local::{Children, LocalLauncher, keep_if_asked};
 pub(crate) use plan::tests::run_file as test_run_file;
 pub use plan::{LaunchPlan, PlanError, Stdin};
 pub use probe::{Probe, ProbeError, ask_worker, probe};
+pub use program::{ProgramError, check_programs};
 pub use worker::{
     FindWorkerError, VARIABLE as WORKER_VARIABLE, beside, find_worker, packaged, set_up_in, user_folder,
 };

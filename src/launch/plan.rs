@@ -6,13 +6,14 @@
 //! # Environment of an attempt
 //!
 //! An attempt inherits Gridboard's environment and working directory: relative paths in a command are relative to where
-//! Gridboard was started. On top of it come
+//! Gridboard was started, or to `model.cwd`. On top of it come
 //!
 //! - `GRIDBOARD_RUN_DIR` (absolute), `GRIDBOARD_RUN`, `GRIDBOARD_EXPERIMENT`, `GRIDBOARD_SEED`, `GRIDBOARD_ATTEMPT`,
-//!   `GRIDBOARD_DEVICE` (`cpu` or a UUID), `GRIDBOARD_THREADS`;
+//!   `GRIDBOARD_DEVICE` (`cpu` or a UUID), on a CUDA device `GRIDBOARD_DEVICE_INDEX` (its number in the order of the PCI bus, as
+//!   `nvidia-smi` has it), `GRIDBOARD_THREADS`;
 //! - for a command, `GRIDBOARD_STATE_DIR`, a folder that is kept between the attempts of the run, and `GRIDBOARD_RESUME`,
 //!   which is 1 where there is something in it, else empty;
-//! - for a command, what `model.env` names, and `GRIDBOARD_PARAM_<NAME>` for every parameter: upper case, everything but letters and digits as `_`;
+//! - for a command, what `model.env` names, and `GRIDBOARD_PARAM_<NAME>` for every parameter but `null` ones: upper case, everything but letters and digits as `_`;
 //! - the device as the only one that CUDA shows: `CUDA_VISIBLE_DEVICES` is its UUID, and empty on the processor;
 //! - for a built-in trainer on CUDA, by `train.precision`, whether f32 may be multiplied as TF32: `NVIDIA_TF32_OVERRIDE` is
 //!   0, or `TORCH_ALLOW_TF32_CUBLAS_OVERRIDE` is 1;
@@ -29,7 +30,10 @@ use std::{
 use crate::{
     run::{RunDir, RunFile},
     schedule::Slot,
-    spec::{self, Family, Precision, Value, command::substitute},
+    spec::{
+        self, Family, Precision, Value,
+        command::{only_place, substitute},
+    },
 };
 
 /// Everything that an attempt is started with.
@@ -47,6 +51,8 @@ pub struct LaunchPlan {
     pub args: Vec<OsString>,
     /// Variables that are set on top of Gridboard's own.
     pub env: Vec<(String, OsString)>,
+    /// Where it is started; `None` for Gridboard's own working directory.
+    pub folder: Option<PathBuf>,
     /// Standard input.
     pub stdin: Stdin,
 }
@@ -121,6 +127,7 @@ impl LaunchPlan {
             program: worker.into(),
             args: vec!["train".into(), run_dir.clone().into()],
             env: environment(&run_dir, file),
+            folder: None,
             stdin: Stdin::Lifeline,
             run_dir,
         })
@@ -150,7 +157,8 @@ impl LaunchPlan {
     }
 
     /// A `command` trainer. Its arguments may name, in braces, every parameter, and `seed`, `run` and `run_dir` where no
-    /// parameter has that name.
+    /// parameter has that name. An argument that is only its place is left out for `null` and `false`, and becomes several for
+    /// a list.
     ///
     /// # Errors
     /// If there is no program, or two parameters make the same variable.
@@ -165,7 +173,12 @@ impl LaunchPlan {
                 _ => None,
             },
         };
-        let mut words = command.iter().map(|word| OsString::from(substitute(word, value)));
+        let filled = |word: &String| match only_place(word).and_then(|name| file.parameters.get(name)) {
+            Some(Value::Null | Value::Bool(false)) => Vec::new(),
+            Some(Value::List(items)) => items.iter().map(|item| item.to_string().into()).collect(),
+            _ => vec![OsString::from(substitute(word, value))],
+        };
+        let mut words = command.iter().flat_map(filled);
         let program = words.next().filter(|program| !program.is_empty()).ok_or(PlanError::NoProgram)?;
         let mut env = environment(&run_dir, file);
         env.extend(parameter_variables(file)?);
@@ -175,6 +188,7 @@ impl LaunchPlan {
             program,
             args: words.collect(),
             env,
+            folder: None,
             stdin: Stdin::Null,
             run_dir,
         })
@@ -196,6 +210,19 @@ impl LaunchPlan {
             }
         }
         Ok(self)
+    }
+
+    /// The same, started in this folder; `None` for Gridboard's own.
+    #[must_use]
+    pub fn in_folder(self, folder: Option<&Path>) -> Self {
+        Self { folder: folder.map(Path::to_owned), ..self }
+    }
+
+    /// The same, told the number of its CUDA device.
+    #[must_use]
+    pub fn on_device(mut self, index: Option<&str>) -> Self {
+        self.env.extend(index.map(|index| ("GRIDBOARD_DEVICE_INDEX".to_owned(), index.into())));
+        self
     }
 
     /// The same with the folder in which a command keeps what it resumes from, and whether there is something in it.
@@ -269,7 +296,7 @@ pub(super) fn environment(run_dir: &Path, file: &RunFile) -> Vec<(String, OsStri
 fn parameter_variables(file: &RunFile) -> Result<Vec<(String, OsString)>, PlanError> {
     let mut names: BTreeMap<String, &str> = BTreeMap::new();
     let mut variables = Vec::with_capacity(file.parameters.len());
-    for (name, value) in &file.parameters {
+    for (name, value) in file.parameters.iter().filter(|(_, value)| **value != Value::Null) {
         let plain: String = name
             .chars()
             .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' })
@@ -284,163 +311,4 @@ fn parameter_variables(file: &RunFile) -> Result<Vec<(String, OsString)>, PlanEr
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::{run::Keeping, spec::Parameters};
-
-    /// A run of the experiment `tab3` on the processor.
-    pub(crate) fn run_file(parameters: &[(&str, Value)]) -> RunFile {
-        let parameters: Parameters =
-            parameters.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-        RunFile {
-            experiment: "tab3".into(),
-            run: "lr-0.1-seed-7".into(),
-            id: "0123456789abcdef".into(),
-            attempt: 2,
-            seed: 7,
-            family: Family::Command,
-            axes: parameters.clone(),
-            parameters,
-            dataset: None,
-            device: Slot::CPU.into(),
-            threads: 3,
-            version: String::new(),
-            host: String::new(),
-            started: 0.0,
-            keeping: Keeping::default(),
-            provenance: None,
-        }
-    }
-
-    #[test]
-    fn variables_of_the_spec_come_from_the_text_or_from_the_caller() {
-        let plan = |env: &[(&str, &str)]| {
-            let env = env.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
-            let command = ["program".to_owned()];
-            let plan = LaunchPlan::command(0, &command, Path::new("/runs/x"), &run_file(&[])).unwrap();
-            plan.with_variables(&env)
-        };
-        let whole =
-            plan(&[("PLAIN", "text"), ("COPY", "$PATH"), ("PRICE", "$$5"), ("OMP_NUM_THREADS", "99")])
-                .unwrap();
-        assert_eq!((variable(&whole, "PLAIN"), variable(&whole, "PRICE")), (Some("text"), Some("$5")));
-        assert_eq!(variable(&whole, "COPY"), std::env::var("PATH").ok().as_deref());
-        assert_eq!(variable(&whole, "OMP_NUM_THREADS"), Some("3"), "Gridboard's own stays");
-        assert!(!whole.title().contains("PATH"), "the log has the command alone");
-        let error = plan(&[("TOKEN", "$GRIDBOARD_TEST_NOT_THERE")]).unwrap_err().to_string();
-        assert!(error.contains("`model.env.TOKEN` is `$GRIDBOARD_TEST_NOT_THERE`"), "{error}");
-    }
-
-    fn variable<'a>(plan: &'a LaunchPlan, name: &str) -> Option<&'a str> {
-        let mut found = plan.env.iter().filter(|(key, _)| key == name);
-        let value = found.next().map(|(_, value)| value.to_str().expect("text"));
-        assert!(found.next().is_none(), "{name} is set twice");
-        value
-    }
-
-    #[test]
-    fn a_command_is_told_what_it_may_resume_from() {
-        for (resumes, word) in [(false, ""), (true, "1")] {
-            let command = ["program".to_owned()];
-            let plan = LaunchPlan::command(0, &command, Path::new("/runs/x"), &run_file(&[])).unwrap();
-            let own = BTreeMap::from([("GRIDBOARD_RESUME".to_owned(), "mine".to_owned())]);
-            let plan = plan.with_state(resumes).with_variables(&own).unwrap();
-            assert_eq!(variable(&plan, "GRIDBOARD_STATE_DIR"), Some("/runs/x/state"));
-            assert_eq!(variable(&plan, "GRIDBOARD_RESUME"), Some(word));
-        }
-    }
-
-    #[test]
-    fn a_command_gets_the_values_of_its_run() {
-        let file = run_file(&[
-            ("lr", Value::Float(0.1)),
-            ("batch-size", Value::Int(32)),
-            ("name", Value::Text("a b".into())),
-        ]);
-        let command = ["python3", "t.py", "--lr={lr}", "{name}", "{seed}", "{run}", "{{run}}", "{run_dir}"];
-        let command = command.map(str::to_owned);
-        let plan = LaunchPlan::command(5, &command, Path::new("/runs/x"), &file).expect("a plan");
-        assert_eq!((plan.run, plan.attempt, plan.stdin), (5, 2, Stdin::Null));
-        assert_eq!(plan.program, "python3");
-        assert_eq!(plan.args, ["t.py", "--lr=0.1", "a b", "7", "lr-0.1-seed-7", "{run}", "/runs/x"]);
-        for (name, value) in [
-            ("GRIDBOARD_RUN_DIR", "/runs/x"),
-            ("GRIDBOARD_RUN", "lr-0.1-seed-7"),
-            ("GRIDBOARD_EXPERIMENT", "tab3"),
-            ("GRIDBOARD_SEED", "7"),
-            ("GRIDBOARD_ATTEMPT", "2"),
-            ("GRIDBOARD_DEVICE", "cpu"),
-            ("GRIDBOARD_THREADS", "3"),
-            ("GRIDBOARD_PARAM_LR", "0.1"),
-            ("GRIDBOARD_PARAM_BATCH_SIZE", "32"),
-            ("GRIDBOARD_PARAM_NAME", "a b"),
-            ("CUDA_VISIBLE_DEVICES", ""),
-            ("OMP_NUM_THREADS", "3"),
-            ("RAYON_NUM_THREADS", "3"),
-        ] {
-            assert_eq!(variable(&plan, name), Some(value), "{name}");
-        }
-        assert_eq!(variable(&plan, "CUDA_DEVICE_ORDER"), None);
-        assert_eq!(
-            plan.title(),
-            "--- gridboard: attempt 2 on cpu, threads: 3: python3 t.py --lr=0.1 \"a b\" 7 lr-0.1-seed-7 \"{run}\" /runs/x"
-        );
-    }
-
-    #[test]
-    fn a_parameter_hides_the_place_of_its_name() {
-        let file = run_file(&[("seed", Value::Int(99))]);
-        let command = ["train".to_owned(), "{seed}".to_owned()];
-        let plan = LaunchPlan::command(0, &command, Path::new("x"), &file).expect("a plan");
-        assert_eq!(plan.args, ["99"]);
-        assert_eq!(variable(&plan, "GRIDBOARD_SEED"), Some("7"));
-    }
-
-    #[test]
-    fn the_worker_trains_the_absolute_directory_on_its_only_device() {
-        let file = RunFile { device: "GPU-1a".into(), ..run_file(&[("lr", Value::Float(0.1))]) };
-        let plan =
-            LaunchPlan::worker(0, Path::new("/bin/worker"), Path::new("runs/x"), &file).expect("a plan");
-        let run_dir = std::env::current_dir().unwrap().join("runs/x");
-        assert_eq!(plan.program, "/bin/worker");
-        assert_eq!(plan.args, [OsString::from("train"), run_dir.clone().into()]);
-        assert_eq!((plan.stdin, &plan.run_dir), (Stdin::Lifeline, &run_dir));
-        assert_eq!(variable(&plan, "CUDA_VISIBLE_DEVICES"), Some("GPU-1a"));
-        assert_eq!(variable(&plan, "CUDA_DEVICE_ORDER"), Some("PCI_BUS_ID"));
-        assert_eq!(variable(&plan, "GRIDBOARD_PARAM_LR"), None);
-    }
-
-    #[test]
-    fn tf32_is_what_the_precision_says() {
-        let plan = |device: &str, precision: Option<&str>| {
-            let parameters: Vec<(&str, Value)> =
-                precision.map(|word| ("precision", Value::Text(word.into()))).into_iter().collect();
-            let family = Family::GridCnn;
-            let file = RunFile { device: device.into(), family, ..run_file(&parameters) };
-            let plan = LaunchPlan::worker(0, Path::new("w"), Path::new("x"), &file).expect("a plan");
-            [FORBID_TF32.0, ALLOW_TF32.0].map(|name| variable(&plan, name).map(str::to_owned))
-        };
-        let (zero, one) = (Some("0".to_owned()), Some("1".to_owned()));
-        assert_eq!(plan("GPU-1a", None), [zero.clone(), None]);
-        assert_eq!(plan("GPU-1a", Some("fp32")), [zero, None]);
-        assert_eq!(plan("GPU-1a", Some("tf32")), [None, one]);
-        assert_eq!(plan("cpu", Some("tf32")), [None, None]);
-    }
-
-    #[test]
-    fn mistakes_are_found_before_the_start() {
-        let check = |command: &[&str], parameters: &[(&str, Value)], expected: &str| {
-            let command: Vec<String> = command.iter().map(|word| (*word).to_owned()).collect();
-            let error = LaunchPlan::command(0, &command, Path::new("x"), &run_file(parameters));
-            assert_eq!(error.expect_err("a mistake").to_string(), expected);
-        };
-        let one = Value::Int(1);
-        check(&[], &[], "the command is empty");
-        check(&[""], &[], "the command is empty");
-        check(
-            &["t"],
-            &[("a-b", one.clone()), ("a.b", one)],
-            "parameters `a-b` and `a.b` are both `GRIDBOARD_PARAM_A_B` in the environment of the command",
-        );
-    }
-}
+pub(crate) mod tests;

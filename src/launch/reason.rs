@@ -97,9 +97,16 @@ fn ends_traceback(lines: &[&str], at: usize) -> bool {
     before.is_some_and(|line| line.starts_with("Traceback (most recent call last)"))
 }
 
+/// What interpreters and shells say of what they cannot find, without the word.
+const PHRASES: [&str; 5] =
+    ["No module named ", "can't open file ", "No such file or directory", "Permission denied", ": not found"];
+
 /// Whether a word of the line is `error` or its like: `[ERROR] no data`, `an IndexError was raised`, `rank 0 panicked`. Not a
 /// value of that name (`mean_error=0.25`), nor its absence (`no error`).
 fn speaks_of_error(line: &str) -> bool {
+    if PHRASES.iter().any(|phrase| line.contains(phrase)) {
+        return true;
+    }
     let words: Vec<&str> =
         line.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).collect();
     (0..words.len()).any(|at| {
@@ -152,6 +159,9 @@ mod tests {
             "caught an IndexError at step 3",
             "rank 0 panicked",
             "t.py:3: error: bad type",
+            "/usr/bin/python3: No module named train",
+            "python3: can't open file '/x/train.py': [Errno 2] No such file or directory",
+            "sh: 1: trian: not found",
             "CUDA error: invalid device function",
         ] {
             assert_eq!(error_line(&format!("epoch 1\n{line}\nbye")).as_deref(), Some(line));

@@ -188,7 +188,10 @@ pub(super) fn rule(leaderboard: &Leaderboard) -> String {
     };
     let by = &leaderboard.rule.by;
     let mut text = format!("ranked by {} at the last epoch ({})", by.tag, better(by));
-    if let Some(then) = &leaderboard.rule.then {
+    // Of a program of the user's the usual tie breaker may be unknown.
+    let is_known = leaderboard.rows.iter().all(|row| row.rank.is_none())
+        || leaderboard.rows.iter().any(|row| row.then.is_some());
+    if let Some(then) = leaderboard.rule.then.as_ref().filter(|_| is_known) {
         text.push_str(&format!(", then {} ({})", then.tag, better(then)));
     }
     text.push_str(", then name");

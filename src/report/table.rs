@@ -166,6 +166,7 @@ impl From<&crate::spec::Value> for Cell {
             Value::Int(value) => Self::Int(*value),
             Value::Float(value) => Self::Float(*value),
             Value::Text(text) => Self::Text(text.clone()),
+            Value::Null | Value::List(_) => Self::Text(value.to_string()),
         }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Repeat {
     pub now: RunFile,
     /// The run's spec.
     pub experiment: Experiment,
+    /// Number of its CUDA device.
+    device_index: Option<String>,
 }
 
 /// Why a run is not trained again.
@@ -137,6 +139,8 @@ impl Repeat {
             return Err(RepeatError::AlteredRunFile { path: RunDir::new(dir).run_file(), problem });
         }
         let device = device(&then.device, discovery)?;
+        let index = discovery.cuda.iter().find(|gpu| gpu.uuid == device).map(|gpu| gpu.index);
+        let device_index = index.map(|index| index.to_string());
         let run = RunSpec {
             index: RunIndex::default(),
             name: then.run.clone(),
@@ -157,7 +161,7 @@ impl Repeat {
             keeping: Keeping { checkpoint: Checkpoint::Never, grace: None, ..then.keeping.clone() },
             ..then.clone()
         };
-        Ok(Self { dir: dir.to_owned(), then, now, experiment })
+        Ok(Self { dir: dir.to_owned(), then, now, experiment, device_index })
     }
 
     /// The dataset to prepare anew, where the prepared corpus of the run is not usable any more, and why it is not.
@@ -201,12 +205,14 @@ impl Repeat {
     /// # Errors
     /// [`RepeatError::Plan`].
     pub(crate) fn plan(&self, worker: &Path, folder: &Path) -> Result<LaunchPlan, RepeatError> {
-        Ok(match self.then.family {
+        let plan = match self.then.family {
             Family::Command => LaunchPlan::command(0, &self.experiment.command, folder, &self.now)?
                 .with_state(false)
-                .with_variables(&self.experiment.env)?,
+                .with_variables(&self.experiment.env)?
+                .in_folder(self.experiment.cwd.as_deref()),
             _ => LaunchPlan::worker(0, worker, folder, &self.now)?,
-        })
+        };
+        Ok(plan.on_device(self.device_index.as_deref()))
     }
 
     /// Writes `run.json` of the second training into `folder`.

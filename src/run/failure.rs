@@ -31,10 +31,23 @@ pub enum FailureKind {
     Trainer,
     /// The process could not be started.
     Launch,
+    /// It took longer than a run may.
+    Timeout,
     /// The process ended well, but the metrics that the ranking needs were never written.
     NoMetrics,
 }
 
+impl FailureKind {
+    /// Whether what fails one run in this way may let another one pass, since it follows from the run's parameters.
+    #[must_use]
+    pub fn depends_on_parameters(self) -> bool {
+        match self {
+            Self::Diverged | Self::OutOfMemory | Self::Timeout | Self::NoMetrics => true,
+            Self::Exit | Self::Signal | Self::Trainer | Self::Launch => false,
+        }
+    }
+}
+
 words!(FailureKind:
     Diverged = "diverged", Exit = "exit", Signal = "signal", OutOfMemory = "out_of_memory", Trainer = "trainer",
-    Launch = "launch", NoMetrics = "no_metrics");
+    Launch = "launch", Timeout = "timeout", NoMetrics = "no_metrics");

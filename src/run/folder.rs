@@ -56,6 +56,12 @@ impl ExperimentDir {
         self.0.join(".children")
     }
 
+    /// The runs whose folders are being removed.
+    #[must_use]
+    pub fn removal(&self) -> PathBuf {
+        self.0.join(".removal")
+    }
+
     /// Which image trains, validates or is held out, for workers.
     #[must_use]
     pub fn split(&self) -> PathBuf {
@@ -208,7 +214,7 @@ impl RunDir {
     }
 
     /// As [`RunDir::clear`], for an attempt that goes on with an earlier one: of the event files in `kept`, by
-    /// path below the directory, the first so many bytes stay. The training state stays, and the best weights.
+    /// path below the directory, the first so many bytes stay, and nothing of the others. The training state stays, and the best weights.
     ///
     /// # Errors
     /// The file or folder and what failed.
@@ -230,6 +236,9 @@ impl RunDir {
             let below = path.strip_prefix(&self.0).ok().and_then(Path::to_str);
             match below.and_then(|below| kept.get(below)) {
                 Some(&bytes) => cut(path, bytes),
+                // Emptied and not removed: TensorBoard's loader in Python, which may be at it, never gets over the end of a
+                // file that is gone.
+                None if event_file && !kept.is_empty() && is_curve(below) => cut(path, 0),
                 // A writer that was killed has left the file that it was making.
                 None if event_file || LEFT_OVER.contains(&name) || name.starts_with(PARTIAL) => {
                     remove_if_there(path)
@@ -314,6 +323,11 @@ const LEFT_OVER: [&str; 3] = [RunDir::PREDICTIONS, RunDir::TEST_PREDICTIONS, Run
 const EVENTS: &str = "tfevents";
 /// What stands in the name of one that was set aside.
 const ASIDE: &str = "tf-earlier";
+
+/// Whether a path below a run's folder is one of a built-in trainer's curves.
+fn is_curve(below: Option<&str>) -> bool {
+    below.and_then(|below| below.split_once('/')).is_some_and(|(folder, _)| SUB_RUNS.contains(&folder))
+}
 
 /// Cuts a file off behind so many bytes, on the disk: what is written anew behind them must not meet the old.
 fn cut(path: &Path, bytes: u64) -> Result<(), FileError> {

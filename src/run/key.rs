@@ -1,7 +1,7 @@
 //! What a run is called inside the program: its place in the grid, and its key in the runs database.
 //!
 //! Two numbers that are easily taken for one another, so each has a type. A place is where a run stands in the order of the
-//! grid, and more seeds move it; a key is the same run for ever.
+//! grid, and more seeds and values move it; a key is the same run as long as it is in the database.
 
 use serde::Serialize;
 
@@ -30,7 +30,7 @@ impl RunIndex {
     }
 }
 
-/// A run's key in the runs database, which no other run of that database ever has.
+/// A run's key in the runs database, which no other run has as long as this one is in it.
 /// The default is no run's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RunKey(i64);

@@ -78,14 +78,14 @@ impl Outcome {
         serde_json::from_slice(&bytes).map(Some).map_err(|error| OutcomeError::Format { path, error })
     }
 
-    /// Writes the outcome into a run's directory, synced to the disk.
+    /// Writes the outcome into a run's directory.
     ///
     /// # Errors
     /// The file and what failed.
-    pub fn write(&self, dir: &Path) -> Result<(), FileError> {
+    pub fn write(&self, dir: &Path, durability: Durability) -> Result<(), FileError> {
         let mut text = serde_json::to_vec_pretty(self).expect("an outcome is plain JSON");
         text.push(b'\n');
-        write_whole(&RunDir::new(dir).outcome(), &[&text], Durability::Synced)
+        write_whole(&RunDir::new(dir).outcome(), &[&text], durability)
     }
 }
 
@@ -116,7 +116,7 @@ mod tests {
             resumed_from: None,
             files: BTreeMap::new(),
         };
-        outcome.write(folder.path()).unwrap();
+        outcome.write(folder.path(), Durability::Written).unwrap();
         assert_eq!(Outcome::read(folder.path()).unwrap(), Some(outcome));
         let files: Vec<_> =
             fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
@@ -142,7 +142,10 @@ mod tests {
             resumed_from: None,
             files: BTreeMap::new(),
         };
-        let error = outcome.write(&occupied).expect_err("a file where a folder belongs").to_string();
+        let error = outcome
+            .write(&occupied, Durability::Written)
+            .expect_err("a file where a folder belongs")
+            .to_string();
         assert_eq!(error, format!("cannot create folder `{}`", occupied.display()));
     }
 }

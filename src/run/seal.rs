@@ -71,6 +71,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::base::files::Durability;
     use crate::run::RunState;
 
     fn sealed() -> (tempfile::TempDir, RunDir) {
@@ -89,7 +90,7 @@ mod tests {
             resumed_from: None,
             files: dir.seal().unwrap(),
         };
-        outcome.write(folder.path()).unwrap();
+        outcome.write(folder.path(), Durability::Written).unwrap();
         (folder, dir)
     }
 

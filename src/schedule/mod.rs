@@ -23,9 +23,11 @@
 //!   depend on the number of threads.
 //! - **Drain.** After it nothing starts, and the sweep is over when the live runs have ended.
 //! - **Cancel.** After the first cancel nothing starts and every live run is asked to stop; each further one kills.
+//! - **Alike.** Where the first runs all fail alike, the rest would too: the loop drains ([`Alike`]).
 //! - **Failure.** A run whose attempt failed is tried again while it has made fewer attempts in this sweep than the
 //!   limit; the sweep's end is announced exactly once, last.
 
+mod alike;
 mod cost;
 mod division;
 mod eta;
@@ -39,6 +41,7 @@ mod threads;
 #[cfg(test)]
 mod tests;
 
+pub use alike::{Alike, without_particulars};
 pub use cost::CostModel;
 pub use division::{Division, best, divisions};
 pub use messages::{Counts, Effect, Ended, Input, Job, LiveRun, SetupError};

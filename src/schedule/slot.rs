@@ -36,6 +36,13 @@ impl Slot {
         if self.device == Self::CPU { DeviceKind::Cpu } else { DeviceKind::Cuda }
     }
 
+    /// The number of the slot's CUDA device, from its label; `None` on the processor.
+    #[must_use]
+    pub fn cuda_index(&self) -> Option<&str> {
+        let (device, _) = self.label.rsplit_once('/')?;
+        device.strip_prefix("cuda:")
+    }
+
     /// Threads of a run, where every slot is of the processor; `None` where one is of a CUDA device, and without slots.
     #[must_use]
     pub fn processor_threads(slots: &[Self]) -> Option<u32> {

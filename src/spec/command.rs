@@ -38,6 +38,17 @@ pub fn substitute(argument: &str, lookup: impl Fn(&str) -> Option<String>) -> St
     filled
 }
 
+/// The place that an argument is, where it is nothing else.
+#[must_use]
+pub fn only_place(argument: &str) -> Option<&str> {
+    let pieces = pieces(argument);
+    let mut pieces = pieces.into_iter().filter(|piece| *piece != Piece::Text(""));
+    match (pieces.next(), pieces.next()) {
+        (Some(Piece::Place(name)), None) => Some(name),
+        _ => None,
+    }
+}
+
 /// Whether `name` can be a parameter's: at most 64 letters, digits, `_` and `-`, starting with a letter or `_`.
 #[must_use]
 pub fn is_parameter_name(name: &str) -> bool {

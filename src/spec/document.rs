@@ -28,15 +28,14 @@ pub fn to_yaml(experiment: &Experiment) -> String {
 }
 
 /// What differs between two experiments, a line for each key of the spec: `dataset.image_size: 224 -> 64`. `rank`,
-/// `schedule` and what runs keep are not compared, and more `seeds` are no difference: they change no result. Empty where every old run is a
-/// new one too.
+/// `schedule` and what runs keep are not compared, since they change no result, nor are places: images are told by their
+/// content, and the folder that a program is started in is a project's own.
 #[must_use]
 pub fn difference(old: &Experiment, new: &Experiment) -> Vec<String> {
-    let extended = old.seeds.iter().all(|seed| new.seeds.contains(seed));
     let flat = |experiment: &Experiment| {
-        let mut document = document(experiment);
+        let mut document = document(&without_places(experiment));
         if let Json::Object(map) = &mut document {
-            map.retain(|key, _| key != "rank" && key != "schedule" && (key != "seeds" || !extended));
+            map.retain(|key, _| key != "rank" && key != "schedule");
             if let (false, Some(Json::Object(train))) = (experiment.is_command(), map.get_mut("train")) {
                 train.retain(|key, _| ![CHECKPOINT, KEEP].contains(&key.as_str()));
             }
@@ -70,6 +69,35 @@ pub fn difference(old: &Experiment, new: &Experiment) -> Vec<String> {
         }));
     }
     lines
+}
+
+/// Whether the runs of two experiments that are called alike by their content ids are the same: what is done to the images, as
+/// far as the spec says it, and the variables of a command are no part of an id.
+#[must_use]
+pub fn shares_surroundings(old: &Experiment, new: &Experiment) -> bool {
+    let of = |experiment: &Experiment| {
+        let Experiment { dataset, env, .. } = without_places(experiment);
+        (dataset, env)
+    };
+    of(old) == of(new)
+}
+
+/// The experiment without the places of its files.
+fn without_places(experiment: &Experiment) -> Experiment {
+    let mut experiment = experiment.clone();
+    experiment.cwd = None;
+    if let Some(dataset) = &mut experiment.dataset {
+        let nowhere = || std::path::PathBuf::from("(by content)");
+        if let Source::Images(path) = &mut dataset.source {
+            *path = nowhere();
+        }
+        if let Some(TestSet::Folder(path)) = &mut dataset.test {
+            *path = nowhere();
+        }
+        // Which images are left out is told by the content id.
+        dataset.on_error = OnError::Fail;
+    }
+    experiment
 }
 
 fn axis_names(grid: &Grid) -> String {
@@ -107,6 +135,9 @@ fn document(experiment: &Experiment) -> Json {
     }
     let families: &[Family] = if experiment.is_command() {
         model.insert("run".to_owned(), json!(experiment.command));
+        if let Some(folder) = &experiment.cwd {
+            model.insert("cwd".to_owned(), json!(folder.to_string_lossy()));
+        }
         if !experiment.env.is_empty() {
             model.insert("env".to_owned(), json!(experiment.env));
         }
@@ -158,6 +189,8 @@ fn document(experiment: &Experiment) -> Json {
             "runs_per_device": runs_per_device,
             "log_limit": size::to_text(schedule.log_limit),
             "grace": schedule.grace,
+            "time_per_run": schedule.time_per_run,
+            "stop_after": schedule.stop_after,
         }),
     );
     Json::Object(document)
@@ -212,12 +245,7 @@ fn metric(metric: &Metric) -> Json {
 }
 
 fn scalar(value: &Value) -> Json {
-    match value {
-        Value::Bool(value) => json!(value),
-        Value::Int(value) => json!(value),
-        Value::Float(value) => json!(value),
-        Value::Text(value) => json!(value),
-    }
+    json!(value)
 }
 
 /// Mappings as blocks, a key a line; everything that holds no mapping on the line of its key.

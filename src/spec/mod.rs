@@ -39,7 +39,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use direction::{PARTS, words as words_of_tag};
 pub use direction::{goal_of, is_accuracy, is_of_time};
-pub use document::{difference, to_yaml};
+pub use document::{difference, shares_surroundings, to_yaml};
 pub use duration::{ParseDurationError, SpecDuration};
 pub use family::{FAMILY_AXIS, Family};
 pub use keep::{Checkpoint, Keep};
@@ -125,6 +125,9 @@ pub struct Experiment {
     /// Gridboard, whose value is looked up when a run starts and kept nowhere.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
+    /// Where a `command` trainer is started: absolute; `None` for the folder that Gridboard was started in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cwd: Option<PathBuf>,
     /// Every model and train parameter that is not swept, defaults included; the family is none of them.
     pub fixed: Parameters,
     /// The grids whose union is run. At least one; a grid without axes is one grid point.
@@ -275,6 +278,12 @@ pub struct Schedule {
     /// How long a run that is asked to end has for it, until it is killed.
     #[serde(default = "Schedule::default_grace")]
     pub grace: SpecDuration,
+    /// How long a run may take, until it is asked to end and has failed; `None` for as long as it likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_per_run: Option<SpecDuration>,
+    /// When this many runs have failed alike and none was completed, no other is started; 0 for never.
+    #[serde(default = "Schedule::default_stop_after")]
+    pub stop_after: u32,
 }
 
 impl Schedule {
@@ -282,6 +291,13 @@ impl Schedule {
     pub const LOG_LIMIT: u64 = 64 << 20;
     /// The lowest limit of logs: 1 MiB.
     pub const LOWEST_LOG_LIMIT: u64 = 1 << 20;
+
+    /// How many runs may fail alike where the spec does not say.
+    pub const STOP_AFTER: u32 = 3;
+
+    fn default_stop_after() -> u32 {
+        Self::STOP_AFTER
+    }
 
     fn default_log_limit() -> u64 {
         Self::LOG_LIMIT
@@ -301,8 +317,14 @@ impl Schedule {
     #[must_use]
     pub fn of(is_command: bool) -> Self {
         let grace = if is_command { Self::COMMAND_GRACE } else { Self::BUILT_IN_GRACE };
-        let log_limit = Self::LOG_LIMIT;
-        Self { devices: "auto".to_owned(), runs_per_device: None, log_limit, grace }
+        Self {
+            devices: "auto".to_owned(),
+            runs_per_device: None,
+            log_limit: Self::LOG_LIMIT,
+            grace,
+            time_per_run: None,
+            stop_after: Self::STOP_AFTER,
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use super::{
     Checkpoint, FAMILY_AXIS, Family, Schedule, SpecDuration,
     parameter::{Default, Kind, Parameter, Section, family_axis, parameters_of_any},
     read::{
-        MAX_RUNS_PER_DEVICE, MAX_TOP,
+        MAX_RUNS_PER_DEVICE, MAX_STOP_AFTER, MAX_TOP,
         dataset::{
             DEFAULT_DIFFICULTY, DEFAULT_IMAGE_SIZE, DEFAULT_SPLIT, MAX_CLASSES, MAX_IMAGE_SIZE, MAX_KERNEL,
             MAX_PHANTOMS,
@@ -255,6 +255,18 @@ fn schedule() -> Json {
                 "description": "How long a run that is asked to end (SIGTERM) has until it is killed: 30s, 5m, 8h; 30s for built-in trainers, 10s for commands.",
                 "type": "string",
                 "pattern": SpecDuration::PATTERN
+            },
+            "time_per_run": {
+                "description": "How long a run may take: it is asked to end then (SIGTERM), killed after the grace, and has failed.",
+                "anyOf": [{"type": "string", "pattern": SpecDuration::PATTERN}, {"type": "null"}],
+                "default": null
+            },
+            "stop_after": {
+                "description": "When so many runs have failed alike and none was completed, no other is started; 0 for never.",
+                "type": "integer",
+                "minimum": 0,
+                "maximum": MAX_STOP_AFTER,
+                "default": Schedule::STOP_AFTER
             }
         }
     })
@@ -274,16 +286,22 @@ fn grids(axes: &Json) -> Json {
 fn command() -> Json {
     let name = "^[A-Za-z_][A-Za-z0-9_-]{0,63}$";
     let scalar = json!({"type": ["number", "boolean", "string"]});
-    let values = json!({"type": "array", "items": scalar, "minItems": 1, "uniqueItems": true});
+    let single = json!({"type": ["number", "boolean", "string", "null"]});
+    let value = json!({"type": ["number", "boolean", "string", "null", "array"], "items": single});
+    let values = json!({"type": "array", "items": value, "minItems": 1, "uniqueItems": true});
     let axes = json!({"type": ["object", "null"], "propertyNames": {"pattern": name}, "additionalProperties": values});
     let mut schema = grids(&axes);
     schema["properties"]["model"] = json!({
         "required": ["run"],
-        "additionalProperties": scalar,
+        "additionalProperties": value,
         "properties": {
             "family": true,
+            "cwd": {
+                "description": "The folder that the program is started in, relative to the spec file; that of gridboard by default.",
+                "anyOf": [{"type": "string", "minLength": 1}, {"type": "null"}]
+            },
             "run": {
-                "description": "Program and arguments; {axis}, {seed}, {run} and {run_dir} are filled in.",
+                "description": "Program and arguments; {axis}, {seed}, {run} and {run_dir} are filled in. An argument that is only its place is left out for null and false, and becomes several for a list.",
                 "type": "array",
                 "items": {"type": ["string", "number", "boolean"]},
                 "minItems": 1
@@ -298,7 +316,7 @@ fn command() -> Json {
         }
     });
     schema["properties"]["train"] =
-        json!({"propertyNames": {"pattern": name}, "additionalProperties": scalar});
+        json!({"propertyNames": {"pattern": name}, "additionalProperties": value});
     schema
 }
 

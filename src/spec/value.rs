@@ -18,6 +18,10 @@ pub enum Value {
     Float(f64),
     /// Anything else.
     Text(String),
+    /// None of them: `null`, for a program of the user's.
+    Null,
+    /// Several of them, for a program of the user's.
+    List(Vec<Value>),
 }
 
 /// Parameters by name.
@@ -31,7 +35,7 @@ impl Value {
             #[expect(clippy::cast_precision_loss, reason = "parameters are far below 2^53")]
             Self::Int(value) => Some(*value as f64),
             Self::Float(value) => Some(*value),
-            Self::Bool(_) | Self::Text(_) => None,
+            Self::Bool(_) | Self::Text(_) | Self::Null | Self::List(_) => None,
         }
     }
 
@@ -40,12 +44,12 @@ impl Value {
     pub fn as_u64(&self) -> Option<u64> {
         match self {
             Self::Int(value) => u64::try_from(*value).ok(),
-            Self::Bool(_) | Self::Float(_) | Self::Text(_) => None,
+            Self::Bool(_) | Self::Float(_) | Self::Text(_) | Self::Null | Self::List(_) => None,
         }
     }
 }
 
-/// As the spec would write it: `32`, `0.001`, `true`, `adam`.
+/// As the spec would write it: `32`, `0.001`, `true`, `adam`, `null`; lists as JSON, `[64,128]`.
 impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -53,6 +57,9 @@ impl fmt::Display for Value {
             Self::Int(value) => value.fmt(f),
             Self::Float(value) => value.fmt(f),
             Self::Text(value) => f.pad(value),
+            Self::Null => f.pad("null"),
+            // Finite numbers and text always are JSON.
+            Self::List(_) => f.pad(&serde_json::to_string(self).unwrap_or_default()),
         }
     }
 }

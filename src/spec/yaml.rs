@@ -130,8 +130,12 @@ pub(super) fn parse(text: &str) -> Result<Node, Problem> {
     };
     let mut builder = Builder::default();
     for event in Parser::new_from_str_with_options(text, options) {
-        let (event, span) =
-            event.map_err(|error| problem(at(error.marker().line(), error.marker().col()), error.info()))?;
+        let (event, span) = event.map_err(|error| {
+            let message = error.info();
+            // The parser's words for them are several.
+            let tabs = if message.contains("tab") { "; indent with spaces: YAML takes no tabs" } else { "" };
+            problem(at(error.marker().line(), error.marker().col()), format!("{message}{tabs}"))
+        })?;
         builder.accept(event, &span)?;
     }
     builder.root.map(|built| built.node).ok_or_else(|| problem(start(), "the spec is empty"))

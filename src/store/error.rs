@@ -14,7 +14,7 @@ use crate::run::RunState;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// There is nothing to read yet.
-    #[error("no runs database in `{}`", .directory.display())]
+    #[error("no runs database in `{}`", std::path::absolute(.directory).unwrap_or_else(|_| .directory.clone()).display())]
     NoDatabase {
         /// The runs directory.
         directory: PathBuf,
@@ -38,6 +38,14 @@ pub enum StoreError {
     /// It cannot be told what lies under the name of the database.
     #[error("cannot look at `{}`", .path.display())]
     Look {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The outcome of an attempt cannot be brought to the disk.
+    #[error("cannot sync `{}`", .path.display())]
+    Sync {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -114,16 +122,6 @@ pub enum StoreError {
     ReservedName {
         /// The name.
         name: String,
-    },
-    /// An experiment was to be changed in what identifies its runs.
-    #[error("experiment `{name}` has the axes {}, not {}", list(.stored), list(.given))]
-    AxesChanged {
-        /// The experiment's name.
-        name: String,
-        /// Axes in the database.
-        stored: Vec<String>,
-        /// Axes of the new spec.
-        given: Vec<String>,
     },
     /// No experiment has this key.
     #[error("there is no experiment number {key} in the runs database")]
@@ -241,9 +239,9 @@ impl StoreError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
-            Self::NoDatabase { .. } => {
-                Some("run `gridboard run SPEC` first, or name another directory with `--runs-dir DIR`")
-            }
+            Self::NoDatabase { .. } => Some(
+                "run `gridboard run SPEC` first, or name the directory of your runs with `--runs-dir DIR` or GRIDBOARD_RUNS",
+            ),
             Self::NotADatabase { .. } | Self::NotAFile { .. } => {
                 Some("name another directory with `--runs-dir DIR`")
             }
@@ -305,11 +303,4 @@ pub(super) fn sqlite(action: &'static str) -> impl Fn(sqlx::Error) -> StoreError
         };
         StoreError::Sqlite { action, message, code }
     }
-}
-
-fn list(names: &[String]) -> String {
-    if names.is_empty() {
-        return "none".to_owned();
-    }
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
 }

@@ -146,6 +146,7 @@ pub(crate) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
         family: Some(Family::GridCnn),
         command: Vec::new(),
         env: std::collections::BTreeMap::new(),
+        cwd: None,
         fixed: Parameters::from([
             ("epochs".to_owned(), Value::Int(5)),
             ("learning_rate".to_owned(), Value::Float(0.001)),

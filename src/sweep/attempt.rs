@@ -118,10 +118,11 @@ impl Attempts<'_> {
             LaunchPlan::command(run.index.get(), &ready.experiment.command, folder.path(), &file)?
                 .with_state(cleared.has_state)
                 .with_variables(&ready.experiment.env)?
+                .in_folder(ready.experiment.cwd.as_deref())
         } else {
             LaunchPlan::worker(run.index.get(), worker, folder.path(), &file)?
         };
-        Ok((plan, cleared))
+        Ok((plan.on_device(slot.cuda_index()), cleared))
     }
 
     /// Writes the run file of an attempt again that has ended, where its trainer has emptied the folder.

@@ -55,6 +55,7 @@ pub(super) async fn take_back_gone(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::files::Durability;
     use crate::store::testing::{Bench, small};
 
     #[test]
@@ -74,10 +75,12 @@ mod tests {
             files: std::collections::BTreeMap::new(),
         };
         let failure = crate::store::testing::failure();
-        outcome(RunState::Failed, Some(failure)).write(dir.run("failed").path()).unwrap();
+        outcome(RunState::Failed, Some(failure))
+            .write(dir.run("failed").path(), Durability::Written)
+            .unwrap();
         fs::create_dir_all(dir.run("cut-off").path()).unwrap();
         refuse_unknown(folder.path(), "x").unwrap();
-        outcome(RunState::Completed, None).write(dir.run("done").path()).unwrap();
+        outcome(RunState::Completed, None).write(dir.run("done").path(), Durability::Written).unwrap();
         let error = refuse_unknown(folder.path(), "x").unwrap_err();
         assert!(error.is_usage());
         let path = dir.path().display();

@@ -29,17 +29,21 @@ pub enum SweepError {
         /// The lock file.
         path: PathBuf,
     },
-    /// The spec of this name that was run before says something else.
-    #[error("experiment `{experiment}` was run with another spec:\n{}", listing(differences))]
+    /// The spec of this name that was run before says something else, and completed runs of it would be lost.
+    #[error("the spec of `{experiment}` has changed since it ran:\n{}", listing(differences))]
     Changed {
         /// The experiment.
         experiment: String,
         /// One line a changed key: `key: old -> new`.
         differences: Vec<String>,
+        /// Runs that the new spec has not.
+        lost: usize,
+        /// Completed ones of them.
+        completed: usize,
     },
     /// The images are not those that the experiment's runs were trained on.
     #[error(
-        "experiment `{experiment}` was run on other images: content id {old}, and {new} is what is there"
+        "the images of `{experiment}` have changed since it ran: content id {old}, and {new} is what is there"
     )]
     OtherImages {
         /// The experiment.
@@ -48,6 +52,10 @@ pub enum SweepError {
         old: String,
         /// The content id of the images in place.
         new: String,
+        /// Runs on the earlier images.
+        lost: usize,
+        /// Completed ones of them.
+        completed: usize,
     },
     /// The database does not know the experiment, and its folder has finished runs: one of the two was deleted.
     #[error(
@@ -126,17 +134,19 @@ impl SweepError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Locked { .. } => Some("wait for it, or stop it with Ctrl-C in its terminal".to_owned()),
-            Self::Changed { experiment, .. } | Self::OtherImages { experiment, .. } => Some(format!(
-                "its results stay as they are; run the new spec under a name of its own: \
-                 --set experiment={experiment}-2, or change `experiment:` in the spec"
+            Self::Changed { experiment, lost, completed, .. }
+            | Self::OtherImages { experiment, lost, completed, .. } => Some(format!(
+                "--replace deletes {} that the new spec has not ({completed} completed) and trains what is missing; \
+                 --set experiment={experiment}-2 keeps all and runs the new spec under a name of its own",
+                counted(*lost, "run")
             )),
             Self::NoStart { .. } => Some(
                 "make room (see `ulimit -a` and `df`) and run the spec again: what has not been trained is still owed"
                     .to_owned(),
             ),
             Self::Unknown { experiment, dir, .. } => Some(format!(
-                "put the database back that they belong to, or move `{}` away to train them all again; \
-                 --set experiment={experiment}-2 leaves them where they are",
+                "put the database back that they belong to, or `gridboard delete {experiment}` and train them all again; \
+                 --set experiment={experiment}-2 leaves them in `{}`",
                 dir.display()
             )),
             Self::Corpus(error) => error.hint(),

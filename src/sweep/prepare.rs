@@ -3,13 +3,14 @@
 //! Nothing is written before the spec, the devices and the images are known to be good.
 
 use std::{
+    collections::HashSet,
     fs,
     path::{Path, PathBuf},
     sync::atomic::AtomicBool,
     time::{Duration, Instant},
 };
 
-use super::{Surroundings, SweepError, earlier, sinks::hparams};
+use super::{Surroundings, SweepError, change, earlier, sinks::hparams};
 use crate::{
     base::{
         clock::wall_now,
@@ -23,7 +24,7 @@ use crate::{
     launch::Children,
     run::{ExperimentDir, ExperimentLock, RunDataset, RunSpec, RunState},
     spec::{self, Dataset, Experiment},
-    store::{ExperimentKey, ExperimentRecord, Reader, RunKey, RunRecord, Store, StoreError},
+    store::{ExperimentKey, ExperimentRecord, RunKey, RunRecord, Store},
 };
 
 /// How long a database that somebody else keeps locked is waited for.
@@ -55,6 +56,8 @@ pub(crate) struct Preparation {
     pub taken_back: Vec<String>,
     /// Completed runs whose folders are gone, which are owed again.
     pub gone: Vec<String>,
+    /// Runs of an earlier spec that were removed.
+    pub replaced: usize,
     /// Processes of theirs that were still alive, and were ended.
     pub killed: usize,
     /// The corpus as workers find it.
@@ -92,6 +95,12 @@ pub(crate) struct Corpus {
 }
 
 impl Corpus {
+    /// Content id of images, settings and split.
+    #[must_use]
+    pub(crate) fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
     /// What makes results on these images other than they look: classes that a part of the split lacks, and what is odd about
     /// the files. A sentence each.
     #[must_use]
@@ -186,34 +195,8 @@ pub(crate) fn check_dataset(dataset: &RunDataset) -> Result<(), String> {
     Err(format!("`{split}` is not the run's split any more: content id {then}, now {now}"))
 }
 
-/// Refuses a spec that contradicts what was run under its name before. Reads only: what a user should hear before the images
-/// are decoded.
-///
-/// # Errors
-/// [`SweepError::Changed`], [`SweepError::Unknown`], or where the database cannot be read.
-pub(crate) async fn check_unchanged(runs_dir: &Path, experiment: &Experiment) -> Result<(), SweepError> {
-    let mut store = match Reader::open(runs_dir).await {
-        Err(StoreError::NoDatabase { .. }) => return earlier::refuse_unknown(runs_dir, &experiment.name),
-        store => store?,
-    };
-    let record = store.experiment(&experiment.name).await?;
-    store.close().await?;
-    match record {
-        Some(record) => unchanged(&record, experiment),
-        None => earlier::refuse_unknown(runs_dir, &experiment.name),
-    }
-}
-
-fn unchanged(record: &ExperimentRecord, experiment: &Experiment) -> Result<(), SweepError> {
-    let differences = spec::difference(&record.spec, experiment);
-    if differences.is_empty() {
-        return Ok(());
-    }
-    Err(SweepError::Changed { experiment: experiment.name.clone(), differences })
-}
-
-/// Opens the ledger for a sweep: takes the experiment's lock, checks that spec and images are those of its earlier runs,
-/// adds the runs that are missing, takes back what a dead orchestrator left, and writes the experiment's files. `say` is
+/// Opens the ledger for a sweep: takes the experiment's lock, compares spec and images with those of its earlier runs, removes
+/// runs that the spec has not any more (completed ones only where `replace` says so), adds the runs that are missing, takes back what a dead orchestrator left, and writes the experiment's files. `say` is
 /// told what it waits for.
 ///
 /// # Errors
@@ -222,6 +205,7 @@ pub(crate) async fn prepare(
     runs_dir: &Path,
     experiment: Experiment,
     corpus: Option<Corpus>,
+    replace: bool,
     say: impl Fn(&str),
 ) -> Result<Preparation, SweepError> {
     let dir = experiment_dir(runs_dir, &experiment.name)?;
@@ -234,8 +218,9 @@ pub(crate) async fn prepare(
     // First of all: what is alive of an earlier sweep writes to the folders, and may be at the database.
     let killed = children.end_orphans();
     let fingerprint = corpus.as_ref().map(|corpus| corpus.fingerprint.as_str());
-    let Entered { store, key, created, records, taken_back, gone } =
-        enter_patiently(runs_dir, &experiment, fingerprint, &dir, say).await?;
+    let asked = Asked { runs_dir, experiment: &experiment, fingerprint, dir: &dir, replace };
+    let Entered { store, key, created, records, taken_back, gone, replaced } =
+        enter_patiently(&asked, say).await?;
 
     write_whole(&dir.spec(), &[spec::to_yaml(&experiment).as_bytes()], Durability::Synced)?;
     hparams::write_experiment(dir.path(), &experiment, created)?;
@@ -247,8 +232,10 @@ pub(crate) async fn prepare(
         .filter(|record| record.state != RunState::Completed)
         .map(|record| Owed { run: record.spec.index.get(), attempt: record.attempts + 1 })
         .collect();
+    // A run keeps the name that its folder has, whatever this grid would call it.
+    let named = |(run, record): (RunSpec, &RunRecord)| RunSpec { name: record.spec.name.clone(), ..run };
     Ok(Preparation {
-        runs: grid::runs(&experiment).collect(),
+        runs: grid::runs(&experiment).zip(&records).map(named).collect(),
         keys: records.iter().map(|record| record.key).collect(),
         experiment,
         dir,
@@ -258,6 +245,7 @@ pub(crate) async fn prepare(
         owed,
         completed,
         gone,
+        replaced,
         taken_back,
         killed,
         children,
@@ -279,6 +267,17 @@ fn experiment_dir(runs_dir: &Path, experiment: &str) -> Result<ExperimentDir, Sw
     Ok(ExperimentDir::at(&fs::canonicalize(&dir).map_err(fail("find"))?))
 }
 
+/// What is to be entered in the ledger.
+struct Asked<'a> {
+    runs_dir: &'a Path,
+    experiment: &'a Experiment,
+    /// Content id of the images.
+    fingerprint: Option<&'a str>,
+    dir: &'a ExperimentDir,
+    /// Whether completed runs of an earlier spec may be removed.
+    replace: bool,
+}
+
 /// What the ledger knows of a sweep before it begins.
 struct Entered {
     store: Store,
@@ -291,20 +290,16 @@ struct Entered {
     taken_back: Vec<String>,
     /// Completed runs whose folders are gone.
     gone: Vec<String>,
+    /// Runs of an earlier spec that were removed.
+    replaced: usize,
 }
 
 /// Enters a sweep in the ledger. Whoever keeps it locked, and a disk that is full, are waited for.
-async fn enter_patiently(
-    runs_dir: &Path,
-    experiment: &Experiment,
-    fingerprint: Option<&str>,
-    dir: &ExperimentDir,
-    say: impl Fn(&str),
-) -> Result<Entered, SweepError> {
+async fn enter_patiently(asked: &Asked<'_>, say: impl Fn(&str)) -> Result<Entered, SweepError> {
     let begun = Instant::now();
     let mut told = false;
     loop {
-        match enter(runs_dir, experiment, fingerprint, dir).await {
+        match enter(asked).await {
             Err(SweepError::Store(error)) if error.passes() && begun.elapsed() < PATIENCE => {
                 if !told {
                     say(&format!("warning: {error}; it is tried again"));
@@ -318,29 +313,18 @@ async fn enter_patiently(
 }
 
 /// Enters a sweep in the ledger. Where it is cut off, doing it again does the rest.
-async fn enter(
-    runs_dir: &Path,
-    experiment: &Experiment,
-    fingerprint: Option<&str>,
-    dir: &ExperimentDir,
-) -> Result<Entered, SweepError> {
-    let mut store = Store::open(runs_dir).await?;
+async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
+    let Asked { experiment, fingerprint, dir, .. } = *asked;
+    let mut store = Store::open(asked.runs_dir).await?;
+    let mut replaced = 0;
     let (key, created) = match store.experiment(&experiment.name).await? {
         None => {
             let now = wall_now();
             (store.create_experiment(experiment, fingerprint, now).await?, now)
         }
         Some(record) => {
-            unchanged(&record, experiment)?;
-            if let (Some(old), Some(new)) = (record.fingerprint.as_deref(), fingerprint)
-                && old != new
-            {
-                let (experiment, old, new) = (experiment.name.clone(), old.to_owned(), new.to_owned());
-                return Err(SweepError::OtherImages { experiment, old, new });
-            }
-            if record.spec != *experiment {
-                store.update_experiment(record.key, experiment).await?;
-            }
+            finish_removal(&mut store, record.key, dir).await?;
+            replaced = take_spec(&mut store, &record, asked).await?;
             (record.key, record.created)
         }
     };
@@ -349,7 +333,51 @@ async fn enter(
     let gone = earlier::take_back_gone(&mut store, key, dir).await?;
     let records = store.runs(Some(key)).await?;
     let taken_back = orphans.into_iter().map(|orphan| orphan.name).collect();
-    Ok(Entered { store, key, created, records, taken_back, gone })
+    Ok(Entered { store, key, created, records, taken_back, gone, replaced })
+}
+
+/// Puts a new spec in place of the one that the experiment was run with, and removes the runs that it has not. Returns how many
+/// those were.
+async fn take_spec(
+    store: &mut Store,
+    record: &ExperimentRecord,
+    asked: &Asked<'_>,
+) -> Result<usize, SweepError> {
+    let Asked { experiment, fingerprint, dir, replace, .. } = *asked;
+    let change = change::between(store, record, experiment, fingerprint).await?;
+    if let Some(change) = change.as_ref().filter(|_| !replace) {
+        change.refuse_loss()?;
+    }
+    if record.spec == *experiment && record.fingerprint.as_deref() == fingerprint {
+        return Ok(0);
+    }
+    let gone = change.map(|change| change.gone).unwrap_or_default();
+    let names: Vec<&str> = gone.iter().map(|run| run.name.as_str()).collect();
+    let keys: Vec<RunKey> = gone.iter().map(|run| run.key).collect();
+    if !names.is_empty() {
+        dir.note_removal(&names)?;
+    }
+    store.update_experiment(record.key, experiment, fingerprint, &keys).await?;
+    // Before runs of the same names come into the ledger.
+    finish_removal(store, record.key, dir).await?;
+    Ok(gone.len())
+}
+
+/// Removes the folders of runs that were taken out of the ledger.
+async fn finish_removal(
+    store: &mut Store,
+    key: ExperimentKey,
+    dir: &ExperimentDir,
+) -> Result<(), SweepError> {
+    let noted = dir.noted_removal()?;
+    if noted.is_empty() {
+        return Ok(());
+    }
+    let runs = store.runs(Some(key)).await?;
+    let names: HashSet<&str> = runs.iter().map(|run| run.spec.name.as_str()).collect();
+    // What is in the ledger was noted and not taken out.
+    dir.finish_removal(|name| !names.contains(name))?;
+    Ok(())
 }
 
 fn lock(dir: &ExperimentDir, experiment: &str) -> Result<ExperimentLock, SweepError> {

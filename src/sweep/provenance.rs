@@ -111,6 +111,7 @@ fn narrowed(experiment: &Experiment, run: &RunSpec) -> Experiment {
         family: experiment.family.filter(|_| run.axes.iter().all(|(axis, _)| axis != FAMILY_AXIS)),
         command: experiment.command.clone(),
         env: experiment.env.clone(),
+        cwd: experiment.cwd.clone(),
         fixed: experiment.fixed.clone(),
         grids: vec![Grid { axes }],
         seeds: vec![run.seed],

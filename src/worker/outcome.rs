@@ -9,7 +9,7 @@ use std::{
 };
 
 use gridboard::{
-    base::{clock::wall_now, usage::own_peak_memory},
+    base::{clock::wall_now, files::Durability, usage::own_peak_memory},
     run::{Failure, FailureKind, Outcome, RunDir, RunFile, RunState},
 };
 
@@ -69,7 +69,7 @@ pub(crate) fn attempt(run_dir: &Path) -> u8 {
         files,
         ..outcome(&run, result.err(), wall_now())
     };
-    if let Err(error) = outcome.write(run_dir).map_err(TrainError::from) {
+    if let Err(error) = outcome.write(run_dir, Durability::Synced).map_err(TrainError::from) {
         return failed(&error.one_line());
     }
     if is_over && let Err(error) = RunDir::new(run_dir).remove_state() {
@@ -155,7 +155,7 @@ mod tests {
             let failed = error.is_some();
             let phases = Some(Phases::default());
             let outcome = Outcome { peak_memory: Some(1 << 30), phases, ..outcome(&run, error, 12.5) };
-            outcome.write(folder.path()).unwrap();
+            outcome.write(folder.path(), Durability::Written).unwrap();
             let text = std::fs::read_to_string(folder.path().join("outcome.json")).unwrap();
             assert_eq!(serde_json::from_str::<Outcome>(&text).unwrap(), outcome);
             assert_eq!(outcome.state, if failed { RunState::Failed } else { RunState::Completed });

@@ -11,13 +11,16 @@ mod devices;
 mod docs;
 mod earlier_runs;
 mod interrupt;
+mod iterating;
 mod libtorch;
 mod linking;
 mod lost_database;
 mod one_state;
 mod others_files;
+mod own_metrics;
 #[cfg(feature = "torch")]
 mod predict;
+mod programs;
 mod reporting;
 mod rerun;
 mod resume;

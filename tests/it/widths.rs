@@ -8,7 +8,7 @@ const WIDTHS: [usize; 4] = [40, 80, 120, 200];
 fn ran() -> (Project, Ran) {
     let project = Project::with_spec(
         "experiment: widths\nmodel: {family: command, run: [{trainer}, '{accuracy}']}\nseeds: [0, 1]\n\
-         grid: {accuracy: [0.75, 0.5], a_longer_name: [first]}\n",
+         grid: {accuracy: [0.75, 0.5], size: [16]}\n",
     );
     let ran = project.run(&["run", "spec.yaml"]).expect(0);
     (project, ran)

@@ -33,8 +33,10 @@ pub fn prepare_folder(
     let mut unreadable: Vec<BadFile> = Vec::new();
     loop {
         if classes.is_empty() {
-            let found =
-                format!("`{}` has no folder that holds images: a class is a folder in it", folder.display());
+            let found = format!(
+                "`{}` has no folder that holds images: put the images of each class into a folder of its name in it",
+                folder.display()
+            );
             return Err(CorpusError::Settings(found));
         }
         let dataset = Dataset {

@@ -122,6 +122,7 @@ impl LocalLauncher {
             program: plan.program.clone(),
             args: plan.args.clone(),
             env: plan.env.clone(),
+            folder: plan.folder.clone().map(Into::into),
             lifeline: plan.stdin == Stdin::Lifeline,
         })))?;
         let answer = loop {

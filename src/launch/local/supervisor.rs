@@ -102,6 +102,9 @@ fn start(order: &Order, log: &fs::File) -> io::Result<Child> {
         .stdin(if order.lifeline { Stdio::piped() } else { Stdio::null() })
         .stdout(log.try_clone()?)
         .stderr(log.try_clone()?);
+    if let Some(folder) = &order.folder {
+        command.current_dir(folder);
+    }
     let prepare = move || {
         setsid()?;
         // This process has all blocked, and a mask is inherited.

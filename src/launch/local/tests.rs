@@ -10,6 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
+    base::files::Durability,
     launch::{Ending, plan::tests::run_file},
     run::{FailureKind, Phases, RunFile, RunState, Spent},
 };
@@ -344,14 +345,14 @@ fn the_trainers_outcome_is_taken_over_if_it_is_of_this_attempt() {
             files: std::collections::BTreeMap::new(),
         };
         fs::create_dir_all(env.run_dir(0)).unwrap();
-        failure_of(2).write(&env.run_dir(0)).unwrap();
+        failure_of(2).write(&env.run_dir(0), Durability::Written).unwrap();
         let end = env.end("echo epoch 3; exit 1").await;
         assert_eq!((end.has_outcome, end.used.peak_memory), (true, Some(12345)));
         assert_eq!((end.used.phases, end.used.peak_device_memory), (Some(phases), Some(67)));
         let expected = (FailureKind::Diverged, "loss is NaN".to_owned(), "epoch 3".to_owned());
         assert_eq!(failure(end), expected);
 
-        failure_of(1).write(&env.run_dir(0)).unwrap();
+        failure_of(1).write(&env.run_dir(0), Durability::Written).unwrap();
         let end = env.end("exit 0").await;
         assert_eq!((end.ending, end.has_outcome), (Ending::Completed, false));
     });

@@ -42,6 +42,8 @@ pub(super) struct Order {
     pub(super) args: Vec<OsString>,
     /// On top of the environment that there is.
     pub(super) env: Vec<(String, OsString)>,
+    /// Where it is started; none for where the supervisor is.
+    pub(super) folder: Option<OsString>,
     /// Whether its standard input is a pipe that ends with the supervisor; it is empty otherwise.
     pub(super) lifeline: bool,
 }
@@ -231,6 +233,7 @@ mod tests {
             program: "p".into(),
             args: vec!["x".repeat(100_000).into()],
             env: vec![("A".into(), OsString::from_vec(vec![0xfe]))],
+            folder: Some("/x".into()),
             lifeline: true,
         };
         sender.send(&Request::Start(Box::new(order))).unwrap();

@@ -18,7 +18,8 @@ pub(super) fn section(input: &ReportInput) -> Section {
     let mut section = Section::new("reproduction", "How it was made");
     let mut rows: Vec<Vec<Cell>> = Vec::new();
     let mut row = |item: &str, value: Option<String>| {
-        rows.push(vec![Cell::from(item), value.map_or(Cell::Empty, Cell::from)]);
+        // What an experiment has none of, such as images or libtorch, is no row.
+        rows.extend(value.map(|value| vec![Cell::from(item), Cell::from(value)]));
     };
     let distinct = |read: &dyn Fn(&crate::report::RunFacts) -> Option<String>| {
         let values: BTreeSet<String> = about.runs.iter().filter_map(read).collect();

@@ -64,7 +64,15 @@ fn axis<'a>(entry: &'a Entry, trainer: &Trainer, spec_file: &Path, problems: &mu
             return axis;
         }
         _ => {
-            must_be(&format!("axis `{name}`"), "a list of values", &entry.value, problems);
+            let what = format!("axis `{name}`");
+            match (&entry.value.place, text_of(&entry.value)) {
+                // Commas of the command line make no list.
+                (Place::Flag(_), Some(given)) => {
+                    let cure = format!("`--set 'grid.{name}=[{}]'`", given.trim_matches(['[', ']', ' ']));
+                    must_be(&what, &format!("a list of values, as {cure}"), &entry.value, problems);
+                }
+                _ => must_be(&what, "a list of values", &entry.value, problems),
+            }
             return axis;
         }
     };
@@ -80,6 +88,14 @@ fn axis<'a>(entry: &'a Entry, trainer: &Trainer, spec_file: &Path, problems: &mu
     axis
 }
 
+/// A scalar as it was written.
+fn text_of(node: &Node) -> Option<&str> {
+    match &node.content {
+        Content::Scalar(_, text) => Some(text),
+        _ => None,
+    }
+}
+
 /// What makes two values of an axis the same: 1 and 1.0 are, 1 and "1" are not.
 #[derive(PartialEq, Eq, Hash)]
 enum Identity {
@@ -87,6 +103,8 @@ enum Identity {
     Int(i64),
     Float(u64),
     Text(String),
+    Null,
+    List(Vec<Identity>),
 }
 
 impl Identity {
@@ -99,6 +117,8 @@ impl Identity {
                 None => Self::Float(value.to_bits()),
             },
             Value::Text(text) => Self::Text(text.clone()),
+            Value::Null => Self::Null,
+            Value::List(items) => Self::List(items.iter().map(Self::from_value).collect()),
         }
     }
 }

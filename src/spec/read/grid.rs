@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::{
@@ -29,6 +29,7 @@ pub(super) struct Swept {
     pub(super) family: Option<Family>,
     pub(super) command: Vec<String>,
     pub(super) env: BTreeMap<String, String>,
+    pub(super) cwd: Option<PathBuf>,
     pub(super) fixed: Parameters,
     pub(super) grids: Vec<Grid>,
 }
@@ -177,6 +178,6 @@ fn whole(trainer: Trainer, grids: Vec<Vec<RawAxis<'_>>>) -> Swept {
         })
         .collect();
     let command = trainer.command.into_iter().map(|(argument, _)| argument).collect();
-    let (family, env) = (trainer.said.map(|(family, _)| family), trainer.env);
-    Swept { family, command, env, fixed, grids }
+    let (family, env, cwd) = (trainer.said.map(|(family, _)| family), trainer.env, trainer.cwd);
+    Swept { family, command, env, cwd, fixed, grids }
 }

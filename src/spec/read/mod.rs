@@ -35,6 +35,8 @@ use super::{
 pub(super) const KEYS: [&str; 8] =
     ["experiment", "dataset", "model", "train", "grid", "seeds", "rank", "schedule"];
 
+/// Most runs that may fail alike, beside any number.
+pub(super) const MAX_STOP_AFTER: u32 = 1_000_000;
 /// Most runs at once on one device that a spec may ask for.
 pub(super) const MAX_RUNS_PER_DEVICE: u32 = 1024;
 
@@ -70,6 +72,7 @@ pub(super) fn experiment(
         family: swept.family,
         command: swept.command,
         env: swept.env,
+        cwd: swept.cwd,
         fixed: swept.fixed,
         grids: swept.grids,
         seeds,
@@ -126,7 +129,8 @@ fn schedule(top: &Section<'_>, is_command: bool, problems: &mut Problems) -> Opt
     let mut schedule = Schedule::of(is_command);
     let Some(entry) = top.given("schedule") else { return Some(schedule) };
     let section = Section::open(&entry.value, "schedule", &entry.place, problems)?;
-    section.only(&["devices", "runs_per_device", "log_limit", "grace"], problems);
+    section
+        .only(&["devices", "runs_per_device", "log_limit", "grace", "time_per_run", "stop_after"], problems);
     let expected = "`auto`, `cpu`, `cpu:N`, `cuda` or `cuda:N,N`";
     let devices =
         section.take("devices", expected, problems, |node| text(node).filter(|text| rank::is_tag(text)));
@@ -153,5 +157,13 @@ fn schedule(top: &Section<'_>, is_command: bool, problems: &mut Problems) -> Opt
     let expected = "a duration such as `30s`, `5m` or `8h`";
     let grace = section.take("grace", expected, problems, |node| text(node)?.parse().ok());
     schedule.grace = grace.unwrap_or(schedule.grace);
+    if section.given("time_per_run").is_some() {
+        schedule.time_per_run =
+            section.take("time_per_run", expected, problems, |node| text(node)?.parse().ok());
+    }
+    if section.given("stop_after").is_some() {
+        let stop_after = section.u32("stop_after", 0, MAX_STOP_AFTER, problems);
+        schedule.stop_after = stop_after.unwrap_or(schedule.stop_after);
+    }
     Some(schedule)
 }

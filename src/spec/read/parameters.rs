@@ -1,6 +1,9 @@
 //! The `model` and `train` sections: the family, the command, and the parameters that are fixed.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use super::{
     env, keep,
@@ -29,11 +32,16 @@ pub(super) struct Trainer {
     pub(super) command: Vec<(String, Place)>,
     /// The variables of a `command` trainer's environment.
     pub(super) env: BTreeMap<String, String>,
+    /// Where a `command` trainer is started.
+    pub(super) cwd: Option<PathBuf>,
     /// The parameters that the spec fixes, in its order; defaults are not in it.
     pub(super) fixed: Vec<Fixed>,
     /// What the runs of built-in families keep.
     pub(super) keep: Keep,
 }
+
+/// The key of `model` that says where a `command` trainer is started.
+const CWD: &str = "cwd";
 
 /// A fixed parameter.
 pub(super) struct Fixed {
@@ -97,6 +105,10 @@ pub(super) fn trainer(top: &Section<'_>, spec_file: &Path, problems: &mut Proble
     let command = if families == [Family::Command] { command(&model, problems) } else { Vec::new() };
     let is_command = families == [Family::Command];
     let env = if is_command { env::read(&model, problems) } else { BTreeMap::new() };
+    let cwd = match model.given(CWD).filter(|_| is_command) {
+        Some(_) => model.take(CWD, "a folder, relative to the spec", problems, |node| path(node, spec_file)),
+        None => None,
+    };
     let (mut fixed, mut kept) = (Vec::new(), Keep::default());
     let mut sections = vec![(parameter::Section::Model, model)];
     if let Some(entry) = top.given("train")
@@ -111,7 +123,7 @@ pub(super) fn trainer(top: &Section<'_>, spec_file: &Path, problems: &mut Proble
         for entry in &section.entries {
             let is_model = *kind == parameter::Section::Model;
             let has_run = families == [Family::Command] || !is_sure;
-            let is_env = is_model && is_command && env::is_given(entry);
+            let is_env = is_model && is_command && (env::is_given(entry) || entry.key == CWD);
             let is_kept = !is_model && !is_command && keep::is_given(entry);
             if is_model && (entry.key == FAMILY_AXIS || entry.key == "run" && has_run) || is_env || is_kept {
                 continue;
@@ -133,7 +145,7 @@ pub(super) fn trainer(top: &Section<'_>, spec_file: &Path, problems: &mut Proble
         }
         taken.push(parameter);
     }
-    Trainer { said, families, is_sure, command, env, fixed, keep: kept }
+    Trainer { said, families, is_sure, command, env, cwd, fixed, keep: kept }
 }
 
 /// The family by its word, or by the word that it was probably meant to be, which is reported.
@@ -233,23 +245,37 @@ pub(super) fn value(
             (path.map(Value::Text), kind.expected())
         }
         Some(Parameter { kind, .. }) => (scalar(node).and_then(|value| kind.accept(&value)), kind.expected()),
-        None => {
-            // Values become environment variables, which hold no NUL.
-            let value =
-                scalar(node).filter(|value| !matches!(value, Value::Text(text) if text.contains('\0')));
-            (value, "a finite number, `true`, `false` or text".to_owned())
+        None if families == [Family::Command] => {
+            (of_command(node), "a finite number, `true`, `false`, `null`, text, or a list of them".to_owned())
         }
+        None => (scalar(node), "a finite number, `true`, `false` or text".to_owned()),
     };
     match &value {
         None => must_be(what, &expected, node, problems),
-        Some(Value::Text(text)) => {
-            if let Some(kind) = secret::in_value(name, text) {
-                problems.add(&node.place, format!("{what} {}", env::refusal(kind)));
+        Some(value) => {
+            let values = if let Value::List(items) = value { items } else { std::slice::from_ref(value) };
+            for text in values {
+                let Value::Text(text) = text else { continue };
+                if let Some(kind) = secret::in_value(name, text) {
+                    problems.add(&node.place, format!("{what} {}", env::refusal(kind)));
+                }
             }
         }
-        Some(_) => {}
     }
     value
+}
+
+/// A value of a program of the user's: a scalar, `null`, or a list of them. Values become environment variables, which hold no
+/// NUL.
+fn of_command(node: &Node) -> Option<Value> {
+    let single = |node: &Node| match node.is_null() {
+        true => Some(Value::Null),
+        false => scalar(node).filter(|value| !matches!(value, Value::Text(text) if text.contains('\0'))),
+    };
+    match &node.content {
+        Content::Sequence(items) => items.iter().map(single).collect::<Option<_>>().map(Value::List),
+        _ => single(node),
+    }
 }
 
 /// The argument list of a `command` trainer; numbers and switches are taken as they are written.

@@ -298,11 +298,19 @@ fn commands() {
         ]
     );
     assert_eq!(
-        command("[x]", "train: {a: [1], b: null, c: \"\\0\"}"),
+        command(
+            "[x]",
+            "train: {a: [1], b: null, c: \"\\0\", d: {}, e: [[1]]}\ngrid: {f: [null, null, [1], [1.0]]}"
+        ),
         [
-            "line 5, column 12: `train.a` must be a finite number, `true`, `false` or text, not a list",
-            "line 5, column 20: `train.b` must be a finite number, `true`, `false` or text, not nothing",
-            "line 5, column 29: `train.c` must be a finite number, `true`, `false` or text, not `\\u{0}`",
+            "line 5, column 29: `train.c` must be a finite number, `true`, `false`, `null`, text, or a list of them, not \
+             `\\u{0}`",
+            "line 5, column 38: `train.d` must be a finite number, `true`, `false`, `null`, text, or a list of them, not \
+             a mapping",
+            "line 5, column 45: `train.e` must be a finite number, `true`, `false`, `null`, text, or a list of them, not \
+             a list",
+            "line 6, column 18: axis `f` repeats the value `null`",
+            "line 6, column 29: axis `f` repeats the value `[1.0]`",
         ]
     );
 }

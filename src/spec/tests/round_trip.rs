@@ -224,6 +224,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                 dataset: Some(dataset),
                 family,
                 env: if command.is_empty() { BTreeMap::new() } else { env() },
+                cwd: None,
                 command,
                 fixed,
                 grids,
@@ -235,6 +236,8 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                     runs_per_device,
                     log_limit,
                     grace: SpecDuration::seconds(grace),
+                    time_per_run: Some(SpecDuration::seconds(grace)).filter(|_| grace % 2 == 0),
+                    stop_after: u32::try_from(grace % 5).unwrap(),
                 },
             }
         },
@@ -309,6 +312,8 @@ schedule:
   runs_per_device: auto
   log_limit: "64MiB"
   grace: "30s"
+  time_per_run: null
+  stop_after: 3
 "#
     );
 }
@@ -323,8 +328,18 @@ fn differences_are_told_in_the_words_of_the_spec() {
     assert_eq!(difference(&old, &new), Vec::<String>::new());
     let mut more = old.clone();
     more.seeds.insert(0, 7);
-    assert_eq!(difference(&old, &more), Vec::<String>::new());
-    assert_eq!(difference(&more, &old), ["seeds: [7, 0] -> [0]"]);
+    assert_eq!(difference(&old, &more), ["seeds: [0] -> [7, 0]"]);
+    // Where the images lie is no difference.
+    let [here, mut moved] = ["/here", "/elsewhere"].map(|path| {
+        let mut of = old.clone();
+        of.dataset.as_mut().expect("a dataset").source = Source::Images(path.into());
+        of.cwd = Some(path.into());
+        of
+    });
+    assert_eq!(difference(&here, &moved), Vec::<String>::new());
+    assert!(shares_surroundings(&here, &moved));
+    moved.dataset.as_mut().expect("a dataset").image_size = 64;
+    assert!(!shares_surroundings(&here, &moved));
     new.grids[0].axes.reverse();
     assert_eq!(
         difference(&old, &new),

@@ -174,7 +174,9 @@ fn a_whole_spec_passes_and_mistakes_do_not() {
 fn a_command_takes_any_parameter() {
     let command = "experiment: e\nmodel: {family: command, run: [x, 1], free: 2}\ngrid: {lr: [1, a, true]}\n";
     assert_eq!(faults(command), Vec::<String>::new());
-    assert_eq!(faults(&command.replace("run:", "runs:")).len(), 2);
+    assert_eq!(faults(&command.replace("run:", "runs:")).len(), 1);
+    assert_eq!(faults(&command.replace("[1, a, true]", "[null, [1, a], []]")), Vec::<String>::new());
+    assert_eq!(faults(&command.replace("free: 2", "free: [1], cwd: ..")), Vec::<String>::new());
     assert_eq!(faults(&command.replace("lr:", "'l r':")), ["/grid/l r: pattern"]);
 }
 

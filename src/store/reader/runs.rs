@@ -197,6 +197,19 @@ impl Reader {
         self.select(filter, |query| query.bind(digits)).await
     }
 
+    /// Experiment and name of every run.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn run_names(&mut self) -> Result<Vec<(String, String)>, StoreError> {
+        sqlx::query_as(
+            "SELECT e.name, r.name FROM _run r JOIN _experiment e ON e.id = r.experiment_id ORDER BY e.id, r.position",
+        )
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(sqlite("read the ledger"))
+    }
+
     /// The completed runs of an experiment, by key and name, in the order of the grid.
     ///
     /// # Errors

@@ -44,7 +44,7 @@ async fn inserting_again_adds_what_is_missing_and_keeps_states() {
     // One more seed puts a run behind each of the old ones.
     let mut more = spec.clone();
     more.seeds.push(1);
-    bench.store.update_experiment(key, &more).await.unwrap();
+    bench.store.update_experiment(key, &more, Some("corpus"), &[]).await.unwrap();
     assert_eq!(bench.store.insert_runs(key, runs(&more)).await.unwrap(), 4);
     let ledger = bench.store.runs(Some(key)).await.unwrap();
     let names: Vec<_> = ledger.iter().map(|run| run.spec.name.clone()).collect();

@@ -103,7 +103,7 @@ async fn the_tags_that_were_written_are_named() {
     // A star says which one is meant.
     let mut spec = own("*/val_acc", &[0], &[("lr", &[1])]);
     spec.rank.then = None;
-    bench.store.update_experiment(key, &spec).await.unwrap();
+    bench.store.update_experiment(key, &spec, Some("corpus"), &[]).await.unwrap();
     let (view, head, _) = bench.by(key, "*/val_acc").await;
     assert_eq!((view, head), (vec!["0.75".to_owned()], vec![Some(0.75)]));
 }
@@ -134,6 +134,8 @@ async fn further_metrics_are_those_that_the_best_run_has() {
                 },
                 ..own("Loss/val", &[0], &[("lr", &[1, 2])])
             },
+            Some("corpus"),
+            &[],
         )
         .await
         .unwrap();
@@ -234,7 +236,7 @@ async fn there_is_no_test_of_accuracies_where_another_metric_ranks() {
         [Standing::Best, Standing::OtherMetric]
     );
     spec.rank.by = Metric::by_tag("validation/epoch_accuracy");
-    bench.store.update_experiment(key, &spec).await.unwrap();
+    bench.store.update_experiment(key, &spec, Some("corpus"), &[]).await.unwrap();
     let tested = standings(bench.store.leaderboard(key).await.unwrap());
     assert!(matches!(tested[1], Standing::Tested { p, .. } if p == 1.0), "{tested:?}");
 }

@@ -110,7 +110,7 @@ async fn a_test_against_a_run_that_is_no_longer_the_best_is_not_shown() {
     // Another rule has other best epochs.
     let mut spec = bench.store.experiment("tab3").await.unwrap().unwrap().spec;
     spec.rank.by.goal = Goal::Minimize;
-    bench.store.update_experiment(key, &spec).await.unwrap();
+    bench.store.update_experiment(key, &spec, Some("corpus"), &[]).await.unwrap();
     assert_eq!(bench.lines("select count(best_epoch) from leaderboard").await, ["0"]);
     let board = bench.store.leaderboard(key).await.unwrap();
     assert_eq!(board.rows[0].best.map(|best| best.step), Some(1));

@@ -1,11 +1,13 @@
 //! Experiments: how they come into the database, and how their spec may change.
 
-use super::{Commit, statistics::forget};
+use sqlx::SqliteConnection;
+
+use super::{Commit, removal::remove_runs, statistics::forget};
 use crate::{
     grid::axis_names,
-    spec::Experiment,
+    spec::{Experiment, FAMILY_AXIS, Family, Parameters, Value},
     store::{
-        ExperimentKey, Store,
+        ExperimentKey, RunKey, Store,
         convert::{from_json, to_json},
         error::{StoreError, sqlite},
         experiment_view::is_reserved,
@@ -66,41 +68,82 @@ impl Store {
         Ok(ExperimentKey(id))
     }
 
-    /// Replaces the spec of an experiment, whose rank rule, schedule or seeds changed, and ranks its runs anew. Whether the
-    /// change is one that keeps the runs valid is for the caller to say; here only the axes are compared.
+    /// Replaces the spec of an experiment and the content id of its images, removes the runs that the new spec has not, and
+    /// ranks the others anew, in one change. Whether the runs that stay are still what the new spec says is for the caller to
+    /// know; the runs that are new are added by [`Store::insert_runs`].
     ///
     /// # Errors
-    /// [`StoreError::NoSuchExperiment`], [`StoreError::AxesChanged`], or if the database cannot be written.
+    /// [`StoreError::NoSuchExperiment`], or if the database cannot be written.
     pub async fn update_experiment(
         &mut self,
         experiment: ExperimentKey,
         spec: &Experiment,
+        fingerprint: Option<&str>,
+        gone: &[RunKey],
     ) -> Result<(), StoreError> {
         let json = to_json("the spec", spec)?;
-        let given = axis_names(spec);
+        let axes = axis_names(spec);
+        let axes_json = to_json("the axes", &axes)?;
         let ExperimentKey(id) = experiment;
         let mut transaction = self.begin(Commit::Synced).await?;
-        let (name, stored): (String, String) =
-            sqlx::query_as("SELECT name, axes FROM _experiment WHERE id = ?1")
+        let (name, old_axes, old_spec): (String, String, String) =
+            sqlx::query_as("SELECT name, axes, spec FROM _experiment WHERE id = ?1")
                 .bind(id)
                 .fetch_optional(&mut *transaction)
                 .await
                 .map_err(sqlite("read an experiment"))?
                 .ok_or(StoreError::NoSuchExperiment { key: id })?;
-        let stored: Vec<String> = from_json("the axes of an experiment", &stored)?;
-        if stored != given {
-            return Err(StoreError::AxesChanged { name, stored, given });
-        }
-        sqlx::query("UPDATE _experiment SET spec = ?2 WHERE id = ?1")
+        // In the same change, so that ranks and best epochs by another rule are never seen.
+        forget(&mut transaction, experiment).await?;
+        remove_runs(&mut transaction, gone).await?;
+        sqlx::query("UPDATE _experiment SET spec = ?2, axes = ?3, fingerprint = ?4 WHERE id = ?1")
             .bind(id)
             .bind(json)
+            .bind(&axes_json)
+            .bind(fingerprint)
             .execute(&mut *transaction)
             .await
             .map_err(sqlite("change an experiment"))?;
-        views::renew_one(&mut transaction, id, &name, &given, &spec.rank).await?;
-        // In the same change, so that ranks and best epochs by another rule are never seen.
-        forget(&mut transaction, experiment).await?;
+        if axes_json != old_axes {
+            let old: Experiment = from_json("the spec of an experiment", &old_spec)?;
+            take_axes(&mut transaction, experiment, &axes, old.family).await?;
+        }
+        views::renew_one(&mut transaction, id, &name, &axes, &spec.rank).await?;
         rank_in(&mut transaction, experiment, &spec.rank).await?;
         transaction.commit().await.map_err(sqlite("change an experiment"))
     }
+}
+
+/// Gives the runs of an experiment their grid points on other axes: what was fixed before may be swept now. `family` is the
+/// trainer of those runs that no axis told it to.
+async fn take_axes(
+    connection: &mut SqliteConnection,
+    experiment: ExperimentKey,
+    axes: &[String],
+    family: Option<Family>,
+) -> Result<(), StoreError> {
+    let action = "change the grid points of an experiment";
+    let rows: Vec<(i64, String)> = sqlx::query_as("SELECT id, parameters FROM _run WHERE experiment_id = ?1")
+        .bind(experiment)
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(sqlite(action))?;
+    for (run, parameters) in rows {
+        let mut parameters: Parameters = from_json("the parameters of a run", &parameters)?;
+        if let Some(family) = family.filter(|family| *family != Family::Command)
+            && axes.iter().any(|axis| axis == FAMILY_AXIS)
+        {
+            let word = Value::Text(family.as_str().to_owned());
+            parameters.entry(FAMILY_AXIS.to_owned()).or_insert(word);
+        }
+        let values: Vec<Option<&Value>> = axes.iter().map(|axis| parameters.get(axis)).collect();
+        sqlx::query("UPDATE _run SET axis_values = ?2, parameters = ?3 WHERE id = ?1")
+            .bind(run)
+            .bind(to_json("a grid point", &values)?)
+            .bind(to_json("the parameters of a run", &parameters)?)
+            .execute(&mut *connection)
+            .await
+            .map_err(sqlite(action))?;
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@ use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::Commit;
 use crate::{
+    grid,
     run::RunSpec,
     spec::Value,
     store::{
@@ -20,12 +21,12 @@ const CHUNK: usize = 128;
 
 impl Store {
     /// Adds the runs of a grid that are not in the ledger yet, all or none, and returns how many those were. Runs that
-    /// are in it keep their state and take their place in this grid: more seeds move them, and a call that was cut off
-    /// can be repeated.
+    /// are in it, by their content id, keep their state and their name, which is that of their folder, and take their place in
+    /// this grid: more seeds and values move them, and a call that was cut off can be repeated. A new run whose name is an
+    /// older one's carries its id in its name.
     ///
     /// # Errors
-    /// [`StoreError::DuplicateRun`] if a name comes with two content ids or a content id with two names,
-    /// [`StoreError::TooLarge`] for a seed over `i64::MAX`, or if the database cannot be written.
+    /// [`StoreError::DuplicateRun`] if two runs of the grid have one name or one content id, [`StoreError::TooLarge`] for a seed over `i64::MAX`, or if the database cannot be written.
     pub async fn insert_runs(
         &mut self,
         experiment: ExperimentKey,
@@ -37,8 +38,8 @@ impl Store {
         let mut rows: Vec<NewRow> = Vec::with_capacity(CHUNK);
         let mut added = 0;
         let full = insert_sql(CHUNK);
-        for run in runs {
-            if !known.add(&run)? {
+        for mut run in runs {
+            if !known.add(&mut run)? {
                 if let Some(position) = known.moved(&run) {
                     sqlx::query("UPDATE _run SET position = ?3 WHERE experiment_id = ?1 AND content_id = ?2")
                         .bind(experiment)
@@ -125,10 +126,18 @@ async fn insert(
 /// Names and content ids of an experiment's ledger.
 struct Known {
     experiment: String,
+    /// Content ids by name in lower case: some file systems do not tell case apart.
     by_name: HashMap<String, String>,
-    by_id: HashMap<String, String>,
-    /// Places in the grid by content id, of the runs that were in the ledger before.
-    positions: HashMap<String, i64>,
+    /// What is known of a run, by content id.
+    by_id: HashMap<String, Row>,
+}
+
+struct Row {
+    name: String,
+    /// Its place in the grid before, where it was in the ledger.
+    before: Option<i64>,
+    /// Whether this grid has it.
+    taken: bool,
 }
 
 impl Known {
@@ -145,37 +154,47 @@ impl Known {
                 .map_err(sqlite("read the ledger"))?;
         Ok(Self {
             experiment: name.to_owned(),
-            by_id: rows.iter().map(|(name, id, _)| (id.clone(), name.clone())).collect(),
-            positions: rows.iter().map(|(_, id, position)| (id.clone(), *position)).collect(),
-            by_name: rows.into_iter().map(|(name, id, _)| (name, id)).collect(),
+            by_name: rows.iter().map(|(name, id, _)| (name.to_ascii_lowercase(), id.clone())).collect(),
+            by_id: rows
+                .into_iter()
+                .map(|(name, id, position)| (id, Row { name, before: Some(position), taken: false }))
+                .collect(),
         })
     }
 
     /// The place of a known run in the grid, where it is another than before.
     fn moved(&self, run: &RunSpec) -> Option<i64> {
         let place = i64::try_from(run.index.get()).ok()?;
-        self.positions.get(&run.id).is_some_and(|before| *before != place).then_some(place)
+        self.by_id.get(&run.id).is_some_and(|row| row.before != Some(place)).then_some(place)
     }
 
-    /// Whether the run is new; notes it.
-    fn add(&mut self, run: &RunSpec) -> Result<bool, StoreError> {
-        let clash = match (self.by_name.get(&run.name), self.by_id.get(&run.id)) {
-            (None, None) => None,
-            (Some(id), _) if *id == run.id => return Ok(false),
-            (Some(id), _) => Some((run.name.clone(), id.clone())),
-            (None, Some(name)) => Some((name.clone(), run.id.clone())),
-        };
-        if let Some((other, other_id)) = clash {
-            return Err(StoreError::DuplicateRun {
-                experiment: self.experiment.clone(),
-                run: run.name.clone(),
-                id: run.id.clone(),
-                other,
-                other_id,
-            });
+    /// Whether the run is new; notes it, under a name that no other has.
+    fn add(&mut self, run: &mut RunSpec) -> Result<bool, StoreError> {
+        if let Some(row) = self.by_id.get_mut(&run.id) {
+            if row.taken {
+                return Err(self.clash(run, run.id.clone()));
+            }
+            row.taken = true;
+            return Ok(false);
         }
-        self.by_name.insert(run.name.clone(), run.id.clone());
-        self.by_id.insert(run.id.clone(), run.name.clone());
+        if let Some(other) = self.by_name.get(&run.name.to_ascii_lowercase()) {
+            if self.by_id.get(other).is_none_or(|row| row.before.is_none()) {
+                return Err(self.clash(run, other.clone()));
+            }
+            run.name = grid::name_with_id(&run.name, &run.id);
+        }
+        self.by_name.insert(run.name.to_ascii_lowercase(), run.id.clone());
+        self.by_id.insert(run.id.clone(), Row { name: run.name.clone(), before: None, taken: true });
         Ok(true)
+    }
+
+    fn clash(&self, run: &RunSpec, other_id: String) -> StoreError {
+        StoreError::DuplicateRun {
+            experiment: self.experiment.clone(),
+            run: run.name.clone(),
+            id: run.id.clone(),
+            other: self.by_id.get(&other_id).map(|row| row.name.clone()).unwrap_or_default(),
+            other_id,
+        }
     }
 }

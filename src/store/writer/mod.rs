@@ -13,6 +13,7 @@ mod in_place;
 mod ledger;
 mod orphans;
 mod ranks;
+mod removal;
 mod statistics;
 
 use std::{

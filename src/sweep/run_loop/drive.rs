@@ -11,7 +11,7 @@ use std::{
 
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 
-use super::{End, Loop, Now, TICK};
+use super::{End, Limits, Loop, Now, TICK};
 use crate::{
     base::{clock::wall_now, signals::Signals, usage::own_core_seconds},
     device::Placement,
@@ -66,8 +66,8 @@ pub(crate) async fn sweep(
     let sinks = Sinks::new(Some(ledger), Some(folders), Some(terminal));
     let attempts = Attempts::Experiment { ready, forecaster, worker };
     let name = &ready.experiment.name;
-    let grace = ready.experiment.schedule.grace.duration().as_secs_f64();
-    let this = Loop::new(attempts, launcher, sinks, scheduler, ready.completed, grace);
+    let limits = Limits::from(&ready.experiment.schedule);
+    let this = Loop::new(attempts, launcher, sinks, scheduler, ready.completed, limits);
     Ok(drive(this, name, signals).await?.0)
 }
 
@@ -102,7 +102,7 @@ pub(crate) async fn repeat(
     let launcher = LocalLauncher::new(children, schedule.log_limit).map_err(SweepError::Launcher)?;
     let sinks = Sinks::new(None, None, Some(terminal));
     let attempts = Attempts::Listed(vec![(plan, forecast)]);
-    let this = Loop::new(attempts, launcher, sinks, scheduler, 0, schedule.grace.duration().as_secs_f64());
+    let this = Loop::new(attempts, launcher, sinks, scheduler, 0, Limits::from(schedule));
     let (end, failure) = drive(this, &name, signals).await?;
     Ok(Repeated { failure, seconds: end.seconds, interrupted: end.interrupted })
 }

@@ -67,7 +67,8 @@ impl<L: Launcher> Loop<'_, L> {
     fn judge(&mut self, now: Now, ended: Now, mut end: AttemptEnd) {
         let run = end.run;
         self.read_run(now, run);
-        let Some(LiveAttempt { attempt, begun, tail }) = self.live.remove(&run) else { return };
+        let Some(LiveAttempt { attempt, begun, tail, late }) = self.live.remove(&run) else { return };
+        self.judge_late(late, &mut end);
         let seconds = (ended.elapsed - begun).max(0.0);
         self.used.add(seconds, &end.used);
         if let Err(error) = self.attempts.restore(&attempt) {
@@ -126,8 +127,17 @@ impl<L: Launcher> Loop<'_, L> {
         let again = failure.is_some() && (self.scheduler.is_waiting(run) || self.scheduler.is_live(run));
         let state = if again { RunState::Pending } else { end.state() };
         let answers = answers.filter(|_| state == RunState::Completed);
-        let attempt = Arc::clone(&attempt);
+        let (name, attempt) = (attempt.name.clone(), Arc::clone(&attempt));
         let change = Change::AttemptEnded { attempt, state, failure, seconds, used: end.used };
+        let failed = match (&change, state) {
+            (Change::AttemptEnded { failure: Some(failure), .. }, RunState::Failed) => Some(failure.clone()),
+            _ => None,
+        };
         self.tell_with(Now { wall: ended.wall, ..now }, change, answers);
+        match failed {
+            Some(failure) => self.compare_failure(now, &name, &failure),
+            None if state == RunState::Completed => self.alike.completed(),
+            None => {}
+        }
     }
 }

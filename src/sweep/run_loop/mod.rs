@@ -1,5 +1,5 @@
-//! THE loop of a sweep, in four parts: this one has the state and tells the sinks, `starts` carries out what the scheduler
-//! starts, `ends` judges what has ended, and `drive` waits for whatever happens next.
+//! THE loop of a sweep, in five parts: this one has the state and tells the sinks, `starts` carries out what the scheduler
+//! starts, `ends` judges what has ended, `limits` ends what takes too long or is pointless, and `drive` waits for whatever happens next.
 //!
 //! Nothing but `drive` waits or knows a clock: what happens is a call with the time as an argument, so that a test plays a
 //! sweep of ten thousand runs with a stand-in for the launcher in an instant. The scheduler is asked before anybody is
@@ -7,6 +7,7 @@
 
 mod drive;
 mod ends;
+mod limits;
 mod starts;
 
 #[cfg(test)]
@@ -34,9 +35,10 @@ use crate::{
     launch::Launcher,
     publish::Answers,
     run::Failure,
-    schedule::{Effect, Input, Scheduler},
+    schedule::{Alike, Effect, Input, Scheduler},
 };
 use ends::Suspect;
+use limits::{Late, Limits};
 use starts::{Shortage, Start};
 
 /// How often the event files of live runs are read, seconds.
@@ -85,6 +87,8 @@ struct LiveAttempt {
     tail: Tail,
     /// When it was started.
     begun: f64,
+    /// What was done about its taking too long.
+    late: Late,
 }
 
 /// The sweep while it lasts.
@@ -104,8 +108,9 @@ struct Loop<'a, L> {
     suspects: Vec<Suspect>,
     /// Completed before this sweep.
     completed_before: u64,
-    /// How long live attempts have to end after a first signal, seconds.
-    grace: f64,
+    limits: Limits,
+    /// Whether all that has ended has failed alike.
+    alike: Alike,
     /// When live attempts are killed, after a first signal.
     deadline: Option<f64>,
     /// When the event files of the live runs were last read.
@@ -133,7 +138,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
         sinks: Sinks<'a>,
         scheduler: Scheduler,
         completed_before: u64,
-        grace: f64,
+        limits: Limits,
     ) -> Self {
         Self {
             attempts,
@@ -146,7 +151,8 @@ impl<'a, L: Launcher> Loop<'a, L> {
             shortage: None,
             suspects: Vec::new(),
             completed_before,
-            grace,
+            alike: Alike::new(limits.stop_after, completed_before > 0),
+            limits,
             deadline: None,
             read: None,
             eta: None,
@@ -172,8 +178,8 @@ impl<'a, L: Launcher> Loop<'a, L> {
     /// The user wants the sweep to end: the first time gently, then at once.
     fn cancel(&mut self, now: Now) {
         let first = !self.scheduler.is_cancelled();
-        self.deadline = first.then_some(now.elapsed + self.grace);
-        self.tell(now, Change::Cancelled { grace: if first { self.grace } else { 0.0 } });
+        self.deadline = first.then_some(now.elapsed + self.limits.grace);
+        self.tell(now, Change::Cancelled { grace: if first { self.limits.grace } else { 0.0 } });
         self.step(now, Input::Cancel);
         // What has ended by the same signal was stopped as well, and what was to start stays owed.
         self.interrupt_suspects(now);
@@ -196,6 +202,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
         if self.deadline.is_some_and(|deadline| now.elapsed >= deadline) {
             self.cancel(now);
         }
+        self.end_late(now);
         self.judge_suspects(now);
         self.carry_out(now);
     }
@@ -206,7 +213,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
         // A start that waits for the ledger is not due by time.
         let shortage =
             self.shortage.iter().filter(|_| self.sinks.has_room()).map(|shortage| shortage.again_at);
-        suspects.chain(shortage).chain(self.deadline).min_by(f64::total_cmp)
+        suspects.chain(shortage).chain(self.late_at()).chain(self.deadline).min_by(f64::total_cmp)
     }
 
     /// The ledger has something to say.

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::{LiveAttempt, Loop, Now};
+use super::{Late, LiveAttempt, Loop, Now};
 use crate::{
     event::{Attempt, Change},
     launch::Launcher,
@@ -69,7 +69,11 @@ impl<L: Launcher> Loop<'_, L> {
                     let state = if again { RunState::Pending } else { RunState::Failed };
                     let failure = error.failure();
                     self.last_failure = Some(failure.clone());
+                    let (name, told) = (attempt.name.clone(), failure.clone());
                     self.tell(now, Change::AttemptNotStarted { attempt: Arc::new(attempt), state, failure });
+                    if state == RunState::Failed {
+                        self.compare_failure(now, &name, &told);
+                    }
                 }
             }
         }
@@ -83,8 +87,10 @@ impl<L: Launcher> Loop<'_, L> {
         let resumed = cleared.resumed;
         let attempt = Arc::new(Attempt { handle: Some(handle), resumed, ..attempt.clone() });
         let tail = Tail::new(&plan.run_dir, attempt.started, cleared);
-        self.live
-            .insert(attempt.run, LiveAttempt { attempt: Arc::clone(&attempt), tail, begun: now.elapsed });
+        self.live.insert(
+            attempt.run,
+            LiveAttempt { attempt: Arc::clone(&attempt), tail, begun: now.elapsed, late: Late::No },
+        );
         let folder = self.sinks.folders.as_mut().map_or(Ok(()), |folders| folders.started(&attempt));
         if let Some(refused) = refused {
             let text = format!(

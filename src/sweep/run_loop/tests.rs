@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::BTreeSet, io, path::PathBuf, rc::Rc, time:
 
 use proptest::prelude::*;
 
-use super::{LiveAttempt, Loop, Now, drive::drive};
+use super::{LiveAttempt, Loop, Now, drive::drive, limits::Limits};
 use crate::{
     base::signals::Signals,
     event::{Change, Event, Totals},
@@ -87,6 +87,7 @@ fn made(runs: u64, slots: u32, limit: u32, answer: impl FnMut(u64, u32) -> Answe
         program: "p".into(),
         args: Vec::new(),
         env: Vec::new(),
+        folder: None,
         stdin: Stdin::Null,
     };
     let forecast = |run| RunForecast {
@@ -109,7 +110,8 @@ fn made(runs: u64, slots: u32, limit: u32, answer: impl FnMut(u64, u32) -> Answe
     };
     let told = Rc::new(RefCell::new(Vec::new()));
     let sinks = Sinks { told: Some(Rc::clone(&told)), ..Sinks::new(None, None, None) };
-    World { this: Loop::new(attempts, launcher, sinks, scheduler.unwrap(), 2, 10.0), told, now: 0.0 }
+    let limits = Limits { grace: 10.0, ..Limits::default() };
+    World { this: Loop::new(attempts, launcher, sinks, scheduler.unwrap(), 2, limits), told, now: 0.0 }
 }
 
 /// A world that has begun, where every start succeeds.
@@ -328,6 +330,56 @@ fn a_failure_without_a_signal_is_judged_after_its_moment() {
         });
         assert_eq!(seconds, Some(5.0), "the moment is not part of the run");
     }
+}
+
+#[test]
+fn runs_that_all_fail_alike_leave_the_rest_to_another_time() {
+    let mut world = made(9, 2, 1, |_, _| Answer::Alive);
+    world.this.alike = crate::schedule::Alike::new(3, false);
+    world.this.limits.stop_after = 3;
+    world.begin();
+    for run in [1, 0] {
+        world.end(run, Ending::Failed(failure()));
+    }
+    assert_eq!(world.this.launcher.starts.len(), 4);
+    assert_eq!(world.warnings(), [""; 0]);
+    world.end(2, Ending::Failed(failure()));
+    // What is alive goes on to its end.
+    assert_eq!((world.this.launcher.starts.len(), world.this.over), (4, false));
+    world.end(3, Ending::Failed(failure()));
+    assert!(world.this.over);
+    assert_eq!(world.totals(), Totals { total: 11, completed: 2, failed: 4, pending: 5, live: 0 });
+    let words = world.warnings();
+    assert_eq!(words.len(), 1);
+    assert!(words[0].starts_with("the first 3 runs failed alike, and 5 runs would too"), "{words:?}");
+}
+
+#[test]
+fn what_takes_too_long_is_asked_then_killed_and_has_failed() {
+    let mut world = made(3, 1, 1, |_, _| Answer::Alive);
+    world.this.limits.time_per_run = Some(crate::spec::SpecDuration::seconds(60));
+    world.begin();
+    world.pass(59.0);
+    assert_eq!((world.this.wake_at(), world.this.launcher.stops.as_slice()), (Some(60.0), &[][..]));
+    world.pass(1.0);
+    assert_eq!(world.this.launcher.stops, [(0, false)]);
+    world.pass(9.0);
+    assert_eq!(world.this.launcher.stops, [(0, false)]);
+    world.pass(1.0);
+    world.pass(5.0);
+    assert_eq!(world.this.launcher.stops, [(0, false), (0, true)]);
+    world.end(0, Ending::Interrupted);
+    let last = world.this.last_failure.clone().expect("a failure");
+    assert_eq!(
+        (last.kind, last.reason.as_str()),
+        (FailureKind::Timeout, "took longer than schedule.time_per_run, 1m",)
+    );
+    // The next one is asked to end, and is done.
+    world.pass(60.0);
+    world.end(1, Ending::Completed);
+    world.pass(30.0);
+    world.end(2, Ending::Completed);
+    assert_eq!(world.totals(), Totals { total: 5, completed: 4, failed: 1, pending: 0, live: 0 });
 }
 
 #[test]

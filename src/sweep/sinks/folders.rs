@@ -7,7 +7,7 @@
 use super::hparams::write_session;
 use crate::{
     base::error::{is_shortage, with_causes},
-    base::files::FileError,
+    base::files::{Durability, FileError},
     event::Attempt,
     run::{ExperimentDir, Outcome, RunSpec, RunState},
     spec::Experiment,
@@ -127,7 +127,8 @@ impl<'a> Folders<'a> {
             if outcome.state == RunState::Completed {
                 outcome.files = dir.seal()?;
             }
-            outcome.write(dir.path())?;
+            // The ledger's task syncs it, before the ledger calls the attempt ended: here the next start waits.
+            outcome.write(dir.path(), Durability::Written)?;
         }
         Ok(())
     }

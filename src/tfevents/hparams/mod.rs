@@ -227,6 +227,7 @@ fn proto(value: &Value) -> ProtoValue {
         Value::Int(value) => Kind::Number(*value as f64),
         Value::Float(value) => Kind::Number(*value),
         Value::Text(value) => Kind::Text(value.clone()),
+        Value::Null | Value::List(_) => Kind::Text(value.to_string()),
     };
     ProtoValue { kind: Some(kind) }
 }

@@ -10,9 +10,13 @@ use tokio::sync::{mpsc, watch};
 
 use super::{AttemptEnd, Entry, LedgerState, Waiting};
 use crate::{
-    base::{error::with_causes, program::host},
+    base::{
+        error::with_causes,
+        files::{FileError, sync_written},
+        program::host,
+    },
     follow::read_run,
-    run::{Handle, RunState},
+    run::{ExperimentDir, Handle, RunDir, RunState},
     store::{ExperimentKey, NewAttempt, RunKey, Store, StoreError},
 };
 
@@ -26,7 +30,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Where entries go.
 enum Database {
     /// The runs database; `broken` after an error that may have left the connection in the middle of something.
-    Store { experiment: ExperimentKey, keys: Vec<RunKey>, store: Store, broken: bool },
+    Store { experiment: ExperimentKey, keys: Vec<RunKey>, dir: ExperimentDir, store: Store, broken: bool },
     /// Notes what it is given, and fails as it is told to.
     #[cfg(test)]
     Fake(super::tests::Fake),
@@ -108,6 +112,12 @@ async fn until_written(
     }
 }
 
+/// Syncs `outcome.json`, which the sweep writes without that where the trainer has left none.
+async fn sync_outcome(dir: RunDir) -> Result<(), StoreError> {
+    let synced = tokio::task::spawn_blocking(move || sync_written(&dir.outcome())).await;
+    synced.unwrap_or(Ok(())).map_err(|FileError { path, source, .. }| StoreError::Sync { path, source })
+}
+
 impl Books {
     /// Opens the runs database once more.
     ///
@@ -117,10 +127,11 @@ impl Books {
         runs_dir: &Path,
         experiment: ExperimentKey,
         keys: Vec<RunKey>,
+        dir: ExperimentDir,
     ) -> Result<Self, StoreError> {
         let mut store = Store::open(runs_dir).await?;
         store.set_patience(PATIENCE).await?;
-        let database = Database::Store { experiment, keys, store, broken: false };
+        let database = Database::Store { experiment, keys, dir, store, broken: false };
         Ok(Self { database, ranked: Instant::now() })
     }
 
@@ -132,8 +143,8 @@ impl Books {
     /// Writes an entry. `again` says that it was tried before, and may have been written for all that is known.
     async fn write(&mut self, entry: &Entry, again: bool) -> Result<(), StoreError> {
         self.mend().await?;
-        let (store, keys) = match &mut self.database {
-            Database::Store { store, keys, .. } => (store, keys),
+        let (store, keys, dir) = match &mut self.database {
+            Database::Store { store, keys, dir, .. } => (store, keys, dir),
             #[cfg(test)]
             Database::Fake(fake) => return fake.write(entry),
         };
@@ -171,6 +182,8 @@ impl Books {
             Entry::End(end) => {
                 let AttemptEnd { attempt, state, failure, time, used, answers } = &**end;
                 let (run, failure) = (key(attempt.run), failure.as_ref());
+                // What the ledger calls ended is on the disk.
+                sync_outcome(dir.run(&attempt.name)).await?;
                 if let Some(answers) = answers {
                     answers.keep(store, run).await?;
                 }

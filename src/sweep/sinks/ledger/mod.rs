@@ -152,7 +152,7 @@ impl Ledger {
         dir: &ExperimentDir,
         slots: u32,
     ) -> Result<Self, StoreError> {
-        let books = Books::open(runs_dir, experiment, keys).await?;
+        let books = Books::open(runs_dir, experiment, keys, dir.clone()).await?;
         Ok(Self::start(books, dir, slots))
     }
 

@@ -1,0 +1,173 @@
+//! The limits of a sweep: how long a run may take, and how many runs may fail alike before the rest is left.
+
+use super::{LiveAttempt, Loop, Now};
+use crate::{
+    base::human,
+    event::Change,
+    launch::{AttemptEnd, Ending, Launcher},
+    run::{Failure, FailureKind},
+    schedule::without_particulars,
+    spec::{Schedule, SpecDuration},
+};
+
+/// What a sweep is limited by.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Limits {
+    /// How long live attempts that are asked to end have for it, seconds.
+    pub(super) grace: f64,
+    /// How long an attempt may take.
+    pub(super) time_per_run: Option<SpecDuration>,
+    /// How many runs may fail alike; 0 for any number.
+    pub(super) stop_after: u32,
+}
+
+impl From<&Schedule> for Limits {
+    fn from(schedule: &Schedule) -> Self {
+        Self {
+            grace: schedule.grace.duration().as_secs_f64(),
+            time_per_run: schedule.time_per_run,
+            stop_after: schedule.stop_after,
+        }
+    }
+}
+
+/// What was done about an attempt that takes too long.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Late {
+    /// It is in time.
+    No,
+    /// It is asked to end, and killed at this moment.
+    Asked {
+        /// Seconds of the sweep.
+        killed_at: f64,
+    },
+    /// It is killed.
+    Killed,
+}
+
+impl<L: Launcher> Loop<'_, L> {
+    /// When the next attempt is to be asked to end, or killed, for its time.
+    pub(super) fn late_at(&self) -> Option<f64> {
+        let limit = self.limits.time_per_run?.duration().as_secs_f64();
+        let due = |live: &LiveAttempt| match live.late {
+            Late::No => Some(live.begun + limit),
+            Late::Asked { killed_at } => Some(killed_at),
+            Late::Killed => None,
+        };
+        self.live.values().filter_map(due).min_by(f64::total_cmp)
+    }
+
+    /// Asks attempts to end that take too long, and kills those that do not.
+    pub(super) fn end_late(&mut self, now: Now) {
+        let Some(limit) = self.limits.time_per_run.map(|limit| limit.duration().as_secs_f64()) else {
+            return;
+        };
+        let killed_at = now.elapsed + self.limits.grace;
+        let mut stops = Vec::new();
+        for (run, live) in &mut self.live {
+            match live.late {
+                Late::No if now.elapsed >= live.begun + limit => {
+                    live.late = Late::Asked { killed_at };
+                    stops.push((*run, false));
+                }
+                Late::Asked { killed_at } if now.elapsed >= killed_at => {
+                    live.late = Late::Killed;
+                    stops.push((*run, true));
+                }
+                _ => {}
+            }
+        }
+        for (run, kill) in stops {
+            if let Err(error) = self.launcher.stop(run, kill) {
+                self.tell(now, Change::Warning(error.to_string()));
+            }
+        }
+    }
+
+    /// The verdict on an attempt that was ended for its time: what it has left is not what its parameters give. One that has got
+    /// to its end all the same is completed.
+    pub(super) fn judge_late(&self, late: Late, end: &mut AttemptEnd) {
+        let Some(limit) = self.limits.time_per_run.filter(|_| late != Late::No) else { return };
+        let log_tail = match &mut end.ending {
+            Ending::Completed => return,
+            Ending::Failed(failure) => std::mem::take(&mut failure.log_tail),
+            Ending::Interrupted => String::new(),
+        };
+        let reason = format!("took longer than schedule.time_per_run, {limit}");
+        end.ending = Ending::Failed(Failure { kind: FailureKind::Timeout, reason, log_tail });
+        end.has_outcome = false;
+    }
+
+    /// A run has failed for good. Where it is the last of so many that failed alike, nothing more is started.
+    pub(super) fn compare_failure(&mut self, now: Now, run: &str, failure: &Failure) {
+        let signature = signature(failure, run);
+        if !self.alike.failed(signature.as_deref()) {
+            return;
+        }
+        let left = self.scheduler.counts().waiting + self.starts.len();
+        if left == 0 {
+            return;
+        }
+        let others = human::counted(left, "run");
+        let first = match self.limits.stop_after {
+            1 => "the first run failed".to_owned(),
+            seen => format!("the first {seen} runs failed alike"),
+        };
+        let last = last_line(&failure.log_tail).trim();
+        let last = if last.is_empty() || failure.reason.contains(last) {
+            String::new()
+        } else {
+            format!("; last line of its log: {}", without_controls(last))
+        };
+        self.tell(
+            now,
+            Change::Warning(format!(
+                "{first}, and {others} would too: nothing more is started ({}{last}). `gridboard show {run}` has the log; \
+                 schedule.stop_after sets the number, 0 goes on in any case",
+                failure.reason
+            )),
+        );
+        self.drain(now);
+    }
+}
+
+/// What two failures have in common that are the same: kind, how the process ended, the line that says why, and the last line of
+/// the log, without what is the run's own. `None` for a failure that follows from the run's parameters.
+fn signature(failure: &Failure, run: &str) -> Option<String> {
+    if failure.kind.depends_on_parameters() {
+        return None;
+    }
+    // The head has the exit status.
+    let (head, line) = failure.reason.split_once(": ").unwrap_or((&failure.reason, ""));
+    let [line, last] = [line, last_line(&failure.log_tail)].map(|line| without_particulars(line, run));
+    Some(format!("{}\n{head}\n{line}\n{last}", failure.kind))
+}
+
+/// The last line that is the program's own.
+fn last_line(log_tail: &str) -> &str {
+    let own = |line: &&str| !line.trim().is_empty() && !line.starts_with("--- gridboard");
+    log_tail.lines().rev().find(own).unwrap_or_default()
+}
+
+/// As much of a line as a message has room for.
+fn without_controls(line: &str) -> String {
+    line.chars().filter(|letter| !letter.is_control()).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_failure_of_other_runs_is_the_same() {
+        let failure =
+            |kind, reason: &str, log: &str| Failure { kind, reason: reason.into(), log_tail: log.into() };
+        let exit = |reason: &str, log: &str| signature(&failure(FailureKind::Exit, reason, log), "lr-0.1");
+        let one =
+            exit("exited with status 1: KeyError: 0.1", "--- gridboard: t\nloss 0.5\nKeyError: 0.1\n\n");
+        assert_eq!(one, exit("exited with status 1: KeyError: 0.2", "KeyError: 0.2"));
+        assert_ne!(one, exit("exited with status 2: KeyError: 0.2", "KeyError: 0.2"));
+        assert_ne!(one, exit("exited with status 1: KeyError: 0.2", "bye"));
+        assert_eq!(signature(&failure(FailureKind::OutOfMemory, "none left", ""), "x"), None);
+    }
+}
