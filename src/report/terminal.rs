@@ -270,6 +270,15 @@ fn records(table: &Table, names: &[String], rows: &[Vec<String>], width: usize) 
             if value.is_empty() && column.shown_name().is_empty() {
                 continue;
             }
+            let word = value.split(' ').map(display_width).max().unwrap_or(0);
+            if word > value_width && name_width > 2 {
+                // A name or path that has no room beside its key has more below it.
+                text += &format!("{}\n", wrap(name, width).join("\n"));
+                text.extend(
+                    wrap(value, width.saturating_sub(2).max(1)).iter().map(|line| format!("  {line}\n")),
+                );
+                continue;
+            }
             let (name, value) = (wrap(name, name_width), wrap(value, value_width));
             let shape = [(Align::Left, name_width + 1), (Align::Left, value_width)];
             for line in 0..name.len().max(value.len()) {
@@ -371,21 +380,21 @@ mod tests {
     }
 
     #[test]
-    fn a_row_becomes_a_block_before_a_column_becomes_unreadable() {
+    fn a_row_becomes_a_record_before_a_name_is_broken() {
         insta::assert_snapshot!(runs().render(Format::Table, Some(40)), @r"
         two runs
         ────────────────────────────────────────
         rank:               1
-        run:                1-conv-32-nodes-0-
-                            dense
+        run:
+          1-conv-32-nodes-0-dense
         validation_         0.9531
         accuracy:
         reason:             out of memory in the
                             first step of it
 
         rank:               1
-        run:                2-conv-64-nodes-2-
-                            dense
+        run:
+          2-conv-64-nodes-2-dense
         validation_         0.7500
         accuracy:
         reason:

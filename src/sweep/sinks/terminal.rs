@@ -388,7 +388,7 @@ mod tests {
         12/36 done  1 failed  about 2 min left
         best so far: val. acc. 0.9778  2-co…d-1
         cpu/9    0 %  4-conv-64-n…ense-seed-1
-        cpu/10  40 %  3-co…d-1  val. acc. 0.9056
+        cpu/10  40 %  3-co…d-1
         ");
     }
 
