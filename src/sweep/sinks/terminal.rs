@@ -197,7 +197,7 @@ impl Terminal {
             .unwrap_or_default();
         // The name gives way to the metric, but not all of it.
         let beside = head.chars().count() + metric.chars().count() + 5;
-        let name = live::shortened(&live.forecast.name, columns.saturating_sub(beside).max(8));
+        let name = live::shortened(&live.forecast.name, columns.saturating_sub(beside).max(7));
         let epoch = live
             .forecast
             .epochs
@@ -388,7 +388,7 @@ mod tests {
         12/36 done  1 failed  about 2 min left
         best so far: val. acc. 0.9778  2-co…d-1
         cpu/9    0 %  4-conv-64-n…ense-seed-1
-        cpu/10  40 %  3-co…d-1
+        cpu/10  40 %  3-c…d-1  val. acc. 0.9056
         ");
     }
 
