@@ -35,3 +35,15 @@ pub const VALIDATION_METRICS: [&str; 5] = [
 pub const CONFUSION_MATRIX: &str = "validation/confusion_matrix";
 /// Before a slash and the name of a class: its precision-recall curve against the rest, at the last epoch.
 pub const PR_CURVE: &str = "validation/pr_curve";
+
+/// A tag in few letters, for people: `val. acc.`, `train loss`, `val. auc`; one of another trainer as it is.
+#[must_use]
+pub fn short(tag: &str) -> String {
+    match tag {
+        TRAIN_ACCURACY => "train acc.".to_owned(),
+        TRAIN_LOSS => "train loss".to_owned(),
+        VALIDATION_ACCURACY => "val. acc.".to_owned(),
+        VALIDATION_LOSS => "val. loss".to_owned(),
+        _ => tag.replacen("validation/", "val. ", 1),
+    }
+}

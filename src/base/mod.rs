@@ -3,6 +3,8 @@
 //!
 //! Imports nothing of the project.
 
+pub mod charset;
+
 pub mod clock;
 
 pub mod csv;

@@ -24,8 +24,8 @@ pub(super) struct Args {
     /// The run to compare it with
     second: String,
     /// List the images that the two answer differently
-    #[arg(long)]
-    images: bool,
+    #[arg(long, alias = "images")]
+    disagreements: bool,
     /// Draw the difference of the confusion matrices: FILE.svg or FILE.png, or both without an extension
     #[arg(long, value_name = "FILE")]
     figure: Option<PathBuf>,
@@ -48,9 +48,9 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         }
     }
     if args.format == Format::Json {
-        output::json(&sides.json(args.images))?;
+        output::json(&sides.json(args.disagreements))?;
     } else {
-        output::data(&sides.text(args.images, output::terminal_width()))?;
+        output::data(&sides.text(args.disagreements, output::terminal_width()))?;
     }
     Ok(exit::DONE)
 }

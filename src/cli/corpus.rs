@@ -72,7 +72,7 @@ impl PreparationProgress for Bar {
 
 /// Tab. 1 of the paper as text for stderr.
 pub(super) fn loading_text(loading: &LoadingTable) -> String {
-    loading_table(loading, false).render(Format::Table, None)
+    loading_table(loading, false).render(Format::Table, output::note_width())
 }
 
 /// Works on a thread of its own, so that signals are heard: they set the flag that the work looks at.

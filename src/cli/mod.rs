@@ -18,6 +18,7 @@ mod layers;
 mod listing;
 mod output;
 mod plan;
+mod plan_estimate;
 mod predict;
 mod replace;
 mod report;

@@ -1,6 +1,8 @@
 //! Writing to the terminal: data to stdout, the rest to stderr, a closed pipe ends quietly.
 
 use std::{
+    borrow::Cow,
+    env,
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
 };
@@ -12,6 +14,7 @@ use clap::{
 
 use super::CliError;
 use crate::base::{
+    charset::for_locale,
     error::with_causes,
     text::{for_terminal, json_for_terminal},
 };
@@ -32,7 +35,7 @@ pub(super) fn one_of(formats: &[Format]) -> impl TypedValueParser<Value = Format
 /// # Errors
 /// Where stdout cannot be written. A closed pipe (`| head`) is no error.
 pub(super) fn data(text: &str) -> Result<(), CliError> {
-    write(&for_terminal(text))
+    write(&for_locale(&for_terminal(text)))
 }
 
 /// Writes indented JSON and a line end to stdout.
@@ -81,12 +84,38 @@ pub(super) fn json_array(elements: impl Iterator<Item = serde_json::Value>) -> R
 /// # Errors
 /// Where stdout cannot be written.
 pub(super) fn table(table: &Table, format: Format) -> Result<(), CliError> {
-    write(&table.render(format, terminal_width()))
+    let text = table.render(format, terminal_width());
+    write(&if format == Format::Table { for_locale(&text) } else { Cow::Borrowed(text.as_str()) })
 }
 
 /// A table that goes to stdout row by row.
 pub(super) struct Rows {
-    writer: RowWriter<io::BufWriter<io::Stdout>>,
+    writer: RowWriter<io::BufWriter<Plain>>,
+}
+
+/// stdout, with the signs of the locale where a table is for the eye.
+struct Plain {
+    out: io::Stdout,
+    is_table: bool,
+}
+
+impl Write for Plain {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // A sign that a buffer's end has cut in two stays for the next call.
+        let whole = match std::str::from_utf8(bytes) {
+            Ok(text) => text,
+            Err(error) => std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+        };
+        if !self.is_table || whole.is_empty() {
+            return self.out.write(bytes);
+        }
+        self.out.write_all(for_locale(whole).as_bytes())?;
+        Ok(whole.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
 }
 
 impl Rows {
@@ -98,7 +127,7 @@ impl Rows {
         format: Format,
         sample: Vec<Vec<Cell>>,
     ) -> Self {
-        let out = io::BufWriter::new(io::stdout());
+        let out = io::BufWriter::new(Plain { out: io::stdout(), is_table: format == Format::Table });
         Self { writer: RowWriter::new(out, title, columns, format, terminal_width()).with_sample(sample) }
     }
 
@@ -131,7 +160,7 @@ fn is_read(written: io::Result<()>) -> Result<bool, CliError> {
 /// Writes a line to stderr. What it quotes cannot command the terminal.
 pub(super) fn note(text: &str) {
     // Nothing is left to tell where stderr itself is gone.
-    let _ = writeln!(io::stderr().lock(), "{}", for_terminal(text));
+    let _ = writeln!(io::stderr().lock(), "{}", for_locale(&for_terminal(text)));
 }
 
 /// Writes an error with what caused it, and its hint, to stderr.
@@ -142,12 +171,19 @@ pub(super) fn error(error: &CliError) {
     }
 }
 
-/// Columns of the terminal behind stdout; `None` in a pipe.
+/// Columns of the terminal behind stdout; in a pipe those that `COLUMNS` asks for, else `None`.
 pub(super) fn terminal_width() -> Option<usize> {
     let stdout = io::stdout();
-    terminal_size::terminal_size_of(&stdout)
-        .filter(|_| stdout.is_terminal())
-        .map(|(width, _)| usize::from(width.0))
+    let terminal = terminal_size::terminal_size_of(&stdout).filter(|_| stdout.is_terminal());
+    let asked = || env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0);
+    terminal.map(|(width, _)| usize::from(width.0)).or_else(asked)
+}
+
+/// Columns of the terminal behind stderr; `None` in a pipe.
+pub(super) fn note_width() -> Option<usize> {
+    let stderr = io::stderr();
+    let terminal = terminal_size::terminal_size_of(&stderr).filter(|_| stderr.is_terminal());
+    terminal.map(|(width, _)| usize::from(width.0))
 }
 
 /// Writes a figure as SVG and as PNG, whatever extension the path has.

@@ -6,12 +6,13 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{
     CliError, corpus, devices, exit, output,
+    plan_estimate::{self, Pace, Room},
     spec_args::{self, SpecArgs},
     suite,
 };
 use crate::{
     base::{error::with_causes, human},
-    corpus::CorpusError,
+    corpus::{CorpusError, LoadingTable},
     device::{self, DeviceChoice, Discovery},
     grid, launch,
     model::{self, Architecture, Summary},
@@ -24,9 +25,9 @@ use crate::{
     },
 };
 
-/// Show the runs of a spec with parameters, FLOPs and memory; runs nothing
+/// Show the runs of a spec with parameters, FLOPs, memory, time and room on the disk; runs nothing
 ///
-/// The table of runs goes to stdout; what loading the images gives (Tab. 1 of the paper) goes to stderr.
+/// Time is told once runs of the experiment have completed in `--runs-dir`. The table of runs goes to stdout; what loading the images gives (Tab. 1 of the paper) goes to stderr.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     #[command(flatten)]
@@ -38,18 +39,18 @@ pub(super) struct Args {
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     match args.spec.load(runs_dir)? {
-        Spec::Experiment(experiment) => plan(&[*experiment], args.format)?,
+        Spec::Experiment(experiment) => plan(runs_dir, &[*experiment], args.format)?,
         Spec::Suite(suite) => {
             let instead = "gridboard plan of one of its specs prints CSV; --format json has them all";
             suite::one_format(&suite, args.format != Format::Csv, instead)?;
-            plan(&suite.experiments, args.format)?;
+            plan(runs_dir, &suite.experiments, args.format)?;
         }
     }
     Ok(exit::DONE)
 }
 
 /// Prints the runs of every experiment, all of them checked first.
-fn plan(experiments: &[Experiment], format: Format) -> Result<(), CliError> {
+fn plan(runs_dir: &Path, experiments: &[Experiment], format: Format) -> Result<(), CliError> {
     let mut images = Vec::with_capacity(experiments.len());
     let discovery = device::discover();
     for experiment in experiments {
@@ -60,30 +61,36 @@ fn plan(experiments: &[Experiment], format: Format) -> Result<(), CliError> {
         if let Err(error) = launch::check_programs(experiment) {
             output::note(&format!("warning: {}; `gridboard run` would refuse it", with_causes(&error)));
         }
-        images.push(training_images(experiment)?);
+        images.push(loading(experiment)?);
     }
     let plans: Vec<grid::GridRuns<'_>> = experiments.iter().map(grid::GridRuns::new).collect();
-    if format == Format::Json {
-        return output::json_array(experiments.iter().zip(&plans).flat_map(|(experiment, plan)| {
-            let mut costs = Costs::new(experiment, &discovery);
-            plan.iter().map(move |run| row(&mut costs, &run))
-        }));
+    let mut all: Vec<Costs<'_>> = Vec::with_capacity(experiments.len());
+    for (experiment, loading) in experiments.iter().zip(images) {
+        let mut costs = Costs::new(experiment, &discovery);
+        costs.loading = loading;
+        costs.pace = plan_estimate::pace(runs_dir, experiment, |run| costs.cost_of(run))?;
+        all.push(costs);
     }
-    let for_the_eye = format == Format::Table;
-    for ((experiment, plan), images) in experiments.iter().zip(&plans).zip(images) {
-        let costs = Costs::new(experiment, &discovery);
-        RunTable::new(costs, images.filter(|_| for_the_eye), for_the_eye).write(plan, format)?;
+    if format == Format::Json {
+        return output::json_array(
+            all.into_iter()
+                .zip(&plans)
+                .flat_map(|(mut costs, plan)| plan.iter().map(move |run| row(&mut costs, &run))),
+        );
+    }
+    for (costs, plan) in all.into_iter().zip(&plans) {
+        RunTable::new(costs, format == Format::Table).write(plan, format)?;
     }
     Ok(())
 }
 
-/// The images that would train an experiment, after Tab. 1 went to stderr; `None` where they are not known.
-fn training_images(experiment: &Experiment) -> Result<Option<u64>, CliError> {
+/// What loading the images of an experiment gives, after Tab. 1 went to stderr; `None` where it is not known.
+fn loading(experiment: &Experiment) -> Result<Option<LoadingTable>, CliError> {
     let Some(dataset) = &experiment.dataset else { return Ok(None) };
     match crate::corpus::survey(dataset) {
         Ok(loading) => {
             output::note(&corpus::loading_text(&loading));
-            Ok(Some(loading.train))
+            Ok(Some(loading))
         }
         // The grid can be planned before the images are there.
         Err(error @ CorpusError::NoImages { .. }) => {
@@ -103,6 +110,10 @@ struct Costs<'a> {
     names: Vec<&'a str>,
     /// By the values of these.
     known: HashMap<String, Option<Summary>>,
+    /// The images, where they are there.
+    loading: Option<LoadingTable>,
+    /// How long runs of the experiment take.
+    pace: Pace,
 }
 
 impl<'a> Costs<'a> {
@@ -121,7 +132,27 @@ impl<'a> Costs<'a> {
             threads: threads_on_processor(experiment, discovery),
             names,
             known: HashMap::new(),
+            loading: None,
+            pace: Pace::default(),
         }
+    }
+
+    /// What the time of a run goes with, within an experiment: FLOPs of an image, so often as there are epochs.
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    fn cost_of(&mut self, run: &RunSpec) -> Option<f64> {
+        let summary = self.summary_of(run)?;
+        let train = Train::from_parameters(&run.parameters).ok()?;
+        Some(summary.flops_per_image as f64 * f64::from(train.epochs))
+    }
+
+    fn seconds_of(&mut self, run: &RunSpec) -> Option<f64> {
+        let cost = self.cost_of(run);
+        self.pace.seconds(cost)
+    }
+
+    fn room_of(&mut self, run: &RunSpec) -> Option<Room> {
+        let summary = self.summary_of(run)?;
+        Some(plan_estimate::room(run, &summary, self.loading.as_ref()))
     }
 
     fn summary_of(&mut self, run: &RunSpec) -> Option<Summary> {
@@ -175,6 +206,10 @@ fn row(costs: &mut Costs<'_>, run: &RunSpec) -> Json {
         "parameters": summary.as_ref().map(|summary| summary.parameters),
         "flops_per_image": summary.as_ref().map(|summary| summary.flops_per_image),
         "memory_bytes": summary.as_ref().map(|summary| summary.memory_bytes),
+        "weights_bytes": costs.room_of(run).map(|room| room.weights),
+        "disk_bytes": costs.room_of(run).filter(|room| room.rest > 0).map(|room| room.weights + room.rest),
+        "estimated_seconds": costs.seconds_of(run),
+        "completed": costs.pace.is_done(run),
         "settings": run.parameters,
         "id": run.id,
     })
@@ -187,16 +222,23 @@ const SAMPLE: u64 = 1_000;
 struct RunTable<'a> {
     costs: Costs<'a>,
     axes: Vec<String>,
-    /// Images that train, where they are known.
-    images: Option<u64>,
     for_the_eye: bool,
-    /// FLOPs of all rows.
+    sums: Sums,
+}
+
+/// What all rows come to.
+#[derive(Default)]
+struct Sums {
     flops: f64,
+    room: Room,
+    /// Runs that have not completed, and their time one after the other, seconds.
+    owed: u64,
+    seconds: f64,
 }
 
 impl<'a> RunTable<'a> {
-    fn new(costs: Costs<'a>, images: Option<u64>, for_the_eye: bool) -> Self {
-        Self { axes: grid::axis_names(costs.experiment), costs, images, for_the_eye, flops: 0.0 }
+    fn new(costs: Costs<'a>, for_the_eye: bool) -> Self {
+        Self { axes: grid::axis_names(costs.experiment), costs, for_the_eye, sums: Sums::default() }
     }
 
     /// Writes the runs one by one: there may be millions.
@@ -218,27 +260,25 @@ impl<'a> RunTable<'a> {
         let places =
             (1..=SAMPLE).map(|part| (u128::from(last) * u128::from(part) / u128::from(SAMPLE)) as u64);
         let rows = places.filter_map(|place| plan.nth(place)).map(|run| self.row(run)).collect();
-        self.flops = 0.0;
+        self.sums = Sums::default();
         rows
     }
 
     fn columns(&self) -> Vec<Column> {
-        let mut columns = vec![Column::text("name")];
-        columns.extend(self.axes.iter().map(Column::number));
-        columns.push(Column::number("seed"));
-        columns.extend(["parameters", "flops_per_image", "memory_bytes"].map(Column::number));
+        let mut columns = vec![Column::text("name").heading("run")];
+        // The name of a run tells its axes and its seed.
+        let axis = |name: &String| Column::number(name).heading(name.replace('_', " ")).expendable(4);
+        columns.extend(self.axes.iter().map(axis));
+        columns.push(Column::number("seed").expendable(3));
+        columns.push(Column::number("parameters"));
+        columns.push(Column::number("flops_per_image").heading("FLOPs per image").expendable(1));
+        columns.push(Column::number("memory_bytes").heading("memory").expendable(2));
         columns
     }
 
     fn row(&mut self, run: RunSpec) -> Vec<Cell> {
         let summary = self.costs.summary_of(&run);
-        if let (Some(summary), Some(images), Ok(train)) =
-            (&summary, self.images, Train::from_parameters(&run.parameters))
-        {
-            #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-            let flops = 3.0 * summary.flops_per_image as f64 * images as f64 * f64::from(train.epochs);
-            self.flops += flops;
-        }
+        self.add(&run);
         let mut row = vec![Cell::from(run.name)];
         row.extend(self.axes.iter().map(|axis| {
             run.axes.iter().find(|(name, _)| name == axis).map_or(Cell::Empty, |(_, value)| Cell::from(value))
@@ -260,15 +300,52 @@ impl<'a> RunTable<'a> {
         row
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "an estimate")]
+    fn add(&mut self, run: &RunSpec) {
+        if !self.for_the_eye {
+            return;
+        }
+        let costs = &mut self.costs;
+        if let (Some(cost), Some(loading)) = (costs.cost_of(run), &costs.loading) {
+            self.sums.flops += 3.0 * cost * loading.train as f64;
+        }
+        if let Some(room) = costs.room_of(run) {
+            self.sums.room.weights = self.sums.room.weights.saturating_add(room.weights);
+            self.sums.room.rest = self.sums.room.rest.saturating_add(room.rest);
+        }
+        if !costs.pace.is_done(run) {
+            self.sums.owed += 1;
+            self.sums.seconds += costs.seconds_of(run).unwrap_or(0.0);
+        }
+    }
+
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
     fn notes(&self, runs: u64) -> Vec<String> {
-        let mut notes = vec![human::counted(usize::try_from(runs).unwrap_or(usize::MAX), "run")];
-        if self.flops > 0.0 {
+        let Sums { flops, room, owed, seconds } = &self.sums;
+        let mut notes = vec![human::counted(runs, "run")];
+        if *flops > 0.0 {
             notes.push(format!(
                 "about {}FLOP to train (three times forward, validation not counted); memory is an estimate",
-                human::count(self.flops as u64)
+                human::count(*flops as u64)
             ));
         }
+        if !self.for_the_eye {
+            return notes;
+        }
+        notes.push(self.costs.pace.words(*owed, runs, *seconds));
+        notes.push(match room {
+            Room { weights: 0, .. } => "disk: unknown, since it is the program's own".to_owned(),
+            Room { weights, rest: 0 } => format!(
+                "disk: {} of weights; event files and figures come on top, by the number of images",
+                human::bytes(*weights)
+            ),
+            Room { weights, rest } => format!(
+                "disk: about {} for all runs ({} of weights, {} of event files and figures)",
+                human::bytes(weights.saturating_add(*rest)),
+                human::bytes(*weights),
+                human::bytes(*rest)
+            ),
+        });
         notes
     }
 }

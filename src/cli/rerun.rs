@@ -81,7 +81,8 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     }
     repeat.write(folder)?;
     let plan = repeat.plan(&worker, folder)?;
-    let mut terminal = Terminal::new(&repeat.now.experiment);
+    let mut terminal =
+        Terminal::new(&repeat.now.experiment, &repeat.experiment.rank.by, sweep::Verbosity::Normal);
     let (slot, forecast) = (slot(&repeat.now.device, repeat.now.threads), repeat.forecast());
     let children = Children::beside(&ExperimentDir::at(repeat.dir.parent().unwrap_or(Path::new("."))));
     let schedule = &repeat.experiment.schedule;

@@ -20,7 +20,7 @@ use crate::{
     schedule::Slot,
     spec::{Experiment, Spec, Suite},
     store::{Store, StoreError},
-    sweep::{self, Account, Corpus, End, Terminal, Watch},
+    sweep::{self, Account, Corpus, End, Terminal, Verbosity, Watch},
 };
 
 /// Train the runs that are not done yet, then rank all
@@ -42,14 +42,35 @@ pub(super) struct Args {
     /// Format of the top ten on stdout
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Say only what goes wrong, and the result
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// How a spec is carried out.
+#[derive(Clone, Copy)]
+struct Manner {
+    format: Format,
+    verbosity: Verbosity,
+    earlier: Earlier,
+}
+
+impl Manner {
+    /// Writes a line to stderr, unless it tells no problem and only problems are wanted.
+    fn note(self, text: &str) {
+        if self.verbosity == Verbosity::Normal || text.starts_with("warning") {
+            output::note(text);
+        }
+    }
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let signals = signals()?;
-    let earlier = Earlier::new(args.replace, args.yes);
+    let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
+    let manner = Manner { format: args.format, verbosity, earlier: Earlier::new(args.replace, args.yes) };
     match args.spec.load(runs_dir)? {
-        Spec::Experiment(experiment) => one(runs_dir, *experiment, earlier, args.format, &signals),
-        Spec::Suite(suite) => all(runs_dir, &suite, earlier, args.format, &signals),
+        Spec::Experiment(experiment) => one(runs_dir, *experiment, manner, &signals),
+        Spec::Suite(suite) => all(runs_dir, &suite, manner, &signals),
     }
 }
 
@@ -58,26 +79,20 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
 ///
 /// # Errors
 /// What is wrong with any of the experiments, before the first one runs; what stops one of them.
-fn all(
-    runs_dir: &Path,
-    suite: &Suite,
-    earlier: Earlier,
-    format: Format,
-    signals: &Signals,
-) -> Result<u8, CliError> {
+fn all(runs_dir: &Path, suite: &Suite, manner: Manner, signals: &Signals) -> Result<u8, CliError> {
     suite::one_format(
         suite,
-        format == Format::Table,
+        manner.format == Format::Table,
         "gridboard top EXPERIMENT prints the best of one in any format",
     )?;
     for experiment in &suite.experiments {
-        check(runs_dir, experiment, earlier, signals)?;
+        check(runs_dir, experiment, manner.earlier, signals)?;
     }
     let mut code = exit::DONE;
     let all = suite.experiments.len();
     for (place, experiment) in suite.experiments.iter().enumerate() {
-        output::note(&format!("{}: experiment {} of {all}: {}", suite.name, place + 1, experiment.name));
-        match one(runs_dir, experiment.clone(), earlier, format, signals)? {
+        manner.note(&format!("{}: experiment {} of {all}: {}", suite.name, place + 1, experiment.name));
+        match one(runs_dir, experiment.clone(), manner, signals)? {
             exit::INTERRUPTED => return Ok(exit::INTERRUPTED),
             ended => code = code.max(ended),
         }
@@ -120,13 +135,8 @@ fn check(
 ///
 /// # Errors
 /// What stopped it; a failed run does not.
-fn one(
-    runs_dir: &Path,
-    experiment: Experiment,
-    earlier: Earlier,
-    format: Format,
-    signals: &Signals,
-) -> Result<u8, CliError> {
+fn one(runs_dir: &Path, experiment: Experiment, manner: Manner, signals: &Signals) -> Result<u8, CliError> {
+    let earlier = manner.earlier;
     check(runs_dir, &experiment, earlier, signals)?;
     // As far as the spec tells; whether the images are others is known once they are read.
     let asked = replace::ask(runs_dir, &experiment, earlier, None, signals)?;
@@ -158,7 +168,7 @@ fn one(
         None => None,
         Some(dataset) => {
             let prepared = runtime.block_on(corpus::prepare(dataset, signals))?;
-            output::note(&corpus::loading_text(&prepared.loading));
+            manner.note(&corpus::loading_text(&prepared.loading));
             Some(prepared)
         }
     };
@@ -168,7 +178,8 @@ fn one(
     }
     runtime.block_on(async {
         let replace = earlier != Earlier::Keep;
-        let ready = sweep::prepare(runs_dir, experiment, prepared, replace, output::note);
+        let say = |text: &str| manner.note(text);
+        let ready = sweep::prepare(runs_dir, experiment, prepared, replace, say);
         let mut ready = unless_asked(signals, ready).await?;
         ready.surroundings.name_gpus(&discovery);
         let open = match choice {
@@ -176,14 +187,17 @@ fn one(
             DeviceChoice::Auto => discovery.cuda.is_empty(),
             DeviceChoice::Cuda { .. } => false,
         };
-        let placement = if open { measured(&ready, placement, &discovery, signals)? } else { placement };
+        let placement =
+            if open { measured(&ready, placement, &discovery, manner, signals)? } else { placement };
         if signals.heard() {
             return Err(CliError::Interrupted);
         }
-        output::note(&opening(&ready, &placement));
-        let mut terminal = Terminal::new(&ready.experiment.name);
+        manner.note(&opening(&ready, &placement));
+        let (name, metric) = (&ready.experiment.name, &ready.experiment.rank.by);
+        let mut terminal = Terminal::new(name, metric, manner.verbosity);
         let end = sweep::sweep(&ready, placement, &mut terminal, &mut signals.clone()).await?;
-        finish(runs_dir, ready, &end, (&watch, discovery.cpu.cores), format, signals).await
+        drop(terminal);
+        finish(runs_dir, ready, &end, (&watch, discovery.cpu.cores), manner.format, signals).await
     })
 }
 
@@ -192,6 +206,7 @@ fn measured(
     ready: &sweep::Preparation,
     placement: device::Placement,
     discovery: &device::Discovery,
+    manner: Manner,
     signals: &Signals,
 ) -> Result<device::Placement, CliError> {
     // Without a folder for it, it is measured every time.
@@ -201,11 +216,11 @@ fn measured(
         &placement,
         discovery.cpu.cores,
         cache.as_deref(),
-        output::note,
+        |text: &str| manner.note(text),
         signals,
     )?;
     Ok(measured.map_or(placement, |measured| {
-        output::note(&measured.note);
+        manner.note(&measured.note);
         measured.placement
     }))
 }
@@ -367,7 +382,7 @@ fn closing(
     let dir = ExperimentDir::new(runs_dir, name);
     let mut text = format!("\n{} completed, {} failed", end.completed, end.failed);
     if end.pending > 0 {
-        text += &format!(", {} to be run again", end.pending);
+        text += &format!(", {} still to run", end.pending);
     }
     if end.trained > 0 {
         text += &format!(" ({} trained in {}", end.trained, human::seconds(end.seconds));
@@ -396,10 +411,11 @@ fn closing(
     let program = if own.exists() { own } else { Path::new("tensorboard") };
     text += &format!("TensorBoard  {} --logdir {}\n", program.display(), dir.path().display());
     let view = if name.contains('-') { format!("\\\"{name}\\\"") } else { name.clone() };
-    let database = runs_dir.join(crate::store::FILE_NAME);
-    text += &format!(
-        "SQL          sqlite3 {} \"select * from {view} order by rank limit 10\"",
-        database.display()
-    );
+    let place = if runs_dir == Path::new("runs") {
+        String::new()
+    } else {
+        format!(" --runs-dir {}", runs_dir.display())
+    };
+    text += &format!("SQL          gridboard{place} sql \"select * from {view} order by rank limit 10\"");
     text
 }

@@ -45,10 +45,11 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
 
 /// For the eye: what fits a terminal; the rest is in `gridboard show RUN`.
 fn short_table(runs: &[RunRecord], with_experiment: bool) -> Table {
-    let mut columns = vec![Column::text("run"), Column::text("state"), Column::number("attempts")];
-    columns.extend([Column::number("time"), Column::text("slot"), Column::text("reason")]);
+    let mut columns = vec![Column::text("run"), Column::text("state")];
+    columns.extend([Column::number("attempts").expendable(3), Column::number("time").expendable(2)]);
+    columns.extend([Column::text("slot").expendable(4), Column::text("reason").expendable(1)]);
     if with_experiment {
-        columns.insert(0, Column::text("experiment"));
+        columns.insert(0, Column::text("experiment").expendable(1));
     }
     let rows = runs.iter().map(|run| {
         let mut row = vec![

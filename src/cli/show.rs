@@ -11,7 +11,7 @@ use crate::{
     predictions::Prediction,
     publish::checked_predictions,
     rank::{Row, Tally, constant_answer},
-    report::Format,
+    report::{Format, break_words},
     run::{ExperimentDir, RunState},
     spec::suggest,
     stats,
@@ -72,7 +72,7 @@ impl Areas {
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     if args.format == Format::Csv && !args.layers {
         return Err(CliError::Usage {
-            message: "a run is no list: `--format csv` is for its layers".to_owned(),
+            message: "csv is available only with `--layers`".to_owned(),
             hint: Some("gridboard show RUN --layers --format csv, or --format json".to_owned()),
         });
     }
@@ -115,7 +115,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         if args.format == Format::Json {
             output::json(&facts.json())?;
         } else {
-            output::data(&facts.text())?;
+            output::data(&facts.text(output::terminal_width()))?;
         }
         Ok(exit::DONE)
     })
@@ -205,10 +205,15 @@ impl RunDetails {
         })
     }
 
-    fn text(&self) -> String {
+    /// Lines of name and value, broken between words where they are longer than `width`.
+    fn text(&self, width: Option<usize>) -> String {
         let run = &self.run;
+        let room = width.map_or(usize::MAX, |width| width.saturating_sub(15).max(20));
         let mut text = format!("{}/{}\n", run.experiment, run.spec.name);
-        let mut line = |name: &str, value: String| text += &format!("  {name:<12} {value}\n");
+        let mut line = |name: &str, value: String| {
+            let value = break_words(&value, room).replace('\n', "\n               ");
+            text += &format!("  {name:<12} {value}\n");
+        };
         line("state", run.state.to_string());
         line("id", run.spec.id.clone());
         line("seed", run.spec.seed.to_string());

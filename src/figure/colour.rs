@@ -11,7 +11,7 @@ pub(super) const SOFT_INK: Colour = Colour(64, 64, 64);
 /// Grid lines.
 pub(super) const GRID: Colour = Colour(226, 226, 226);
 /// Series that are context, not subject.
-pub(super) const CONTEXT: Colour = Colour(196, 196, 196);
+pub(super) const CONTEXT: Colour = Colour(186, 186, 186);
 /// Cells without any image.
 pub(super) const NOTHING: Colour = Colour(240, 240, 240);
 /// The page.
@@ -24,19 +24,23 @@ pub(super) const VALIDATION: Colour = Colour(33, 113, 181);
 /// What the paper states, beside what was measured here.
 pub(super) const STATED: Colour = Colour(230, 145, 56);
 
-/// Ten colours that stay apart for most colour-blind readers and in grey print order: Tableau 10.
-pub(super) const SERIES: [Colour; 10] = [
-    Colour(31, 119, 180),
-    Colour(214, 39, 40),
-    Colour(44, 160, 44),
-    Colour(148, 103, 189),
-    Colour(255, 127, 14),
-    Colour(23, 190, 207),
-    Colour(140, 86, 75),
-    Colour(227, 119, 194),
-    Colour(188, 189, 34),
-    Colour(70, 70, 70),
+/// Colours that colour-blind readers tell apart, in the order of use: those of Okabe and Ito (2008), "Color Universal Design",
+/// <https://jfly.uni-koeln.de/color/>, but for their yellow, which is too light on paper; then brown and grey. Markers and
+/// strokes tell them apart besides.
+pub(super) const SERIES: [Colour; 9] = [
+    Colour(0, 114, 178),
+    Colour(213, 94, 0),
+    Colour(0, 158, 115),
+    Colour(204, 121, 167),
+    Colour(230, 159, 0),
+    Colour(86, 180, 233),
+    Colour(0, 0, 0),
+    Colour(136, 84, 44),
+    Colour(170, 170, 170),
 ];
+
+/// So many of the best runs are in colour, the others grey: more lines than that nobody follows.
+pub(super) const BEST: usize = 3;
 
 /// `Blues` of ColorBrewer, nine anchors from 0 to 1.
 const BLUES: [Colour; 9] = [
@@ -98,6 +102,30 @@ mod tests {
             let contrast = (a.max(b) + 0.05) / (a.min(b) + 0.05);
             assert!(contrast >= 4.0, "{step}: {contrast}");
         }
+    }
+
+    /// As the commonest colour-blind men see them: Viénot, Brettel and Mollon (1999), for deuteranopia.
+    #[test]
+    fn the_colours_of_series_stay_apart_without_green() {
+        let seen = |Colour(r, g, b): Colour| {
+            let linear = |channel: u8| (f64::from(channel) / 255.0).powf(2.2);
+            let (r, g, b) = (linear(r), linear(g), linear(b));
+            let yellow = 0.292_75 * r + 0.707_25 * g;
+            let blue = -0.022_33 * r + 0.022_33 * g + b;
+            [yellow.max(0.0).powf(1.0 / 2.2), blue.max(0.0).powf(1.0 / 2.2)]
+        };
+        let apart = |one: Colour, other: Colour| {
+            let (a, b) = (seen(one), seen(other));
+            (a[0] - b[0]).hypot(a[1] - b[1])
+        };
+        for (index, &one) in SERIES.iter().enumerate() {
+            for (place, &other) in SERIES.iter().enumerate().skip(index + 1) {
+                let least = if place < BEST { 0.25 } else { 0.07 };
+                assert!(apart(one, other) > least, "{one:?} {other:?}: {}", apart(one, other));
+            }
+        }
+        // A usual red and green are one olive.
+        assert!(apart(Colour(214, 39, 40), Colour(44, 160, 44)) < 0.15);
     }
 
     #[test]

@@ -19,6 +19,12 @@ pub(super) const LONGEST_NAME: f64 = 260.0;
 /// Below the title and its second line.
 pub(super) const HEAD: f64 = 62.0;
 
+/// Up to so many classes the PNG for TensorBoard has the small page.
+const FEW: usize = 4;
+/// Width and height of its pages, logical pixels.
+const SMALL_PAGE: (f64, f64) = (320.0, 290.0);
+const LARGE_PAGE: (f64, f64) = (480.0, 420.0);
+
 /// The figure of a run's confusion matrix; it grows with the number of classes and the length of their names.
 ///
 /// # Errors
@@ -33,7 +39,8 @@ pub fn confusion_matrix(
     render::figure(&growing(matrix, classes, title)?)
 }
 
-/// The same matrix as a PNG of 480 x 420 pixels, drawn in a few milliseconds: the PNG, its width and its height.
+/// The same matrix as a PNG for TensorBoard, drawn in a few milliseconds: the PNG, its width and its height. TensorBoard
+/// shows it 300 pixels wide: few classes are drawn on so small a page that its text can be read there.
 ///
 /// # Errors
 /// As [`confusion_matrix`].
@@ -43,7 +50,8 @@ pub fn confusion_matrix_png(
     title: &str,
 ) -> Result<(Vec<u8>, u32, u32), FigureError> {
     cells::check(matrix, classes)?;
-    let drawing = fixed(matrix, classes, title, 480.0, 420.0)?;
+    let page = if classes.len() <= FEW { SMALL_PAGE } else { LARGE_PAGE };
+    let drawing = fixed(matrix, classes, title, page)?;
     Ok((render::png(&drawing, 1)?, drawing.width, drawing.height))
 }
 
@@ -116,11 +124,10 @@ fn fixed(
     matrix: &ConfusionMatrix,
     classes: &[String],
     title: &str,
-    width: f64,
-    height: f64,
+    (width, height): (f64, f64),
 ) -> Result<Drawing, FigureError> {
     let count = classes.len() as f64;
-    let longest = 110.0;
+    let longest = 0.23 * width;
     let bar = 14.0 + cells::colour_bar_width(false);
     // Names are measured for cells as large as they can become, then the square takes what is left.
     let first = row_names(classes, (height - HEAD - 60.0) / count, longest)?;
@@ -262,7 +269,8 @@ pub(super) mod tests {
             let short: Vec<String> = (0..count).map(|n| format!("c{n}")).collect();
             for classes in [short, long_names(count)] {
                 growing(&matrix, &classes, "3-conv-128-nodes-1-dense").unwrap().check_legible();
-                fixed(&matrix, &classes, "3-conv-128-nodes-1-dense", 480.0, 420.0).unwrap().check_legible();
+                let page = if count <= FEW { SMALL_PAGE } else { LARGE_PAGE };
+                fixed(&matrix, &classes, "3-conv-128-nodes-1-dense", page).unwrap().check_legible();
             }
         }
     }
@@ -297,8 +305,8 @@ pub(super) mod tests {
     fn the_small_png_has_the_size_that_it_states() {
         let (png, width, height) =
             confusion_matrix_png(&spread(2), &names(&["normal", "covid"]), "run").unwrap();
-        assert_eq!((width, height), (480, 420));
+        assert_eq!((width, height), (320, 290));
         let picture = image::load_from_memory(&png).unwrap();
-        assert_eq!((picture.width(), picture.height()), (480, 420));
+        assert_eq!((picture.width(), picture.height()), (320, 290));
     }
 }

@@ -1,10 +1,10 @@
-//! Training curves, as the paper's Fig. 9: panels side by side (training, validation) on one value axis, the first ten
-//! series in colour and named, the others thin and grey behind them.
+//! Training curves, as the paper's Fig. 9: panels side by side (training, validation) on one value axis, the best three
+//! series in colour, with markers, and named, the others thin and grey behind them.
 
 use super::{
     Figure, FigureError,
     axis::Axis,
-    colour::{CONTEXT, Colour, GRID, INK, SERIES, SOFT_INK},
+    colour::{BEST, CONTEXT, Colour, GRID, INK, SERIES, SOFT_INK},
     drawing::{Anchor, Drawing},
     render, text,
     thin::{COLUMN, thin},
@@ -75,7 +75,7 @@ fn layout(title: &str, quantity: Quantity, panels: &[Panel]) -> Result<Drawing, 
     let named: Vec<String> = panels
         .iter()
         .max_by_key(|panel| panel.series.len())
-        .map(|panel| panel.series.iter().take(SERIES.len()))
+        .map(|panel| panel.series.iter().take(BEST))
         .into_iter()
         .flatten()
         .map(|series| text::elide(&series.name, NAME, 260.0))
@@ -100,9 +100,9 @@ fn layout(title: &str, quantity: Quantity, panels: &[Panel]) -> Result<Drawing, 
 
     let x = right + 18.0;
     let mut y = TOP + 8.0;
-    for (name, colour) in named.iter().zip(SERIES) {
+    for (index, (name, colour)) in named.iter().zip(SERIES).enumerate() {
         drawing.line((x, y), (x + 22.0, y), colour, 2.0);
-        drawing.disc(x + 11.0, y, 3.0, colour);
+        drawing.marker(index, (x + 11.0, y), 3.0, colour);
         drawing.text(name, (x + 30.0, y), NAME, Anchor::Start, INK);
         y += LEGEND_ROW;
     }
@@ -153,28 +153,38 @@ fn draw_panel(
     let column = (panel.series.len() as f64 * CONTEXT_COLUMN).max(COLUMN);
     // The last are drawn first: the best run lies on top.
     for (index, series) in panel.series.iter().enumerate().rev() {
-        let (colour, stroke) = SERIES.get(index).map_or((CONTEXT, 1.1), |colour| (*colour, 2.0));
+        let (colour, stroke) = SERIES[..BEST].get(index).map_or((CONTEXT, 1.1), |colour| (*colour, 2.0));
         for piece in pieces(&series.points) {
             let path: Vec<(f64, f64)> = piece.iter().map(|&(x, y)| (across(x), down(y))).collect();
-            if index >= SERIES.len() && path.len() > 1 {
+            if index >= BEST && path.len() > 1 {
                 drawing.path(thin(&path, column), colour, stroke);
                 continue;
             }
             let path = thin(&path, COLUMN);
-            let marked = path.len() == 1 || (few && index < SERIES.len());
-            draw_piece(drawing, &path, colour, stroke, marked);
+            let marked = path.len() == 1 || (few && index < BEST);
+            draw_piece(drawing, &path, (index, colour), stroke, marked);
         }
     }
     Ok(())
 }
 
-fn draw_piece(drawing: &mut Drawing, path: &[(f64, f64)], colour: Colour, stroke: f64, marked: bool) {
+fn draw_piece(
+    drawing: &mut Drawing,
+    path: &[(f64, f64)],
+    (series, colour): (usize, Colour),
+    stroke: f64,
+    marked: bool,
+) {
     for pair in path.windows(2) {
         drawing.line(pair[0], pair[1], colour, stroke);
     }
     for &(x, y) in path {
         // A marker, or no more than a round joint between two straight pieces.
-        drawing.disc(x, y, if marked { stroke * 1.5 } else { stroke / 2.0 }, colour);
+        if marked {
+            drawing.marker(series, (x, y), stroke * 1.5, colour);
+        } else {
+            drawing.disc(x, y, stroke / 2.0, colour);
+        }
     }
 }
 
@@ -230,11 +240,11 @@ mod tests {
     }
 
     #[test]
-    fn the_first_ten_are_named_and_the_others_counted() {
+    fn the_best_three_are_named_and_the_others_counted() {
         let drawing = layout("t", Quantity::Accuracy, &panels(27, 5, |_, _| 0.9)).unwrap();
         let texts = drawing.texts();
-        assert_eq!(texts.iter().filter(|text| text.contains("seed")).count(), 10);
-        assert!(texts.contains(&"17 other runs"));
+        assert_eq!(texts.iter().filter(|text| text.contains("seed")).count(), 3);
+        assert!(texts.contains(&"24 other runs"));
     }
 
     #[test]

@@ -92,6 +92,31 @@ impl Drawing {
         self.marks.push(Mark::Disc { x, y, radius, colour });
     }
 
+    /// A marker of a series: its shape tells it apart where its colour does not.
+    pub(super) fn marker(&mut self, series: usize, (x, y): (f64, f64), radius: f64, colour: Colour) {
+        // Shapes with corners are made of strips: a backend's thick lines have ragged joints.
+        const STRIPS: usize = 8;
+        let mut strips = |half_width: fn(f64) -> f64| {
+            let height = 2.3 * radius / STRIPS as f64;
+            for strip in 0..STRIPS {
+                let down = (strip as f64 + 0.5) / STRIPS as f64;
+                let half = 1.3 * radius * half_width(down);
+                self.rect(x - half, y - 1.15 * radius + strip as f64 * height, 2.0 * half, height, colour);
+            }
+        };
+        match series % 5 {
+            0 => self.disc(x, y, radius, colour),
+            1 => self.rect(x - 0.9 * radius, y - 0.9 * radius, 1.8 * radius, 1.8 * radius, colour),
+            2 => strips(|down| down),
+            3 => {
+                let r = 1.1 * radius;
+                self.line((x - r, y - r), (x + r, y + r), colour, radius * 0.6);
+                self.line((x - r, y + r), (x + r, y - r), colour, radius * 0.6);
+            }
+            _ => strips(|down| 1.0 - (2.0 * down - 1.0).abs()),
+        }
+    }
+
     /// The outline of a rectangle.
     pub(super) fn frame(&mut self, x: f64, y: f64, width: f64, height: f64, colour: Colour) {
         let (right, bottom) = (x + width, y + height);

@@ -141,7 +141,10 @@ fn draw_legend(drawing: &mut Drawing, first: f64, keys: &[Key; 3]) -> Result<(),
         for (index, value) in key.values.iter().enumerate() {
             let (colour, dashes) =
                 if which == 1 { (SERIES[index], STROKES[0]) } else { (INK, STROKES[index]) };
-            draw_dashed(drawing, &[(x, y), (x + 28.0, y)], colour, dashes);
+            draw_dashed(drawing, &[(x, y), (x + 28.0, y)], colour, (STROKE, dashes));
+            if which == 1 {
+                drawing.marker(index, (x + 14.0, y), 2.4, colour);
+            }
             drawing.text(value, (x + 34.0, y), NAME, Anchor::Start, INK);
             x += widths[index + 1];
         }
@@ -191,19 +194,24 @@ impl Plot<'_> {
         for piece in pieces(&curve.points[part]) {
             let path: Vec<(f64, f64)> = piece.iter().map(|&point| self.at(point)).collect();
             let path = thin(&path, COLUMN);
-            draw_dashed(drawing, &path, SERIES[colour], STROKES[stroke]);
+            draw_dashed(drawing, &path, SERIES[colour], (STROKE, STROKES[stroke]));
             if few || path.len() == 1 {
-                path.iter().for_each(|&(x, y)| drawing.disc(x, y, 2.4, SERIES[colour]));
+                path.iter().for_each(|&place| drawing.marker(colour, place, 2.4, SERIES[colour]));
             }
         }
     }
 }
 
 /// A line through the points with a stroke's pattern of pieces, which runs on around the corners.
-fn draw_dashed(drawing: &mut Drawing, points: &[(f64, f64)], colour: Colour, pattern: &[f64]) {
+pub(super) fn draw_dashed(
+    drawing: &mut Drawing,
+    points: &[(f64, f64)],
+    colour: Colour,
+    (width, pattern): (f64, &[f64]),
+) {
     if pattern.is_empty() {
         if points.len() > 1 {
-            drawing.path(points.to_vec(), colour, STROKE);
+            drawing.path(points.to_vec(), colour, width);
         }
         return;
     }
@@ -218,7 +226,7 @@ fn draw_dashed(drawing: &mut Drawing, points: &[(f64, f64)], colour: Colour, pat
             let corner = (x0 + (x1 - x0) * done / length, y0 + (y1 - y0) * done / length);
             if index % 2 == 0 {
                 dash.push(corner);
-                drawing.path(std::mem::take(&mut dash), colour, STROKE);
+                drawing.path(std::mem::take(&mut dash), colour, width);
             }
             index = (index + 1) % pattern.len();
             left = pattern[index];
@@ -228,7 +236,7 @@ fn draw_dashed(drawing: &mut Drawing, points: &[(f64, f64)], colour: Colour, pat
         dash.push((x1, y1));
     }
     if index % 2 == 0 && dash.len() > 1 {
-        drawing.path(dash, colour, STROKE);
+        drawing.path(dash, colour, width);
     }
 }
 
@@ -268,7 +276,7 @@ mod tests {
         let one = [key("", &[""]), key("learning rate", &["0.1", "0.01"]), key("", &[""])];
         let wide = [
             key("dense layers", &["0", "1", "2", "3"]),
-            key("width", &["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]),
+            key("width", &["1", "2", "3", "4", "5", "6", "7", "8", "9"]),
             key("batch size", &["16", "32", "64", "128"]),
         ];
         for keys in [paper(), one, wide] {
@@ -287,8 +295,16 @@ mod tests {
         let keys = paper();
         let drawing = layout("t", Quantity::Accuracy, &keys, &grid(&keys, 5)).unwrap();
         let markers = |wanted: Colour, left: f64, right: f64| {
-            let inside = |mark: &&Mark| matches!(mark, Mark::Disc { x, colour, .. } if *colour == wanted && *x > left && *x < right);
-            drawing.marks.iter().filter(inside).count()
+            // A disc, a square, and the eight strips of a triangle.
+            let inside = |mark: &&Mark| match mark {
+                Mark::Disc { x, colour, .. } | Mark::Rect { x, colour, .. } => {
+                    *colour == wanted && *x > left && *x < right
+                }
+                Mark::Path { .. } | Mark::Text(_) => false,
+            };
+            let panels =
+                drawing.marks.iter().skip_while(|mark| !matches!(mark, Mark::Path { colour: GRID, .. }));
+            panels.filter(inside).count() / if wanted == SERIES[2] { 8 } else { 1 }
         };
         let panel = (f64::from(drawing.width) - 20.0 - 2.0 * 18.0 - 3.0 * PLOT.0, PLOT.0 + 18.0);
         for index in 0..3 {
@@ -314,7 +330,7 @@ mod tests {
     fn the_pieces_of_a_dashed_line_lie_on_it_and_have_its_pattern() {
         let mut drawing = Drawing::new(200.0, 200.0);
         let corner = [(0.0, 10.0), (50.0, 10.0), (50.0, 60.0)];
-        draw_dashed(&mut drawing, &corner, INK, &[8.0, 4.0]);
+        draw_dashed(&mut drawing, &corner, INK, (STROKE, &[8.0, 4.0]));
         let length = |points: &[(f64, f64)]| {
             points.windows(2).map(|pair| (pair[1].0 - pair[0].0).hypot(pair[1].1 - pair[0].1)).sum::<f64>()
         };

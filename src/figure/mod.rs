@@ -16,6 +16,7 @@ mod difference;
 mod drawing;
 mod facets;
 mod gallery;
+mod glyphs;
 mod grouped;
 mod render;
 mod separation;

@@ -23,7 +23,7 @@ use super::{
     Figure, FigureError,
     colour::{Colour, PAPER},
     drawing::{Anchor, Drawing, Label, Mark, Picture},
-    text,
+    glyphs, text,
 };
 
 /// Device pixels of print output per logical pixel.
@@ -37,20 +37,18 @@ const LONGEST_SIDE: u32 = 8_000;
 /// Painted pixels above which a figure is painted without oversampling, to bound memory.
 const LARGE: u64 = 60_000_000;
 
-/// Where a backend puts the baseline of a text that is anchored at its top.
-#[derive(Clone, Copy)]
-struct TextMetrics {
-    /// What the backend calls the size, per em.
-    size: f64,
-    /// From the anchor down to the baseline, per em.
-    baseline: f64,
-}
-
 /// plotters-svg divides the size by 1.24 to get the em, and moves a top-anchored text down by `0.76em`.
-const SVG_TEXT: TextMetrics = TextMetrics { size: 1.24, baseline: 0.76 };
-/// ab_glyph's size is the height of the font, and plotters puts the baseline half of that below the top.
-const BITMAP_TEXT: TextMetrics =
-    TextMetrics { size: text::HEIGHT_PER_EM, baseline: text::HEIGHT_PER_EM / 2.0 };
+const SVG_SIZE_PER_EM: f64 = 1.24;
+const SVG_BASELINE_PER_EM: f64 = 0.76;
+
+/// Who sets text.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Setting {
+    /// The viewer of an SVG.
+    Viewer,
+    /// We do, glyph by glyph.
+    Glyphs,
+}
 
 /// Both forms of a drawing, the PNG at print resolution.
 pub(super) fn figure(drawing: &Drawing) -> Result<Figure, FigureError> {
@@ -65,7 +63,7 @@ fn svg(drawing: &Drawing) -> Result<String, FigureError> {
     let mut document = String::new();
     let mut backend = SVGBackend::with_string(&mut document, (width, height));
     paint_page(drawing, &mut backend, f64::from(SVG_SCALE))
-        .and_then(|()| paint(drawing, &mut backend, f64::from(SVG_SCALE), SVG_TEXT))
+        .and_then(|()| paint(drawing, &mut backend, f64::from(SVG_SCALE), Setting::Viewer))
         .and_then(|()| backend.present().map_err(|error| error.to_string()))
         .map_err(|message| FigureError::Backend { backend: "SVG", message })?;
     drop(backend);
@@ -74,12 +72,42 @@ fn svg(drawing: &Drawing) -> Result<String, FigureError> {
         let page = document.find("/>").map_or(0, |page| page + 2);
         document.insert_str(page, &svg_pictures(&drawing.pictures)?);
     }
+    let document = with_lengths(&document, drawing)?;
     // The view box keeps the fine coordinates; the stated size is the logical one.
     Ok(document.replacen(
         &format!("width=\"{width}\" height=\"{height}\""),
         &format!("width=\"{}\" height=\"{}\"", drawing.width, drawing.height),
         1,
     ))
+}
+
+/// The document with the length of each text: a viewer without the font of the figures fits its own into the same room.
+fn with_lengths(document: &str, drawing: &Drawing) -> Result<String, FigureError> {
+    const ELEMENT: &str = "<text ";
+    let labels: Vec<&Label> = drawing
+        .marks
+        .iter()
+        .filter_map(|mark| match mark {
+            Mark::Text(label) => Some(label),
+            _ => None,
+        })
+        .collect();
+    let mut parts = document.split(ELEMENT);
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    let parts: Vec<&str> = parts.collect();
+    // A text that the backend leaves out would shift all others.
+    if parts.len() != labels.len() {
+        return Ok(document.to_owned());
+    }
+    for (part, label) in parts.into_iter().zip(labels) {
+        let length = text::width(&label.text, label.size)? * f64::from(SVG_SCALE);
+        out += ELEMENT;
+        if label.text.chars().count() > 1 {
+            let _ = write!(out, "textLength=\"{length:.0}\" lengthAdjust=\"spacingAndGlyphs\" ");
+        }
+        out += part;
+    }
+    Ok(out)
 }
 
 /// The photographs as elements that hold their pixels: the document needs no other file.
@@ -133,7 +161,7 @@ pub(super) fn png(drawing: &Drawing, scale: u32) -> Result<Vec<u8>, FigureError>
         let scale = f64::from(scale * factor);
         paint_page(drawing, &mut backend, scale)
             .and_then(|()| blit_pictures(&drawing.pictures, &mut backend, scale))
-            .and_then(|()| paint(drawing, &mut backend, scale, BITMAP_TEXT))
+            .and_then(|()| paint(drawing, &mut backend, scale, Setting::Glyphs))
             .and_then(|()| backend.present().map_err(|error| error.to_string()))
             .map_err(failed)?;
     }
@@ -199,7 +227,7 @@ fn paint<B: DrawingBackend>(
     drawing: &Drawing,
     backend: &mut B,
     scale: f64,
-    metrics: TextMetrics,
+    setting: Setting,
 ) -> Result<(), String> {
     let at = |x: f64, y: f64| ((x * scale).round() as i32, (y * scale).round() as i32);
     let fill = |colour: Colour| ShapeStyle { color: colour.to_rgba(), filled: true, stroke_width: 0 };
@@ -219,11 +247,15 @@ fn paint<B: DrawingBackend>(
                 let radius = (radius * scale).round().max(1.0) as u32;
                 backend.draw_circle(at(*x, *y), radius, &fill(*colour), true)
             }
+            Mark::Text(label) if setting == Setting::Glyphs => {
+                glyphs::draw(backend, label, scale)?;
+                Ok(())
+            }
             Mark::Text(label) => {
-                let down = metrics.baseline * label.size;
+                let down = SVG_BASELINE_PER_EM * label.size;
                 let (x, y) =
                     if label.upwards { (label.x - down, label.y) } else { (label.x, label.y - down) };
-                let style = text_style(label, metrics.size * label.size * scale);
+                let style = text_style(label, SVG_SIZE_PER_EM * label.size * scale);
                 backend.draw_text(&label.text, &style, at(x, y))
             }
         }
@@ -325,13 +357,12 @@ mod tests {
                 drawing.text("HEH", (50.0, 50.0), 20.0, Anchor::Middle, INK);
             }
             let (left, top, right, bottom) = ink_bounds(&decode(&png(&drawing, 4).unwrap()));
-            // plotters leaves out the left bearing of every glyph, a tenth of an em at most.
-            assert!((f64::from(left + right) / 2.0 - 200.0).abs() < 9.0, "{left} {right}");
-            assert!((f64::from(top + bottom) / 2.0 - 200.0).abs() < 9.0, "{top} {bottom}");
+            assert!((f64::from(left + right) / 2.0 - 200.0).abs() < 2.0, "{left} {right}");
+            assert!((f64::from(top + bottom) / 2.0 - 200.0).abs() < 2.0, "{top} {bottom}");
             let Mark::Text(label) = &drawing.marks[0] else { panic!("a text") };
             let bounds = label.bounds();
-            assert!(f64::from(left) >= bounds.0 * 4.0 - 9.0 && f64::from(right) <= bounds.2 * 4.0 + 9.0);
-            assert!(f64::from(top) >= bounds.1 * 4.0 - 9.0 && f64::from(bottom) <= bounds.3 * 4.0 + 9.0);
+            assert!(f64::from(left) >= bounds.0 * 4.0 - 2.0 && f64::from(right) <= bounds.2 * 4.0 + 2.0);
+            assert!(f64::from(top) >= bounds.1 * 4.0 - 2.0 && f64::from(bottom) <= bounds.3 * 4.0 + 2.0);
         }
     }
 

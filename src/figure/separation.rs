@@ -1,11 +1,12 @@
-//! ROC and precision-recall curves: one square panel, the best ten in colour and named with their areas, the others thin
-//! and grey behind them, and the line that chance would draw.
+//! ROC and precision-recall curves: one square panel, the best three in colour and with a stroke of their own, the others thin
+//! and grey behind them, the best ten named with their areas, and the line that chance would draw.
 
 use super::{
     Figure, FigureError,
     axis::Axis,
-    colour::{CONTEXT, Colour, GRID, INK, SERIES, SOFT_INK},
+    colour::{BEST, CONTEXT, Colour, GRID, INK, SERIES, SOFT_INK},
     drawing::{Anchor, Drawing},
+    facets::draw_dashed,
     render, text,
 };
 use crate::{
@@ -29,6 +30,11 @@ const NAME: f64 = 12.0;
 const ROW: f64 = 19.0;
 /// Room for an area of three digits in the legend.
 const AREA: f64 = 42.0;
+
+/// So many curves are named.
+const NAMED: usize = 10;
+/// Drawn and left out pieces of the best ones' lines, logical pixels.
+const STROKES: [&[f64]; BEST] = [&[], &[9.0, 3.0], &[3.0, 2.5]];
 
 /// What both figures are made of. Both axes are shares.
 struct Plot<'a> {
@@ -120,7 +126,7 @@ fn layout(plot: &Plot<'_>) -> Result<Drawing, FigureError> {
         return Err(FigureError::Empty("no curve was given"));
     }
     let axis = Axis::linear_within(0.0, 1.0, 5, 0.0, 1.0);
-    let named = plot.series.len().min(SERIES.len());
+    let named = plot.series.len().min(NAMED);
     let others = plot.series.len() - named;
     let names: Vec<String> = plot.series[..named]
         .iter()
@@ -153,17 +159,17 @@ fn layout(plot: &Plot<'_>) -> Result<Drawing, FigureError> {
     drawing.frame(left, TOP, SIDE, SIDE, INK);
     // The last are drawn first: the best lies on top.
     for (index, series) in plot.series.iter().enumerate().rev() {
-        let (colour, stroke) = SERIES.get(index).map_or((CONTEXT, 1.1), |colour| (*colour, 1.8));
-        let points = without_straight(&series.points);
-        draw_line(&mut drawing, points.iter().map(|&(x, y)| (across(x), down(y))), colour, stroke);
+        let points: Vec<(f64, f64)> =
+            without_straight(&series.points).iter().map(|&(x, y)| (across(x), down(y))).collect();
+        draw_series(&mut drawing, index, &points);
     }
 
     let x = right + 20.0;
     let mut y = TOP + 8.0;
     drawing.text(plot.area, (x + 30.0, y), NAME, Anchor::Start, SOFT_INK);
     y += ROW;
-    for ((name, series), colour) in names.iter().zip(&plot.series).zip(SERIES) {
-        drawing.line((x, y), (x + 22.0, y), colour, 2.0);
+    for (index, (name, series)) in names.iter().zip(&plot.series).enumerate() {
+        draw_series(&mut drawing, index, &[(x, y), (x + 24.0, y)]);
         drawing.text(&format!("{:.3}", series.area), (x + 30.0, y), NAME, Anchor::Start, INK);
         drawing.text(name, (x + 30.0 + AREA, y), NAME, Anchor::Start, INK);
         y += ROW;
@@ -178,6 +184,15 @@ fn layout(plot: &Plot<'_>) -> Result<Drawing, FigureError> {
         drawing.text(name, (x + 30.0 + AREA, y), NAME, Anchor::Start, SOFT_INK);
     }
     Ok(drawing)
+}
+
+/// The line of one of the curves: of the best in its colour and stroke, of the others thin and grey.
+fn draw_series(drawing: &mut Drawing, index: usize, points: &[(f64, f64)]) {
+    match STROKES.get(index) {
+        Some([]) => draw_line(drawing, points.iter().copied(), SERIES[index], 1.8),
+        Some(pattern) => draw_dashed(drawing, points, SERIES[index], (1.8, pattern)),
+        None => draw_line(drawing, points.iter().copied(), CONTEXT, 1.1),
+    }
 }
 
 /// A line of pieces with round joints, which the bitmap backend does not make of a path.
@@ -285,6 +300,8 @@ mod tests {
             for mark in &drawing.marks {
                 if let Mark::Path { points, colour, stroke } = mark
                     && (*colour, *stroke) == (SERIES[0], 1.8)
+                    // Right of the panel is the legend.
+                    && points[0].0 <= 74.0 + SIDE
                 {
                     let height = |y: f64| (TOP + SIDE - y) / SIDE;
                     sum += (points[1].0 - points[0].0) / SIDE * (height(points[0].1) + height(points[1].1))

@@ -75,7 +75,6 @@ pub fn constant_answer(rows: &[Row], is_whole: bool) -> Option<String> {
     };
     let count = rows.iter().filter(known).filter(is_no_better).count();
     let shown = format!("{constant:.3}");
-    let shown = shown.strip_prefix('0').unwrap_or(&shown);
     let do_no_better = if count == 1 { "run does no better" } else { "runs do no better" };
     match (is_whole, count) {
         (true, 0) => Some(format!("constant answer: {shown} (every run does better)")),

@@ -115,7 +115,7 @@ pub(crate) fn pair_table(audit: &Audit, most: Option<usize>) -> Table {
     Table { title: Some("Pairs".to_owned()), columns, rows, notes: notes.into_iter().collect() }
 }
 
-/// How well the class is told without a look at the lungs.
+/// How well file properties predict the class.
 fn shortcut_table(audit: &Audit) -> Table {
     let columns = vec![
         Column::text("property"),

@@ -67,12 +67,19 @@ pub(super) fn fitting(table: &Table, width: Option<usize>) -> Cow<'_, Table> {
     Cow::Owned(fitting)
 }
 
-/// Columns of a terminal that each column takes at least, with one space after it.
+/// No sentence needs more columns of a terminal than this beside other columns: it is broken into lines.
+const SENTENCE: usize = 24;
+
+/// Columns of a terminal that each column takes at least, with one space after it. Words are not broken.
 fn tight_widths(table: &Table) -> Vec<usize> {
     let rows = shown_rows(table, one_line);
+    let least = |cell: &str| {
+        let word = cell.split(' ').map(display_width).max().unwrap_or(0);
+        display_width(cell).min(SENTENCE.max(word))
+    };
     (0..table.columns.len())
         .map(|index| {
-            let body = rows.iter().map(|row| display_width(&row[index])).max().unwrap_or(0);
+            let body = rows.iter().map(|row| least(&row[index])).max().unwrap_or(0);
             let heading = break_words(&one_line(table.columns[index].shown_name()), body);
             // An empty column has one all the same.
             heading.lines().map(display_width).fold(body, usize::max).max(1) + 1

@@ -256,7 +256,7 @@ mod tests {
 
     #[test]
     fn two_runs_in_the_terminal() {
-        insta::assert_snapshot!(sides().text(true, Some(80)), @r##"
+        insta::assert_snapshot!(sides().text(true, Some(80)), @r"
         parameters that differ
         ────────────────────────
          parameter     one  two
@@ -266,14 +266,14 @@ mod tests {
         ────────────────────────
 
         20 validation images
-        ─────────────────────────────────────────────────
-         result               one        two  difference
-        ─────────────────────────────────────────────────
-         accuracy          0.9500     0.8000     +0.1500
-         95 % interval  .764–.991  .584–.919
-         right                 19         16
-         right alone            3          0
-        ─────────────────────────────────────────────────
+        ─────────────────────────────────────────────────────
+         result                 one          two  difference
+        ─────────────────────────────────────────────────────
+         accuracy            0.9500       0.8000     +0.1500
+         95 % interval  0.764–0.991  0.584–0.919
+         right                   19           16
+         right alone              3            0
+        ─────────────────────────────────────────────────────
         both right on 16, both wrong on 1
         not distinguishable: exact McNemar p = 0.250 on 3 discordant images
 
@@ -294,7 +294,7 @@ mod tests {
          image-01.png  normal  normal 0.750   covid 0.750
          image-02.png  normal  normal 0.750   covid 0.750
         ──────────────────────────────────────────────────
-        "##);
+        ");
     }
 
     #[test]

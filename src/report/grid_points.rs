@@ -90,23 +90,23 @@ fn rows(leaderboard: &Leaderboard, points: &[&GridPoint]) -> Table {
     let mut columns = vec![Column::number("rank"), Column::text("grid_point").heading("grid point")];
     // The name of a grid point tells its axes.
     columns.extend(axes.iter().cloned().map(|column| column.expendable(4)));
-    columns.push(Column::text("seeds_of").heading("seeds").only(Readers::People));
+    columns.push(Column::text("seeds_of").heading("seeds").only(Readers::People).expendable(1));
     columns.push(Column::number("seeds").only(Readers::Machines));
     columns.push(Column::number("seeds_wanted").only(Readers::Machines));
     for (name, heading, spread, read) in &metrics {
         let readers = readers(read);
-        let mean = Column::number(format!("{name}_mean")).heading(heading).decimals(DECIMALS);
-        columns.push(mean.only(readers));
+        let mean = Column::number(format!("{name}_mean")).heading(heading).decimals(DECIMALS).only(readers);
+        columns.push(if is_secondary(name) { mean.expendable(2) } else { mean });
         let deviation =
             Column::number(format!("{name}_deviation")).heading("± sd").decimals(DECIMALS).only(readers);
-        columns.push(if *spread { deviation } else { deviation.expendable(3) });
+        columns.push(deviation.expendable(if *spread { 1 } else { 3 }));
         if name == "validation_accuracy" {
             columns.push(Column::text("against_best_sign").heading("").only(Readers::People));
         }
     }
     let p = Column::number("mcnemar_p").heading("p").decimals(3).expendable(5);
     columns.push(if is_tested { p } else { p.only(Readers::Machines) });
-    columns.push(Column::number("best_mean").heading("best epoch").decimals(DECIMALS).expendable(2));
+    columns.push(Column::number("best_mean").heading("at best epoch").decimals(DECIMALS).expendable(2));
 
     let cells = |point: &&GridPoint| {
         let mut cells = vec![
@@ -131,7 +131,12 @@ fn rows(leaderboard: &Leaderboard, points: &[&GridPoint]) -> Table {
     Table { title: None, rows: points.iter().map(cells).collect(), columns, notes: Vec::new() }
 }
 
-/// Name, heading, whether the deviation always stays, and how it is read.
+/// Whether a narrow terminal goes without a metric.
+fn is_secondary(name: &str) -> bool {
+    matches!(name, "train_accuracy" | "train_loss" | "validation_loss")
+}
+
+/// Name, heading, whether the deviation is among the last that a narrow terminal leaves out, and how it is read.
 fn metrics(leaderboard: &Leaderboard) -> Vec<(String, String, bool, Read)> {
     let mut metrics: Vec<(String, String, bool, Read)> = vec![
         ("train_accuracy".into(), "train acc.".into(), false, Box::new(|point| point.means.train_accuracy)),
@@ -169,7 +174,8 @@ fn notes(leaderboard: &Leaderboard, points: &[&GridPoint]) -> Vec<String> {
     }
     if points.iter().any(|point| point.ties() == Some(true)) {
         notes.push(format!(
-            "{TIE} marks grid points that the test cannot tell from rank 1 (exact McNemar seed by seed, Bonferroni, p >= .05)"
+            "{TIE} marks grid points that the test cannot tell from rank 1 (exact McNemar seed by seed, Bonferroni, p >= \
+             0.05)"
         ));
     }
     let untested = points.iter().filter(|point| point.rank != Some(1) && point.p.is_none()).count();

@@ -1,15 +1,16 @@
-//! A document as one HTML file that needs nothing else: no script, no font, no picture from elsewhere, no network.
+//! A document as one HTML file that needs nothing else: no font, no picture from elsewhere, no network. A short script sorts
+//! tables; without it the page is the same.
 //!
-//! Called by `files`. Figures are inline SVG on a white ground, so that they look alike in a light and in a dark page and
-//! on paper. All text is escaped by maud; only the style sheet and the figures' SVG, which this program draws itself, go
-//! in as they are. The same document gives the same bytes.
+//! Called by `files`. Figures are inline SVG, drawn on white; a dark page turns their lightness around and leaves photographs
+//! as they are. All text is escaped by maud; only the style sheet, the script and the figures' SVG, which are this program's
+//! own, go in as they are. The same document gives the same bytes.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::{
     document::{Block, Document, Section},
     paper::NOT_STATED,
-    table::{Align, Cell, Table},
+    table::{Align, Cell, Column, Table},
     text::shown,
 };
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
 };
 
 const STYLE: &str = include_str!("style.css");
+const SORT: &str = include_str!("sort.js");
 /// A cell of more letters is broken into lines; names are not.
 const LONG: usize = 48;
 /// Whole numbers from here on have commas: not those that name an epoch, a width or a batch.
@@ -44,7 +46,7 @@ pub(super) fn page(document: &Document) -> String {
             body {
                 main {
                     h1 { (one_line(&document.title)) }
-                    @for text in &document.lead { p.lead { (one_line(text)) } }
+                    @for text in &document.lead { p.lead { (prose(text)) } }
                     @if document.sections.len() > 1 {
                         nav aria-label="Contents" {
                             ol {
@@ -56,6 +58,7 @@ pub(super) fn page(document: &Document) -> String {
                     }
                     @for section in &document.sections { (self::section(section)) }
                 }
+                script { (PreEscaped(SORT)) }
             }
         }
     };
@@ -68,19 +71,35 @@ fn section(section: &Section) -> Markup {
             h2 { (one_line(&section.title)) }
             @for block in &section.blocks {
                 @match block {
-                    Block::Prose(text) => p { (one_line(text)) },
-                    Block::Warning(text) => p.warning role="note" { (one_line(text)) },
+                    Block::Prose(text) => p { (prose(text)) },
+                    Block::Warning(text) => p.warning role="note" { (prose(text)) },
                     Block::Listing { title, text } => details {
                         summary { (one_line(title)) }
                         pre { (harmless(text)) }
                     },
                     Block::Table { stem, table } => (self::table(stem, table)),
                     Block::Figure { stem, caption, figure } => figure id=(stem) {
-                        div.wide.large[figure.width > WIDE] { (svg(figure, caption)) }
-                        figcaption { (one_line(caption)) }
+                        div.wide.large[figure.width > WIDE] tabindex="0" role="region" aria-label=(one_line(caption)) {
+                            (svg(figure, caption))
+                        }
+                        figcaption { (prose(caption)) }
                     },
                 }
             }
+        }
+    }
+}
+
+/// A text with what stands between backticks as code. A backtick without another one stays.
+fn prose(text: &str) -> Markup {
+    let text = one_line(text);
+    let parts: Vec<&str> = text.split('`').collect();
+    let paired = parts.len() - 1 + parts.len() % 2;
+    html! {
+        @for (place, part) in parts.iter().enumerate() {
+            @if place % 2 == 1 && place < paired { code { (part) } }
+            @else if place % 2 == 1 { "`" (part) }
+            @else { (part) }
         }
     }
 }
@@ -97,23 +116,38 @@ fn cell_text(cell: &Cell, decimals: Option<usize>) -> String {
 }
 
 fn table(stem: &str, table: &Table) -> Markup {
-    let class = |align: Align, text: &str| {
+    let class = |column: &Column, text: &str| {
+        let align = column.align;
         let mut classes = Vec::new();
         classes.extend((align == Align::Right).then_some("number"));
         classes.extend((text == NOT_STATED || text == "-").then_some("unknown"));
         classes.extend((text.chars().count() > LONG).then_some("long"));
+        classes.extend((align == Align::Left && text.contains(' ')).then_some("words"));
+        classes.extend((column.expendable > 0).then_some("minor"));
         (!classes.is_empty()).then(|| classes.join(" "))
     };
     let table = table.for_people();
+    let label = table.title.as_deref().unwrap_or(stem);
+    // What a narrow screen leaves out, as a narrow terminal does.
+    let minor: Vec<String> = table
+        .columns
+        .iter()
+        .filter(|column| column.expendable > 0)
+        .map(|column| one_line(column.shown_name()))
+        .collect();
     html! {
-        div.wide id=(stem) {
+        div.wide id=(stem) tabindex="0" role="region" aria-label=(one_line(label)) {
             table {
-                @if let Some(title) = &table.title { caption { (one_line(title)) } }
+                @if let Some(title) = &table.title { caption { span { (one_line(title)) } } }
                 thead {
                     tr {
                         @for column in &table.columns {
-                            th scope="col" class=[class(column.align, "")] {
-                                (one_line(column.shown_name()))
+                            th scope="col" class=[class(column, "")] {
+                                @if column.shown_name().is_empty() {
+                                    span.unseen { (one_line(&column.unheaded())) }
+                                } @else {
+                                    (one_line(column.shown_name()))
+                                }
                             }
                         }
                     }
@@ -123,14 +157,15 @@ fn table(stem: &str, table: &Table) -> Markup {
                         tr {
                             @for (column, cell) in table.cells(row) {
                                 @let text = cell_text(cell, column.decimals);
-                                td class=[class(column.align, &text)] { (text) }
+                                td class=[class(column, &text)] { (text) }
                             }
                         }
                     }
                 }
             }
         }
-        @for note in &table.notes { p.note { (one_line(note)) } }
+        @for note in &table.notes { p.note { (prose(note)) } }
+        @if !minor.is_empty() { p.note.narrow { "no room for " (minor.join(", ")) ": a wider screen shows them" } }
     }
 }
 
@@ -145,10 +180,7 @@ fn svg(figure: &Figure, name: &str) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        figure::{Bar, accuracy_bars},
-        report::table::Column,
-    };
+    use crate::figure::{Bar, accuracy_bars};
 
     const HOSTILE: &str = "<script src=\"http://evil/x.js\">alert('a')</script>\"'&]]>\u{1b}[31m\u{0}";
 
@@ -179,11 +211,41 @@ mod tests {
     #[test]
     fn nothing_of_a_hostile_text_becomes_markup() {
         let page = page(&document());
-        assert!(!page.contains("<script"), "{page}");
+        assert_eq!(page.matches("<script").count(), 1, "{page}");
+        assert!(page.contains("<script>// Tables are sorted"));
         assert!(page.contains("&lt;script"));
         assert!(!page.contains('\u{1b}') && !page.contains('\u{0}'));
         let attributes = page.matches("aria-label=\"&lt;script src=&quot;http").count();
-        assert_eq!(attributes, 1, "{page}");
+        assert_eq!(attributes, 3, "{page}");
+    }
+
+    #[test]
+    fn code_stands_between_backticks_alone() {
+        let shown = |text: &str| prose(text).into_string();
+        assert_eq!(shown("run `a <b>` now"), "run <code>a &lt;b&gt;</code> now");
+        assert_eq!(shown("`a` and `b`"), "<code>a</code> and <code>b</code>");
+        assert_eq!(shown("a ` b"), "a ` b");
+        assert_eq!(shown("`a` ` b"), "<code>a</code> ` b");
+        assert_eq!(shown("plain"), "plain");
+    }
+
+    #[test]
+    fn a_narrow_screen_leaves_out_what_a_narrow_terminal_does_and_says_so() {
+        let columns = vec![Column::text("run"), Column::number("size").expendable(4)];
+        let rows = vec![vec![Cell::from("a"), Cell::Int(1)]];
+        let markup = table("runs", &Table { columns, rows, ..Table::default() }).into_string();
+        assert!(markup.contains("<td>a</td><td class=\"number minor\">1</td>"), "{markup}");
+        assert!(markup.contains("no room for size: a wider screen shows them"), "{markup}");
+        assert!(!page(&document()).contains("no room for"));
+    }
+
+    #[test]
+    fn no_heading_is_empty_and_what_scrolls_takes_the_focus() {
+        let columns = vec![Column::text("run"), Column::text("against_best_sign").heading("")];
+        let markup = table("runs", &Table { columns, ..Table::default() }).into_string();
+        assert!(markup.contains("<span class=\"unseen\">against best</span>"), "{markup}");
+        let page = page(&document());
+        assert_eq!(page.matches("class=\"wide").count(), page.matches("tabindex=\"0\"").count());
     }
 
     #[test]

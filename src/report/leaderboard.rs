@@ -60,7 +60,7 @@ fn notes(leaderboard: &Leaderboard, rows: &[&Row]) -> Vec<String> {
     if !counts.is_empty() {
         if rows.iter().any(|row| row.standing.ties() == Some(true)) {
             notes.push(format!(
-                "{TIE} marks runs that the test cannot tell from rank 1 (exact McNemar, p >= .05)"
+                "{TIE} marks runs that the test cannot tell from rank 1 (exact McNemar, p >= 0.05)"
             ));
         }
         if rows.iter().any(|row| row.standing == Standing::OtherMetric) {

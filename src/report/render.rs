@@ -7,9 +7,10 @@ use std::fmt::Write as _;
 
 use super::{
     columns::{fitting, for_machines},
+    latex,
     table::{Align, Table},
     terminal,
-    text::{csv_cell, csv_field, json_cell, latex, markdown, shown_rows, unique_names},
+    text::{csv_cell, csv_field, json_cell, markdown, shown_rows, unique_names},
 };
 use crate::base::text::json_for_terminal;
 
@@ -30,7 +31,7 @@ pub(crate) enum Format {
     Json,
     /// A Markdown table
     Markdown,
-    /// A LaTeX tabular, for booktabs
+    /// A LaTeX table, no wider than a column of text; wants the package graphicx
     Latex,
 }
 
@@ -44,7 +45,7 @@ impl Table {
             Format::Csv => for_machines(self).to_csv(),
             Format::Json => for_machines(self).to_json(),
             Format::Markdown => self.for_people().to_markdown(),
-            Format::Latex => self.for_people().to_latex(),
+            Format::Latex => latex::render(&self.for_people()),
         }
     }
 
@@ -100,32 +101,6 @@ impl Table {
         for note in &self.notes {
             let _ = write!(text, "\n{}\n", markdown(note));
         }
-        text
-    }
-
-    fn to_latex(&self) -> String {
-        let spec: String =
-            self.columns.iter().map(|column| if column.align == Align::Right { 'r' } else { 'l' }).collect();
-        let row = |fields: Vec<String>| {
-            // Behind `\\\\` and the rules, LaTeX takes what begins with [ or * for an argument, also on the next line.
-            let guard = fields.first().is_some_and(|field| field.starts_with(['[', '*']));
-            format!("    {}{} \\\\\n", if guard { "{}" } else { "" }, fields.join(" & "))
-        };
-        let mut text = String::from("% \\usepackage{booktabs}\n\\begin{table}\n  \\centering\n");
-        if let Some(title) = &self.title {
-            let _ = writeln!(text, "  \\caption{{{}}}", latex(title));
-        }
-        let _ = writeln!(text, "  \\begin{{tabular}}{{{spec}}}\n    \\toprule");
-        text.push_str(&row(self.columns.iter().map(|column| latex(column.shown_name())).collect()));
-        text.push_str("    \\midrule\n");
-        for cells in shown_rows(self, latex) {
-            text.push_str(&row(cells));
-        }
-        text.push_str("    \\bottomrule\n  \\end{tabular}\n");
-        for note in &self.notes {
-            let _ = writeln!(text, "  \\par\\smallskip\\footnotesize {}", latex(note));
-        }
-        text.push_str("\\end{table}\n");
         text
     }
 }

@@ -114,6 +114,12 @@ impl Column {
         Self { expendable: order, ..self }
     }
 
+    /// What a column without a heading is called where it must have a name: `against best`.
+    pub(super) fn unheaded(&self) -> String {
+        let name = self.name.as_str();
+        name.strip_suffix("_sign").or_else(|| name.strip_suffix("_mark")).unwrap_or(name).replace('_', " ")
+    }
+
     /// What people read above the column.
     pub(super) fn shown_name(&self) -> &str {
         self.heading.as_deref().unwrap_or(&self.name)

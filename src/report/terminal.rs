@@ -1,8 +1,9 @@
 //! Tables for the terminal.
 //!
 //! Used by `render` alone. A table that fits is laid out in one pass over its cells, so that a plan of a hundred thousand
-//! runs is a matter of milliseconds. One that does not fit is set closer, then its texts are broken into lines; numbers
-//! never are. Where even that leaves columns too narrow to be read, each row becomes a block of `name  value` lines.
+//! runs is a matter of milliseconds. One that does not fit is set closer, then its texts are broken into lines at spaces;
+//! numbers and names never are, unless the lines of a name stay long. Where that does not help, each row becomes a record of
+//! `name: value` lines, as psql's `\\x` has them.
 
 use super::{
     table::{Align, Cell, Column, Table},
@@ -16,6 +17,8 @@ pub(super) const MOST_FITTED: usize = 2_000;
 
 /// No text is broken into lines shorter than this.
 const NARROWEST: usize = 12;
+/// Nor is a word, as a name or a path is one, broken into pieces shorter than this.
+const SHORTEST_PIECE: usize = 24;
 
 /// Space before and after each cell.
 #[derive(Clone, Copy)]
@@ -115,7 +118,11 @@ fn fitted(table: &Table, names: &[String], rows: &[Vec<String>], bodies: &[usize
     if total(&widths, CLOSE) <= width {
         return laid_out(table, &headings, rows, &widths, CLOSE);
     }
-    let Some(widths) = narrowed(table, names, bodies, width) else { return blocks(names, rows, width) };
+    let words = longest_words(table, rows);
+    let nothing = vec![0; words.len()];
+    let widths = narrowed(table, names, bodies, (&words, NARROWEST), width)
+        .or_else(|| narrowed(table, names, bodies, (&nothing, SHORTEST_PIECE), width));
+    let Some(widths) = widths else { return records(table, names, rows, width) };
     let headings: Vec<String> =
         names.iter().zip(&widths).map(|(name, width)| wrap(name, *width).join("\n")).collect();
     laid_out(table, &headings, rows, &widths, CLOSE)
@@ -130,20 +137,34 @@ fn total(widths: &[usize], padding: Padding) -> usize {
     widths.iter().map(|width| width + padding.before + padding.after).sum()
 }
 
+/// The width of the longest word of each column's cells.
+fn longest_words(table: &Table, rows: &[Vec<String>]) -> Vec<usize> {
+    let longest = |cell: &String| cell.split(' ').map(display_width).max().unwrap_or(0);
+    (0..table.columns.len())
+        .map(|place| rows.iter().map(|row| longest(&row[place])).max().unwrap_or(0))
+        .collect()
+}
+
 /// The widths of columns that together have room in `width`, or none. Numbers keep theirs; the widest texts give way, and
-/// none becomes narrower than [`NARROWEST`].
-fn narrowed(table: &Table, names: &[String], bodies: &[usize], width: usize) -> Option<Vec<usize>> {
-    // Where there is no room, a heading is also broken at signs, as in `validation_accuracy`.
-    let longest = |name: &String| pieces(name).map(display_width).max().unwrap_or(0);
+/// none becomes narrower than its `words` or than `narrowest`.
+fn narrowed(
+    table: &Table,
+    names: &[String],
+    bodies: &[usize],
+    (words, narrowest): (&[usize], usize),
+    width: usize,
+) -> Option<Vec<usize>> {
     let fixed = |place: usize| table.columns[place].align == Align::Right;
     let wanted: Vec<usize> =
-        bodies.iter().zip(names).map(|(body, name)| (*body).max(longest(name)).max(1)).collect();
+        bodies.iter().zip(names).map(|(body, name)| (*body).max(heading_width(name)).max(1)).collect();
     let cut = |most: usize| -> Vec<usize> {
-        let column =
-            |(place, wanted): (usize, &usize)| if fixed(place) { *wanted } else { (*wanted).min(most) };
+        let column = |(place, wanted): (usize, &usize)| match fixed(place) {
+            true => *wanted,
+            false => (*wanted).min(most.max(words[place])),
+        };
         wanted.iter().enumerate().map(column).collect()
     };
-    let most = (NARROWEST..=width).rev().find(|most| total(&cut(*most), CLOSE) <= width)?;
+    let most = (narrowest..=width).rev().find(|most| total(&cut(*most), CLOSE) <= width)?;
     let mut widths = cut(most);
     // What is left over, from the left.
     for place in 0..widths.len() {
@@ -152,6 +173,16 @@ fn narrowed(table: &Table, names: &[String], bodies: &[usize], width: usize) -> 
         }
     }
     Some(widths)
+}
+
+/// The least width of a heading: that of its longest word, where a long one may be broken at signs, as in
+/// `validation_accuracy`.
+fn heading_width(name: &str) -> usize {
+    let least = |word: &str| {
+        let longest = pieces(word).map(display_width).max().unwrap_or(0);
+        display_width(word).min(longest.max(NARROWEST))
+    };
+    name.split(' ').map(least).max().unwrap_or(0)
 }
 
 /// The lines of a table whose columns are as wide as `widths`; wider texts are broken.
@@ -214,18 +245,40 @@ fn push_line<'a>(
     text.push('\n');
 }
 
-/// Each row as lines of name and value, with an empty line between rows.
-fn blocks(names: &[String], rows: &[Vec<String>], width: usize) -> String {
-    let longest = names.iter().map(|name| display_width(name)).max().unwrap_or(0);
-    // Half the line at least is for the values.
-    let name_width = longest.min((width / 2).saturating_sub(2)).max(1);
+/// Each row as lines of `name: value`, with an empty line between rows. Values stand below each other.
+fn records(table: &Table, names: &[String], rows: &[Vec<String>], width: usize) -> String {
+    if rows.is_empty() {
+        return wrap(&names.join(", "), width).join("\n") + "\n";
+    }
+    let named = |(name, column): (&String, &Column)| {
+        format!("{}:", if name.is_empty() { one_line(&column.unheaded()) } else { name.clone() })
+    };
+    let names: Vec<String> = names.iter().zip(&table.columns).map(named).collect();
+    let longest = |texts: &mut dyn Iterator<Item = &String>| texts.map(|text| display_width(text)).max();
+    let widest_value = longest(&mut rows.iter().flatten()).unwrap_or(0);
+    // Values have half the line, or what they need.
+    let room = width.saturating_sub(2 + widest_value.min(width / 2));
+    let name_width = longest(&mut names.iter()).unwrap_or(0).min(room).max(1);
     let value_width = width.saturating_sub(name_width + 2).max(1);
     let mut text = String::new();
     for (place, row) in rows.iter().enumerate() {
         if place > 0 {
             text.push('\n');
         }
-        for (name, value) in names.iter().zip(row) {
+        for ((name, value), column) in names.iter().zip(row).zip(&table.columns) {
+            // A sign that is not there says nothing.
+            if value.is_empty() && column.shown_name().is_empty() {
+                continue;
+            }
+            let word = value.split(' ').map(display_width).max().unwrap_or(0);
+            if word > value_width && name_width > 2 {
+                // A name or path that has no room beside its key has more below it.
+                text += &format!("{}\n", wrap(name, width).join("\n"));
+                text.extend(
+                    wrap(value, width.saturating_sub(2).max(1)).iter().map(|line| format!("  {line}\n")),
+                );
+                continue;
+            }
             let (name, value) = (wrap(name, name_width), wrap(value, value_width));
             let shape = [(Align::Left, name_width + 1), (Align::Left, value_width)];
             for line in 0..name.len().max(value.len()) {
@@ -234,9 +287,6 @@ fn blocks(names: &[String], rows: &[Vec<String>], width: usize) -> String {
                 push_line(&mut text, &shape, CLOSE, [name.as_str(), value.as_str()].into_iter());
             }
         }
-    }
-    if rows.is_empty() {
-        text = wrap(&names.join(", "), width).join("\n") + "\n";
     }
     text
 }
@@ -318,36 +368,36 @@ mod tests {
         insta::assert_snapshot!(runs().render(Format::Table, Some(60)), @r"
         two runs
         ────────────────────────────────────────────────────────────
-        rank run                   validation_ reason
-                                      accuracy
+        rank run                      validation_ reason
+                                         accuracy
         ────────────────────────────────────────────────────────────
-           1 1-conv-32-nodes-0-         0.9531 out of memory in the
-             dense                             first step of it
-           1 2-conv-64-nodes-2-         0.7500
-             dense
+           1 1-conv-32-nodes-0-dense       0.9531 out of memory in
+                                                  the first step of
+                                                  it
+           1 2-conv-64-nodes-2-dense       0.7500
         ────────────────────────────────────────────────────────────
         ");
     }
 
     #[test]
-    fn a_row_becomes_a_block_before_a_column_becomes_unreadable() {
+    fn a_row_becomes_a_record_before_a_name_is_broken() {
         insta::assert_snapshot!(runs().render(Format::Table, Some(40)), @r"
         two runs
         ────────────────────────────────────────
-        rank                1
-        run                 1-conv-32-nodes-0-
-                            dense
+        rank:               1
+        run:
+          1-conv-32-nodes-0-dense
         validation_         0.9531
-        accuracy
-        reason              out of memory in the
+        accuracy:
+        reason:             out of memory in the
                             first step of it
 
-        rank                1
-        run                 2-conv-64-nodes-2-
-                            dense
+        rank:               1
+        run:
+          2-conv-64-nodes-2-dense
         validation_         0.7500
-        accuracy
-        reason
+        accuracy:
+        reason:
         ────────────────────────────────────────
         ");
     }
@@ -378,7 +428,7 @@ mod tests {
             let text = table.render(Format::Table, Some(width));
             prop_assert!(text.lines().all(|line| display_width(line) <= width), "{}", text);
             let letters = |text: &str| {
-                let mut letters: Vec<char> = text.chars().filter(|c| !" ─\n".contains(*c)).collect();
+                let mut letters: Vec<char> = text.chars().filter(|c| !" ─:\n".contains(*c)).collect();
                 letters.sort_unstable();
                 letters
             };

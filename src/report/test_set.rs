@@ -143,7 +143,7 @@ mod tests {
         assert_eq!(result.auc, Some(22.0 / 24.0));
         let text = test_table(std::slice::from_ref(&result)).unwrap().render(Format::Csv, None);
         // statsmodels: proportion_confint(8, 10, method="wilson").
-        assert!(text.contains("2,run,0.9,0.8,.490–.943,0.75,0.75,0.75,0.9166666666666666,10"), "{text}");
+        assert!(text.contains("2,run,0.9,0.8,0.490–0.943,0.75,0.75,0.75,0.9166666666666666,10"), "{text}");
         assert!(test_table(&[]).is_none());
     }
 

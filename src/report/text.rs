@@ -18,7 +18,7 @@ pub(super) fn shown_rows(table: &Table, escape: impl Fn(&str) -> String) -> Vec<
 }
 
 /// Columns of a terminal that a text takes.
-pub(super) fn display_width(text: &str) -> usize {
+pub(crate) fn display_width(text: &str) -> usize {
     if text.is_ascii() { text.len() } else { text.width() }
 }
 
@@ -50,7 +50,7 @@ fn shown_float(number: f64, decimals: Option<usize>) -> String {
 }
 
 /// The text, broken at spaces into lines no longer than `room` or its longest word.
-pub(super) fn break_words(text: &str, room: usize) -> String {
+pub(crate) fn break_words(text: &str, room: usize) -> String {
     let length = display_width;
     let room = text.split(' ').map(length).max().unwrap_or(0).max(room);
     let mut lines: Vec<String> = Vec::new();
@@ -202,7 +202,7 @@ pub(super) fn latex(text: &str) -> String {
             '<' => out.push_str("\\textless{}"),
             '>' => out.push_str("\\textgreater{}"),
             '|' => out.push_str("\\textbar{}"),
-            '"' => out.push_str("\\textquotedbl{}"),
+            '"' => out.push_str("\\symbol{34}"),
             _ => out.push(letter),
         }
     }

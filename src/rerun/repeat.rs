@@ -237,6 +237,7 @@ impl Repeat {
             name: self.now.run.clone(),
             epochs: number("epochs"),
             steps_per_epoch: train.zip(batch_size).map(|(train, batch)| train.div_ceil(batch)),
+            rank_by: self.experiment.rank.by.tag.clone(),
             batch_size,
         }
     }

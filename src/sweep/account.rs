@@ -164,23 +164,23 @@ impl Account {
         Ok(write_whole(&dir.account(), &[&json, b"\n"], Durability::Written)?)
     }
 
-    /// For people: `2 cores 97.1 % used by runs: 91.9 % training steps, 4.1 % validation, 1.1 % else; gridboard 0.1 %`.
+    /// For people: `CPU use 97.1 % of 2 cores (training 91.9, validation 4.1, other 1.1); gridboard 0.1 %`.
     #[must_use]
     pub(crate) fn line(&self) -> Option<String> {
-        let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+        let percent = |share: f64| format!("{:.1}", 100.0 * share);
         let Shares { utilisation, training, validation, orchestrator, .. } = self.shares;
         let used = utilisation?;
-        let mut text = format!("{} {} used by runs", counted(self.cores, "core"), percent(used));
+        let mut text = format!("CPU use {} % of {}", percent(used), counted(self.cores, "core"));
         if let (Some(training), Some(validation)) = (training, validation) {
             let rest = (used - training - validation).max(0.0);
             text += &format!(
-                ": {} training steps, {} validation, {} else",
+                " (training {}, validation {}, other {})",
                 percent(training),
                 percent(validation),
                 percent(rest)
             );
         }
-        Some(text + &format!("; gridboard {}", percent(orchestrator?)))
+        Some(text + &format!("; gridboard {} %", percent(orchestrator?)))
     }
 }
 
@@ -220,7 +220,7 @@ mod tests {
         assert_eq!(account.shares.utilisation, Some(0.95));
         assert_eq!(account.shares.training, Some(0.8));
         assert_eq!(account.shares.training_of_trainers, Some(16.0 / 19.0));
-        let line = "2 cores 95.0 % used by runs: 80.0 % training steps, 5.0 % validation, 10.0 % else; gridboard 0.1 %";
+        let line = "CPU use 95.0 % of 2 cores (training 80.0, validation 5.0, other 10.0); gridboard 0.1 %";
         assert_eq!(account.line().as_deref(), Some(line));
     }
 
@@ -230,7 +230,7 @@ mod tests {
         sum.add(10.0, &Used { core_seconds: Some(5.0), ..Used::default() });
         let account = Watch::start().account("e", 1, &end(sum));
         assert_eq!((account.shares.training, account.core_seconds.validation), (None, None));
-        assert_eq!(account.line().as_deref(), Some("1 core 50.0 % used by runs; gridboard 0.2 %"));
+        assert_eq!(account.line().as_deref(), Some("CPU use 50.0 % of 1 core; gridboard 0.2 %"));
         let folder = tempfile::tempdir().unwrap();
         let dir = ExperimentDir::at(folder.path());
         account.write_in(&dir).unwrap();

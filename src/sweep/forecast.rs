@@ -25,11 +25,14 @@ pub(super) struct Forecaster {
     images: Option<(u64, u64)>,
     /// Threads of a run, where every slot is of the processor.
     threads: Option<u32>,
+    /// Tag of the metric that ranks.
+    rank_by: String,
 }
 
 impl Forecaster {
     pub(super) fn new(experiment: &Experiment, loading: Option<&LoadingTable>, slots: &[Slot]) -> Self {
         Self {
+            rank_by: experiment.rank.by.tag.clone(),
             threads: Slot::processor_threads(slots),
             image: experiment.dataset.as_ref().map(|dataset| (dataset.image_size, class_count(dataset))),
             images: loading.map(|loading| (loading.train, loading.validation)),
@@ -78,6 +81,7 @@ impl Forecaster {
             epochs: number("epochs"),
             steps_per_epoch: self.images.zip(batch_size).map(|((train, _), batch)| train.div_ceil(batch)),
             batch_size,
+            rank_by: self.rank_by.clone(),
         }
     }
 }

@@ -19,6 +19,7 @@ mod sinks;
 mod status;
 mod sum;
 mod tail;
+mod time_left;
 
 pub(crate) use account::{Account, Watch};
 pub(crate) use audit::{AuditProgress, audit_dataset, audit_folder};
@@ -30,7 +31,7 @@ pub(crate) use prepare::{Corpus, Preparation, prepare, prepare_corpus};
 pub(crate) use prepare::{check_dataset, write_split};
 pub(crate) use provenance::Surroundings;
 pub(crate) use run_loop::{End, repeat, sweep};
-pub(crate) use sinks::{Terminal, write_logged_metrics};
+pub(crate) use sinks::{Terminal, Verbosity, write_logged_metrics};
 pub(crate) use status::RunForecast;
 pub(crate) use sum::Sum;
 

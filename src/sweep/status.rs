@@ -5,7 +5,10 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::event::{Change, Event, Scalar, tags};
+use crate::{
+    event::{Change, Event, Scalar, tags},
+    rank::Wanted,
+};
 
 /// How many recent batches the throughput is taken over: enough to be steady, few enough to follow a change.
 const THROUGHPUT_BATCHES: i64 = 20;
@@ -21,6 +24,8 @@ pub(crate) struct RunForecast {
     pub steps_per_epoch: Option<u64>,
     /// Images per training step.
     pub batch_size: Option<u64>,
+    /// Tag of the metric that ranks.
+    pub rank_by: String,
 }
 
 /// A live run.
@@ -34,8 +39,8 @@ pub(super) struct RunProgress {
     pub epochs_done: u64,
     /// Training steps finished, over all epochs.
     pub steps_done: u64,
-    /// Last validation accuracy.
-    pub accuracy: Option<f32>,
+    /// Last value of the metric that ranks.
+    pub ranked: Option<f32>,
     /// Last loss: of the last batch, or else of the last epoch.
     pub loss: Option<f32>,
     /// Training throughput over the recent batches.
@@ -79,6 +84,14 @@ impl Status {
     }
 }
 
+impl RunForecast {
+    /// Whether a tag is that of the metric that ranks, or a series that stands for it below folders made anew for each run.
+    fn ranks(&self, tag: &str) -> bool {
+        let wanted = Wanted::new(&self.rank_by);
+        tag == self.rank_by || (wanted.may_be(tag) && !wanted.chosen(&[vec![tag]])[0].is_empty())
+    }
+}
+
 impl RunProgress {
     fn new(forecast: RunForecast, slot: String) -> Self {
         Self {
@@ -86,7 +99,7 @@ impl RunProgress {
             slot,
             epochs_done: 0,
             steps_done: 0,
-            accuracy: None,
+            ranked: None,
             loss: None,
             images_per_second: None,
             recent: VecDeque::new(),
@@ -94,12 +107,12 @@ impl RunProgress {
     }
 
     fn take(&mut self, point: &Scalar) {
+        if self.forecast.ranks(&point.tag) {
+            self.ranked = Some(point.value);
+        }
         match point.tag.as_str() {
             tags::BATCH_LOSS => self.take_batch(point),
-            tags::VALIDATION_ACCURACY => {
-                self.accuracy = Some(point.value);
-                self.epochs_done = self.epochs_done.max(count(point.step));
-            }
+            tags::VALIDATION_ACCURACY => self.epochs_done = self.epochs_done.max(count(point.step)),
             tags::TRAIN_LOSS | tags::VALIDATION_LOSS => {
                 self.loss = Some(point.value);
                 self.epochs_done = self.epochs_done.max(count(point.step));
@@ -174,7 +187,13 @@ mod tests {
     };
 
     fn forecast() -> RunForecast {
-        RunForecast { name: "a".to_owned(), epochs: Some(2), steps_per_epoch: Some(10), batch_size: Some(32) }
+        RunForecast {
+            name: "a".to_owned(),
+            epochs: Some(2),
+            steps_per_epoch: Some(10),
+            batch_size: Some(32),
+            rank_by: tags::VALIDATION_ACCURACY.to_owned(),
+        }
     }
 
     fn scalar(tag: &str, step: i64, value: f32, wall_time: f64) -> Scalar {
@@ -252,7 +271,15 @@ mod tests {
         let mut status = started();
         feed(&mut status, vec![scalar(tags::VALIDATION_ACCURACY, 0, 0.75, 11.0)]);
         assert_eq!(status.live[&7].fraction(), Some(0.5));
-        assert_eq!(status.live[&7].accuracy, Some(0.75));
+        assert_eq!(status.live[&7].ranked, Some(0.75));
+    }
+
+    #[test]
+    fn the_metric_that_ranks_is_the_tag_or_what_stands_for_it() {
+        let ranks = |by: &str, tag: &str| RunForecast { rank_by: by.to_owned(), ..forecast() }.ranks(tag);
+        assert!(ranks("eval/loss", "eval/loss") && ranks("eval/loss", "2026-11-27/eval/loss"));
+        assert!(ranks("version_*/val_loss", "version_3/val_loss"));
+        assert!(!ranks("loss", "train/loss") && !ranks("loss", "validation/epoch_loss"));
     }
 
     #[test]

@@ -45,7 +45,7 @@ fn ties_intervals_and_best_epochs_stand_beside_the_ranks() {
     answers(&project, 60, 0, "b");
     let ran = project.run(&["run", "spec.yaml"]).expect(0);
     for text in [
-        "= marks runs that the test cannot tell from rank 1 (exact McNemar, p >= .05)",
+        "= marks runs that the test cannot tell from rank 1 (exact McNemar, p >= 0.05)",
         "? 1 run not tested against rank 1: no predictions are stored",
         "? 1 run not tested against rank 1: validated on other images",
         "95 % interval: Wilson, over 100 validation images",
@@ -106,8 +106,9 @@ fn two_runs_side_by_side() {
         answers(&project, right, 0, folder);
     }
     project.run(&["run", "spec.yaml"]).expect(0);
-    let ran =
-        project.run(&["compare", "right-75", "right-90", "--images", "--figure", "difference"]).expect(0);
+    let ran = project
+        .run(&["compare", "right-75", "right-90", "--disagreements", "--figure", "difference"])
+        .expect(0);
     for text in [
         "right             75        90",
         "accuracy          0.7500    0.9000",

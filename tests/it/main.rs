@@ -32,3 +32,4 @@ mod support;
 mod tensorboard;
 #[cfg(feature = "torch")]
 mod training;
+mod widths;

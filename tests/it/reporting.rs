@@ -44,7 +44,7 @@ from html.parser import HTMLParser
 VOID = {"meta", "link", "img", "br", "hr", "input"}
 SVG_VOID = set()
 class Check(HTMLParser):
-    open, ids, links, problems, tables, figures = [], [], [], [], 0, 0
+    open, ids, links, problems, tables, figures, scripts = [], [], [], [], 0, 0, 0
     def handle_startendtag(self, tag, attributes):
         self.attributes(tag, attributes)
     def handle_starttag(self, tag, attributes):
@@ -54,7 +54,11 @@ class Check(HTMLParser):
         self.tables += tag == "table"
         self.figures += tag == "svg"
     def attributes(self, tag, attributes):
-        if tag in ("script", "iframe", "object", "embed", "link", "base"):
+        if tag == "script":
+            # One of the page's own: it has no attribute, so nothing is loaded.
+            self.scripts += 1
+            if attributes or self.scripts > 1: self.problems.append("<script>")
+        if tag in ("iframe", "object", "embed", "link", "base"):
             self.problems.append(f"<{tag}>")
         for name, value in attributes:
             if name == "id": self.ids.append(value)

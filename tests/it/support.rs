@@ -68,6 +68,8 @@ impl Project {
             .current_dir(self.folder.path())
             .env_remove("GRIDBOARD_RUNS")
             .env_remove("CUDA_VISIBLE_DEVICES")
+            .env_remove("COLUMNS")
+            .env_remove("LC_ALL")
             .env("GRIDBOARD_CACHE", self.path("cache"))
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null());

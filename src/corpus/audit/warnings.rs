@@ -79,10 +79,7 @@ pub(super) fn warnings(audit: &Audit) -> Vec<Warning> {
         .filter(|shortcut| shortcut.is_high)
         .filter_map(|shortcut| shortcut.auc.map(|auc| format!("{} {auc:.2}", shortcut.feature)))
         .collect();
-    let message = format!(
-        "the class can be told without a look at the lungs (AUC, 0.5 is chance): {}",
-        high.join(", ")
-    );
+    let message = format!("file properties predict the class (AUC, 0.5 is chance): {}", high.join(", "));
     warn(WarningKind::Shortcut, high.len() as u64, message);
     let unreadable = audit.unreadable.len() as u64;
     warn(WarningKind::Unreadable, unreadable, format!("{} left out as unreadable", are(unreadable, "file")));

@@ -84,7 +84,12 @@ fn others(leaderboard: &Leaderboard) -> Vec<RowColumn> {
 }
 
 fn metric(name: &str, heading: &str, read: Read) -> RowColumn {
-    let column = Column::number(name).heading(heading).decimals(DECIMALS);
+    let order = match name {
+        "train_accuracy" | "train_loss" => 2,
+        "validation_loss" => 1,
+        _ => 0,
+    };
+    let column = Column::number(name).heading(heading).decimals(DECIMALS).expendable(order);
     (column, Box::new(move |row| Cell::from(read(row))))
 }
 
@@ -123,7 +128,8 @@ fn certainty(rows: &[&Row]) -> Vec<RowColumn> {
                 .map_or(Cell::Empty, |interval| shown_interval(interval).into())
         };
         let people = |name: &str| Column::text(name).only(Readers::People);
-        columns.push((people("validation_accuracy_interval").heading("95 % interval"), Box::new(interval)));
+        let column = people("validation_accuracy_interval").heading("95 % interval").expendable(1);
+        columns.push((column, Box::new(interval)));
         let is_of_metric = rows.iter().all(|row| row.standing != Standing::OtherMetric);
         if is_of_metric {
             columns.push((people("against_best_sign").heading(""), Box::new(|row| sign(row).into())));
@@ -163,7 +169,7 @@ fn best_epoch(rows: &[&Row]) -> Vec<RowColumn> {
         let best = |row: &Row| match row.best {
             None => Cell::Empty,
             Some(best) if !best.beats_last(row) => Cell::from("last"),
-            Some(best) => Cell::from(format!("{}@{}", short(best.value, DECIMALS), best.step)),
+            Some(best) => Cell::from(format!("{:.DECIMALS$}@{}", best.value, best.step)),
         };
         let column = Column::number("best_at").heading("best @epoch").only(Readers::People).expendable(1);
         columns.push((column, Box::new(best)));
@@ -171,18 +177,9 @@ fn best_epoch(rows: &[&Row]) -> Vec<RowColumn> {
     columns
 }
 
-/// `.775-.837`, with an en dash.
+/// `0.775-0.837`, with an en dash.
 pub(in crate::report) fn shown_interval(Interval { low, high }: Interval) -> String {
-    format!("{}–{}", short(low, 3), short(high, 3))
-}
-
-/// A number without the zero before its point.
-fn short(value: f64, decimals: usize) -> String {
-    let text = format!("{value:.decimals$}");
-    match text.strip_prefix("0.") {
-        Some(digits) => format!(".{digits}"),
-        None => text,
-    }
+    format!("{low:.3}–{high:.3}")
 }
 
 /// The columns of the axes.

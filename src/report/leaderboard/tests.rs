@@ -79,26 +79,26 @@ fn names(table: &Table) -> Vec<&str> {
 
 #[test]
 fn the_head_in_the_terminal() {
-    insta::assert_snapshot!(leaderboard_table(&leaderboard(5), Some(3)).render(Format::Table, Some(80)), @r##"
+    insta::assert_snapshot!(leaderboard_table(&leaderboard(5), Some(3)).render(Format::Table, Some(80)), @r"
     tab3: best 3 of 7 runs, ranked by validation/epoch_accuracy at the last epoch
     (higher is better), then validation/epoch_loss (lower is better), then name
-    ─────────────────────────────────────────────────────────────────────────────
-    rank run                      train  train   val. 95 %          val.    best
-                                   acc.   loss   acc. interval      loss  @epoch
-    ─────────────────────────────────────────────────────────────────────────────
-       1 1-conv-32-nodes-0-dense 0.9870 0.0270 0.9660 .949–.977   0.0900    last
-       2 2-conv-32-nodes-0-dense 0.9840 0.0340 0.9620 .945–.975 = 0.1000 .9720@2
-       3 3-conv-32-nodes-0-dense 0.9810 0.0410 0.9580 .939–.971 = 0.1100    last
-    ─────────────────────────────────────────────────────────────────────────────
+    ────────────────────────────────────────────────────────────────────────────────
+    rank run                      train  train   val. 95 %            val.     best
+                                   acc.   loss   acc. interval        loss   @epoch
+    ────────────────────────────────────────────────────────────────────────────────
+       1 1-conv-32-nodes-0-dense 0.9870 0.0270 0.9660 0.949–0.977   0.0900     last
+       2 2-conv-32-nodes-0-dense 0.9840 0.0340 0.9620 0.945–0.975 = 0.1000 0.9720@2
+       3 3-conv-32-nodes-0-dense 0.9810 0.0410 0.9580 0.939–0.971 = 0.1100     last
+    ────────────────────────────────────────────────────────────────────────────────
     95 % interval: Wilson, over 640 validation images
-    = marks runs that the test cannot tell from rank 1 (exact McNemar, p >= .05)
+    = marks runs that the test cannot tell from rank 1 (exact McNemar, p >= 0.05)
     best @epoch: shown if an earlier epoch was better; not used for ranking
     selection bias: these images chose and scored the runs; expect less on new
     images
     2 runs not ranked
     no room for dense_layers, conv_layers, layer_size, mcnemar_p: --format csv has
     every column
-    "##);
+    ");
 }
 
 #[test]
@@ -214,13 +214,13 @@ fn intervals_signs_and_best_epochs_at_any_width() {
     let texts = |cells: [&str; 5]| cells.map(Cell::from).to_vec();
     // p is 1, .25, .11, .0625 and .04.
     assert_eq!(cells("against_best_sign"), texts(["", "=", "=", "=", ""]));
-    assert_eq!(cells("best_at"), texts(["last", ".9720@2", "last", ".9640@2", "last"]));
-    assert_eq!(cells("validation_accuracy_interval")[0], Cell::from(".949–.977"));
+    assert_eq!(cells("best_at"), texts(["last", "0.9720@2", "last", "0.9640@2", "last"]));
+    assert_eq!(cells("validation_accuracy_interval")[0], Cell::from("0.949–0.977"));
     let wide = shown(&board, 200);
     assert!(wide.contains("layers") && wide.contains("95 %") && !wide.contains("no room"), "{wide}");
     let narrow = shown(&board, 80);
     assert!(narrow.contains("no room for dense_layers, conv_layers, layer_size, mcnemar_p"), "{narrow}");
-    assert!(narrow.contains(".949–.977") && narrow.contains(".9720@2"), "{narrow}");
+    assert!(narrow.contains("0.949–0.977") && narrow.contains("0.9720@2"), "{narrow}");
 }
 
 #[test]

@@ -37,12 +37,12 @@ fn caveats(input: &ReportInput) -> Vec<String> {
         );
     }
     said.push(format!(
-        "The validation images choose the best run and report its accuracy, so that accuracy is too high for new images{}.",
+        "Selection bias: the validation images chose the best run and scored it; expect less on new images{}.",
         match (comparable, input.test.is_empty()) {
             (true, true) => ", in the paper as here: there is no separate test set",
-            (true, false) => ", in the paper as here; the accuracy on the test images, which chose nothing, is not",
+            (true, false) => ", in the paper as here. The accuracy on the test images, which chose nothing, has no such bias",
             (false, true) => "",
-            (false, false) => "; the accuracy on the test images, which chose nothing, is not",
+            (false, false) => ". The accuracy on the test images, which chose nothing, has no such bias",
         }
     ));
     if let Some(constant) = about.constant_accuracy() {

@@ -37,8 +37,8 @@ pub(super) fn section(input: &ReportInput) -> Result<Option<Section>, DrawError>
     section.figure("corpus_counts", caption, figure::count_bars(&title, &classes))?;
     match &input.about.audit {
         None => section.warning(format!(
-            "Duplicates, groups on both sides of the split and shortcuts are not checked yet: run gridboard corpus with the \
-             spec of {}.",
+            "Duplicates, groups on both sides of the split and whether file properties predict the class: not checked yet. Run \
+             `gridboard corpus SPEC` with the spec of {}.",
             input.leaderboard.experiment
         )),
         Some(audit) => {

@@ -30,11 +30,17 @@ pub(in crate::report) fn figure(input: &ReportInput, quantity: Quantity) -> Resu
                 .into_iter()
                 .map(|(place, curves)| GridCurve { place, points: curves[which].clone() })
                 .collect();
-            let title = format!("{}: {word} by epoch", input.leaderboard.experiment);
+            let title = format!("{}: {word} by epoch{}", input.leaderboard.experiment, of_seeds(input));
             figure::grid_curves(&title, quantity, &keys, &curves)
         }
         None => by_rank(input, quantity),
     }
+}
+
+/// `, mean of 2 seeds`, where the curves are means.
+pub(super) fn of_seeds(input: &ReportInput) -> String {
+    let seeds = input.leaderboard.seeds.len();
+    if seeds > 1 && by_axes(input).is_some() { format!(", mean of {seeds} seeds") } else { String::new() }
 }
 
 /// Training and validation curve of accuracy, then of loss.

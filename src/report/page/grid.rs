@@ -57,12 +57,16 @@ pub(super) fn section(input: &ReportInput) -> Result<Section, DrawError> {
         [(Quantity::Accuracy, "accuracy_curves", "accuracy"), (Quantity::Loss, "loss_curves", "loss")]
     {
         let caption = if of_paper {
-            format!("Fig. 9: {word} by epoch over the training and the validation images.")
+            format!(
+                "Fig. 9: {word} by epoch over the training and the validation images{}.",
+                curves::of_seeds(input)
+            )
         } else {
             format!(
-                "{}{} by epoch over the training and the validation images.",
+                "{}{} by epoch over the training and the validation images{}.",
                 word[..1].to_uppercase(),
-                &word[1..]
+                &word[1..],
+                curves::of_seeds(input)
             )
         };
         section.figure(stem, caption, curves::figure(input, quantity))?;

@@ -76,12 +76,17 @@ pub(super) fn suite(name: &str, inputs: &[&ReportInput], missing: &[String]) -> 
     Ok(document)
 }
 
-/// All sections, in the order of the paper.
+/// All sections: the answer first, then the others in the order of the paper.
 fn sections(inputs: &[&ReportInput]) -> Result<Vec<Section>, DrawError> {
     let mut sections: Vec<Section> = Vec::new();
     let mut add = |input: &ReportInput, section: Option<Section>| {
         sections.extend(section.map(|section| named(section, input, inputs.len() > 1)));
     };
+    // The paper's top ten is that of the optimisation sweep; the others' follow.
+    let last = |input: &&&ReportInput| paper::part(&input.about.spec) != Some(Part::Optimisation);
+    for input in inputs.iter().filter(|input| !last(input)).chain(inputs.iter().filter(last)) {
+        add(input, Some(best::section(input)?));
+    }
     for input in inputs {
         add(input, glance::section(input));
     }
@@ -106,11 +111,6 @@ fn sections(inputs: &[&ReportInput]) -> Result<Vec<Section>, DrawError> {
     for input in of(None) {
         add(input, layers::section(input));
         add(input, Some(grid::section(input)?));
-    }
-    // The paper's top ten is that of the optimisation sweep; the others' follow.
-    let last = |input: &&&ReportInput| paper::part(&input.about.spec) != Some(Part::Optimisation);
-    for input in inputs.iter().filter(|input| !last(input)).chain(inputs.iter().filter(last)) {
-        add(input, Some(best::section(input)?));
     }
     for input in inputs {
         add(input, Some(reproduction::section(input)));
@@ -175,4 +175,4 @@ fn mean(values: impl IntoIterator<Item = Option<f64>>) -> Option<f64> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::report) mod tests;

@@ -40,6 +40,27 @@ fn stems(document: &Document) -> Vec<&str> {
         .collect()
 }
 
+/// Every table of the reports of the tests, with names that LaTeX and Markdown know.
+pub(in crate::report) fn all_tables() -> Vec<Table> {
+    let mut hostile = input(4);
+    for row in &mut hostile.leaderboard.rows {
+        row.run = format!("{}_100%&#{{x}}$~^\\-with-a-long-name", row.run);
+    }
+    let documents = [
+        experiment(&input(4)).unwrap(),
+        experiment(&analysis()).unwrap(),
+        experiment(&hostile).unwrap(),
+        suite("paper", &[&analysis(), &input(3)], &[]).unwrap(),
+    ];
+    let blocks =
+        documents.into_iter().flat_map(|document| document.sections).flat_map(|section| section.blocks);
+    let table = |block| match block {
+        Block::Table { table, .. } => Some(table),
+        _ => None,
+    };
+    blocks.filter_map(table).collect()
+}
+
 fn ids(document: &Document) -> Vec<&str> {
     document.sections.iter().map(|section| section.id.as_str()).collect()
 }
@@ -60,9 +81,9 @@ fn analysis() -> ReportInput {
 }
 
 #[test]
-fn a_report_of_tab3_has_the_papers_order_and_says_what_the_paper_states() {
+fn a_report_of_tab3_has_the_answer_first_and_says_what_the_paper_states() {
     let document = experiment(&input(3)).unwrap();
-    assert_eq!(ids(&document), ["glance", "corpus", "layers", "grid", "best", "reproduction", "caveats"]);
+    assert_eq!(ids(&document), ["best", "glance", "corpus", "layers", "grid", "reproduction", "caveats"]);
     let loading = table(&document, "corpus");
     let stated: Vec<String> = loading.rows.iter().map(|row| format!("{:?}", row[2])).collect();
     assert!(
@@ -174,7 +195,7 @@ fn a_suite_has_each_corpus_once_and_every_stem_once() {
     assert_eq!(ids.iter().filter(|id| id.ends_with("-corpus")).count(), 1, "{ids:?}");
     let place =
         |id: &str| ids.iter().position(|known| *known == id).unwrap_or_else(|| panic!("{id}: {ids:?}"));
-    assert!(place("fig8-analysis") < place("tab3-grid") && place("tab3-grid") < place("tab3-best"));
+    assert!(place("fig8-analysis") < place("tab3-grid") && place("fig8-best") < place("fig8-analysis"));
     assert!(place("tab3-best") < place("fig8-best"), "the paper's top ten is that of the grid");
     assert!(document.lead.contains(&"tab4: not run yet.".to_owned()));
     let mut stems = stems(&document);
@@ -194,5 +215,5 @@ fn hostile_names_and_reasons_stay_text() {
     input.confusion.clear();
     let page = html::page(&experiment(&input).unwrap());
     assert!(page.contains("&lt;img src=x") && page.contains("&lt;/td&gt;&lt;script"), "shown as text");
-    assert!(!page.contains("<img") && !page.contains("<script"));
+    assert!(!page.contains("<img") && page.matches("<script").count() == 1);
 }

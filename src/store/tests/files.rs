@@ -120,10 +120,12 @@ async fn other_files_are_refused_and_left_alone() {
 #[tokio::test]
 async fn a_newer_schema_is_refused() {
     let Bench { directory, mut store, .. } = Bench::new().await;
-    raw_sql("PRAGMA user_version = 7").execute(&mut store.connection).await.unwrap();
+    let newer = schema::VERSION + 1;
+    let pragma = format!("PRAGMA user_version = {newer}");
+    raw_sql(sqlx::AssertSqlSafe(pragma)).execute(&mut store.connection).await.unwrap();
     store.close().await.unwrap();
     let message = refusal(directory.path()).await;
-    let end = format!("has schema version 7, this Gridboard reads up to {}", schema::VERSION);
+    let end = format!("has schema version {newer}, this Gridboard reads up to {}", schema::VERSION);
     assert!(message.ends_with(&end), "{message}");
 }
 

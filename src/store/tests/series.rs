@@ -167,7 +167,7 @@ async fn two_classes_have_sensitivity_specificity_and_auc() {
     let board = bench.store.leaderboard(key).await.unwrap();
     assert_eq!(board.rows[0].diagnosis.auc, Some(0.625));
     assert_eq!(board.rows[0].diagnosis.constant, Some(0.75));
-    assert_eq!(board.notes[0], "constant answer: .750 (2 runs do no better)");
+    assert_eq!(board.notes[0], "constant answer: 0.750 (2 runs do no better)");
     // Three classes have none of the three.
     let matrix = ConfusionMatrix::from_counts(vec![1; 9]).unwrap();
     let classes = ["a", "b", "c"].map(str::to_owned);

@@ -27,6 +27,7 @@ use super::{
     sinks::{Context, LedgerState, Sinks},
     status::Status,
     tail::Tail,
+    time_left::TimeLeft,
 };
 use crate::{
     base::error::with_causes,
@@ -114,8 +115,9 @@ struct Loop<'a, L> {
     deadline: Option<f64>,
     /// When the event files of the live runs were last read.
     read: Option<f64>,
-    /// When the time that is left was last worked out, and what came out.
-    eta: Option<(f64, Duration)>,
+    /// When the time that is left was last worked out, and what is told of it.
+    eta: Option<(f64, Option<Duration>)>,
+    time_left: TimeLeft,
     /// Whether something could not be written into run folders, which has been told.
     late: bool,
     /// What is wrong with the ledger, as far as it has been told.
@@ -154,6 +156,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
             deadline: None,
             read: None,
             eta: None,
+            time_left: TimeLeft::default(),
             late: false,
             ledger: LedgerState::default(),
             used: Sum::default(),
@@ -190,7 +193,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
         self.wake(now);
         let eta = self.eta(now);
         if let Some(terminal) = &mut self.sinks.terminal {
-            terminal.redraw(&self.status, eta);
+            terminal.redraw(&self.status, eta, now.elapsed);
         }
     }
 
@@ -346,16 +349,16 @@ impl<'a, L: Launcher> Loop<'a, L> {
     /// Tells everybody what happened. What is not carried out of the scheduler's answers is not counted.
     fn tell_with(&mut self, now: Now, change: Change, answers: Option<Answers>) {
         let event = Event { time: now.wall, totals: self.totals(), change };
-        let accuracy = match &event.change {
+        let ranked = match &event.change {
             Change::AttemptEnded { attempt, .. } => {
-                self.status.live.get(&attempt.run).and_then(|live| live.accuracy)
+                self.status.live.get(&attempt.run).and_then(|live| live.ranked)
             }
             _ => None,
         };
         let eta = self.eta(now);
         let attempts = &self.attempts;
         self.status.apply(&event, |run| attempts.forecast(run));
-        let context = Context { status: &self.status, accuracy, eta };
+        let context = Context { status: &self.status, ranked, eta, elapsed: now.elapsed };
         self.sinks.tell(&event, answers, &context);
     }
 
@@ -370,13 +373,12 @@ impl<'a, L: Launcher> Loop<'a, L> {
 
     /// The time that is left. Worked out once a tick at most, since that plays the rest of the schedule forward.
     fn eta(&mut self, now: Now) -> Option<Duration> {
-        let fresh = self.eta.filter(|(at, _)| now.elapsed - at < TICK);
-        if fresh.is_none() {
-            let seconds = self.scheduler.remaining_seconds(now.elapsed);
-            self.eta = seconds
-                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
-                .map(|eta| (now.elapsed, eta));
+        if let Some((_, eta)) = self.eta.filter(|(at, _)| now.elapsed - at < TICK) {
+            return eta;
         }
-        self.eta.map(|(_, eta)| eta)
+        let seconds = self.scheduler.remaining_seconds(now.elapsed);
+        let eta = self.time_left.update(now.elapsed, seconds, self.scheduler.counts().completed > 0);
+        self.eta = Some((now.elapsed, eta));
+        eta
     }
 }

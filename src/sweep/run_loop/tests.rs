@@ -94,6 +94,7 @@ fn made(runs: u64, slots: u32, limit: u32, answer: impl FnMut(u64, u32) -> Answe
         name: format!("run-{run}"),
         epochs: None,
         steps_per_epoch: None,
+        rank_by: crate::tags::VALIDATION_ACCURACY.to_owned(),
         batch_size: None,
     };
     let job = |run| Job { run, cost: 1.0, memory: 0, attempt: 1, elastic: false };

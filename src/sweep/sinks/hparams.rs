@@ -157,7 +157,8 @@ pub(in crate::sweep) fn write_session(
     // Sessions of one group become one row that averages its metrics: that is what several seeds of a grid point are. One
     // seed has a group too, because others may be added later; the experiment keeps equal names of others apart.
     let point = run.name.strip_suffix(&format!("-seed-{}", run.seed)).unwrap_or(&run.name);
-    let group = format!("{}/{point}", experiment.name);
+    // TensorBoard cuts its first column at the right: what differs stands first.
+    let group = format!("{point} ({})", experiment.name);
     let values: Vec<(String, Value)> = run.axes.clone();
     hparams::write_session(run_dir, &values, &group, started, end).map(|_| ())
 }

@@ -7,13 +7,14 @@
 mod folders;
 pub(super) mod hparams;
 mod ledger;
+mod live;
 mod terminal;
 
 pub(super) use folders::Folders;
 pub(crate) use hparams::write_logged_metrics;
 pub(super) use ledger::{Ledger, LedgerNews, LedgerState};
 pub(super) use terminal::Context;
-pub(crate) use terminal::Terminal;
+pub(crate) use terminal::{Terminal, Verbosity};
 
 use crate::{event::Event, publish::Answers};
 

@@ -1,121 +1,224 @@
-//! The terminal sink: live bars where stderr is a terminal, plain lines where it is not.
+//! The terminal sink: a live view where stderr is a terminal, a line for each end where it is not.
+//!
+//! How a frame is drawn is `live`'s; here is what it says.
 
 use std::{
-    collections::BTreeMap,
     io::{self, IsTerminal, Write},
     time::Duration,
 };
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-
+use super::live::{self, Part, Size};
 use crate::{
-    base::{human, text::for_terminal},
-    event::{Change, Event, Resumed, Totals, tags},
+    base::{charset::for_locale, human, text::for_terminal},
+    event::{Change, Event, Resumed, Totals},
     run::RunState,
+    spec::{Goal, Metric},
     sweep::status::{RunProgress, Status},
+    tags,
 };
 
 /// Shows a sweep on stderr.
 pub(crate) struct Terminal {
     experiment: String,
+    metric: Metric,
     mode: Mode,
     /// As the last event has them.
     totals: Totals,
+    /// The best value of the ranking metric of a run that this sweep has completed, and the run.
+    best: Option<(f64, String)>,
 }
 
+/// How much is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verbosity {
+    /// Everything.
+    Normal,
+    /// Problems alone.
+    Quiet,
+}
+
+#[derive(Debug, PartialEq, Eq)]
 enum Mode {
-    Bars { all: MultiProgress, head: ProgressBar, runs: BTreeMap<u64, ProgressBar> },
+    /// The last frame, and for which size it was drawn.
+    Live {
+        last: Option<(Vec<String>, Size)>,
+    },
     Lines,
+    Quiet,
 }
 
 /// What the loop knows beside an event.
 pub(in crate::sweep) struct Context<'a> {
     /// The live runs, after the event.
     pub(in crate::sweep) status: &'a Status,
-    /// The last validation accuracy of the run whose attempt has ended, where it is known.
-    pub(in crate::sweep) accuracy: Option<f32>,
+    /// The last value of the ranking metric of the run whose attempt has ended, where it is known.
+    pub(in crate::sweep) ranked: Option<f32>,
     /// The time until the sweep's end, where it can be told.
     pub(in crate::sweep) eta: Option<Duration>,
+    /// The time since the sweep's beginning, seconds.
+    pub(in crate::sweep) elapsed: f64,
 }
 
 impl Terminal {
-    /// Bars where stderr is a terminal, else lines.
+    /// A live view where stderr is a terminal, else lines. `metric` is the one that ranks.
     #[must_use]
-    pub(crate) fn new(experiment: &str) -> Self {
-        let mode = if io::stderr().is_terminal() {
-            let all = MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(8));
-            let head = all.add(ProgressBar::new(0));
-            let style = "{prefix:.bold} [{bar:20}] {pos}/{len} {wide_msg}";
-            head.set_style(
-                ProgressStyle::with_template(style).expect("a constant template").progress_chars("=> "),
-            );
-            head.set_prefix(experiment.to_owned());
-            Mode::Bars { all, head, runs: BTreeMap::new() }
-        } else {
-            Mode::Lines
+    pub(crate) fn new(experiment: &str, metric: &Metric, verbosity: Verbosity) -> Self {
+        let mode = match verbosity {
+            Verbosity::Quiet => Mode::Quiet,
+            Verbosity::Normal if size().is_some() => Mode::Live { last: None },
+            Verbosity::Normal => Mode::Lines,
         };
-        Self { experiment: experiment.to_owned(), mode, totals: Totals::default() }
-    }
-
-    /// Writes one line above the bars.
-    fn note(&self, text: &str) {
-        let text = for_terminal(text);
-        match &self.mode {
-            // A bar that cannot be drawn is no reason to stop a sweep.
-            Mode::Bars { all, .. } => drop(all.println(text)),
-            Mode::Lines => drop(writeln!(io::stderr().lock(), "{text}")),
-        }
+        let totals = Totals::default();
+        Self { experiment: experiment.to_owned(), metric: metric.clone(), mode, totals, best: None }
     }
 
     /// Shows an event and the state after it.
     pub(in crate::sweep) fn tell(&mut self, event: &Event, context: &Context<'_>) {
         self.totals = event.totals;
+        let mut notes = Vec::new();
         match &event.change {
-            Change::AttemptStarted(attempt) => {
-                if matches!(self.mode, Mode::Lines) {
-                    let again = match (attempt.number, attempt.resumed) {
-                        (number, Some(Resumed { epoch, .. })) => {
-                            format!(" (attempt {number}, goes on at epoch {epoch})")
-                        }
-                        (0 | 1, None) => String::new(),
-                        (number, None) => format!(" (attempt {number})"),
-                    };
-                    let (run, slot) = (&attempt.name, &attempt.slot);
-                    self.note(&format!("{}: {run} started on {slot}{again}", self.experiment));
-                }
+            // A start is nothing to tell, but that it is none from the beginning.
+            Change::AttemptStarted(attempt) if self.mode != Mode::Quiet => {
+                let goes_on = |Resumed { epoch, .. }| {
+                    let (experiment, run, number) = (&self.experiment, &attempt.name, attempt.number);
+                    format!("{experiment}: {run} goes on at epoch {epoch} (attempt {number})")
+                };
+                notes.extend(attempt.resumed.map(goes_on));
             }
             Change::AttemptNotStarted { attempt, state, failure } => {
-                self.note(&self.ended(&attempt.name, *state, Some(&failure.reason), None, context));
+                notes.push(self.ended(&attempt.name, *state, Some(&failure.reason), None, context));
             }
             Change::AttemptEnded { attempt, state, failure, seconds, .. } => {
-                if let Mode::Bars { all, runs, .. } = &mut self.mode
-                    && let Some(bar) = runs.remove(&attempt.run)
-                {
-                    bar.finish_and_clear();
-                    all.remove(&bar);
-                }
                 let reason = failure.as_ref().map(|failure| failure.reason.as_str());
-                self.note(&self.ended(&attempt.name, *state, reason, Some(*seconds), context));
+                // A run that did well is no problem.
+                if self.mode != Mode::Quiet || reason.is_some() {
+                    notes.push(self.ended(&attempt.name, *state, reason, Some(*seconds), context));
+                }
+                if *state == RunState::Completed
+                    && let Some(value) = context.ranked
+                {
+                    self.note_best(f64::from(value), &attempt.name);
+                }
             }
             Change::Cancelled { grace } if *grace > 0.0 => {
                 let grace = if *grace < 60.0 { format!("{grace} s") } else { human::seconds(*grace) };
-                self.note(&format!(
+                notes.push(format!(
                     "stopping: live runs are asked to end, and killed in {grace} or at the next Ctrl-C"
                 ));
             }
-            Change::Cancelled { .. } => self.note("stopping at once: live runs are killed"),
-            Change::Note(text) => self.note(text),
-            Change::Warning(text) => self.note(&format!("warning: {text}")),
+            Change::Cancelled { .. } => notes.push("stopping at once: live runs are killed".to_owned()),
+            Change::Note(text) if self.mode != Mode::Quiet => notes.push(text.clone()),
+            Change::Note(_) => {}
+            Change::Warning(text) => notes.push(format!("warning: {text}")),
             Change::SweepEnded { .. } => return self.finish(),
             Change::Problem { attempt, found, .. } => {
-                found.iter().for_each(|problem| self.note(&format!("warning: {}: {problem}", attempt.name)));
+                notes.extend(found.iter().map(|problem| format!("warning: {}: {problem}", attempt.name)));
             }
-            Change::SweepBegun { .. }
+            Change::AttemptStarted(_)
+            | Change::SweepBegun { .. }
             | Change::Scalars { .. }
             | Change::Cut { .. }
             | Change::Resumed { .. } => {}
         }
-        self.redraw(context.status, context.eta);
+        if self.mode == Mode::Lines {
+            notes.iter_mut().for_each(|note| *note = format!("{} {note}", clock(event.time)));
+        }
+        let note = (!notes.is_empty()).then(|| notes.join("\n"));
+        self.show(note.as_deref(), context.status, context.eta, context.elapsed);
+    }
+
+    /// Draws the live view anew; lines have nothing to redraw.
+    pub(in crate::sweep) fn redraw(&mut self, status: &Status, eta: Option<Duration>, elapsed: f64) {
+        self.show(None, status, eta, elapsed);
+    }
+
+    fn show(&mut self, note: Option<&str>, status: &Status, eta: Option<Duration>, elapsed: f64) {
+        let note = note.map(for_terminal);
+        let text = match &self.mode {
+            Mode::Lines | Mode::Quiet => match note {
+                Some(note) => note + "\n",
+                None => return,
+            },
+            Mode::Live { last } => {
+                let Some(size) = size() else { return };
+                let lines = self.lines(status, eta, elapsed, size.columns);
+                if note.is_none() && last.as_ref() == Some(&(lines.clone(), size)) {
+                    return;
+                }
+                let frame = live::frame(note.as_deref(), &lines, size);
+                self.mode = Mode::Live { last: Some((lines, size)) };
+                frame
+            }
+        };
+        // A view that cannot be drawn is no reason to stop a sweep.
+        let mut stderr = io::stderr().lock();
+        drop(stderr.write_all(for_locale(&text).as_bytes()).and_then(|()| stderr.flush()));
+    }
+
+    /// The live view: the sweep, the best run so far, and a line for each slot that is busy, in the order of the slots.
+    fn lines(&self, status: &Status, eta: Option<Duration>, elapsed: f64, columns: usize) -> Vec<String> {
+        let Totals { total, completed, failed, live, .. } = self.totals;
+        let done = completed + failed;
+        #[expect(clippy::cast_precision_loss, reason = "numbers of runs")]
+        let part = if total > 0 { done as f64 / total as f64 } else { 0.0 };
+        // Whole seconds: a view that is drawn four times a second need not flicker.
+        let elapsed = human::seconds(elapsed.max(1.0).floor()).replace(".0 s", " s");
+        let mut lines = vec![live::line(
+            vec![
+                (self.experiment.clone(), 2),
+                (live::bar(part, 16), 4),
+                (format!("{done}/{total} done"), 0),
+                (format!("{live} running"), 3),
+                (if failed > 0 { format!("{failed} failed") } else { String::new() }, 0),
+                (format!("{elapsed} so far"), 1),
+                (eta.map(left).unwrap_or_default(), 0),
+            ],
+            columns,
+        )];
+        if let Some((value, run)) = &self.best {
+            let best = format!("best so far: {} {value:.4}", tags::short(&self.metric.tag));
+            let room = columns.saturating_sub(best.chars().count() + 3);
+            lines.push(format!("{best}  {}", live::shortened(run, room)));
+        }
+        let mut runs: Vec<&RunProgress> = status.live.values().collect();
+        runs.sort_by_cached_key(|live| slot_order(&live.slot));
+        let slot_width = runs.iter().map(|live| live.slot.chars().count()).max().unwrap_or(0);
+        lines.extend(runs.into_iter().map(|live| self.run_line(live, slot_width, columns)));
+        lines.iter().map(|line| for_terminal(line)).collect()
+    }
+
+    /// `cpu/0   45 %  3-conv-32-nodes-0-dense  epoch 2/5  val. acc. 0.9312  loss 0.2110  310 images/s`
+    fn run_line(&self, live: &RunProgress, slot_width: usize, columns: usize) -> String {
+        let percent = live.fraction().map_or("    ".to_owned(), |part| format!("{:>3.0} %", part * 100.0));
+        let head = format!("{:slot_width$} {percent}", live.slot);
+        let metric = live
+            .ranked
+            .map(|value| format!("{} {value:.4}", tags::short(&self.metric.tag)))
+            .unwrap_or_default();
+        // The name gives way to the metric, but not all of it.
+        let beside = head.chars().count() + metric.chars().count() + 5;
+        let name = live::shortened(&live.forecast.name, columns.saturating_sub(beside).max(7));
+        let epoch = live
+            .forecast
+            .epochs
+            .map(|epochs| format!("epoch {}/{epochs}", (live.epochs_done + 1).min(epochs)))
+            .unwrap_or_default();
+        let loss = live.loss.map(|loss| format!("loss {loss:.4}")).unwrap_or_default();
+        let rate = live.images_per_second.map(|rate| format!("{rate:.0} images/s")).unwrap_or_default();
+        let parts: Vec<Part> = vec![(head, 0), (name, 0), (epoch, 2), (metric, 1), (loss, 3), (rate, 4)];
+        live::line(parts, columns)
+    }
+
+    fn note_best(&mut self, value: f64, run: &str) {
+        let is_better = match (&self.best, self.metric.goal) {
+            _ if value.is_nan() => false,
+            (None, _) => true,
+            (Some((best, _)), Goal::Maximize) => value > *best,
+            (Some((best, _)), Goal::Minimize) => value < *best,
+        };
+        if is_better {
+            self.best = Some((value, run.to_owned()));
+        }
     }
 
     fn ended(
@@ -128,86 +231,200 @@ impl Terminal {
     ) -> String {
         let experiment = &self.experiment;
         let done = format!("[{}/{}]", self.totals.completed + self.totals.failed, self.totals.total);
-        let time = seconds.map(|seconds| format!(" in {}", human::seconds(seconds))).unwrap_or_default();
+        let time = |word: &str| {
+            seconds.map(|seconds| format!(" {word} {}", human::seconds(seconds))).unwrap_or_default()
+        };
         match (state, reason) {
             (RunState::Completed, _) => {
-                let accuracy = context.accuracy.map(f64::from);
-                let metric = accuracy
-                    .map(|value| format!(", {} {value:.4}", tags::VALIDATION_ACCURACY))
+                let metric = context
+                    .ranked
+                    .map(|value| format!(", {} {value:.4}", tags::short(&self.metric.tag)))
                     .unwrap_or_default();
-                let left = left(context.eta);
-                format!("{experiment}: {done} {run} completed{time}{metric}{left}")
+                // The live view has it already.
+                let left = match self.mode {
+                    Mode::Lines => context.eta.map(|eta| format!(", {}", left(eta))).unwrap_or_default(),
+                    _ => String::new(),
+                };
+                format!("{experiment}: {done} {run} completed{}{metric}{left}", time("in"))
             }
             (RunState::Failed, reason) => {
-                format!("{experiment}: {done} {run} failed{time}: {}", reason.unwrap_or("unknown"))
+                format!("{experiment}: {done} {run} failed{}: {}", time("in"), reason.unwrap_or("unknown"))
             }
             (RunState::Pending | RunState::Running, Some(reason)) => {
-                format!("{experiment}: {run} failed{time}, to be tried again: {reason}")
+                format!("{experiment}: {run} failed{}, to be tried again: {reason}", time("in"))
             }
             (RunState::Pending | RunState::Running, None) => {
-                format!("{experiment}: {run} stopped{time}, to be run again")
+                format!("{experiment}: {run} stopped{}; will restart next time", time("after"))
             }
         }
     }
 
-    /// Draws the bars anew; lines have nothing to redraw.
-    pub(in crate::sweep) fn redraw(&mut self, status: &Status, eta: Option<Duration>) {
-        let Mode::Bars { all, head, runs } = &mut self.mode else { return };
-        let Totals { total, completed, failed, live, .. } = self.totals;
-        head.set_length(total);
-        head.set_position(completed + failed);
-        let failed = if failed > 0 { format!(", {failed} failed") } else { String::new() };
-        head.set_message(format!("{live} running{failed}{}", left(eta)));
-        for (run, live) in &status.live {
-            let bar = runs.entry(*run).or_insert_with(|| {
-                let bar = all.add(ProgressBar::new(1000));
-                let style = "  {prefix} [{bar:12}] {wide_msg}";
-                bar.set_style(
-                    ProgressStyle::with_template(style).expect("a constant template").progress_chars("-> "),
-                );
-                bar.set_prefix(live.slot.clone());
-                bar
-            });
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "a fraction of 0 to 1"
-            )]
-            bar.set_position((live.fraction().unwrap_or(0.0) * 1000.0) as u64);
-            bar.set_message(describe(live));
-        }
-    }
-
-    /// Takes the bars away.
+    /// Takes the live view away.
     fn finish(&mut self) {
-        if let Mode::Bars { all, head, runs } = &mut self.mode {
-            runs.values().for_each(ProgressBar::finish_and_clear);
-            head.finish_and_clear();
-            drop(all.clear());
+        if matches!(self.mode, Mode::Live { .. }) {
+            self.mode = Mode::Lines;
+            let mut stderr = io::stderr().lock();
+            drop(stderr.write_all(live::cleared().as_bytes()).and_then(|()| stderr.flush()));
         }
     }
 }
 
-/// `, 3 min 12 s left`
-fn left(eta: Option<Duration>) -> String {
-    eta.map(|eta| format!(", {} left", human::seconds(eta.as_secs_f64()))).unwrap_or_default()
+/// A sweep that ends with an error leaves no view behind.
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.finish();
+    }
 }
 
-/// `3-conv-32-nodes-0-dense  epoch 2/5  loss 0.2110  val. acc. 0.9312  310 images/s`; what does not fit the terminal is
-/// cut by the bar.
-fn describe(live: &RunProgress) -> String {
-    let mut text = live.forecast.name.clone();
-    if let Some(epochs) = live.forecast.epochs {
-        text += &format!("  epoch {}/{epochs}", (live.epochs_done + 1).min(epochs));
+/// That of the terminal behind stderr; `None` where it is none.
+fn size() -> Option<Size> {
+    let stderr = io::stderr();
+    let (columns, rows) = terminal_size::terminal_size_of(&stderr).filter(|_| stderr.is_terminal())?;
+    // A terminal that does not know its size says 0.
+    let known = |size: u16, usual| if size == 0 { usual } else { usize::from(size) };
+    Some(Size { columns: known(columns.0, 80), rows: known(rows.0, 24) })
+}
+
+/// `about 2 min left`; the time is rounded already.
+fn left(eta: Duration) -> String {
+    match eta.as_secs() {
+        0 => "a few seconds left".to_owned(),
+        seconds @ ..60 => format!("about {seconds} s left"),
+        _ => format!("about {} left", human::duration(eta)),
     }
-    if let Some(loss) = live.loss {
-        text += &format!("  loss {loss:.4}");
+}
+
+/// The texts and numbers of a slot's label in turn, so that `cpu/10` comes after `cpu/9`.
+fn slot_order(label: &str) -> Vec<(String, u64)> {
+    let mut order: Vec<(String, u64)> = vec![(String::new(), 0)];
+    let mut in_number = false;
+    for letter in label.chars() {
+        let digit = letter.to_digit(10).map(u64::from);
+        if in_number && digit.is_none() {
+            order.push((String::new(), 0));
+        }
+        in_number = digit.is_some();
+        if let Some((text, number)) = order.last_mut() {
+            match digit {
+                Some(digit) => *number = number.saturating_mul(10).saturating_add(digit),
+                None => text.push(letter),
+            }
+        }
     }
-    if let Some(accuracy) = live.accuracy {
-        text += &format!("  val. acc. {accuracy:.4}");
+    order
+}
+
+/// Seconds since 1970 as the time of the day, UTC as in the database: `21:37:05Z`.
+fn clock(time: f64) -> String {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a time of today")]
+    let seconds = time.max(0.0) as u64 % 86_400;
+    format!("{:02}:{:02}:{:02}Z", seconds / 3_600, seconds / 60 % 60, seconds % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Attempt;
+
+    fn terminal(mode: Mode) -> Terminal {
+        let metric = Metric { tag: tags::VALIDATION_ACCURACY.to_owned(), goal: Goal::Maximize };
+        let totals = Totals { total: 36, completed: 11, failed: 1, pending: 22, live: 2 };
+        let best = Some((0.977_77, "2-conv-64-nodes-2-dense-seed-1".to_owned()));
+        Terminal { experiment: "quickstart".to_owned(), metric, mode, totals, best }
     }
-    if let Some(rate) = live.images_per_second {
-        text += &format!("  {rate:.0} images/s");
+
+    fn status() -> Status {
+        let mut status = Status::default();
+        for (run, slot) in [(3, "cpu/10"), (4, "cpu/9")] {
+            let attempt = Attempt {
+                run,
+                name: String::new(),
+                number: 1,
+                slot: slot.to_owned(),
+                device: "cpu".to_owned(),
+                threads: 1,
+                handle: None,
+                started: 0.0,
+                resumed: None,
+            };
+            let forecast = crate::sweep::RunForecast {
+                name: format!("{run}-conv-64-nodes-2-dense-seed-1"),
+                epochs: Some(5),
+                steps_per_epoch: Some(10),
+                batch_size: Some(16),
+                rank_by: tags::VALIDATION_ACCURACY.to_owned(),
+            };
+            let change = Change::AttemptStarted(std::sync::Arc::new(attempt));
+            let totals = Totals::default();
+            status.apply(&Event { time: 0.0, totals, change }, |_| forecast);
+        }
+        let live = status.live.get_mut(&3).unwrap();
+        (live.ranked, live.loss, live.images_per_second) = (Some(0.9056), Some(0.2624), Some(8_123.4));
+        live.epochs_done = 2;
+        status
     }
-    text
+
+    #[test]
+    fn the_live_view_at_any_width() {
+        let terminal = terminal(Mode::Lines);
+        let show = |columns| {
+            let lines = terminal.lines(&status(), Some(Duration::from_secs(120)), 65.2, columns);
+            assert!(lines.iter().all(|line| line.chars().count() < columns), "{lines:#?}");
+            lines.join("\n")
+        };
+        insta::assert_snapshot!(show(120), @r"
+        quickstart  [====>           ]  12/36 done  2 running  1 failed  1 min 5 s so far  about 2 min left
+        best so far: val. acc. 0.9778  2-conv-64-nodes-2-dense-seed-1
+        cpu/9    0 %  4-conv-64-nodes-2-dense-seed-1  epoch 1/5
+        cpu/10  40 %  3-conv-64-nodes-2-dense-seed-1  epoch 3/5  val. acc. 0.9056  loss 0.2624  8123 images/s
+        ");
+        insta::assert_snapshot!(show(80), @r"
+        quickstart  12/36 done  2 running  1 failed  1 min 5 s so far  about 2 min left
+        best so far: val. acc. 0.9778  2-conv-64-nodes-2-dense-seed-1
+        cpu/9    0 %  4-conv-64-nodes-2-dense-seed-1  epoch 1/5
+        cpu/10  40 %  3-conv-64-nodes-2-dense-seed-1  epoch 3/5  val. acc. 0.9056
+        ");
+        insta::assert_snapshot!(show(40), @r"
+        12/36 done  1 failed  about 2 min left
+        best so far: val. acc. 0.9778  2-co…d-1
+        cpu/9    0 %  4-conv-64-n…ense-seed-1
+        cpu/10  40 %  3-c…d-1  val. acc. 0.9056
+        ");
+    }
+
+    #[test]
+    fn lines_tell_what_has_ended() {
+        let context = |status| Context {
+            status,
+            ranked: Some(0.9056),
+            eta: Some(Duration::from_secs(40)),
+            elapsed: 1.0,
+        };
+        let status = Status::default();
+        let ended =
+            |state, reason| terminal(Mode::Lines).ended("a", state, reason, Some(2.2), &context(&status));
+        assert_eq!(
+            ended(RunState::Completed, None),
+            "quickstart: [12/36] a completed in 2.2 s, val. acc. 0.9056, about 40 s left"
+        );
+        assert_eq!(
+            ended(RunState::Pending, None),
+            "quickstart: a stopped after 2.2 s; will restart next time"
+        );
+        assert_eq!(clock(1_795_815_455.9), "21:37:35Z");
+        assert_eq!(left(Duration::ZERO), "a few seconds left");
+    }
+
+    #[test]
+    fn the_best_is_the_best_by_the_goal() {
+        let mut terminal = terminal(Mode::Lines);
+        terminal.best = None;
+        for (value, run) in [(f64::NAN, "a"), (0.5, "b"), (0.7, "c"), (0.6, "d")] {
+            terminal.note_best(value, run);
+        }
+        assert_eq!(terminal.best, Some((0.7, "c".to_owned())));
+        terminal.metric.goal = Goal::Minimize;
+        terminal.note_best(0.1, "e");
+        assert_eq!(terminal.best.as_ref().map(|(_, run)| run.as_str()), Some("e"));
+    }
 }

@@ -9,6 +9,7 @@ const ANYWHERE: [&str; 4] = ["blake3", "serde", "serde_json", "thiserror"];
 
 /// Each other crate with the modules of the first level that may name it.
 pub(super) const HOMES: &[(&str, &[&str])] = &[
+    ("ab_glyph", &["figure"]),
     ("anstream", &["launch"]),
     ("base64", &["figure"]),
     ("clap", &["cli", "report", "worker"]),
@@ -19,7 +20,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("futures_core", &["store"]),
     ("gethostname", &["base"]),
     ("image", &["corpus", "figure", "predict"]),
-    ("indicatif", &["cli", "sweep"]),
+    ("indicatif", &["cli"]),
     ("libc", &["kernels", "launch", "worker"]),
     ("maud", &["report"]),
     ("memmap2", &["corpus"]),
@@ -40,7 +41,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("strsim", &["spec"]),
     ("tch", &["worker"]),
     ("tempfile", &["base", "cli", "corpus", "launch", "store"]),
-    ("terminal_size", &["cli"]),
+    ("terminal_size", &["cli", "sweep"]),
     ("tokio", &["base", "cli", "launch", "store", "sweep"]),
     ("unicode_width", &["report"]),
     ("zip", &["worker"]),

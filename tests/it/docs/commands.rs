@@ -11,7 +11,9 @@ const HEAD: &str = "\
 # Commands
 
 Listings take `--format table`, `csv` or `json`, some also `markdown` and `latex`. Data goes to standard output, everything else
-to standard error. What the exit codes mean: [failure and resume](failure-and-resume.md#exit-codes).
+to standard error. A table is as wide as the terminal: columns that it has no room for are named below it, and where names would be
+broken each row becomes a record of `name: value` lines. Into a pipe it is as wide as it needs to be, or as `COLUMNS` says. Where the
+locale has no Unicode (`LC_ALL=C`), rules are plain. What the exit codes mean: [failure and resume](failure-and-resume.md#exit-codes).
 
 <!-- Made from the program's own words: GRIDBOARD_RENEW_DOCS=1 cargo test --test it docs::commands -->
 ";
