@@ -11,7 +11,7 @@ use crate::{
     base::error::with_causes,
     event::Change,
     launch::{AttemptEnd, Ending, Launcher},
-    run::RunState,
+    run::{Evidence, RunState, Used},
     schedule::Input,
     sweep::attempt::fail,
     tfevents::hparams::Status,
@@ -67,7 +67,9 @@ impl<L: Launcher> Loop<'_, L> {
     fn judge(&mut self, now: Now, ended: Now, mut end: AttemptEnd) {
         let run = end.run;
         self.read_run(now, run);
-        let Some(LiveAttempt { attempt, begun, tail, late }) = self.live.remove(&run) else { return };
+        let Some(LiveAttempt { attempt, begun, tail, late, last_step }) = self.live.remove(&run) else {
+            return;
+        };
         self.judge_late(late, &mut end);
         let seconds = (ended.elapsed - begun).max(0.0);
         self.used.add(seconds, &end.used);
@@ -99,6 +101,12 @@ impl<L: Launcher> Loop<'_, L> {
         if !warnings.is_empty() {
             let all = doubts.into_iter().chain(warnings.iter().cloned()).collect::<Vec<_>>().join("; ");
             self.tell(now, Change::Problem { attempt: Arc::clone(&attempt), found: warnings, all });
+        }
+        if let Ending::Failed(failure) = &mut end.ending {
+            let AttemptEnd { used: Used { peak_memory, peak_device_memory, .. }, .. } = end;
+            let last_line = Evidence::fingerprint(&failure.log_tail);
+            let seen = mem::take(&mut failure.evidence);
+            failure.evidence = Evidence { peak_memory, peak_device_memory, last_step, last_line, ..seen };
         }
         if let Some(folders) = &mut self.sinks.folders {
             let status = match end.ending {

@@ -1,11 +1,13 @@
 //! The limits of a sweep: how long a run may take, and how many runs may fail alike before the rest is left.
 
+use std::mem;
+
 use super::{LiveAttempt, Loop, Now};
 use crate::{
     base::human,
     event::Change,
     launch::{AttemptEnd, Ending, Launcher},
-    run::{Failure, FailureKind},
+    run::{Evidence, Failure, FailureKind, last_line},
     schedule::without_particulars,
     spec::{Schedule, SpecDuration},
 };
@@ -88,13 +90,13 @@ impl<L: Launcher> Loop<'_, L> {
     /// to its end all the same is completed.
     pub(super) fn judge_late(&self, late: Late, end: &mut AttemptEnd) {
         let Some(limit) = self.limits.time_per_run.filter(|_| late != Late::No) else { return };
-        let log_tail = match &mut end.ending {
+        let (log_tail, evidence) = match &mut end.ending {
             Ending::Completed => return,
-            Ending::Failed(failure) => std::mem::take(&mut failure.log_tail),
-            Ending::Interrupted => String::new(),
+            Ending::Failed(failure) => (mem::take(&mut failure.log_tail), mem::take(&mut failure.evidence)),
+            Ending::Interrupted => (String::new(), Evidence::default()),
         };
         let reason = format!("took longer than schedule.time_per_run, {limit}");
-        end.ending = Ending::Failed(Failure { kind: FailureKind::Timeout, reason, log_tail });
+        end.ending = Ending::Failed(Failure { kind: FailureKind::Timeout, reason, log_tail, evidence });
         end.has_outcome = false;
     }
 
@@ -143,12 +145,6 @@ fn signature(failure: &Failure, run: &str) -> Option<String> {
     Some(format!("{}\n{head}\n{line}\n{last}", failure.kind))
 }
 
-/// The last line that is the program's own.
-fn last_line(log_tail: &str) -> &str {
-    let own = |line: &&str| !line.trim().is_empty() && !line.starts_with("--- gridboard");
-    log_tail.lines().rev().find(own).unwrap_or_default()
-}
-
 /// As much of a line as a message has room for.
 fn without_controls(line: &str) -> String {
     line.chars().filter(|letter| !letter.is_control()).take(200).collect()
@@ -160,8 +156,12 @@ mod tests {
 
     #[test]
     fn the_same_failure_of_other_runs_is_the_same() {
-        let failure =
-            |kind, reason: &str, log: &str| Failure { kind, reason: reason.into(), log_tail: log.into() };
+        let failure = |kind, reason: &str, log: &str| Failure {
+            kind,
+            reason: reason.into(),
+            log_tail: log.into(),
+            evidence: Evidence::default(),
+        };
         let exit = |reason: &str, log: &str| signature(&failure(FailureKind::Exit, reason, log), "lr-0.1");
         let one =
             exit("exited with status 1: KeyError: 0.1", "--- gridboard: t\nloss 0.5\nKeyError: 0.1\n\n");

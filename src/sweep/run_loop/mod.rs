@@ -89,6 +89,8 @@ struct LiveAttempt {
     begun: f64,
     /// What was done about its taking too long.
     late: Late,
+    /// The step of the last point that was read.
+    last_step: Option<i64>,
 }
 
 /// The sweep while it lasts.
@@ -313,6 +315,9 @@ impl<'a, L: Launcher> Loop<'a, L> {
         }
         if let Some(from) = goes_on_at {
             self.tell(now, Change::Resumed { attempt: Arc::clone(&attempt), from: Some(from) });
+        }
+        if let (Some(last), Some(live)) = (polled.scalars.last(), self.live.get_mut(&run)) {
+            live.last_step = Some(last.step);
         }
         if !polled.scalars.is_empty() {
             self.tell(now, Change::Scalars { attempt, points: Arc::new(polled.scalars) });

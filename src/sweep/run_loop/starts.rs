@@ -89,7 +89,13 @@ impl<L: Launcher> Loop<'_, L> {
         let tail = Tail::new(&plan.run_dir, attempt.started, cleared);
         self.live.insert(
             attempt.run,
-            LiveAttempt { attempt: Arc::clone(&attempt), tail, begun: now.elapsed, late: Late::No },
+            LiveAttempt {
+                attempt: Arc::clone(&attempt),
+                tail,
+                begun: now.elapsed,
+                late: Late::No,
+                last_step: None,
+            },
         );
         let folder = self.sinks.folders.as_mut().map_or(Ok(()), |folders| folders.started(&attempt));
         if let Some(refused) = refused {

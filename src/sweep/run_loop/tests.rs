@@ -9,7 +9,7 @@ use crate::{
     base::signals::Signals,
     event::{Change, Event, Totals},
     launch::{AttemptEnd, Ending, LaunchError, LaunchPlan, Launcher, Stdin},
-    run::{Failure, FailureKind, Handle, RunState, Used},
+    run::{Evidence, Failure, FailureKind, Handle, RunState, Used},
     schedule::{Job, Scheduler, Slot},
     sweep::{
         SweepError,
@@ -122,7 +122,12 @@ fn begun(runs: u64, slots: u32, limit: u32) -> World {
 }
 
 fn failure() -> Failure {
-    Failure { kind: FailureKind::Exit, reason: "no".to_owned(), log_tail: String::new() }
+    Failure {
+        kind: FailureKind::Exit,
+        reason: "no".to_owned(),
+        log_tail: String::new(),
+        evidence: Evidence::default(),
+    }
 }
 
 impl World {
