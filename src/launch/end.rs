@@ -10,7 +10,8 @@ use nix::sys::signal::Signal;
 use super::reason::{error_line, own, readable, shortened};
 use crate::{
     run::{CudaFault, Evidence, Failure, FailureKind, Outcome, OutcomeError, RunState, Shortage, Used},
-    schedule::Ended,
+    schedule::{Again, Ended},
+    spec::Retry,
 };
 
 /// An attempt that has ended.
@@ -44,12 +45,12 @@ pub enum Ending {
 }
 
 impl AttemptEnd {
-    /// For the scheduler.
+    /// For the scheduler, which is told whether `retry` makes a failure worth another attempt.
     #[must_use]
-    pub fn ended(&self) -> Ended {
-        match self.ending {
+    pub fn ended(&self, retry: &Retry) -> Ended {
+        match &self.ending {
             Ending::Completed => Ended::Completed,
-            Ending::Failed(_) => Ended::Failed,
+            Ending::Failed(failure) => Ended::Failed(Again::after(failure, retry)),
             Ending::Interrupted => Ended::Interrupted,
         }
     }
@@ -401,11 +402,12 @@ mod tests {
             log_tail: String::new(),
             evidence: Evidence::default(),
         };
+        let retry = Retry::default();
         let completed = end(Ending::Completed);
-        assert_eq!((completed.state(), completed.ended()), (RunState::Completed, Ended::Completed));
+        assert_eq!((completed.state(), completed.ended(&retry)), (RunState::Completed, Ended::Completed));
         assert!(completed.outcome(7.0).is_some_and(|outcome| outcome.state == RunState::Completed));
         let failed = end(Ending::Failed(failure.clone()));
-        assert_eq!((failed.state(), failed.ended()), (RunState::Failed, Ended::Failed));
+        assert_eq!((failed.state(), failed.ended(&retry)), (RunState::Failed, Ended::Failed(Again::No)));
         let expected = Outcome {
             attempt: 2,
             state: RunState::Failed,
@@ -419,7 +421,7 @@ mod tests {
         };
         assert_eq!(failed.outcome(7.0), Some(expected));
         let interrupted = end(Ending::Interrupted);
-        assert_eq!((interrupted.state(), interrupted.ended()), (RunState::Pending, Ended::Interrupted));
+        assert_eq!((interrupted.state(), interrupted.ended(&retry)), (RunState::Pending, Ended::Interrupted));
         assert_eq!(interrupted.outcome(7.0), None);
     }
 }

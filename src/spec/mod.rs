@@ -19,6 +19,7 @@ mod overrides;
 pub mod parameter;
 mod problem;
 mod read;
+mod retry;
 mod scalar;
 mod schema;
 mod size;
@@ -48,6 +49,7 @@ pub use overrides::{Overrides, Untold};
 pub use parameter::ParameterError;
 pub use problem::{Place, Problem, SpecError, suggest};
 pub use read::MAX_RUNS;
+pub use retry::Retry;
 pub use schema::schema;
 pub use suite::{Spec, Suite, load_any, suite_schema};
 pub use train::Train;
@@ -141,6 +143,9 @@ pub struct Experiment {
     pub keep: Keep,
     /// Where and how many at once. Never part of what is compared when a spec is run again.
     pub schedule: Schedule,
+    /// When a failed run is tried again. Never part of what is compared when a spec is run again.
+    #[serde(default, skip_serializing_if = "Retry::is_default")]
+    pub retry: Retry,
 }
 
 /// One grid: the product of its axes, the first axis outermost.

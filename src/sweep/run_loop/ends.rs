@@ -131,12 +131,12 @@ impl<L: Launcher> Loop<'_, L> {
         if failure.is_some() {
             self.last_failure.clone_from(&failure);
         }
-        self.step(now, Input::Ended { run, how: end.ended() });
-        let again = failure.is_some() && (self.scheduler.is_waiting(run) || self.scheduler.is_live(run));
-        let state = if again { RunState::Pending } else { end.state() };
+        self.step(now, Input::Ended { run, how: end.ended(&self.limits.retry) });
+        let next = failure.as_ref().and_then(|_| self.scheduler.next_try(run));
+        let state = if next.is_some() { RunState::Pending } else { end.state() };
         let answers = answers.filter(|_| state == RunState::Completed);
         let (name, attempt) = (attempt.name.clone(), Arc::clone(&attempt));
-        let change = Change::AttemptEnded { attempt, state, failure, seconds, used: end.used };
+        let change = Change::AttemptEnded { attempt, state, failure, next, seconds, used: end.used };
         let failed = match (&change, state) {
             (Change::AttemptEnded { failure: Some(failure), .. }, RunState::Failed) => Some(failure.clone()),
             _ => None,

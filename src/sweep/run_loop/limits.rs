@@ -9,11 +9,11 @@ use crate::{
     launch::{AttemptEnd, Ending, Launcher},
     run::{Evidence, Failure, FailureKind, last_line},
     schedule::without_particulars,
-    spec::{Schedule, SpecDuration},
+    spec::{Retry, Schedule, SpecDuration},
 };
 
 /// What a sweep is limited by.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Limits {
     /// How long live attempts that are asked to end have for it, seconds.
     pub(super) grace: f64,
@@ -21,6 +21,8 @@ pub(super) struct Limits {
     pub(super) time_per_run: Option<SpecDuration>,
     /// How many runs may fail alike; 0 for any number.
     pub(super) stop_after: u32,
+    /// Which failures are worth another attempt.
+    pub(super) retry: Retry,
 }
 
 impl From<&Schedule> for Limits {
@@ -29,6 +31,7 @@ impl From<&Schedule> for Limits {
             grace: schedule.grace.duration().as_secs_f64(),
             time_per_run: schedule.time_per_run,
             stop_after: schedule.stop_after,
+            retry: Retry::default(),
         }
     }
 }

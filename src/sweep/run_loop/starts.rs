@@ -65,12 +65,15 @@ impl<L: Launcher> Loop<'_, L> {
                 }
                 Err(error) => {
                     self.step(now, Input::Ended { run: start.run, how: Ended::NotStarted });
-                    let again = self.scheduler.is_waiting(start.run) || self.scheduler.is_live(start.run);
-                    let state = if again { RunState::Pending } else { RunState::Failed };
+                    let next = self.scheduler.next_try(start.run);
+                    let state = if next.is_some() { RunState::Pending } else { RunState::Failed };
                     let failure = error.failure();
                     self.last_failure = Some(failure.clone());
                     let (name, told) = (attempt.name.clone(), failure.clone());
-                    self.tell(now, Change::AttemptNotStarted { attempt: Arc::new(attempt), state, failure });
+                    self.tell(
+                        now,
+                        Change::AttemptNotStarted { attempt: Arc::new(attempt), state, failure, next },
+                    );
                     if state == RunState::Failed {
                         self.compare_failure(now, &name, &told);
                     }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{LiveAttempt, Loop, Now, drive::drive, limits::Limits};
 use crate::{
     base::signals::Signals,
-    event::{Change, Event, Totals},
+    event::{Change, Event, NextTry, Totals},
     launch::{AttemptEnd, Ending, LaunchError, LaunchPlan, Launcher, Stdin},
     run::{Evidence, Failure, FailureKind, Handle, RunState, Used},
     schedule::{Job, Scheduler, Slot},
@@ -123,7 +123,7 @@ fn begun(runs: u64, slots: u32, limit: u32) -> World {
 
 fn failure() -> Failure {
     Failure {
-        kind: FailureKind::Exit,
+        kind: FailureKind::Signal,
         reason: "no".to_owned(),
         log_tail: String::new(),
         evidence: Evidence::default(),
@@ -255,6 +255,53 @@ fn a_run_is_tried_three_times_and_counted_once() {
     assert_eq!(world.ends(), [(0, 1, Pending), (0, 2, Pending), (0, 3, Failed)]);
     assert!(world.this.over);
     assert_eq!(world.totals(), Totals { total: 3, completed: 2, failed: 1, pending: 0, live: 0 });
+}
+
+#[test]
+fn only_failures_that_pass_are_tried_again_and_an_end_says_what_is_next() {
+    let mut world = begun(2, 1, 3);
+    world.end(0, Ending::Failed(Failure { kind: FailureKind::Diverged, ..failure() }));
+    let temporary = |code| {
+        let evidence = Evidence { exit_code: Some(code), ..Evidence::default() };
+        Ending::Failed(Failure { kind: FailureKind::Exit, evidence, ..failure() })
+    };
+    world.end(1, temporary(75));
+    let next = |event: &Event| match event.change {
+        Change::AttemptEnded { next, .. } => Some(next),
+        _ => None,
+    };
+    let nexts: Vec<_> = world.told.borrow().iter().filter_map(next).collect();
+    assert_eq!(nexts, [None, Some(NextTry { number: 2, of: 3, alone: false })]);
+    world.end(1, temporary(1));
+    use RunState::{Failed, Pending};
+    assert_eq!(world.ends(), [(0, 1, Failed), (1, 1, Pending), (1, 2, Failed)]);
+    assert!(world.this.over);
+}
+
+#[test]
+fn an_interrupt_while_a_run_is_tried_again_leaves_it_owed() {
+    let mut world = begun(2, 1, 3);
+    world.end(0, Ending::Failed(failure()));
+    assert_eq!(world.this.launcher.starts, [(0, 1), (0, 2)]);
+    world.cancel();
+    world.end(0, Ending::Interrupted);
+    assert!(world.this.over);
+    assert_eq!(world.totals(), Totals { total: 4, completed: 2, failed: 0, pending: 2, live: 0 });
+}
+
+#[test]
+fn what_fails_alike_is_counted_by_runs_and_not_by_attempts() {
+    let mut world = made(9, 1, 3, |_, _| Answer::Alive);
+    world.this.alike = crate::schedule::Alike::new(2, false);
+    world.this.limits.stop_after = 2;
+    world.begin();
+    for run in [0, 0, 0, 1, 1] {
+        world.end(run, Ending::Failed(failure()));
+        assert_eq!(world.warnings(), [""; 0]);
+    }
+    world.end(1, Ending::Failed(failure()));
+    assert!(world.this.over, "two runs have failed, in six attempts");
+    assert_eq!(world.warnings().len(), 1);
 }
 
 #[test]
