@@ -300,10 +300,11 @@ fn kill_at_random(seed: u64, kills: u32) {
         for run in RUNS {
             let (curves, state) = (epochs_done(&cut, run), kept(&cut, run));
             let is_over = folder(&cut, run).join("outcome.json").exists();
-            println!(
-                "kill {kill_number} of {target}: {run} has {curves} epochs, its state {state}, {code:?}"
+            assert!(
+                is_over || state + 1 >= curves,
+                "seed {seed}, kill {kill_number} of {target} ({code:?}): {run} has {curves} epochs, its state {state}: \
+                 more than the epoch that was cut is lost"
             );
-            assert!(is_over || state + 1 >= curves, "seed {seed}: more than the epoch that was cut is lost");
         }
         done += 1;
         let owed = cut.sql("select count(*) as n from runs where state <> 'completed'");
@@ -318,10 +319,6 @@ fn kill_at_random(seed: u64, kills: u32) {
     }
     last.expect(0);
     assert_same(&left(&cut), &left(&whole));
-    let lost = cut.sql(
-        "select a.run, a.attempt, a.resumed_from from attempts a where a.attempt > 1 and a.resumed_from is null",
-    );
-    println!("seed {seed}: {done} kills; began anew: {}", json!(lost));
 }
 
 fn signal_if_alive(sweep: &mut Child) {
