@@ -36,6 +36,8 @@ pub enum FailureKind {
     Launch,
     /// It took longer than a run may.
     Timeout,
+    /// It wrote no point and no line of its log for as long as that is allowed.
+    Stalled,
     /// The process ended well, but the metrics that the ranking needs were never written.
     NoMetrics,
     /// The CUDA device failed under it: what it says of itself, not a mistake of the program's.
@@ -61,6 +63,7 @@ impl FailureKind {
             | Self::Trainer
             | Self::Launch
             | Self::CudaFault
+            | Self::Stalled
             | Self::Panic
             | Self::BadData
             | Self::DiskFull
@@ -71,5 +74,5 @@ impl FailureKind {
 
 words!(FailureKind:
     Diverged = "diverged", Exit = "exit", Signal = "signal", OutOfMemory = "out_of_memory", Trainer = "trainer",
-    Launch = "launch", Timeout = "timeout", NoMetrics = "no_metrics", CudaFault = "cuda_fault",
+    Launch = "launch", Timeout = "timeout", Stalled = "stalled", NoMetrics = "no_metrics", CudaFault = "cuda_fault",
     Panic = "panic", BadData = "bad_data", DiskFull = "disk_full", Lost = "lost");

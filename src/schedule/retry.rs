@@ -14,7 +14,7 @@ pub enum Again {
     No,
     /// What ended it was not the run's own.
     Yes,
-    /// It may have been the device or the run: once more tells.
+    /// It may have been the machine or the run: once more tells.
     Once,
     /// Others beside it may have taken what it needed: once more, alone on a device.
     Alone,
@@ -26,7 +26,7 @@ impl Again {
     pub fn after(failure: &Failure, retry: &Retry) -> Self {
         match failure.kind {
             FailureKind::OutOfMemory => Self::Alone,
-            FailureKind::CudaFault => Self::Once,
+            FailureKind::CudaFault | FailureKind::Stalled => Self::Once,
             FailureKind::Signal | FailureKind::Lost | FailureKind::Launch => Self::Yes,
             FailureKind::Exit => match failure.evidence.exit_code {
                 Some(code) if retry.exit_codes.contains(&code) => Self::Yes,
@@ -75,6 +75,7 @@ mod tests {
             assert_eq!(of(kind), Again::No, "{kind}");
         }
         assert_eq!((of(Kind::OutOfMemory), of(Kind::CudaFault)), (Again::Alone, Again::Once));
+        assert_eq!(of(Kind::Stalled), Again::Once);
     }
 
     proptest! {

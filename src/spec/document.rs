@@ -190,6 +190,7 @@ fn document(experiment: &Experiment) -> Json {
             "log_limit": size::to_text(schedule.log_limit),
             "grace": schedule.grace,
             "time_per_run": schedule.time_per_run,
+            "stall_timeout": schedule.stall_timeout,
             "stop_after": schedule.stop_after,
         }),
     );

@@ -286,6 +286,9 @@ pub struct Schedule {
     /// How long a run may take, until it is asked to end and has failed; `None` for as long as it likes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_per_run: Option<SpecDuration>,
+    /// How long a run may write no point and no line of its log, until it is asked to end and has failed; `None` for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stall_timeout: Option<SpecDuration>,
     /// When this many runs have failed alike and none was completed, no other is started; 0 for never.
     #[serde(default = "Schedule::default_stop_after")]
     pub stop_after: u32,
@@ -328,6 +331,7 @@ impl Schedule {
             log_limit: Self::LOG_LIMIT,
             grace,
             time_per_run: None,
+            stall_timeout: None,
             stop_after: Self::STOP_AFTER,
         }
     }

@@ -285,6 +285,11 @@ fn schedule() -> Json {
                 "anyOf": [{"type": "string", "pattern": SpecDuration::PATTERN}, {"type": "null"}],
                 "default": null
             },
+            "stall_timeout": {
+                "description": "How long a run may write no point and no line of its log: it is asked to end then (SIGTERM), killed after the grace, and has failed.",
+                "anyOf": [{"type": "string", "pattern": SpecDuration::PATTERN}, {"type": "null"}],
+                "default": null
+            },
             "stop_after": {
                 "description": "When so many runs have failed alike and none was completed, no other is started; 0 for never.",
                 "type": "integer",

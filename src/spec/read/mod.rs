@@ -145,8 +145,10 @@ fn schedule(top: &Section<'_>, is_command: bool, problems: &mut Problems) -> Opt
     let mut schedule = Schedule::of(is_command);
     let Some(entry) = top.given("schedule") else { return Some(schedule) };
     let section = Section::open(&entry.value, "schedule", &entry.place, problems)?;
-    section
-        .only(&["devices", "runs_per_device", "log_limit", "grace", "time_per_run", "stop_after"], problems);
+    section.only(
+        &["devices", "runs_per_device", "log_limit", "grace", "time_per_run", "stall_timeout", "stop_after"],
+        problems,
+    );
     let expected = "`auto`, `cpu`, `cpu:N`, `cuda` or `cuda:N,N`";
     let devices =
         section.take("devices", expected, problems, |node| text(node).filter(|text| rank::is_tag(text)));
@@ -176,6 +178,10 @@ fn schedule(top: &Section<'_>, is_command: bool, problems: &mut Problems) -> Opt
     if section.given("time_per_run").is_some() {
         schedule.time_per_run =
             section.take("time_per_run", expected, problems, |node| text(node)?.parse().ok());
+    }
+    if section.given("stall_timeout").is_some() {
+        schedule.stall_timeout =
+            section.take("stall_timeout", expected, problems, |node| text(node)?.parse().ok());
     }
     if section.given("stop_after").is_some() {
         let stop_after = section.u32("stop_after", 0, MAX_STOP_AFTER, problems);

@@ -237,6 +237,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                     log_limit,
                     grace: SpecDuration::seconds(grace),
                     time_per_run: Some(SpecDuration::seconds(grace)).filter(|_| grace % 2 == 0),
+                    stall_timeout: Some(SpecDuration::seconds(grace + 1)).filter(|_| grace % 3 == 0),
                     stop_after: u32::try_from(grace % 5).unwrap(),
                 },
                 retry: Retry {
@@ -317,6 +318,7 @@ schedule:
   log_limit: "64MiB"
   grace: "30s"
   time_per_run: null
+  stall_timeout: null
   stop_after: 3
 retry:
   attempts: 3

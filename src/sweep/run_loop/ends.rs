@@ -67,10 +67,11 @@ impl<L: Launcher> Loop<'_, L> {
     fn judge(&mut self, now: Now, ended: Now, mut end: AttemptEnd) {
         let run = end.run;
         self.read_run(now, run);
-        let Some(LiveAttempt { attempt, begun, tail, late, last_step }) = self.live.remove(&run) else {
+        let Some(LiveAttempt { attempt, begun, tail, late, stalled, last_step, .. }) = self.live.remove(&run)
+        else {
             return;
         };
-        self.judge_late(late, &mut end);
+        self.judge_late(late, stalled, &mut end);
         let seconds = (ended.elapsed - begun).max(0.0);
         self.used.add(seconds, &end.used);
         if let Err(error) = self.attempts.restore(&attempt) {

@@ -11,7 +11,7 @@ use super::{Late, LiveAttempt, Loop, Now};
 use crate::{
     event::{Attempt, Change},
     launch::Launcher,
-    run::RunState,
+    run::{RunDir, RunState},
     schedule::{Ended, Input, Slot},
     sweep::{SweepError, attempt::StartError, tail::Tail},
 };
@@ -97,6 +97,10 @@ impl<L: Launcher> Loop<'_, L> {
                 tail,
                 begun: now.elapsed,
                 late: Late::No,
+                stalled: false,
+                heard: now.elapsed,
+                log: RunDir::new(&plan.run_dir).log(),
+                log_written: None,
                 last_step: None,
             },
         );

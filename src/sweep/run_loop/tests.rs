@@ -435,6 +435,33 @@ fn what_takes_too_long_is_asked_then_killed_and_has_failed() {
 }
 
 #[test]
+fn what_writes_nothing_is_told_asked_and_tried_once_more() {
+    let mut world = made(1, 1, 3, |_, _| Answer::Alive);
+    world.this.limits.stall_timeout = Some(crate::spec::SpecDuration::seconds(60));
+    world.begin();
+    world.pass(50.0);
+    // A line of its log, or a point.
+    world.this.live.get_mut(&0).unwrap().heard = 50.0;
+    world.pass(59.0);
+    assert_eq!((world.this.wake_at(), world.this.launcher.stops.as_slice()), (Some(110.0), &[][..]));
+    for attempt in 1..3 {
+        world.pass(if attempt == 1 { 1.0 } else { 60.0 });
+        assert_eq!(world.this.launcher.stops.pop(), Some((0, false)));
+        assert_eq!(
+            world.warnings().pop().as_deref(),
+            Some("run-0 has written no point and no line of its log for 1m: it is ended")
+        );
+        world.pass(10.0);
+        assert_eq!(world.this.launcher.stops.pop(), Some((0, true)));
+        world.end(0, Ending::Interrupted);
+        let last = world.this.last_failure.clone().expect("a failure");
+        assert_eq!(last.kind, FailureKind::Stalled, "{}", last.reason);
+    }
+    assert_eq!(world.ends(), [(0, 1, RunState::Pending), (0, 2, RunState::Failed)]);
+    assert!(world.this.over);
+}
+
+#[test]
 fn the_first_signal_asks_and_the_second_or_the_end_of_the_grace_kills() {
     let mut world = begun(3, 2, 1);
     world.cancel();
