@@ -82,6 +82,17 @@ pub struct Attempt {
     pub resumed: Option<Resumed>,
 }
 
+/// The attempt that a run has next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NextTry {
+    /// Its number in this sweep.
+    pub number: u32,
+    /// How many attempts a run has in a sweep at most.
+    pub of: u32,
+    /// Whether it is alone on its device.
+    pub alone: bool,
+}
+
 /// Where an attempt goes on with an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resumed {
@@ -119,6 +130,8 @@ pub enum Change {
         state: RunState,
         /// Why.
         failure: Failure,
+        /// The attempt that follows, where it is tried again.
+        next: Option<NextTry>,
     },
     /// Points of an attempt that were told before no longer count.
     Cut {
@@ -158,6 +171,8 @@ pub enum Change {
         state: RunState,
         /// Why the attempt failed, where it did.
         failure: Option<Failure>,
+        /// The attempt that follows, where it is tried again.
+        next: Option<NextTry>,
         /// How long it was alive, seconds.
         seconds: f64,
         /// What it has used of the machine.

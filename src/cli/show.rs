@@ -225,10 +225,14 @@ impl RunDetails {
             let time = attempt.finished.map(|end| format!(" in {}", human::seconds(end - attempt.started)));
             let memory =
                 attempt.used.peak_memory.map(|bytes| format!(", peak memory {}", human::bytes(bytes)));
+            // Of the last one it stands below, with its log.
+            let is_last = self.attempts.last().is_some_and(|last| last.attempt == attempt.attempt);
+            let failure = attempt.failure.as_ref().filter(|_| !is_last);
+            let why = failure.map(|failure| format!(": {}", failure.reason));
             line(
                 "attempt",
                 format!(
-                    "{} {} on {} ({}{}){}{}",
+                    "{} {} on {} ({}{}){}{}{}",
                     attempt.attempt,
                     attempt.state,
                     attempt.slot,
@@ -236,7 +240,8 @@ impl RunDetails {
                     // One that could not be started has none.
                     if attempt.pid > 0 { format!(", pid {}", attempt.pid) } else { String::new() },
                     time.unwrap_or_default(),
-                    memory.unwrap_or_default()
+                    memory.unwrap_or_default(),
+                    why.unwrap_or_default()
                 ),
             );
         }

@@ -206,6 +206,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
         rank: RankRule { by: crate::spec::Metric::by_tag("a/b"), then: None, top: 10 },
         keep: crate::spec::Keep::default(),
         schedule: Schedule::default(),
+        retry: crate::spec::Retry::default(),
     })
 }
 

@@ -9,8 +9,9 @@ use nix::sys::signal::Signal;
 
 use super::reason::{error_line, own, readable, shortened};
 use crate::{
-    run::{Failure, FailureKind, Outcome, OutcomeError, RunState, Shortage, Used},
-    schedule::Ended,
+    run::{CudaFault, Evidence, Failure, FailureKind, Outcome, OutcomeError, RunState, Shortage, Used},
+    schedule::{Again, Ended},
+    spec::Retry,
 };
 
 /// An attempt that has ended.
@@ -44,12 +45,12 @@ pub enum Ending {
 }
 
 impl AttemptEnd {
-    /// For the scheduler.
+    /// For the scheduler, which is told whether `retry` makes a failure worth another attempt.
     #[must_use]
-    pub fn ended(&self) -> Ended {
-        match self.ending {
+    pub fn ended(&self, retry: &Retry) -> Ended {
+        match &self.ending {
             Ending::Completed => Ended::Completed,
-            Ending::Failed(_) => Ended::Failed,
+            Ending::Failed(failure) => Ended::Failed(Again::after(failure, retry)),
             Ending::Interrupted => Ended::Interrupted,
         }
     }
@@ -89,7 +90,7 @@ impl AttemptEnd {
 }
 
 /// What is known of an ended attempt.
-pub(super) struct Evidence<Tail> {
+pub(super) struct Known<Tail> {
     /// `None` if whoever had to take the status was killed.
     pub(super) status: Option<ExitStatus>,
     /// What `outcome.json` says, if it is of this attempt.
@@ -102,7 +103,7 @@ pub(super) struct Evidence<Tail> {
     pub(super) tail: Tail,
 }
 
-impl<Tail: FnOnce() -> String> Evidence<Tail> {
+impl<Tail: FnOnce() -> String> Known<Tail> {
     /// The verdict.
     pub(super) fn ending(self) -> Ending {
         let word = match self.outcome {
@@ -133,9 +134,9 @@ impl<Tail: FnOnce() -> String> Evidence<Tail> {
         let (kind, reason) = match (self.status, word) {
             (Some(status), Some(word)) if status.success() => (FailureKind::Trainer, word),
             (Some(status), _) => reason(status, self.oom_kill, &log_tail),
-            (None, _) => (FailureKind::Exit, "its supervisor was killed, and the attempt with it".to_owned()),
+            (None, _) => (FailureKind::Lost, "its supervisor was killed, and the attempt with it".to_owned()),
         };
-        Ending::Failed(Failure { kind, reason, log_tail })
+        Ending::Failed(Failure { kind, reason, log_tail, evidence: Evidence::default() })
     }
 }
 
@@ -147,6 +148,9 @@ fn reason(status: ExitStatus, oom_kill: bool, log_tail: &str) -> (FailureKind, S
     };
     if let Some(shortage) = log_tail.lines().rev().find_map(Shortage::told_by) {
         return (FailureKind::OutOfMemory, shortage.to_string());
+    }
+    if let Some(fault) = log_tail.lines().rev().find_map(CudaFault::told_by) {
+        return (FailureKind::CudaFault, fault.to_string());
     }
     match (status.code(), status.signal()) {
         (_, Some(signal)) if signal == Signal::SIGKILL as i32 && oom_kill => {
@@ -207,7 +211,7 @@ mod tests {
     }
 
     fn ending(status: Option<ExitStatus>, outcome: Option<Outcome>, stopped: bool, log: &str) -> Ending {
-        Evidence { status, outcome: Ok(outcome), stopped, oom_kill: false, tail: || log.to_owned() }.ending()
+        Known { status, outcome: Ok(outcome), stopped, oom_kill: false, tail: || log.to_owned() }.ending()
     }
 
     fn failed(ending: Ending) -> (FailureKind, String) {
@@ -224,8 +228,12 @@ mod tests {
 
     #[test]
     fn the_trainers_word_comes_first() {
-        let failure =
-            Failure { kind: FailureKind::Diverged, reason: "loss is NaN".into(), log_tail: String::new() };
+        let failure = Failure {
+            kind: FailureKind::Diverged,
+            reason: "loss is NaN".into(),
+            log_tail: String::new(),
+            evidence: Evidence::default(),
+        };
         let with_tail = Failure { log_tail: "log".into(), ..failure.clone() };
         for (status, stopped) in
             [(exit(0), false), (exit(1), false), (signal(ABORT), false), (signal(15), true)]
@@ -246,14 +254,9 @@ mod tests {
         }
         let error = serde_json::from_str::<Outcome>("{").expect_err("half an outcome");
         let broken = || Err(OutcomeError::Format { path: "x/outcome.json".into(), error });
-        let evidence = Evidence {
-            status: exit(0),
-            outcome: broken(),
-            stopped: false,
-            oom_kill: false,
-            tail: String::new,
-        };
-        let (kind, reason) = failed(evidence.ending());
+        let known =
+            Known { status: exit(0), outcome: broken(), stopped: false, oom_kill: false, tail: String::new };
+        let (kind, reason) = failed(known.ending());
         assert_eq!(kind, FailureKind::Trainer);
         assert!(reason.starts_with("`x/outcome.json` is not an outcome"), "{reason}");
     }
@@ -304,7 +307,13 @@ mod tests {
         );
         check(signal(KILL), "", FailureKind::Signal, "killed by SIGKILL");
         check(signal(40), "", FailureKind::Signal, "killed by signal 40");
-        check(None, "", FailureKind::Exit, "its supervisor was killed, and the attempt with it");
+        check(
+            exit(1),
+            "RuntimeError: CUDA error: an illegal memory access was encountered\nbye",
+            FailureKind::CudaFault,
+            "the GPU failed: an illegal memory access",
+        );
+        check(None, "", FailureKind::Lost, "its supervisor was killed, and the attempt with it");
     }
 
     #[test]
@@ -324,8 +333,12 @@ mod tests {
     #[test]
     fn the_trainers_reason_is_made_short_and_readable() {
         let check = |reason: &str, expected: &str| {
-            let failure =
-                Failure { kind: FailureKind::Trainer, reason: reason.into(), log_tail: String::new() };
+            let failure = Failure {
+                kind: FailureKind::Trainer,
+                reason: reason.into(),
+                log_tail: String::new(),
+                evidence: Evidence::default(),
+            };
             let failed = failed(ending(exit(1), outcome(RunState::Failed, Some(failure)), false, ""));
             assert_eq!(failed, (FailureKind::Trainer, expected.to_owned()));
         };
@@ -359,9 +372,9 @@ mod tests {
             assert_eq!(end, (FailureKind::OutOfMemory, reason.to_owned()));
         }
         let killed = |status| {
-            let evidence =
-                Evidence { status, outcome: Ok(None), stopped: false, oom_kill: true, tail: String::new };
-            failed(evidence.ending())
+            let known =
+                Known { status, outcome: Ok(None), stopped: false, oom_kill: true, tail: String::new };
+            failed(known.ending())
         };
         assert_eq!(
             killed(signal(KILL)),
@@ -383,12 +396,18 @@ mod tests {
             resumed_from: None,
             asked_to_end: false,
         };
-        let failure = Failure { kind: FailureKind::Exit, reason: "no".into(), log_tail: String::new() };
+        let failure = Failure {
+            kind: FailureKind::Exit,
+            reason: "no".into(),
+            log_tail: String::new(),
+            evidence: Evidence::default(),
+        };
+        let retry = Retry::default();
         let completed = end(Ending::Completed);
-        assert_eq!((completed.state(), completed.ended()), (RunState::Completed, Ended::Completed));
+        assert_eq!((completed.state(), completed.ended(&retry)), (RunState::Completed, Ended::Completed));
         assert!(completed.outcome(7.0).is_some_and(|outcome| outcome.state == RunState::Completed));
         let failed = end(Ending::Failed(failure.clone()));
-        assert_eq!((failed.state(), failed.ended()), (RunState::Failed, Ended::Failed));
+        assert_eq!((failed.state(), failed.ended(&retry)), (RunState::Failed, Ended::Failed(Again::No)));
         let expected = Outcome {
             attempt: 2,
             state: RunState::Failed,
@@ -402,7 +421,7 @@ mod tests {
         };
         assert_eq!(failed.outcome(7.0), Some(expected));
         let interrupted = end(Ending::Interrupted);
-        assert_eq!((interrupted.state(), interrupted.ended()), (RunState::Pending, Ended::Interrupted));
+        assert_eq!((interrupted.state(), interrupted.ended(&retry)), (RunState::Pending, Ended::Interrupted));
         assert_eq!(interrupted.outcome(7.0), None);
     }
 }

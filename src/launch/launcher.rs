@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use super::{end::AttemptEnd, plan::LaunchPlan};
 use crate::{
     base::error::is_shortage,
-    run::{Failure, FailureKind, Handle},
+    run::{Evidence, Failure, FailureKind, Handle},
 };
 
 /// Starts and stops attempts, and tells how they end.
@@ -78,7 +78,12 @@ impl LaunchError {
     /// The run's failure, where an attempt was not started.
     #[must_use]
     pub fn failure(&self) -> Failure {
-        Failure { kind: FailureKind::Launch, reason: self.to_string(), log_tail: String::new() }
+        Failure {
+            kind: FailureKind::Launch,
+            reason: self.to_string(),
+            log_tail: String::new(),
+            evidence: Evidence::default(),
+        }
     }
 
     /// Whether the machine has no more of something that other attempts give back when they end: descriptors, processes,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::words::words;
+use super::{evidence::Evidence, words::words};
 
 /// Why an attempt failed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -13,6 +13,9 @@ pub struct Failure {
     pub reason: String,
     /// The last lines of the log.
     pub log_tail: String,
+    /// What was seen of the end, for queries and for who decides whether it is tried again.
+    #[serde(default, skip_serializing_if = "Evidence::is_empty")]
+    pub evidence: Evidence,
 }
 
 /// Kinds of failure, told apart because each wants another answer from the user.
@@ -33,8 +36,20 @@ pub enum FailureKind {
     Launch,
     /// It took longer than a run may.
     Timeout,
+    /// It wrote no point and no line of its log for as long as that is allowed.
+    Stalled,
     /// The process ended well, but the metrics that the ranking needs were never written.
     NoMetrics,
+    /// The CUDA device failed under it: what it says of itself, not a mistake of the program's.
+    CudaFault,
+    /// The built-in trainer met a bug of its own.
+    Panic,
+    /// Prepared images, labels or the split are missing, damaged, or do not belong together.
+    BadData,
+    /// A file of the run did not fit onto the disk.
+    DiskFull,
+    /// Nobody saw how it ended: its sweep or its supervisor was killed.
+    Lost,
 }
 
 impl FailureKind {
@@ -43,11 +58,21 @@ impl FailureKind {
     pub fn depends_on_parameters(self) -> bool {
         match self {
             Self::Diverged | Self::OutOfMemory | Self::Timeout | Self::NoMetrics => true,
-            Self::Exit | Self::Signal | Self::Trainer | Self::Launch => false,
+            Self::Exit
+            | Self::Signal
+            | Self::Trainer
+            | Self::Launch
+            | Self::CudaFault
+            | Self::Stalled
+            | Self::Panic
+            | Self::BadData
+            | Self::DiskFull
+            | Self::Lost => false,
         }
     }
 }
 
 words!(FailureKind:
     Diverged = "diverged", Exit = "exit", Signal = "signal", OutOfMemory = "out_of_memory", Trainer = "trainer",
-    Launch = "launch", Timeout = "timeout", NoMetrics = "no_metrics");
+    Launch = "launch", Timeout = "timeout", Stalled = "stalled", NoMetrics = "no_metrics", CudaFault = "cuda_fault",
+    Panic = "panic", BadData = "bad_data", DiskFull = "disk_full", Lost = "lost");

@@ -4,6 +4,8 @@
 //! `run.json` ([`RunFile`]) is what an attempt is told, `outcome.json` ([`Outcome`]) is what it answers. Both are plain
 //! JSON, read by users too. What else lies in the folders is named in `folder`.
 
+mod cuda_fault;
+mod evidence;
 mod failure;
 mod file;
 mod folder;
@@ -19,6 +21,8 @@ mod training_state;
 mod used;
 mod words;
 
+pub use cuda_fault::CudaFault;
+pub use evidence::{Evidence, last_line};
 pub use failure::{Failure, FailureKind};
 pub use file::{GitState, Keeping, Provenance, RunDataset, RunFile, RunFileError};
 pub use folder::{ExperimentDir, RunDir};

@@ -94,7 +94,7 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::run::FailureKind;
+    use crate::run::{Evidence, FailureKind};
 
     #[test]
     fn an_outcome_is_written_and_read_back() {
@@ -104,6 +104,7 @@ mod tests {
             kind: FailureKind::Signal,
             reason: "killed by SIGABRT".into(),
             log_tail: "a\nb".into(),
+            evidence: Evidence { signal: Some(6), ..Evidence::default() },
         };
         let outcome = Outcome {
             attempt: 2,

@@ -1,5 +1,7 @@
 //! What goes into the scheduler and what comes out: the words between it and the sweep loop.
 
+use super::retry::Again;
+
 /// A run to be made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Job {
@@ -52,8 +54,8 @@ pub enum Input {
 pub enum Ended {
     /// With results.
     Completed,
-    /// Without.
-    Failed,
+    /// Without; and whether that is worth another attempt.
+    Failed(Again),
     /// It never ran: its process could not be started.
     NotStarted,
     /// It was stopped by Gridboard; its run is owed.

@@ -24,8 +24,9 @@
 //! - **Drain.** After it nothing starts, and the sweep is over when the live runs have ended.
 //! - **Cancel.** After the first cancel nothing starts and every live run is asked to stop; each further one kills.
 //! - **Alike.** Where the first runs all fail alike, the rest would too: the loop drains ([`Alike`]).
-//! - **Failure.** A run whose attempt failed is tried again while it has made fewer attempts in this sweep than the
-//!   limit; the sweep's end is announced exactly once, last.
+//! - **Failure.** A run whose attempt failed is tried again where its failure is worth it ([`Again`]) and it has made fewer
+//!   attempts in this sweep than the limit. Where memory ran out, it needs a whole device from then on. The sweep's end is
+//!   announced exactly once, last.
 
 mod alike;
 mod cost;
@@ -34,6 +35,7 @@ mod eta;
 mod messages;
 mod pool;
 mod queue;
+mod retry;
 mod scheduler;
 mod slot;
 mod threads;
@@ -45,5 +47,6 @@ pub use alike::{Alike, without_particulars};
 pub use cost::CostModel;
 pub use division::{Division, best, divisions};
 pub use messages::{Counts, Effect, Ended, Input, Job, LiveRun, SetupError};
+pub use retry::Again;
 pub use scheduler::Scheduler;
 pub use slot::{DeviceKind, Slot};

@@ -63,7 +63,8 @@ impl Pool {
         let mut devices: Vec<Device> = capacities
             .iter()
             .map(|capacity| Device {
-                capacity: *capacity,
+                // A run that needs a device alone needs more than any has.
+                capacity: (*capacity).min(Queue::MOST - 1),
                 used: 0,
                 live: 0,
                 slots: 0,

@@ -10,8 +10,10 @@ use super::{
     messages::{Counts, Effect, Ended, Input, Job, LiveRun, SetupError},
     pool::{Claim, Pool},
     queue::Queue,
+    retry::Again,
     slot::Slot,
 };
+use crate::event::NextTry;
 
 /// The scheduler of one sweep. See the folder's head for its rules.
 #[derive(Clone, Debug)]
@@ -38,6 +40,10 @@ struct Task {
     job: Job,
     /// Attempts made in this sweep.
     attempts: u32,
+    /// Whether it needs a device alone, since memory ran out beside others.
+    alone: bool,
+    /// Whether a failure that is worth one more attempt has had it.
+    had_once: bool,
 }
 
 /// A live attempt.
@@ -98,7 +104,7 @@ impl Scheduler {
             .into_iter()
             .map(|mut job| {
                 job.cost = if job.cost.is_finite() { job.cost.max(0.0) } else { 0.0 };
-                Task { job, attempts: 0 }
+                Task { job, attempts: 0, alone: false, had_once: false }
             })
             .collect();
         tasks.sort_by(|a, b| b.job.cost.total_cmp(&a.job.cost).then(a.job.run.cmp(&b.job.run)));
@@ -187,6 +193,17 @@ impl Scheduler {
     #[must_use]
     pub fn slots(&self) -> &[Slot] {
         &self.slots
+    }
+
+    /// The attempt that a run waits for or is in; `None` where it is to have none.
+    #[must_use]
+    pub fn next_try(&self, run: u64) -> Option<NextTry> {
+        let position = *self.positions.get(&run)?;
+        let task = &self.tasks[position];
+        let waits = self.queue.contains(position);
+        let number = task.attempts + u32::from(waits);
+        let next = NextTry { number, of: self.max_attempts, alone: task.alone };
+        (waits || self.live.contains_key(&position)).then_some(next)
     }
 
     /// Whether a run waits for an attempt, the first or another one.
@@ -291,9 +308,9 @@ impl Scheduler {
                 let cost = task.job.cost * (1.0 - live.done);
                 self.model.learn(slot.kind(), cost, (now - live.started) * speed);
             }
-            Ended::Failed | Ended::NotStarted => {
-                if self.phase == Phase::Running && task.attempts < self.max_attempts {
-                    self.queue.insert(position, task.job.memory);
+            Ended::Failed(_) | Ended::NotStarted => {
+                if self.phase == Phase::Running && self.is_worth_another(position, how) {
+                    self.queue.insert(position, self.tasks[position].job.memory);
                     // Unlike an end, a new waiting run may be admissible anywhere.
                     open = self.pool.with_free_slots();
                 } else {
@@ -305,6 +322,23 @@ impl Scheduler {
         }
         if self.phase == Phase::Running {
             self.fill(now, open, effects);
+        }
+    }
+
+    /// Whether a run that has failed is tried again. One that ran out of memory is not admitted beside another from then on.
+    fn is_worth_another(&mut self, position: usize, how: Ended) -> bool {
+        let task = &mut self.tasks[position];
+        if task.attempts >= self.max_attempts {
+            return false;
+        }
+        match how {
+            Ended::Failed(Again::Alone) => {
+                task.job.memory = u64::MAX;
+                !std::mem::replace(&mut task.alone, true)
+            }
+            Ended::Failed(Again::Once) => !std::mem::replace(&mut task.had_once, true),
+            Ended::Failed(Again::Yes) | Ended::NotStarted => true,
+            Ended::Failed(Again::No) | Ended::Completed | Ended::Interrupted => false,
         }
     }
 

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Checkpoint, Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, OnError, Source, TestSet, Value,
+    Checkpoint, Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, OnError, Retry, Source, TestSet, Value,
     goal_of,
     parameter::{Section, parameter_of_any},
     read::keep::{BEST, CHECKPOINT, KEEP},
@@ -28,14 +28,14 @@ pub fn to_yaml(experiment: &Experiment) -> String {
 }
 
 /// What differs between two experiments, a line for each key of the spec: `dataset.image_size: 224 -> 64`. `rank`,
-/// `schedule` and what runs keep are not compared, since they change no result, nor are places: images are told by their
+/// `schedule`, `retry` and what runs keep are not compared, since they change no result, nor are places: images are told by their
 /// content, and the folder that a program is started in is a project's own.
 #[must_use]
 pub fn difference(old: &Experiment, new: &Experiment) -> Vec<String> {
     let flat = |experiment: &Experiment| {
         let mut document = document(&without_places(experiment));
         if let Json::Object(map) = &mut document {
-            map.retain(|key, _| key != "rank" && key != "schedule");
+            map.retain(|key, _| !["rank", "schedule", "retry"].contains(&key.as_str()));
             if let (false, Some(Json::Object(train))) = (experiment.is_command(), map.get_mut("train")) {
                 train.retain(|key, _| ![CHECKPOINT, KEEP].contains(&key.as_str()));
             }
@@ -190,9 +190,12 @@ fn document(experiment: &Experiment) -> Json {
             "log_limit": size::to_text(schedule.log_limit),
             "grace": schedule.grace,
             "time_per_run": schedule.time_per_run,
+            "stall_timeout": schedule.stall_timeout,
             "stop_after": schedule.stop_after,
         }),
     );
+    let Retry { attempts, exit_codes } = &experiment.retry;
+    document.insert("retry".to_owned(), json!({"attempts": attempts, "exit_codes": exit_codes}));
     Json::Object(document)
 }
 

@@ -19,6 +19,7 @@ mod overrides;
 pub mod parameter;
 mod problem;
 mod read;
+mod retry;
 mod scalar;
 mod schema;
 mod size;
@@ -48,6 +49,7 @@ pub use overrides::{Overrides, Untold};
 pub use parameter::ParameterError;
 pub use problem::{Place, Problem, SpecError, suggest};
 pub use read::MAX_RUNS;
+pub use retry::Retry;
 pub use schema::schema;
 pub use suite::{Spec, Suite, load_any, suite_schema};
 pub use train::Train;
@@ -141,6 +143,9 @@ pub struct Experiment {
     pub keep: Keep,
     /// Where and how many at once. Never part of what is compared when a spec is run again.
     pub schedule: Schedule,
+    /// When a failed run is tried again. Never part of what is compared when a spec is run again.
+    #[serde(default, skip_serializing_if = "Retry::is_default")]
+    pub retry: Retry,
 }
 
 /// One grid: the product of its axes, the first axis outermost.
@@ -281,6 +286,9 @@ pub struct Schedule {
     /// How long a run may take, until it is asked to end and has failed; `None` for as long as it likes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_per_run: Option<SpecDuration>,
+    /// How long a run may write no point and no line of its log, until it is asked to end and has failed; `None` for ever.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stall_timeout: Option<SpecDuration>,
     /// When this many runs have failed alike and none was completed, no other is started; 0 for never.
     #[serde(default = "Schedule::default_stop_after")]
     pub stop_after: u32,
@@ -323,6 +331,7 @@ impl Schedule {
             log_limit: Self::LOG_LIMIT,
             grace,
             time_per_run: None,
+            stall_timeout: None,
             stop_after: Self::STOP_AFTER,
         }
     }

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Checkpoint, FAMILY_AXIS, Family, Schedule, SpecDuration,
+    Checkpoint, FAMILY_AXIS, Family, Retry, Schedule, SpecDuration,
     parameter::{Default, Kind, Parameter, Section, family_axis, parameters_of_any},
     read::{
         MAX_RUNS_PER_DEVICE, MAX_STOP_AFTER, MAX_TOP,
@@ -66,7 +66,8 @@ pub fn schema() -> Json {
                 "default": [0]
             },
             "rank": rank(),
-            "schedule": schedule()
+            "schedule": schedule(),
+            "retry": retry()
         },
         "if": {
             "required": ["model"],
@@ -229,6 +230,29 @@ fn rank() -> Json {
     })
 }
 
+fn retry() -> Json {
+    json!({
+        "description": "When a failed run is tried again in the same sweep.",
+        "type": ["object", "null"],
+        "additionalProperties": false,
+        "properties": {
+            "attempts": {
+                "description": "Attempts that a run has in one sweep, the first one too; 1 tries nothing again.",
+                "type": "integer",
+                "minimum": 1,
+                "maximum": Retry::MOST_ATTEMPTS,
+                "default": Retry::ATTEMPTS
+            },
+            "exit_codes": {
+                "description": "Exit codes of a command that ask for another try.",
+                "type": "array",
+                "items": {"type": "integer", "minimum": 1, "maximum": 255},
+                "default": [Retry::TEMPORARY]
+            }
+        }
+    })
+}
+
 fn schedule() -> Json {
     json!({
         "description": "Where runs are placed and how many at once.",
@@ -258,6 +282,11 @@ fn schedule() -> Json {
             },
             "time_per_run": {
                 "description": "How long a run may take: it is asked to end then (SIGTERM), killed after the grace, and has failed.",
+                "anyOf": [{"type": "string", "pattern": SpecDuration::PATTERN}, {"type": "null"}],
+                "default": null
+            },
+            "stall_timeout": {
+                "description": "How long a run may write no point and no line of its log: it is asked to end then (SIGTERM), killed after the grace, and has failed.",
                 "anyOf": [{"type": "string", "pattern": SpecDuration::PATTERN}, {"type": "null"}],
                 "default": null
             },

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The migrations in order; the version of a schema is how many of them it has.
-pub(super) const MIGRATIONS: [&str; 7] = [
+pub(super) const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/0001_ledger.sql"),
     include_str!("migrations/0002_core_seconds.sql"),
     include_str!("migrations/0003_statistics.sql"),
@@ -23,6 +23,7 @@ pub(super) const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0005_problem.sql"),
     include_str!("migrations/0006_series.sql"),
     include_str!("migrations/0007_resumed_from.sql"),
+    include_str!("migrations/0008_evidence.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -7,7 +7,8 @@ use tempfile::TempDir;
 use crate::{
     event::{Scalar, tags},
     run::{
-        ExperimentDir, ExperimentLock, Failure, FailureKind, Phases, RunIndex, RunSpec, RunState, Spent, Used,
+        Evidence, ExperimentDir, ExperimentLock, Failure, FailureKind, Phases, RunIndex, RunSpec, RunState,
+        Spent, Used,
     },
     spec::{
         Axis, Dataset, Experiment, Family, Grid, Keep, Metric, OnError, Parameters, RankRule, Schedule,
@@ -114,7 +115,13 @@ pub(crate) fn new_attempt(attempt: u32) -> NewAttempt<'static> {
 }
 
 pub(crate) fn failure() -> Failure {
-    Failure { kind: FailureKind::Exit, reason: "status 3".to_owned(), log_tail: "Traceback\nboom".to_owned() }
+    let evidence = Evidence { exit_code: Some(3), ..Evidence::default() };
+    Failure {
+        kind: FailureKind::Exit,
+        reason: "status 3".to_owned(),
+        log_tail: "Traceback\nboom".to_owned(),
+        evidence,
+    }
 }
 
 pub(crate) fn point(tag: &str, step: i64, value: f32) -> Scalar {
@@ -160,6 +167,7 @@ pub(crate) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
         },
         keep: Keep::default(),
         schedule: Schedule::default(),
+        retry: crate::spec::Retry::default(),
     }
 }
 

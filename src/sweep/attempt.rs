@@ -18,7 +18,7 @@ use crate::{
     event::Attempt,
     launch::{AttemptEnd, Ending, LaunchError, LaunchPlan, PlanError},
     publish::Answers,
-    run::{Failure, FailureKind, Keeping, RunDir, RunFile, RunSpec},
+    run::{Evidence, Failure, FailureKind, Keeping, RunDir, RunFile, RunSpec},
     schedule::Slot,
     spec::{Experiment, Family, Keep},
     tags,
@@ -219,5 +219,5 @@ fn keeping(experiment: &Experiment) -> Keeping {
 }
 
 fn failure(kind: FailureKind, reason: String) -> Failure {
-    Failure { kind, reason, log_tail: String::new() }
+    Failure { kind, reason, log_tail: String::new(), evidence: Evidence::default() }
 }

@@ -118,6 +118,7 @@ fn narrowed(experiment: &Experiment, run: &RunSpec) -> Experiment {
         rank: experiment.rank.clone(),
         keep: experiment.keep,
         schedule: experiment.schedule.clone(),
+        retry: experiment.retry.clone(),
     }
 }
 

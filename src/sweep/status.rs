@@ -289,7 +289,7 @@ mod tests {
         let (state, used) = (RunState::Completed, Used::default());
         apply(
             &mut status,
-            Change::AttemptEnded { attempt: attempt(), state, failure: None, seconds: 1.0, used },
+            Change::AttemptEnded { attempt: attempt(), state, failure: None, next: None, seconds: 1.0, used },
         );
         assert!(status.live.is_empty());
     }

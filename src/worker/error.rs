@@ -118,8 +118,27 @@ impl TrainError {
             Self::Engine(error) | Self::Weights(WeightsError::Engine(error)) if error.is_out_of_memory() => {
                 Some(FailureKind::OutOfMemory)
             }
+            Self::Engine(error) | Self::Weights(WeightsError::Engine(error)) if error.is_cuda_fault() => {
+                Some(FailureKind::CudaFault)
+            }
+            Self::Panic(_) => Some(FailureKind::Panic),
+            _ if self.is_full_disk() => Some(FailureKind::DiskFull),
+            Self::Data(_) => Some(FailureKind::BadData),
             _ => Some(FailureKind::Trainer),
         }
+    }
+
+    /// Whether a file did not fit onto the disk, or into the user's share of it.
+    fn is_full_disk(&self) -> bool {
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+            if matches!(kind, Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)) {
+                return true;
+            }
+            cause = error.source();
+        }
+        false
     }
 
     /// libtorch's own words, where the message has others: for the log.
@@ -154,9 +173,31 @@ mod tests {
         assert_eq!(full.kind(), Some(FailureKind::OutOfMemory));
         assert_eq!(full.one_line(), "the GPU has no memory left: 2.1 GB more were asked for");
         assert_eq!(full.words().as_deref(), Some("CUDA out of memory. Tried to allocate 2.00 GiB."));
+        let fault =
+            torch("CUDA error: an illegal memory access was encountered\nframe #0: c10::Error::Error\n");
+        assert_eq!(fault.kind(), Some(FailureKind::CudaFault));
+        assert_eq!(fault.one_line(), "the GPU failed: an illegal memory access");
+        assert_eq!(fault.words().as_deref(), Some("CUDA error: an illegal memory access was encountered"));
         let error = torch("sizes differ\nframe #0: c10::Error::Error\n");
         assert_eq!(error.kind(), Some(FailureKind::Trainer));
         assert_eq!(error.one_line(), "libtorch: sizes differ");
+    }
+
+    #[test]
+    fn a_full_disk_and_bad_data_have_their_kinds() {
+        let write = |errno| TrainError::Write {
+            path: "x/state.safetensors".into(),
+            source: io::Error::from_raw_os_error(errno),
+        };
+        for (errno, kind) in
+            [(28, FailureKind::DiskFull), (122, FailureKind::DiskFull), (13, FailureKind::Trainer)]
+        {
+            assert_eq!(write(errno).kind(), Some(kind));
+        }
+        let problem = "the split is of 3 images, the corpus has 4".to_owned();
+        let mismatch = TrainError::from(DataError::Mismatch { path: "split.npy".into(), problem });
+        assert_eq!(mismatch.kind(), Some(FailureKind::BadData));
+        assert_eq!(TrainError::Panic("no".into()).kind(), Some(FailureKind::Panic));
     }
 
     #[test]

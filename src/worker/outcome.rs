@@ -10,7 +10,7 @@ use std::{
 
 use gridboard::{
     base::{clock::wall_now, files::Durability, usage::own_peak_memory},
-    run::{Failure, FailureKind, Outcome, RunDir, RunFile, RunState},
+    run::{Evidence, Failure, FailureKind, Outcome, RunDir, RunFile, RunState},
 };
 
 use crate::{
@@ -112,7 +112,12 @@ fn message(payload: &(dyn Any + Send)) -> &str {
 fn outcome(run: &RunFile, error: Option<TrainError>, finished: f64) -> Outcome {
     let failure = error.and_then(|error| {
         let kind = error.kind()?;
-        Some(Failure { kind, reason: error.one_line(), log_tail: String::new() })
+        Some(Failure {
+            kind,
+            reason: error.one_line(),
+            log_tail: String::new(),
+            evidence: Evidence::default(),
+        })
     });
     let state = if failure.is_some() { RunState::Failed } else { RunState::Completed };
     Outcome {
@@ -136,14 +141,14 @@ mod tests {
     use crate::train::tests::run_file;
 
     #[test]
-    fn a_panic_is_a_failure_of_the_trainer() {
+    fn a_panic_is_a_failure_of_its_own_kind() {
         let error = guarded(|| panic!("index {} out of bounds", 7)).unwrap_err();
         let line = error.one_line();
         assert!(
             line.starts_with("the trainer panicked: index 7 out of bounds (src/worker/outcome.rs:"),
             "{line}"
         );
-        assert_eq!(error.kind(), Some(FailureKind::Trainer));
+        assert_eq!(error.kind(), Some(FailureKind::Panic));
         guarded(|| Ok(())).unwrap();
     }
 

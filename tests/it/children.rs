@@ -21,7 +21,7 @@ fn project(last: &str) -> Project {
     project.write(
         "spec.yaml",
         &format!(
-            "experiment: daemons\nmodel: {{family: command, run: [python3, {}, {}, {last}]}}\n",
+            "experiment: daemons\nmodel: {{family: command, run: [python3, {}, {}, {last}]}}\nretry: {{attempts: 1}}\n",
             script.display(),
             project.path("pids").display()
         ),

@@ -21,7 +21,7 @@ fn one_aborts() -> Project {
 }
 
 #[test]
-fn a_crashing_run_is_data_and_only_it_is_retried() {
+fn a_crashing_run_is_data_and_it_alone_is_tried_again() {
     let project = one_aborts();
     let ran = project.run(&["run", "spec.yaml"]).expect(3);
     assert!(ran.stdout.contains("a-3-b-3-c-3"), "the best run is in the top ten:\n{}", ran.stdout);
@@ -36,14 +36,17 @@ fn a_crashing_run_is_data_and_only_it_is_retried() {
     );
     let failed = &project.sql("select run, failure, reason, attempts from runs where state = 'failed'")[0];
     assert_eq!(failed["run"], "a-1-b-3-c-2");
-    assert_eq!(failed["failure"], "signal");
+    assert_eq!((&failed["failure"], &failed["attempts"]), (&"signal".into(), &3.into()));
+    let [second, third] =
+        ["2 of 3", "3 of 3"].map(|which| format!("SIGABRT), tried again (attempt {which})"));
+    assert!(ran.stderr.contains(&second) && ran.stderr.contains(&third), "{}", ran.stderr);
     assert!(failed["reason"].as_str().expect("a reason").contains("SIGABRT"), "{failed}");
     let shown = project.run(&["show", "a-1-b-3-c-2"]).expect(0);
     assert!(shown.stdout.contains("about to crash"), "the log's tail is shown:\n{}", shown.stdout);
 
     project.run(&["run", "spec.yaml"]).expect(3);
     let attempts = project.sql("select run, attempts from runs where attempts > 1");
-    assert_eq!(serde_json::json!(attempts), serde_json::json!([{"run": "a-1-b-3-c-2", "attempts": 2}]));
+    assert_eq!(serde_json::json!(attempts), serde_json::json!([{"run": "a-1-b-3-c-2", "attempts": 6}]));
 }
 
 #[test]

@@ -113,3 +113,24 @@ fn switches_lists_and_empty_texts_arrive_as_arguments() {
     project.run(&["sql", "select a, b from mine", "--format", "csv"]).expect(0);
     project.run(&["run", "spec.yaml"]).expect(0);
 }
+
+/// One is silent from its first line on, the other writes one now and then, longer than the limit in all.
+#[test]
+fn a_program_that_hangs_is_ended_and_one_that_writes_is_not() {
+    let program = "echo begin; if test {how} = hangs; then sleep 1000; fi; for i in 1 2 3 4 5 6; do echo $i; sleep 0.5; done";
+    let project = Project::with_spec(&format!(
+        "experiment: stalls\nmodel: {{family: command, run: [sh, -c, '{program}']}}\ngrid: {{how: [hangs, writes]}}\n\
+         schedule: {{stall_timeout: 2s, grace: 1s, devices: 'cpu:2'}}\nretry: {{attempts: 1}}\n"
+    ));
+    let ran = project.run(&["run", "spec.yaml"]).expect(3);
+    let said = "how-hangs has written no point and no line of its log for 2s: it is ended";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    let rows = project.sql("select run, state, failure from runs order by run");
+    assert_eq!(
+        json!(rows),
+        json!([
+            {"run": "how-hangs", "state": "failed", "failure": "stalled"},
+            {"run": "how-writes", "state": "completed", "failure": null},
+        ])
+    );
+}

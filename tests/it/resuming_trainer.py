@@ -1,6 +1,6 @@
 """A trainer that keeps where it is in GRIDBOARD_STATE_DIR: three epochs an attempt, nine in all.
 
-Usage: resuming_trainer.py KEEPS   (state or nothing). Its loss is the number of the attempt that logged it.
+Usage: resuming_trainer.py KEEPS [END]   (KEEPS: state or nothing; END: killed, or the status of an attempt that is cut off). Its loss is the number of the attempt that logged it.
 """
 
 import os
@@ -19,7 +19,9 @@ for epoch in range(first, 9):
         writer.scalar("epoch_loss", epoch, float(attempt))
     if epoch == first + 3:
         # What is logged of this epoch is not kept.
-        sys.exit("cut off")
+        if sys.argv[2:] == ["killed"]:
+            os.kill(os.getpid(), 9)
+        sys.exit(int(sys.argv[2]) if sys.argv[2:] else "cut off")
     if sys.argv[1] == "state":
         with open(state, "w") as file:
             file.write(str(epoch + 1))

@@ -36,7 +36,7 @@ use self::{
 };
 pub use self::{keeper::keep_if_asked, orphans::Children};
 use super::{
-    end::{AttemptEnd, Evidence, was_asked_to_end},
+    end::{AttemptEnd, Ending, Known, was_asked_to_end},
     launcher::{LaunchError, Launcher},
     plan::{LaunchPlan, Stdin},
 };
@@ -203,7 +203,7 @@ impl LocalLauncher {
         used.peak_device_memory = own_word.and_then(|outcome| outcome.peak_device_memory);
         used.phases = own_word.and_then(|outcome| outcome.phases);
         let killed = status.and_then(|status| status.signal()) == Some(Signal::SIGKILL as i32);
-        let evidence = Evidence {
+        let known = Known {
             status,
             outcome,
             stopped: live.stopped,
@@ -213,7 +213,11 @@ impl LocalLauncher {
                     .unwrap_or_else(|error| format!("(the log cannot be read: {error})"))
             },
         };
-        let ending = evidence.ending();
+        let mut ending = known.ending();
+        if let (Ending::Failed(failure), Some(status)) = (&mut ending, status) {
+            failure.evidence.signal = status.signal();
+            failure.evidence.exit_code = status.code();
+        }
         let asked_to_end = status.is_some_and(was_asked_to_end);
         let (run, attempt) = (report.run(), live.attempt);
         AttemptEnd { run, attempt, ending, used, has_outcome, resumed_from, asked_to_end }

@@ -336,6 +336,7 @@ fn the_trainers_outcome_is_taken_over_if_it_is_of_this_attempt() {
                 kind: FailureKind::Diverged,
                 reason: "loss is NaN".into(),
                 log_tail: String::new(),
+                evidence: crate::run::Evidence::default(),
             }),
             finished: 1.0,
             peak_memory: Some(12345),

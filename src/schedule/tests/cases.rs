@@ -56,6 +56,42 @@ fn a_failed_run_is_tried_up_to_the_limit() {
 }
 
 #[test]
+fn a_failure_that_would_come_again_is_not_tried_again() {
+    let mut env = SchedEnv::new().device(0, 1).runs(&[(2.0, 0), (1.0, 0)]).attempts(3).begin();
+    env.end(0, Ended::Failed(Again::No));
+    assert_eq!(env.scheduler().next_try(0), None);
+    let next = env.scheduler().next_try(1);
+    assert_eq!(next, Some(NextTry { number: 1, of: 3, alone: false }));
+    for _ in 0..2 {
+        env.end(1, Ended::Failed(Again::Once));
+    }
+    assert_eq!(env.starts, [(0, 1, 0), (1, 1, 0), (1, 2, 0)]);
+    assert_eq!(env.finished, Some(Counts { failed: 2, ..Counts::default() }));
+}
+
+#[test]
+fn what_ran_out_of_memory_has_one_more_attempt_alone_on_its_device() {
+    for (capacity, memory) in [(10, 2), (10, 0), (u64::MAX, 0)] {
+        let mut env = SchedEnv::new().device(capacity, 3).runs(&[(9.0, memory); 5]).attempts(5).begin();
+        env.end(0, Ended::Failed(Again::Alone));
+        let next = env.scheduler().next_try(0);
+        assert_eq!(next, Some(NextTry { number: 2, of: 5, alone: true }));
+        // Nothing starts beside it, whatever others need.
+        while !env.live.contains_key(&0) {
+            let run = env.live_runs()[0];
+            env.finish(run);
+        }
+        assert_eq!(env.live_runs(), [0]);
+        env.end(0, Ended::Failed(Again::Alone));
+        assert_eq!(env.starts.iter().filter(|(run, ..)| *run == 0).count(), 2);
+        while let Some(run) = env.live_runs().first().copied() {
+            env.finish(run);
+        }
+        assert_eq!(env.finished, Some(Counts { completed: 4, failed: 1, ..Counts::default() }));
+    }
+}
+
+#[test]
 fn attempts_are_numbered_on_from_earlier_sweeps() {
     let mut env = SchedEnv::new().device(0, 1).run(1.0, 0).attempts(2);
     env.jobs[0].attempt = 4;
@@ -179,7 +215,7 @@ fn an_interrupted_run_is_owed_to_a_later_sweep() {
 fn news_of_runs_that_are_not_live_changes_nothing() {
     let mut env = SchedEnv::new().device(0, 1).runs(&[(2.0, 0), (1.0, 0)]).begin();
     for run in [1, 7] {
-        assert_eq!(env.feed(Input::Ended { run, how: Ended::Failed }), []);
+        assert_eq!(env.feed(Input::Ended { run, how: Ended::Failed(Again::Yes) }), []);
         assert_eq!(env.feed(Input::Progress { run, fraction: 0.5 }), []);
     }
     assert_eq!(env.live_runs(), [0]);

@@ -7,6 +7,7 @@ mod random;
 use std::collections::BTreeMap;
 
 use super::*;
+use crate::event::NextTry;
 
 /// A sweep in a test: builds the scheduler, feeds it, keeps its answers, and checks the invariants after every step.
 struct SchedEnv {
@@ -134,7 +135,7 @@ impl SchedEnv {
     }
 
     fn crash(&mut self, run: u64) -> Vec<Effect> {
-        self.end(run, Ended::Failed)
+        self.end(run, Ended::Failed(Again::Yes))
     }
 
     fn live_runs(&self) -> Vec<u64> {

@@ -17,7 +17,10 @@ enum Act {
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let how = prop_oneof![
         4 => Just(Ended::Completed),
-        3 => Just(Ended::Failed),
+        3 => Just(Ended::Failed(Again::Yes)),
+        1 => Just(Ended::Failed(Again::No)),
+        1 => Just(Ended::Failed(Again::Once)),
+        1 => Just(Ended::Failed(Again::Alone)),
         1 => Just(Ended::NotStarted),
         1 => Just(Ended::Interrupted),
     ];
@@ -91,6 +94,57 @@ proptest! {
             started.dedup();
             prop_assert_eq!(started.len(), env.jobs.len(), "every run is started");
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Many runs that fail at random: each ends exactly once and for good, after no more attempts than the limit, and no slot
+    /// holds two runs at once.
+    #[test]
+    fn every_run_ends_once_whatever_fails(
+        devices in prop::collection::vec((1_u64..20, 1_u32..5), 1..6),
+        memories in prop::collection::vec(0_u64..25, 1..120),
+        attempts in 1_u32..5,
+        ends in prop::collection::vec((any::<usize>(), 0_u8..8), 1..400),
+    ) {
+        let mut env = SchedEnv::new().attempts(attempts);
+        for (capacity, slots) in devices {
+            env = env.device(capacity, slots);
+        }
+        let mut env = memories.iter().fold(env, |env, memory| env.run(1.0, *memory)).begin();
+        let mut for_good = BTreeMap::new();
+        let mut ends = ends.into_iter().cycle();
+        while env.finished.is_none() {
+            let live = env.live_runs();
+            let slots: std::collections::BTreeSet<u32> = env.live.values().copied().collect();
+            prop_assert_eq!(slots.len(), live.len(), "a slot holds one run");
+            let (which, how) = ends.next().expect("cycles");
+            let run = live[which % live.len()];
+            env.now += 1.0;
+            let how = match how {
+                0 => Ended::Failed(Again::No),
+                1 => Ended::Failed(Again::Once),
+                2 => Ended::Failed(Again::Alone),
+                3 => Ended::NotStarted,
+                4 | 5 => Ended::Failed(Again::Yes),
+                _ => Ended::Completed,
+            };
+            env.end(run, how);
+            if env.scheduler().next_try(run).is_none() {
+                prop_assert_eq!(for_good.insert(run, how), None, "a run ends once");
+            } else {
+                prop_assert!(!for_good.contains_key(&run));
+                prop_assert!(![Ended::Completed, Ended::Failed(Again::No)].contains(&how));
+            }
+        }
+        prop_assert_eq!(for_good.len(), memories.len(), "every run ends");
+        let completed = for_good.values().filter(|how| **how == Ended::Completed).count();
+        let counts = Counts { completed, failed: memories.len() - completed, ..Counts::default() };
+        prop_assert_eq!(env.finished, Some(counts));
+        let made = |run: u64| env.starts.iter().filter(|(started, ..)| *started == run).count();
+        prop_assert!((0..memories.len() as u64).all(|run| (1..=attempts as usize).contains(&made(run))));
     }
 }
 

@@ -23,7 +23,7 @@ use section::{Section, int, must_be, text};
 pub(super) use suite::suite;
 
 use super::{
-    Experiment, Schedule, Untold,
+    Experiment, Retry, Schedule, Untold,
     devices::DeviceChoice,
     names,
     problem::Problems,
@@ -32,8 +32,8 @@ use super::{
 };
 
 /// The keys of a spec, in the order they are written.
-pub(super) const KEYS: [&str; 8] =
-    ["experiment", "dataset", "model", "train", "grid", "seeds", "rank", "schedule"];
+pub(super) const KEYS: [&str; 9] =
+    ["experiment", "dataset", "model", "train", "grid", "seeds", "rank", "schedule", "retry"];
 
 /// Most runs that may fail alike, beside any number.
 pub(super) const MAX_STOP_AFTER: u32 = 1_000_000;
@@ -65,6 +65,7 @@ pub(super) fn experiment(
     let swept = grid::read(&top, trainer, seeds.len(), spec_file, problems);
     let rank = rank::read(&top, built_in, (name.as_deref().unwrap_or_default(), untold), problems);
     let schedule = schedule(&top, is_command, problems);
+    let retry = retry(&top, problems);
     let swept = swept?;
     Some(Experiment {
         name: name?,
@@ -79,6 +80,7 @@ pub(super) fn experiment(
         rank: rank?,
         keep,
         schedule: schedule?,
+        retry: retry?,
     })
 }
 
@@ -125,12 +127,28 @@ fn is_empty_list(node: &Node) -> bool {
     matches!(&node.content, Content::Sequence(items) if items.is_empty())
 }
 
+fn retry(top: &Section<'_>, problems: &mut Problems) -> Option<Retry> {
+    let mut retry = Retry::default();
+    let Some(entry) = top.given("retry") else { return Some(retry) };
+    let section = Section::open(&entry.value, "retry", &entry.place, problems)?;
+    section.only(&["attempts", "exit_codes"], problems);
+    let attempts = section.u32("attempts", 1, Retry::MOST_ATTEMPTS, problems);
+    retry.attempts = attempts.unwrap_or(retry.attempts);
+    let code = |node| int(node, 1, 255).and_then(|code| i32::try_from(code).ok());
+    if let Some(codes) = section.list("exit_codes", "whole number from 1 to 255", problems, code) {
+        retry.exit_codes = codes;
+    }
+    Some(retry)
+}
+
 fn schedule(top: &Section<'_>, is_command: bool, problems: &mut Problems) -> Option<Schedule> {
     let mut schedule = Schedule::of(is_command);
     let Some(entry) = top.given("schedule") else { return Some(schedule) };
     let section = Section::open(&entry.value, "schedule", &entry.place, problems)?;
-    section
-        .only(&["devices", "runs_per_device", "log_limit", "grace", "time_per_run", "stop_after"], problems);
+    section.only(
+        &["devices", "runs_per_device", "log_limit", "grace", "time_per_run", "stall_timeout", "stop_after"],
+        problems,
+    );
     let expected = "`auto`, `cpu`, `cpu:N`, `cuda` or `cuda:N,N`";
     let devices =
         section.take("devices", expected, problems, |node| text(node).filter(|text| rank::is_tag(text)));
@@ -160,6 +178,10 @@ fn schedule(top: &Section<'_>, is_command: bool, problems: &mut Problems) -> Opt
     if section.given("time_per_run").is_some() {
         schedule.time_per_run =
             section.take("time_per_run", expected, problems, |node| text(node)?.parse().ok());
+    }
+    if section.given("stall_timeout").is_some() {
+        schedule.stall_timeout =
+            section.take("stall_timeout", expected, problems, |node| text(node)?.parse().ok());
     }
     if section.given("stop_after").is_some() {
         let stop_after = section.u32("stop_after", 0, MAX_STOP_AFTER, problems);

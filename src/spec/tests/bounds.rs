@@ -130,6 +130,7 @@ fn fragments() -> impl Strategy<Value = String> {
         "seeds",
         "rank",
         "schedule",
+        "retry",
         "family",
         "grid_cnn",
         "command",

@@ -237,7 +237,12 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                     log_limit,
                     grace: SpecDuration::seconds(grace),
                     time_per_run: Some(SpecDuration::seconds(grace)).filter(|_| grace % 2 == 0),
+                    stall_timeout: Some(SpecDuration::seconds(grace + 1)).filter(|_| grace % 3 == 0),
                     stop_after: u32::try_from(grace % 5).unwrap(),
+                },
+                retry: Retry {
+                    attempts: 1 + u32::try_from(grace % 7).unwrap(),
+                    exit_codes: (1..=i32::try_from(grace % 4).unwrap()).collect(),
                 },
             }
         },
@@ -313,7 +318,11 @@ schedule:
   log_limit: "64MiB"
   grace: "30s"
   time_per_run: null
+  stall_timeout: null
   stop_after: 3
+retry:
+  attempts: 3
+  exit_codes: [75]
 "#
     );
 }
@@ -324,6 +333,7 @@ fn differences_are_told_in_the_words_of_the_spec() {
     let mut new = old.clone();
     new.rank.top = 3;
     new.schedule.devices = "cpu:1".to_owned();
+    new.retry.attempts = 1;
     new.keep = Keep { checkpoint: Checkpoint::Never, best: Some(3) };
     assert_eq!(difference(&old, &new), Vec::<String>::new());
     let mut more = old.clone();

@@ -151,6 +151,8 @@ fn a_whole_spec_passes_and_mistakes_do_not() {
     assert_eq!(faults(WHOLE), Vec::<String>::new());
     let with = |line: &str| faults(&format!("{WHOLE}\n{line}\n"));
     assert_eq!(with("sedes: [1]"), ["/sedes: unknown"]);
+    assert_eq!(with("retry: {attempts: 0}").len(), 1);
+    assert_eq!(with("retry: {attempts: 2, exit_codes: [75, 137]}"), [""; 0]);
     assert_eq!(with("schedule: {device: cpu}"), ["/schedule/device: unknown"]);
     assert_eq!(with("grid: {momentum: [1]}"), ["/grid/momentum: unknown"]);
     assert_eq!(with("grid: {epochs: []}"), ["/grid/epochs: minItems"]);

@@ -100,6 +100,7 @@ struct AttemptRow {
     failure: Option<String>,
     reason: Option<String>,
     log_tail: Option<String>,
+    evidence: Option<String>,
     problem: Option<String>,
     resumed_from: Option<i64>,
     threads: Option<i64>,
@@ -140,7 +141,16 @@ impl AttemptRow {
     fn record(self) -> Result<AttemptRecord, StoreError> {
         let failure = match (self.failure, self.reason) {
             (Some(kind), Some(reason)) => {
-                Some(Failure { kind: word(&kind)?, reason, log_tail: self.log_tail.unwrap_or_default() })
+                Some(Failure {
+                    kind: word(&kind)?,
+                    reason,
+                    log_tail: self.log_tail.unwrap_or_default(),
+                    // What is not understood is of a newer program.
+                    evidence: self
+                        .evidence
+                        .and_then(|text| serde_json::from_str(&text).ok())
+                        .unwrap_or_default(),
+                })
             }
             _ => None,
         };
@@ -169,7 +179,7 @@ impl Reader {
     /// If the database cannot be read.
     pub async fn attempts(&mut self, run: RunKey) -> Result<Vec<AttemptRecord>, StoreError> {
         let rows: Vec<AttemptRow> = sqlx::query_as(
-            "SELECT attempt, state, pid, slot, device, host, started, finished, failure, reason, log_tail, problem, resumed_from, threads, peak_memory,
+            "SELECT attempt, state, pid, slot, device, host, started, finished, failure, reason, log_tail, evidence, problem, resumed_from, threads, peak_memory,
                     peak_device_memory, core_seconds, training_seconds, training_core_seconds, validation_seconds, validation_core_seconds
              FROM _attempt WHERE run_id = ?1 ORDER BY attempt",
         )

@@ -60,7 +60,7 @@ impl RunRecord {
 const SELECT: &str =
     "SELECT r.id, e.name AS experiment, e.axes, e.spec ->> 'family' AS family, r.position, r.name, r.content_id, r.axis_values,
        r.parameters, r.seed, r.state, r.attempts, r.predictions,
-       a.started, a.finished, a.slot, a.device, a.host, a.failure, a.reason, a.problem, a.log_tail, a.peak_memory, a.peak_device_memory,
+       a.started, a.finished, a.slot, a.device, a.host, a.failure, a.reason, a.problem, a.log_tail, a.evidence, a.peak_memory, a.peak_device_memory,
        a.core_seconds, a.training_seconds, a.training_core_seconds, a.validation_seconds, a.validation_core_seconds
 FROM _run r
 JOIN _experiment e ON e.id = r.experiment_id
@@ -90,6 +90,7 @@ struct RunRow {
     reason: Option<String>,
     problem: Option<String>,
     log_tail: Option<String>,
+    evidence: Option<String>,
     #[sqlx(flatten)]
     used: UsedRow,
 }
@@ -102,7 +103,16 @@ impl RunRow {
             names.into_iter().zip(values).filter_map(|(name, value)| Some((name, value?))).collect();
         let failure = match (self.failure, self.reason) {
             (Some(kind), Some(reason)) => {
-                Some(Failure { kind: word(&kind)?, reason, log_tail: self.log_tail.unwrap_or_default() })
+                Some(Failure {
+                    kind: word(&kind)?,
+                    reason,
+                    log_tail: self.log_tail.unwrap_or_default(),
+                    // What is not understood is of a newer program.
+                    evidence: self
+                        .evidence
+                        .and_then(|text| serde_json::from_str(&text).ok())
+                        .unwrap_or_default(),
+                })
             }
             _ => None,
         };

@@ -165,6 +165,9 @@ impl Store {
         };
         // A peak beyond 2^63 bytes is not worth an error at the end of a run.
         let bytes = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
+        let evidence = failure.map(|failure| &failure.evidence).filter(|evidence| !evidence.is_empty());
+        let evidence =
+            evidence.map(|evidence| serde_json::to_string(evidence).expect("evidence is plain JSON"));
         let mut transaction = self.begin(Commit::Synced).await?;
         let moved =
             sqlx::query("UPDATE _run SET state = ?3 WHERE id = ?1 AND state = 'running' AND attempts = ?2")
@@ -184,7 +187,7 @@ impl Store {
         sqlx::query(
             "UPDATE _attempt SET state = ?3, finished = ?4, failure = ?5, reason = ?6, log_tail = ?7, peak_memory = ?8,
                  peak_device_memory = ?9, core_seconds = ?10, training_seconds = ?11, training_core_seconds = ?12,
-                 validation_seconds = ?13, validation_core_seconds = ?14
+                 validation_seconds = ?13, validation_core_seconds = ?14, evidence = ?15
              WHERE run_id = ?1 AND attempt = ?2",
         )
         .bind(run)
@@ -201,6 +204,7 @@ impl Store {
         .bind(used.phases.map(|phases| phases.training.core_seconds))
         .bind(used.phases.map(|phases| phases.validation.seconds))
         .bind(used.phases.map(|phases| phases.validation.core_seconds))
+        .bind(evidence)
         .execute(&mut *transaction)
         .await
         .map_err(sqlite(action))?;

@@ -30,9 +30,6 @@ use crate::{
     },
 };
 
-/// Attempts of a run in one sweep.
-const ATTEMPTS: u32 = 1;
-
 /// Trains every owed run on the slots of `placement`. A signal ends it in order, a second one at once.
 ///
 /// # Errors
@@ -57,7 +54,8 @@ pub(crate) async fn sweep(
     let needs_worker = !ready.experiment.is_command() && !jobs.is_empty();
     let worker = if needs_worker { launch::find_worker()? } else { PathBuf::new() };
     let slots = u32::try_from(placement.slots.len()).unwrap_or(u32::MAX);
-    let scheduler = Scheduler::new(placement.slots, &placement.capacities, jobs, ATTEMPTS)?;
+    let scheduler =
+        Scheduler::new(placement.slots, &placement.capacities, jobs, ready.experiment.retry.attempts)?;
     let launcher = LocalLauncher::new(&ready.children, ready.experiment.schedule.log_limit);
     let launcher = launcher.map_err(SweepError::Launcher)?;
     let keys = ready.keys.clone();
@@ -66,7 +64,8 @@ pub(crate) async fn sweep(
     let sinks = Sinks::new(Some(ledger), Some(folders), Some(terminal));
     let attempts = Attempts::Experiment { ready, forecaster, worker };
     let name = &ready.experiment.name;
-    let limits = Limits::from(&ready.experiment.schedule);
+    let retry = ready.experiment.retry.clone();
+    let limits = Limits { retry, ..Limits::from(&ready.experiment.schedule) };
     let this = Loop::new(attempts, launcher, sinks, scheduler, ready.completed, limits);
     Ok(drive(this, name, signals).await?.0)
 }

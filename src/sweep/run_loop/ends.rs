@@ -11,7 +11,7 @@ use crate::{
     base::error::with_causes,
     event::Change,
     launch::{AttemptEnd, Ending, Launcher},
-    run::RunState,
+    run::{Evidence, RunState, Used},
     schedule::Input,
     sweep::attempt::fail,
     tfevents::hparams::Status,
@@ -67,8 +67,11 @@ impl<L: Launcher> Loop<'_, L> {
     fn judge(&mut self, now: Now, ended: Now, mut end: AttemptEnd) {
         let run = end.run;
         self.read_run(now, run);
-        let Some(LiveAttempt { attempt, begun, tail, late }) = self.live.remove(&run) else { return };
-        self.judge_late(late, &mut end);
+        let Some(LiveAttempt { attempt, begun, tail, late, stalled, last_step, .. }) = self.live.remove(&run)
+        else {
+            return;
+        };
+        self.judge_late(late, stalled, &mut end);
         let seconds = (ended.elapsed - begun).max(0.0);
         self.used.add(seconds, &end.used);
         if let Err(error) = self.attempts.restore(&attempt) {
@@ -100,6 +103,12 @@ impl<L: Launcher> Loop<'_, L> {
             let all = doubts.into_iter().chain(warnings.iter().cloned()).collect::<Vec<_>>().join("; ");
             self.tell(now, Change::Problem { attempt: Arc::clone(&attempt), found: warnings, all });
         }
+        if let Ending::Failed(failure) = &mut end.ending {
+            let AttemptEnd { used: Used { peak_memory, peak_device_memory, .. }, .. } = end;
+            let last_line = Evidence::fingerprint(&failure.log_tail);
+            let seen = mem::take(&mut failure.evidence);
+            failure.evidence = Evidence { peak_memory, peak_device_memory, last_step, last_line, ..seen };
+        }
         if let Some(folders) = &mut self.sinks.folders {
             let status = match end.ending {
                 Ending::Completed => Some(Status::Success),
@@ -123,12 +132,12 @@ impl<L: Launcher> Loop<'_, L> {
         if failure.is_some() {
             self.last_failure.clone_from(&failure);
         }
-        self.step(now, Input::Ended { run, how: end.ended() });
-        let again = failure.is_some() && (self.scheduler.is_waiting(run) || self.scheduler.is_live(run));
-        let state = if again { RunState::Pending } else { end.state() };
+        self.step(now, Input::Ended { run, how: end.ended(&self.limits.retry) });
+        let next = failure.as_ref().and_then(|_| self.scheduler.next_try(run));
+        let state = if next.is_some() { RunState::Pending } else { end.state() };
         let answers = answers.filter(|_| state == RunState::Completed);
         let (name, attempt) = (attempt.name.clone(), Arc::clone(&attempt));
-        let change = Change::AttemptEnded { attempt, state, failure, seconds, used: end.used };
+        let change = Change::AttemptEnded { attempt, state, failure, next, seconds, used: end.used };
         let failed = match (&change, state) {
             (Change::AttemptEnded { failure: Some(failure), .. }, RunState::Failed) => Some(failure.clone()),
             _ => None,

@@ -1,24 +1,30 @@
 //! The limits of a sweep: how long a run may take, and how many runs may fail alike before the rest is left.
 
+use std::mem;
+
 use super::{LiveAttempt, Loop, Now};
 use crate::{
     base::human,
     event::Change,
     launch::{AttemptEnd, Ending, Launcher},
-    run::{Failure, FailureKind},
+    run::{Evidence, Failure, FailureKind, last_line},
     schedule::without_particulars,
-    spec::{Schedule, SpecDuration},
+    spec::{Retry, Schedule, SpecDuration},
 };
 
 /// What a sweep is limited by.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Limits {
     /// How long live attempts that are asked to end have for it, seconds.
     pub(super) grace: f64,
     /// How long an attempt may take.
     pub(super) time_per_run: Option<SpecDuration>,
+    /// How long an attempt may write nothing.
+    pub(super) stall_timeout: Option<SpecDuration>,
     /// How many runs may fail alike; 0 for any number.
     pub(super) stop_after: u32,
+    /// Which failures are worth another attempt.
+    pub(super) retry: Retry,
 }
 
 impl From<&Schedule> for Limits {
@@ -26,8 +32,20 @@ impl From<&Schedule> for Limits {
         Self {
             grace: schedule.grace.duration().as_secs_f64(),
             time_per_run: schedule.time_per_run,
+            stall_timeout: schedule.stall_timeout,
             stop_after: schedule.stop_after,
+            retry: Retry::default(),
         }
+    }
+}
+
+impl Limits {
+    /// When an attempt that nothing was done about is to end, on the clock of the sweep, and whether for its silence.
+    fn due(&self, live: &LiveAttempt) -> Option<(f64, bool)> {
+        let after = |since: f64, limit: Option<SpecDuration>| Some(since + limit?.duration().as_secs_f64());
+        let late = after(live.begun, self.time_per_run).map(|due| (due, false));
+        let silent = after(live.heard, self.stall_timeout).map(|due| (due, true));
+        late.into_iter().chain(silent).min_by(|(one, _), (other, _)| one.total_cmp(other))
     }
 }
 
@@ -48,9 +66,8 @@ pub(super) enum Late {
 impl<L: Launcher> Loop<'_, L> {
     /// When the next attempt is to be asked to end, or killed, for its time.
     pub(super) fn late_at(&self) -> Option<f64> {
-        let limit = self.limits.time_per_run?.duration().as_secs_f64();
         let due = |live: &LiveAttempt| match live.late {
-            Late::No => Some(live.begun + limit),
+            Late::No => self.limits.due(live).map(|(due, _)| due),
             Late::Asked { killed_at } => Some(killed_at),
             Late::Killed => None,
         };
@@ -59,16 +76,17 @@ impl<L: Launcher> Loop<'_, L> {
 
     /// Asks attempts to end that take too long, and kills those that do not.
     pub(super) fn end_late(&mut self, now: Now) {
-        let Some(limit) = self.limits.time_per_run.map(|limit| limit.duration().as_secs_f64()) else {
-            return;
-        };
         let killed_at = now.elapsed + self.limits.grace;
-        let mut stops = Vec::new();
+        let (mut stops, mut silent) = (Vec::new(), Vec::new());
         for (run, live) in &mut self.live {
             match live.late {
-                Late::No if now.elapsed >= live.begun + limit => {
+                Late::No => {
+                    let due = self.limits.due(live).filter(|(due, _)| now.elapsed >= *due);
+                    let Some((_, stalled)) = due else { continue };
                     live.late = Late::Asked { killed_at };
+                    live.stalled = stalled;
                     stops.push((*run, false));
+                    silent.extend(stalled.then(|| live.attempt.name.clone()));
                 }
                 Late::Asked { killed_at } if now.elapsed >= killed_at => {
                     live.late = Late::Killed;
@@ -76,6 +94,11 @@ impl<L: Launcher> Loop<'_, L> {
                 }
                 _ => {}
             }
+        }
+        let limit = self.limits.stall_timeout.map(|limit| limit.to_string()).unwrap_or_default();
+        for name in silent {
+            let text = format!("{name} has written no point and no line of its log for {limit}: it is ended");
+            self.tell(now, Change::Warning(text));
         }
         for (run, kill) in stops {
             if let Err(error) = self.launcher.stop(run, kill) {
@@ -86,15 +109,21 @@ impl<L: Launcher> Loop<'_, L> {
 
     /// The verdict on an attempt that was ended for its time: what it has left is not what its parameters give. One that has got
     /// to its end all the same is completed.
-    pub(super) fn judge_late(&self, late: Late, end: &mut AttemptEnd) {
-        let Some(limit) = self.limits.time_per_run.filter(|_| late != Late::No) else { return };
-        let log_tail = match &mut end.ending {
+    pub(super) fn judge_late(&self, late: Late, stalled: bool, end: &mut AttemptEnd) {
+        let limit = if stalled { self.limits.stall_timeout } else { self.limits.time_per_run };
+        let Some(limit) = limit.filter(|_| late != Late::No) else { return };
+        let (log_tail, evidence) = match &mut end.ending {
             Ending::Completed => return,
-            Ending::Failed(failure) => std::mem::take(&mut failure.log_tail),
-            Ending::Interrupted => String::new(),
+            Ending::Failed(failure) => (mem::take(&mut failure.log_tail), mem::take(&mut failure.evidence)),
+            Ending::Interrupted => (String::new(), Evidence::default()),
         };
-        let reason = format!("took longer than schedule.time_per_run, {limit}");
-        end.ending = Ending::Failed(Failure { kind: FailureKind::Timeout, reason, log_tail });
+        let (kind, reason) = if stalled {
+            let reason = format!("no point and no line of its log for schedule.stall_timeout, {limit}");
+            (FailureKind::Stalled, reason)
+        } else {
+            (FailureKind::Timeout, format!("took longer than schedule.time_per_run, {limit}"))
+        };
+        end.ending = Ending::Failed(Failure { kind, reason, log_tail, evidence });
         end.has_outcome = false;
     }
 
@@ -143,12 +172,6 @@ fn signature(failure: &Failure, run: &str) -> Option<String> {
     Some(format!("{}\n{head}\n{line}\n{last}", failure.kind))
 }
 
-/// The last line that is the program's own.
-fn last_line(log_tail: &str) -> &str {
-    let own = |line: &&str| !line.trim().is_empty() && !line.starts_with("--- gridboard");
-    log_tail.lines().rev().find(own).unwrap_or_default()
-}
-
 /// As much of a line as a message has room for.
 fn without_controls(line: &str) -> String {
     line.chars().filter(|letter| !letter.is_control()).take(200).collect()
@@ -160,8 +183,12 @@ mod tests {
 
     #[test]
     fn the_same_failure_of_other_runs_is_the_same() {
-        let failure =
-            |kind, reason: &str, log: &str| Failure { kind, reason: reason.into(), log_tail: log.into() };
+        let failure = |kind, reason: &str, log: &str| Failure {
+            kind,
+            reason: reason.into(),
+            log_tail: log.into(),
+            evidence: Evidence::default(),
+        };
         let exit = |reason: &str, log: &str| signature(&failure(FailureKind::Exit, reason, log), "lr-0.1");
         let one =
             exit("exited with status 1: KeyError: 0.1", "--- gridboard: t\nloss 0.5\nKeyError: 0.1\n\n");

@@ -15,8 +15,10 @@ mod tests;
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    fs,
+    path::PathBuf,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 pub(crate) use drive::{repeat, sweep};
@@ -89,6 +91,26 @@ struct LiveAttempt {
     begun: f64,
     /// What was done about its taking too long.
     late: Late,
+    /// Whether that is for its silence.
+    stalled: bool,
+    /// When it has last written a point or a line of its log.
+    heard: f64,
+    log: PathBuf,
+    /// When its log was last written, by the clock of its file system.
+    log_written: Option<SystemTime>,
+    /// The step of the last point that was read.
+    last_step: Option<i64>,
+}
+
+impl LiveAttempt {
+    /// Notes whether the log has grown since it was last looked at.
+    fn look_at_log(&mut self, now: Now) {
+        let written = fs::metadata(&self.log).and_then(|log| log.modified()).ok();
+        if written != self.log_written {
+            self.log_written = written;
+            self.heard = now.elapsed;
+        }
+    }
 }
 
 /// The sweep while it lasts.
@@ -282,6 +304,11 @@ impl<'a, L: Launcher> Loop<'a, L> {
         let runs: Vec<u64> = self.live.keys().copied().collect();
         for run in runs {
             self.read_run(now, run);
+            if self.limits.stall_timeout.is_some()
+                && let Some(live) = self.live.get_mut(&run)
+            {
+                live.look_at_log(now);
+            }
             let fraction = self.status.live.get(&run).and_then(super::status::RunProgress::fraction);
             if let Some(fraction) = fraction {
                 // Progress has no effects; it only teaches the cost model.
@@ -313,6 +340,10 @@ impl<'a, L: Launcher> Loop<'a, L> {
         }
         if let Some(from) = goes_on_at {
             self.tell(now, Change::Resumed { attempt: Arc::clone(&attempt), from: Some(from) });
+        }
+        if let (Some(last), Some(live)) = (polled.scalars.last(), self.live.get_mut(&run)) {
+            live.last_step = Some(last.step);
+            live.heard = now.elapsed;
         }
         if !polled.scalars.is_empty() {
             self.tell(now, Change::Scalars { attempt, points: Arc::new(polled.scalars) });

@@ -11,7 +11,7 @@ use super::{Late, LiveAttempt, Loop, Now};
 use crate::{
     event::{Attempt, Change},
     launch::Launcher,
-    run::RunState,
+    run::{RunDir, RunState},
     schedule::{Ended, Input, Slot},
     sweep::{SweepError, attempt::StartError, tail::Tail},
 };
@@ -65,12 +65,15 @@ impl<L: Launcher> Loop<'_, L> {
                 }
                 Err(error) => {
                     self.step(now, Input::Ended { run: start.run, how: Ended::NotStarted });
-                    let again = self.scheduler.is_waiting(start.run) || self.scheduler.is_live(start.run);
-                    let state = if again { RunState::Pending } else { RunState::Failed };
+                    let next = self.scheduler.next_try(start.run);
+                    let state = if next.is_some() { RunState::Pending } else { RunState::Failed };
                     let failure = error.failure();
                     self.last_failure = Some(failure.clone());
                     let (name, told) = (attempt.name.clone(), failure.clone());
-                    self.tell(now, Change::AttemptNotStarted { attempt: Arc::new(attempt), state, failure });
+                    self.tell(
+                        now,
+                        Change::AttemptNotStarted { attempt: Arc::new(attempt), state, failure, next },
+                    );
                     if state == RunState::Failed {
                         self.compare_failure(now, &name, &told);
                     }
@@ -89,7 +92,17 @@ impl<L: Launcher> Loop<'_, L> {
         let tail = Tail::new(&plan.run_dir, attempt.started, cleared);
         self.live.insert(
             attempt.run,
-            LiveAttempt { attempt: Arc::clone(&attempt), tail, begun: now.elapsed, late: Late::No },
+            LiveAttempt {
+                attempt: Arc::clone(&attempt),
+                tail,
+                begun: now.elapsed,
+                late: Late::No,
+                stalled: false,
+                heard: now.elapsed,
+                log: RunDir::new(&plan.run_dir).log(),
+                log_written: None,
+                last_step: None,
+            },
         );
         let folder = self.sinks.folders.as_mut().map_or(Ok(()), |folders| folders.started(&attempt));
         if let Some(refused) = refused {

@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use super::{LiveAttempt, Loop, Now, drive::drive, limits::Limits};
 use crate::{
     base::signals::Signals,
-    event::{Change, Event, Totals},
+    event::{Change, Event, NextTry, Totals},
     launch::{AttemptEnd, Ending, LaunchError, LaunchPlan, Launcher, Stdin},
-    run::{Failure, FailureKind, Handle, RunState, Used},
+    run::{Evidence, Failure, FailureKind, Handle, RunState, Used},
     schedule::{Job, Scheduler, Slot},
     sweep::{
         SweepError,
@@ -122,7 +122,12 @@ fn begun(runs: u64, slots: u32, limit: u32) -> World {
 }
 
 fn failure() -> Failure {
-    Failure { kind: FailureKind::Exit, reason: "no".to_owned(), log_tail: String::new() }
+    Failure {
+        kind: FailureKind::Signal,
+        reason: "no".to_owned(),
+        log_tail: String::new(),
+        evidence: Evidence::default(),
+    }
 }
 
 impl World {
@@ -253,6 +258,53 @@ fn a_run_is_tried_three_times_and_counted_once() {
 }
 
 #[test]
+fn only_failures_that_pass_are_tried_again_and_an_end_says_what_is_next() {
+    let mut world = begun(2, 1, 3);
+    world.end(0, Ending::Failed(Failure { kind: FailureKind::Diverged, ..failure() }));
+    let temporary = |code| {
+        let evidence = Evidence { exit_code: Some(code), ..Evidence::default() };
+        Ending::Failed(Failure { kind: FailureKind::Exit, evidence, ..failure() })
+    };
+    world.end(1, temporary(75));
+    let next = |event: &Event| match event.change {
+        Change::AttemptEnded { next, .. } => Some(next),
+        _ => None,
+    };
+    let nexts: Vec<_> = world.told.borrow().iter().filter_map(next).collect();
+    assert_eq!(nexts, [None, Some(NextTry { number: 2, of: 3, alone: false })]);
+    world.end(1, temporary(1));
+    use RunState::{Failed, Pending};
+    assert_eq!(world.ends(), [(0, 1, Failed), (1, 1, Pending), (1, 2, Failed)]);
+    assert!(world.this.over);
+}
+
+#[test]
+fn an_interrupt_while_a_run_is_tried_again_leaves_it_owed() {
+    let mut world = begun(2, 1, 3);
+    world.end(0, Ending::Failed(failure()));
+    assert_eq!(world.this.launcher.starts, [(0, 1), (0, 2)]);
+    world.cancel();
+    world.end(0, Ending::Interrupted);
+    assert!(world.this.over);
+    assert_eq!(world.totals(), Totals { total: 4, completed: 2, failed: 0, pending: 2, live: 0 });
+}
+
+#[test]
+fn what_fails_alike_is_counted_by_runs_and_not_by_attempts() {
+    let mut world = made(9, 1, 3, |_, _| Answer::Alive);
+    world.this.alike = crate::schedule::Alike::new(2, false);
+    world.this.limits.stop_after = 2;
+    world.begin();
+    for run in [0, 0, 0, 1, 1] {
+        world.end(run, Ending::Failed(failure()));
+        assert_eq!(world.warnings(), [""; 0]);
+    }
+    world.end(1, Ending::Failed(failure()));
+    assert!(world.this.over, "two runs have failed, in six attempts");
+    assert_eq!(world.warnings().len(), 1);
+}
+
+#[test]
 fn an_attempt_that_cannot_start_is_tried_again_too() {
     let mut world = made(1, 1, 3, |_, attempt| if attempt < 3 { Answer::Missing } else { Answer::Alive });
     world.begin();
@@ -380,6 +432,33 @@ fn what_takes_too_long_is_asked_then_killed_and_has_failed() {
     world.pass(30.0);
     world.end(2, Ending::Completed);
     assert_eq!(world.totals(), Totals { total: 5, completed: 4, failed: 1, pending: 0, live: 0 });
+}
+
+#[test]
+fn what_writes_nothing_is_told_asked_and_tried_once_more() {
+    let mut world = made(1, 1, 3, |_, _| Answer::Alive);
+    world.this.limits.stall_timeout = Some(crate::spec::SpecDuration::seconds(60));
+    world.begin();
+    world.pass(50.0);
+    // A line of its log, or a point.
+    world.this.live.get_mut(&0).unwrap().heard = 50.0;
+    world.pass(59.0);
+    assert_eq!((world.this.wake_at(), world.this.launcher.stops.as_slice()), (Some(110.0), &[][..]));
+    for attempt in 1..3 {
+        world.pass(if attempt == 1 { 1.0 } else { 60.0 });
+        assert_eq!(world.this.launcher.stops.pop(), Some((0, false)));
+        assert_eq!(
+            world.warnings().pop().as_deref(),
+            Some("run-0 has written no point and no line of its log for 1m: it is ended")
+        );
+        world.pass(10.0);
+        assert_eq!(world.this.launcher.stops.pop(), Some((0, true)));
+        world.end(0, Ending::Interrupted);
+        let last = world.this.last_failure.clone().expect("a failure");
+        assert_eq!(last.kind, FailureKind::Stalled, "{}", last.reason);
+    }
+    assert_eq!(world.ends(), [(0, 1, RunState::Pending), (0, 2, RunState::Failed)]);
+    assert!(world.this.over);
 }
 
 #[test]

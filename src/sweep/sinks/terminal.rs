@@ -10,7 +10,7 @@ use std::{
 use super::live::{self, Part, Size};
 use crate::{
     base::{charset::for_locale, human, text::for_terminal},
-    event::{Change, Event, Resumed, Totals},
+    event::{Change, Event, NextTry, Resumed, Totals},
     run::RunState,
     spec::{Goal, Metric},
     sweep::status::{RunProgress, Status},
@@ -85,14 +85,15 @@ impl Terminal {
                 };
                 notes.extend(attempt.resumed.map(goes_on));
             }
-            Change::AttemptNotStarted { attempt, state, failure } => {
-                notes.push(self.ended(&attempt.name, *state, Some(&failure.reason), None, context));
+            Change::AttemptNotStarted { attempt, state, failure, next } => {
+                let why = (Some(failure.reason.as_str()), *next);
+                notes.push(self.ended(&attempt.name, *state, why, None, context));
             }
-            Change::AttemptEnded { attempt, state, failure, seconds, .. } => {
+            Change::AttemptEnded { attempt, state, failure, next, seconds, .. } => {
                 let reason = failure.as_ref().map(|failure| failure.reason.as_str());
                 // A run that did well is no problem.
                 if self.mode != Mode::Quiet || reason.is_some() {
-                    notes.push(self.ended(&attempt.name, *state, reason, Some(*seconds), context));
+                    notes.push(self.ended(&attempt.name, *state, (reason, *next), Some(*seconds), context));
                 }
                 if *state == RunState::Completed
                     && let Some(value) = context.ranked
@@ -225,7 +226,7 @@ impl Terminal {
         &self,
         run: &str,
         state: RunState,
-        reason: Option<&str>,
+        (reason, next): (Option<&str>, Option<NextTry>),
         seconds: Option<f64>,
         context: &Context<'_>,
     ) -> String {
@@ -251,7 +252,12 @@ impl Terminal {
                 format!("{experiment}: {done} {run} failed{}: {}", time("in"), reason.unwrap_or("unknown"))
             }
             (RunState::Pending | RunState::Running, Some(reason)) => {
-                format!("{experiment}: {run} failed{}, to be tried again: {reason}", time("in"))
+                let next = next.map(|NextTry { number, of, alone }| {
+                    let alone = if alone { "alone on its device, " } else { "" };
+                    format!(" ({alone}attempt {number} of {of})")
+                });
+                let next = next.unwrap_or_default();
+                format!("{experiment}: {run} failed{} ({reason}), tried again{next}", time("after"))
             }
             (RunState::Pending | RunState::Running, None) => {
                 format!("{experiment}: {run} stopped{}; will restart next time", time("after"))
@@ -401,8 +407,9 @@ mod tests {
             elapsed: 1.0,
         };
         let status = Status::default();
-        let ended =
-            |state, reason| terminal(Mode::Lines).ended("a", state, reason, Some(2.2), &context(&status));
+        let with_why =
+            |state, why| terminal(Mode::Lines).ended("a", state, why, Some(2.2), &context(&status));
+        let ended = |state, reason| with_why(state, (reason, None));
         assert_eq!(
             ended(RunState::Completed, None),
             "quickstart: [12/36] a completed in 2.2 s, val. acc. 0.9056, about 40 s left"
@@ -410,6 +417,15 @@ mod tests {
         assert_eq!(
             ended(RunState::Pending, None),
             "quickstart: a stopped after 2.2 s; will restart next time"
+        );
+        let next = |alone| Some(NextTry { number: 2, of: 3, alone });
+        assert_eq!(
+            with_why(RunState::Pending, (Some("killed by SIGKILL"), next(false))),
+            "quickstart: a failed after 2.2 s (killed by SIGKILL), tried again (attempt 2 of 3)"
+        );
+        assert_eq!(
+            with_why(RunState::Pending, (Some("the GPU has no memory left"), next(true))),
+            "quickstart: a failed after 2.2 s (the GPU has no memory left), tried again (alone on its device, attempt 2 of 3)"
         );
         assert_eq!(clock(1_795_815_455.9), "21:37:35Z");
         assert_eq!(left(Duration::ZERO), "a few seconds left");

@@ -3,7 +3,11 @@
 //! Made by the engine and by what it is built of (`network`, `baseline`); `error` of the worker says what that means for
 //! the attempt.
 
-use gridboard::{model::ModelError, run::Shortage, spec::ParameterError};
+use gridboard::{
+    model::ModelError,
+    run::{CudaFault, Shortage},
+    spec::ParameterError,
+};
 use tch::TchError;
 
 /// Why a network cannot be made or computed.
@@ -63,20 +67,28 @@ impl EngineError {
         matches!(self, Self::Torch(error) if Shortage::told_by(&error.to_string()).is_some())
     }
 
+    /// Whether the device failed.
+    pub(crate) fn is_cuda_fault(&self) -> bool {
+        let fault = |error: &TchError| CudaFault::told_by(&error.to_string()).is_some();
+        matches!(self, Self::Torch(error) if !self.is_out_of_memory() && fault(error))
+    }
+
     /// libtorch's own words, where the message has others: for the log.
     pub(crate) fn words(&self) -> Option<String> {
         match self {
-            Self::Torch(error) if self.is_out_of_memory() => Some(first_line(error)),
+            Self::Torch(error) if self.is_out_of_memory() || self.is_cuda_fault() => Some(first_line(error)),
             _ => None,
         }
     }
 }
 
-/// One sentence where memory ran out, else libtorch's own.
+/// One sentence where memory ran out or the device failed, else libtorch's own.
 fn in_words(error: &TchError) -> String {
-    match Shortage::told_by(&error.to_string()) {
-        Some(shortage) => shortage.to_string(),
-        None => format!("libtorch: {}", first_line(error)),
+    let text = error.to_string();
+    match (Shortage::told_by(&text), CudaFault::told_by(&text)) {
+        (Some(shortage), _) => shortage.to_string(),
+        (None, Some(fault)) => fault.to_string(),
+        (None, None) => format!("libtorch: {}", first_line(error)),
     }
 }
 

@@ -245,10 +245,36 @@ fn a_state_that_is_not_the_runs_is_refused_in_a_sentence() {
     assert_same(&left(&cut), &left(&whole));
 }
 
+/// The kernel kills a trainer; its sweep tries it again.
+#[test]
+fn a_trainer_that_is_killed_once_completes_in_the_same_sweep_with_the_same_bits() {
+    let (whole, cut) = (project(60, "0s"), project(60, "0s"));
+    whole.run(&["run", "spec.yaml"]).expect(0);
+    let mut sweep = cut.start(&["run", "spec.yaml"]);
+    wait_until("there are states", || RUNS.iter().all(|run| kept(&cut, run) >= 1));
+    workers(&cut).into_iter().for_each(kill);
+    assert_eq!(sweep.wait().expect("the sweep ends").code(), Some(0), "{}", cut.read("err.log"));
+    let rows = cut.sql(
+        "select run, state, failure, evidence ->> 'signal' as signal, resumed_from is not null as resumed
+         from attempts where attempt = 1 and state = 'failed' or attempt = 2 order by run, attempt",
+    );
+    assert!(rows.len() >= 2 && rows.len().is_multiple_of(2), "{rows:?}");
+    for pair in rows.chunks(2) {
+        let of = |state, failure: Option<&str>, signal: Option<i32>, resumed| json!({"run": pair[0]["run"], "state": state, "failure": failure, "signal": signal, "resumed": resumed});
+        assert_eq!(
+            json!(pair),
+            json!([of("failed", Some("signal"), Some(9), 0), of("completed", None, None, 1)])
+        );
+    }
+    assert_same(&left(&cut), &left(&whole));
+}
+
 /// Kills worker, orchestrator or both at random moments, resumes until all is done, and compares with what nobody disturbed.
 fn kill_at_random(seed: u64, kills: u32) {
     let epochs = 60;
     let (whole, cut) = (project(epochs, "0s"), project(epochs, "0s"));
+    // Each kill is to end a sweep.
+    cut.write("spec.yaml", &format!("{}\nretry: {{attempts: 1}}\n", cut.read("spec.yaml")));
     whole.run(&["run", "spec.yaml"]).expect(0);
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut done = 0;

@@ -169,7 +169,7 @@ impl Ledger {
     pub(in crate::sweep) fn tell(&mut self, event: &Event, answers: Option<Answers>) {
         match &event.change {
             Change::AttemptStarted(attempt) => self.put(Entry::Start(Arc::clone(attempt))),
-            Change::AttemptNotStarted { attempt, state, failure } => {
+            Change::AttemptNotStarted { attempt, state, failure, .. } => {
                 self.put(Entry::Start(Arc::clone(attempt)));
                 self.put_end(AttemptEnd {
                     attempt: Arc::clone(attempt),

@@ -119,6 +119,7 @@ fn ended(run: u64, number: u32) -> Change {
         attempt: attempt(run, number),
         state: RunState::Completed,
         failure: None,
+        next: None,
         seconds: 1.0,
         used: Used::default(),
     }
