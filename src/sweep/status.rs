@@ -116,7 +116,7 @@ impl RunProgress {
     }
 
     /// What to say of a run that has ended without the metric that ranks, as far as its points tell.
-    pub fn without_metric(&self) -> Option<String> {
+    pub(super) fn without_metric(&self) -> Option<String> {
         let wanted = Wanted::new(&self.forecast.rank_by);
         let written: Vec<&str> = self.unranked.iter().map(String::as_str).collect();
         (self.ranked.is_none() && !self.may_rank).then(|| never_written(wanted.tag(), &[], &written))
