@@ -114,11 +114,16 @@ async fn find(runs_dir: &Path, what: &str) -> Result<(Doomed, ExperimentDir), Cl
     let mut record = None;
     let mut runs = Vec::new();
     let mut names = Vec::new();
+    let mut of_that_name = Vec::new();
     if let Some(store) = &mut store {
         record = store.experiment(experiment).await?;
         names = store.experiments().await?.into_iter().map(|record| record.name).collect();
         if let Some(record) = &record {
             runs = store.runs(Some(record.key)).await?;
+        } else if run.is_none() {
+            // The other verbs take the name of a run alone.
+            let all = store.runs(None).await?.into_iter();
+            of_that_name = all.filter(|run| run.spec.name == what).map(|run| run.experiment).collect();
         }
     }
     if let Some(store) = store {
@@ -127,6 +132,15 @@ async fn find(runs_dir: &Path, what: &str) -> Result<(Doomed, ExperimentDir), Cl
     let is_ours = crate::spec::check_experiment_name(experiment).is_ok()
         && dir.lock().is_file()
         && dir.path().symlink_metadata().is_ok_and(|data| data.is_dir());
+    if record.is_none() && !is_ours && !of_that_name.is_empty() {
+        let commands: Vec<String> =
+            of_that_name.iter().map(|of| format!("gridboard delete {of}/{what}")).collect();
+        let commands: Vec<&str> = commands.iter().map(String::as_str).collect();
+        return Err(CliError::NotFound {
+            message: format!("`{what}` is no experiment, but a run"),
+            hint: Some(listing::shortened(&commands, 5)),
+        });
+    }
     if record.is_none() && !is_ours {
         return Err(not_found(
             format!("no experiment `{experiment}` in `{}`", listing::absolute(runs_dir)),

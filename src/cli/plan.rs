@@ -270,10 +270,18 @@ impl<'a> RunTable<'a> {
         let axis = |name: &String| Column::number(name).heading(name.replace('_', " ")).expendable(4);
         columns.extend(self.axes.iter().map(axis));
         columns.push(Column::number("seed").expendable(3));
+        if !self.has_costs() {
+            return columns;
+        }
         columns.push(Column::number("parameters"));
         columns.push(Column::number("flops_per_image").heading("FLOPs per image").expendable(1));
         columns.push(Column::number("memory_bytes").heading("memory").expendable(2));
         columns
+    }
+
+    /// What a program of the user's takes is not known: for the eye there are no columns of it.
+    fn has_costs(&self) -> bool {
+        !self.for_the_eye || !self.costs.experiment.is_command()
     }
 
     fn row(&mut self, run: RunSpec) -> Vec<Cell> {
@@ -284,6 +292,9 @@ impl<'a> RunTable<'a> {
             run.axes.iter().find(|(name, _)| name == axis).map_or(Cell::Empty, |(_, value)| Cell::from(value))
         }));
         row.push(Cell::from(run.seed));
+        if !self.has_costs() {
+            return row;
+        }
         row.extend(match summary {
             None => [Cell::Empty, Cell::Empty, Cell::Empty],
             Some(summary) if self.for_the_eye => [

@@ -327,7 +327,7 @@ async fn finish(
     if format == Format::Table {
         if let Some(unranked) = unranked_table(&finished.leaderboard, listing::most_unranked(false)) {
             output::data("")?;
-            output::table(&unranked, Format::Table)?;
+            output::table(&listing::alike_together(unranked), Format::Table)?;
         }
         output::data(&closing(runs_dir, &experiment, &finished, end, &account))?;
     }

@@ -53,6 +53,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
                 && let Some(unranked) = unranked_table(&board, listing::most_unranked(args.all))
             {
                 output::data("")?;
+                let unranked = if args.all { unranked } else { listing::alike_together(unranked) };
                 output::table(&unranked, Format::Table)?;
             }
         }

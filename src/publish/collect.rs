@@ -17,7 +17,7 @@ use crate::{
     base::signals::Signals,
     corpus::PreparationProgress,
     metrics::ConfusionMatrix,
-    rank::{Leaderboard, standard_metrics},
+    rank::{Leaderboard, folder_of, series_named, standard_metrics},
     report::{self, About, ReportInput, RunCurves, Table},
     run::{ExperimentDir, RunDir, RunState},
     spec::{Experiment, Suite},
@@ -134,7 +134,7 @@ async fn collect(
                 }
             }
             confusion.extend(matrix.map(|matrix| (row.run.clone(), matrix)));
-            curves.push(run_curves(store, run.key, &row.run, &others).await?);
+            curves.push(run_curves(store, run.key, &row.run, &leaderboard.rule.by.tag, &others).await?);
         }
         if facts.len() < MOST_FACTS {
             facts.push(run_details::of_run(store, &record.spec, &dir, run).await?);
@@ -227,13 +227,22 @@ async fn run_curves(
     store: &mut Reader,
     run: RunKey,
     name: &str,
+    by: &str,
     others: &[String],
 ) -> Result<RunCurves, PublishError> {
     let instead = store.series(run).await?;
+    let known = store.last_points(run).await?;
+    let folder = instead.get(by).and_then(|series| folder_of(by, series));
     let written = |tag: &str| instead.get(tag).map_or(tag, String::as_str).to_owned();
     let standard = [tags::TRAIN_ACCURACY, tags::TRAIN_LOSS, tags::VALIDATION_ACCURACY, tags::VALIDATION_LOSS]
         .map(written);
-    let others: Vec<(&String, String)> = others.iter().map(|tag| (tag, written(tag))).collect();
+    let further = |name: &str| {
+        let known = known.iter().map(|(tag, _)| tag.as_str());
+        // The metric that ranks has its own.
+        let series = if instead.contains_key(name) { None } else { series_named(name, folder, known) };
+        series.map_or_else(|| written(name), str::to_owned)
+    };
+    let others: Vec<(&String, String)> = others.iter().map(|tag| (tag, further(tag))).collect();
     let mut wanted: Vec<&str> = standard.iter().map(String::as_str).collect();
     wanted.extend(others.iter().map(|(_, written)| written.as_str()));
     let curves = store.history(run, &wanted).await?;

@@ -24,7 +24,7 @@ pub use columns::{axis_columns, rule_metrics, standard_metrics};
 pub use order::{Candidate, Ranking, rank, unfinished};
 pub use point::{GridPoint, Means};
 pub use sameness::{Results, constant_answer, without_effect};
-pub use series::{Wanted, never_written, without_numbered_folders};
+pub use series::{Wanted, folder_of, never_written, series_named, without_numbered_folders};
 pub use standing::Standing;
 
 /// Runs of one experiment in the order of its rule, the unranked ones last.
@@ -44,7 +44,8 @@ pub struct Leaderboard {
     pub rows: Vec<Row>,
     /// What is not in `rows`.
     pub omitted: Omitted,
-    /// Tags of further metrics that the best run has, where it lacks standard ones: what [`Row::others`] are.
+    /// Names of further metrics that the best run has, where it lacks standard ones: what [`Row::others`] are. A name is a tag
+    /// without the folder that the run has made for itself; [`series_named`] finds the series of a run.
     pub metrics: Vec<String>,
     /// What was found about all runs together: seeds and axes that change nothing.
     pub notes: Vec<String>,

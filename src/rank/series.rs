@@ -141,6 +141,30 @@ pub fn without_numbered_folders(tag: &str) -> String {
     parts.join("/")
 }
 
+/// The folder that a run has made for itself: the series that stands for the tag lies below it.
+#[must_use]
+pub fn folder_of<'s>(tag: &str, series: &'s str) -> Option<&'s str> {
+    Wanted::new(tag).folder(series)
+}
+
+/// Which of the series that a run has written is the metric of this name: the one that is called so, the one that is called so
+/// in the folder that the run has made for itself, or the only one that differs in the numbers of its folders.
+#[must_use]
+pub fn series_named<'s>(
+    name: &str,
+    folder: Option<&str>,
+    written: impl Iterator<Item = &'s str> + Clone,
+) -> Option<&'s str> {
+    let below = folder.map(|folder| format!("{folder}/{name}"));
+    let find = |wanted: &str| written.clone().find(|series| *series == wanted);
+    find(name).or_else(|| find(below.as_deref()?)).or_else(|| {
+        let bare = without_numbered_folders(name);
+        let mut alike = written.clone().filter(|series| without_numbered_folders(series) == bare);
+        let first = alike.next()?;
+        alike.next().is_none().then_some(first)
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -217,5 +241,18 @@ mod tests {
     fn folders_with_numbers_are_left_out() {
         assert_eq!(without_numbered_folders("2026-11-27/eval/loss2"), "eval/loss2");
         assert_eq!(without_numbered_folders("val/loss"), "val/loss");
+    }
+
+    #[test]
+    fn a_metric_is_found_in_the_folder_of_its_run() {
+        let named =
+            |name, folder, written: &[&'static str]| series_named(name, folder, written.iter().copied());
+        assert_eq!(folder_of("val_loss", "amber/val_loss"), Some("amber"));
+        assert_eq!(named("acc", Some("amber"), &["amber/acc", "birch/acc"]), Some("amber/acc"));
+        assert_eq!(named("acc", Some("amber"), &["acc", "amber/acc"]), Some("acc"));
+        assert_eq!(named("acc", None, &["v3/acc", "v3/loss"]), Some("v3/acc"));
+        assert_eq!(named("v1/acc", None, &["v3/acc"]), Some("v3/acc"));
+        assert_eq!(named("acc", None, &["fold_0/acc", "fold_1/acc"]), None);
+        assert_eq!(named("acc", None, &["amber/acc"]), None);
     }
 }

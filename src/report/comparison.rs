@@ -1,5 +1,7 @@
 //! Two runs side by side: the tables and the JSON of `gridboard compare`.
 
+mod metrics;
+
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -15,6 +17,8 @@ use crate::{
     spec::Parameters,
     stats::SIGNIFICANCE,
 };
+
+pub(crate) use metrics::MetricSides;
 
 /// Two runs, and what their predictions say together.
 #[derive(Clone, Debug)]
@@ -34,7 +38,11 @@ impl Sides {
     /// confusion matrices, and, if `images`, those that the two answer differently.
     #[must_use]
     pub(crate) fn text(&self, images: bool, width: Option<usize>) -> String {
-        let mut tables = vec![self.parameters_table(), self.results_table(), self.difference_table()];
+        let mut tables = vec![
+            parameters_table(&self.names, &self.parameters),
+            self.results_table(),
+            self.difference_table(),
+        ];
         if images {
             tables.push(self.images_table());
         }
@@ -57,8 +65,10 @@ impl Sides {
                 "confusion": rows(matrix.classes(), |truth, predicted| json!(matrix.count(truth, predicted))),
             })
         };
-        let parameters: serde_json::Map<String, Json> =
-            self.differing().into_iter().map(|(name, values)| (name.to_owned(), json!(values))).collect();
+        let parameters: serde_json::Map<String, Json> = differing(&self.parameters)
+            .into_iter()
+            .map(|(name, values)| (name.to_owned(), json!(values)))
+            .collect();
         let mut object = json!({
             "first": side(0, first),
             "second": side(1, second),
@@ -84,44 +94,6 @@ impl Sides {
         object
     }
 
-    /// Parameters that only one has or that differ, with both values.
-    fn differing(&self) -> Vec<(&str, [Option<&crate::spec::Value>; 2])> {
-        let [first, second] = &self.parameters;
-        let names: std::collections::BTreeSet<&str> =
-            first.keys().chain(second.keys()).map(String::as_str).collect();
-        names
-            .into_iter()
-            .map(|name| (name, [first.get(name), second.get(name)]))
-            .filter(|(_, [first, second])| first != second)
-            .collect()
-    }
-
-    fn parameters_table(&self) -> Table {
-        let cell = |value: Option<&crate::spec::Value>| value.map_or(Cell::Empty, Cell::from);
-        let rows: Vec<Vec<Cell>> = self
-            .differing()
-            .into_iter()
-            .map(|(name, [first, second])| vec![Cell::from(name), cell(first), cell(second)])
-            .collect();
-        let title = if rows.is_empty() { "no parameter differs" } else { "parameters that differ" };
-        Table {
-            title: Some(title.to_owned()),
-            columns: vec![Column::text("parameter"), self.column(0), self.column(1)],
-            rows,
-            notes: Vec::new(),
-        }
-    }
-
-    /// A column of numbers for one of the two.
-    fn column(&self, side: usize) -> Column {
-        let name = if self.names[0] == self.names[1] {
-            format!("{} ({})", self.names[side], side + 1)
-        } else {
-            self.names[side].clone()
-        };
-        Column::number(name)
-    }
-
     fn results_table(&self) -> Table {
         let Comparison { first, second, table, .. } = &self.comparison;
         let both = |read: fn(&ConfusionMatrix) -> Cell| [read(first), read(second)];
@@ -141,8 +113,8 @@ impl Sides {
             title: Some(counted(table.images(), "validation image")),
             columns: vec![
                 Column::text("result"),
-                self.column(0),
-                self.column(1),
+                column(&self.names, 0),
+                column(&self.names, 1),
                 Column::number("difference"),
             ],
             rows: vec![
@@ -204,11 +176,49 @@ impl Sides {
             .collect();
         Table {
             title: Some(format!("{} that the two answer differently", counted(rows.len(), "image"))),
-            columns: vec![Column::text("image"), Column::text("class"), self.column(0), self.column(1)],
+            columns: vec![
+                Column::text("image"),
+                Column::text("class"),
+                column(&self.names, 0),
+                column(&self.names, 1),
+            ],
             rows,
             notes: Vec::new(),
         }
     }
+}
+
+/// Parameters that only one has or that differ, with both values.
+fn differing(parameters: &[Parameters; 2]) -> Vec<(&str, [Option<&crate::spec::Value>; 2])> {
+    let [first, second] = parameters;
+    let names: std::collections::BTreeSet<&str> =
+        first.keys().chain(second.keys()).map(String::as_str).collect();
+    names
+        .into_iter()
+        .map(|name| (name, [first.get(name), second.get(name)]))
+        .filter(|(_, [first, second])| first != second)
+        .collect()
+}
+
+fn parameters_table(names: &[String; 2], parameters: &[Parameters; 2]) -> Table {
+    let cell = |value: Option<&crate::spec::Value>| value.map_or(Cell::Empty, Cell::from);
+    let rows: Vec<Vec<Cell>> = differing(parameters)
+        .into_iter()
+        .map(|(name, [first, second])| vec![Cell::from(name), cell(first), cell(second)])
+        .collect();
+    let title = if rows.is_empty() { "no parameter differs" } else { "parameters that differ" };
+    Table {
+        title: Some(title.to_owned()),
+        columns: vec![Column::text("parameter"), column(names, 0), column(names, 1)],
+        rows,
+        notes: Vec::new(),
+    }
+}
+
+/// A column of numbers for one of the two.
+fn column(names: &[String; 2], side: usize) -> Column {
+    let name = &names[side];
+    Column::number(if names[0] == names[1] { format!("{name} ({})", side + 1) } else { name.clone() })
 }
 
 /// `[K, K]` as nested arrays.

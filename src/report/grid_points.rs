@@ -3,7 +3,7 @@
 use super::{
     leaderboard::{
         DECIMALS, axis_cell, axis_columns, heading_of, leaderboard_table, not_tested, rule, rule_metrics,
-        selection,
+        selection, without_rows,
     },
     table::{Cell, Column, Readers, Table},
 };
@@ -62,6 +62,9 @@ pub(crate) fn grid_point_table(leaderboard: &Leaderboard, head: Option<u32>) -> 
         // Before the last one, which closes every such table.
         table.notes.insert(table.notes.len().saturating_sub(1), note);
     }
+    if ranked == 0 {
+        return without_rows(leaderboard, &counted(points.len(), "grid point"), table);
+    }
     if ranked < points.len() {
         table.notes.push(without_a_run(leaderboard, points.len() - ranked));
     }
@@ -84,8 +87,7 @@ fn rows(leaderboard: &Leaderboard, points: &[&GridPoint]) -> Table {
     let axes = axis_columns(leaderboard);
     let metrics = metrics(leaderboard);
     let is_known = |read: &Read| points.iter().any(|point| read(point).is_some());
-    let readers =
-        |read: &Read| if points.is_empty() || is_known(read) { Readers::All } else { Readers::Machines };
+    let readers = |read: &Read| if is_known(read) { Readers::All } else { Readers::Machines };
     let is_tested = points.iter().any(|point| point.p.is_some());
     let mut columns = vec![Column::number("rank"), Column::text("grid_point").heading("grid point")];
     // The name of a grid point tells its axes.

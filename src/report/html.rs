@@ -127,6 +127,11 @@ fn table(stem: &str, table: &Table) -> Markup {
         (!classes.is_empty()).then(|| classes.join(" "))
     };
     let table = table.for_people();
+    if table.columns.is_empty() {
+        return html! {
+            @for text in table.title.iter().chain(&table.notes) { p id=[(Some(text) == table.title.as_ref()).then_some(stem)] { (prose(text)) } }
+        };
+    }
     let label = table.title.as_deref().unwrap_or(stem);
     // What a narrow screen leaves out, as a narrow terminal does.
     let minor: Vec<String> = table

@@ -29,6 +29,10 @@ const HEAD: &str = "% \\usepackage{graphicx}, and booktabs for finer rules\n\
 
 /// The table.
 pub(super) fn render(table: &Table) -> String {
+    if table.columns.is_empty() {
+        let lines = table.title.iter().chain(&table.notes);
+        return lines.map(|text| format!("\\par\\noindent {}\n", breakable(text, LONGEST_WORD))).collect();
+    }
     let table = fitting(table, Some(LINE));
     let plain = shown_rows(&table, one_line);
     let widths: Vec<usize> = (0..table.columns.len())

@@ -2,7 +2,7 @@
 
 mod row_columns;
 
-use super::table::{Cell, Column, Table};
+use super::table::{Cell, Column, Readers, Table};
 use crate::{
     base::human::counted,
     rank::{Leaderboard, Row, Standing},
@@ -34,10 +34,28 @@ pub(crate) fn leaderboard_table(leaderboard: &Leaderboard, head: Option<u32>) ->
     table.title = Some(format!("{}: {shown}, {}", leaderboard.experiment, rule(leaderboard)));
     table.notes = notes(leaderboard, &rows);
     let unranked = all - ranked;
-    if unranked > 0 {
+    if ranked == 0 {
+        table = without_rows(leaderboard, &counted(all, "run"), table);
+    } else if unranked > 0 {
         table.notes.push(format!("{} not ranked", counted(unranked, "run")));
     }
     table
+}
+
+/// A table of the best where nothing ranks: a sentence for people, who need no empty columns, and the columns for machines.
+pub(super) fn without_rows(leaderboard: &Leaderboard, all: &str, mut table: Table) -> Table {
+    let by = &leaderboard.rule.by;
+    let better = better(by);
+    table.title = Some(format!("{}: none of {all} ranks by {} ({better})", leaderboard.experiment, by.tag));
+    table.columns.iter_mut().for_each(|column| column.readers = Readers::Machines);
+    table
+}
+
+fn better(metric: &Metric) -> &'static str {
+    match metric.goal {
+        Goal::Maximize => "higher is better",
+        Goal::Minimize => "lower is better",
+    }
 }
 
 /// What interval, sign and best epoch mean, and what the reader should not take from the ranks.
@@ -182,10 +200,6 @@ pub(crate) fn unranked_table(leaderboard: &Leaderboard, most: Option<usize>) -> 
 
 /// `ranked by validation/epoch_accuracy at the last epoch (higher is better), then by ... , then by name`.
 pub(super) fn rule(leaderboard: &Leaderboard) -> String {
-    let better = |metric: &Metric| match metric.goal {
-        Goal::Maximize => "higher is better",
-        Goal::Minimize => "lower is better",
-    };
     let by = &leaderboard.rule.by;
     let mut text = format!("ranked by {} at the last epoch ({})", by.tag, better(by));
     // Of a program of the user's the usual tie breaker may be unknown.

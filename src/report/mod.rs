@@ -28,7 +28,7 @@ mod text;
 
 pub(crate) use about::{About, RunFacts};
 pub(crate) use audit::{audit_tables, class_table, pair_table};
-pub(crate) use comparison::Sides;
+pub(crate) use comparison::{MetricSides, Sides};
 pub(crate) use files::ReportError;
 pub(crate) use grid_points::top_table;
 pub(crate) use input::{ReportInput, RunCurves};

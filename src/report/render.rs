@@ -88,15 +88,17 @@ impl Table {
         let mut line = |fields: Vec<String>| {
             let _ = writeln!(text, "| {} |", fields.join(" | "));
         };
-        line(self.columns.iter().map(|column| markdown(column.shown_name())).collect());
-        line(
-            self.columns
-                .iter()
-                .map(|column| if column.align == Align::Right { "---:" } else { ":---" }.to_owned())
-                .collect(),
-        );
-        for row in shown_rows(self, markdown) {
-            line(row);
+        if !self.columns.is_empty() {
+            line(self.columns.iter().map(|column| markdown(column.shown_name())).collect());
+            line(
+                self.columns
+                    .iter()
+                    .map(|column| if column.align == Align::Right { "---:" } else { ":---" }.to_owned())
+                    .collect(),
+            );
+            for row in shown_rows(self, markdown) {
+                line(row);
+            }
         }
         for note in &self.notes {
             let _ = write!(text, "\n{}\n", markdown(note));

@@ -30,7 +30,8 @@ struct Padding {
 const WIDE: Padding = Padding { before: 1, after: 1 };
 const CLOSE: Padding = Padding { before: 0, after: 1 };
 
-/// The table between its title and its notes, no wider than `width` columns where that is known and can be had.
+/// The table between its title and its notes, no wider than `width` columns where that is known and can be had. Of one
+/// without columns, title and notes alone.
 pub(super) fn render(table: &Table, width: Option<usize>) -> String {
     let rows = shown_rows(table, one_line);
     let bodies: Vec<usize> = (0..table.columns.len())
@@ -45,8 +46,10 @@ pub(super) fn render(table: &Table, width: Option<usize>) -> String {
     let prose = |text: &String| break_words(&one_line(text), width.unwrap_or(usize::MAX)) + "\n";
     let mut text = String::with_capacity(body.len() + 8 * rule.len());
     text.extend(table.title.iter().map(prose));
-    for part in [&rule, "\n", &body, &rule, "\n"] {
-        text.push_str(part);
+    if !table.columns.is_empty() {
+        for part in [&rule, "\n", &body, &rule, "\n"] {
+            text.push_str(part);
+        }
     }
     text.extend(table.notes.iter().map(prose));
     text

@@ -7,11 +7,14 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::{
     event::{Change, Event, Scalar, tags},
-    rank::Wanted,
+    rank::{Wanted, never_written},
 };
 
 /// How many recent batches the throughput is taken over: enough to be steady, few enough to follow a change.
 const THROUGHPUT_BATCHES: i64 = 20;
+
+/// So many tags of a run are kept, to be named where the metric that ranks is not among them.
+const MOST_TAGS: usize = 32;
 
 /// What is known of a run before it starts.
 #[derive(Clone, Debug)]
@@ -41,6 +44,10 @@ pub(super) struct RunProgress {
     pub steps_done: u64,
     /// Last value of the metric that ranks.
     pub ranked: Option<f32>,
+    /// The first tags that it has written, while the metric that ranks is not among them.
+    unranked: Vec<String>,
+    /// Whether a series of it may stand for that metric.
+    may_rank: bool,
     /// Last loss: of the last batch, or else of the last epoch.
     pub loss: Option<f32>,
     /// Training throughput over the recent batches.
@@ -100,15 +107,31 @@ impl RunProgress {
             epochs_done: 0,
             steps_done: 0,
             ranked: None,
+            may_rank: false,
+            unranked: Vec::new(),
             loss: None,
             images_per_second: None,
             recent: VecDeque::new(),
         }
     }
 
+    /// What to say of a run that has ended without the metric that ranks, as far as its points tell.
+    pub(super) fn without_metric(&self) -> Option<String> {
+        let wanted = Wanted::new(&self.forecast.rank_by);
+        let written: Vec<&str> = self.unranked.iter().map(String::as_str).collect();
+        (self.ranked.is_none() && !self.may_rank).then(|| never_written(wanted.tag(), &[], &written))
+    }
+
     fn take(&mut self, point: &Scalar) {
         if self.forecast.ranks(&point.tag) {
             self.ranked = Some(point.value);
+        }
+        if self.ranked.is_none() && !self.unranked.contains(&point.tag) {
+            // Which of several series it is, or none, is told when runs are ranked.
+            self.may_rank |= Wanted::new(&self.forecast.rank_by).may_be(&point.tag);
+            if self.unranked.len() < MOST_TAGS {
+                self.unranked.push(point.tag.clone());
+            }
         }
         match point.tag.as_str() {
             tags::BATCH_LOSS => self.take_batch(point),
@@ -236,6 +259,22 @@ mod tests {
         assert_eq!(live.images_per_second, Some(64.0));
         assert_eq!(live.fraction(), Some(0.25));
         assert_eq!(live.loss, Some(0.5));
+    }
+
+    #[test]
+    fn a_run_without_the_metric_that_ranks_names_what_it_wrote() {
+        let mut status = started();
+        assert!(status.live[&7].without_metric().unwrap().ends_with("nor was any other metric"));
+        let many = (0..99).map(|place| scalar(&format!("m{place:02}"), 0, 0.5, 1.0)).collect();
+        feed(&mut status, many);
+        let words = status.live[&7].without_metric().unwrap();
+        assert!(words.contains("never written") && words.contains("m00, m01"), "{words}");
+        // One that may be it, or not, is no matter of certainty.
+        feed(&mut status, vec![scalar("amber/validation/epoch_accuracy", 0, 0.5, 1.0)]);
+        assert_eq!(status.live[&7].without_metric(), None);
+        let mut status = started();
+        feed(&mut status, vec![scalar(tags::VALIDATION_ACCURACY, 0, 0.5, 1.0)]);
+        assert_eq!(status.live[&7].without_metric(), None);
     }
 
     #[test]

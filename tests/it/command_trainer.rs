@@ -168,6 +168,7 @@ seeds: [4]
     }
     assert_eq!(project.read("runs/env/rate-0.001-seed-4/args.txt"), "{rate} 0.001\n");
     assert!(ran.stdout.contains("validation/epoch_accuracy was never written"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("rate-0.001-seed-4 has completed and will not rank"), "{}", ran.stderr);
 }
 
 #[test]

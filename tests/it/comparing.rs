@@ -132,7 +132,15 @@ fn two_runs_side_by_side() {
         "{}",
         other.stderr
     );
-    let none = project.run(&["compare", "right-90", "right-50"]).expect(1);
+    // What both have logged is compared where one has no predictions.
+    let metrics = project.run(&["compare", "right-90", "right-50"]).expect(0);
+    assert!(metrics.stdout.contains("metrics at the last step"), "{}", metrics.stdout);
+    assert!(metrics.stdout.contains("no test without predictions"), "{}", metrics.stdout);
+    let json = project.run(&["compare", "right-90", "right-50", "--format", "json"]).expect(0).stdout;
+    let json: serde_json::Value = serde_json::from_str(&json).expect("an object");
+    assert_eq!(json["parameters"], json!({"right": [90, 50]}));
+    assert!(json["metrics"].as_object().is_some_and(|metrics| !metrics.is_empty()), "{json}");
+    let none = project.run(&["compare", "right-90", "right-50", "--disagreements"]).expect(1);
     assert!(none.stderr.contains("run `sure/right-50` has no predictions"), "{}", none.stderr);
     assert!(none.stderr.contains("hint: a command has predictions where"), "{}", none.stderr);
     let unknown = project.run(&["compare", "right-90", "right-91"]).expect(2);

@@ -131,6 +131,8 @@ fn replace_deletes_what_the_new_spec_has_not_and_keeps_the_rest() {
 fn a_removal_that_was_cut_off_is_gone_on_with() {
     let project = Project::with_spec(SPEC);
     run(&project, &[]).expect(0);
+    let bare = project.run(&["delete", "acc-0.5", "--yes"]).expect(2);
+    assert!(bare.stderr.contains("hint: gridboard delete mine/acc-0.5"), "{}", bare.stderr);
     project.run(&["delete", "mine/acc-0.5", "--yes"]).expect(0);
     // As if the deletion had been killed between the rows and the files.
     fs::create_dir_all(project.path("runs/mine/acc-0.5/train")).expect("a folder");

@@ -33,6 +33,7 @@ fn a_program_that_is_not_there_is_told_before_anything_starts() {
     );
     assert!(!project.path("runs").exists(), "nothing was begun");
     let plan = project.run(&["plan", "spec.yaml"]).expect(0);
+    assert!(!plan.stdout.contains("FLOPs"), "no columns of what is not known: {}", plan.stdout);
     assert!(plan.stderr.contains("not on PATH"), "{}", plan.stderr);
     for (run, message) in [
         ("run: [./t.py], cwd: nowhere", "`model.cwd`: there is no folder"),

@@ -70,7 +70,7 @@ pub(super) fn columns(leaderboard: &Leaderboard, rows: &[&Row]) -> Vec<RowColumn
 
 /// The column, for machines alone where no row has a value.
 fn known((column, cell): RowColumn, rows: &[&Row]) -> RowColumn {
-    let is_known = rows.is_empty() || rows.iter().any(|row| cell(row) != Cell::Empty);
+    let is_known = rows.iter().any(|row| cell(row) != Cell::Empty);
     (if is_known { column } else { column.only(Readers::Machines) }, cell)
 }
 

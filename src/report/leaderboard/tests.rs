@@ -102,6 +102,23 @@ fn the_head_in_the_terminal() {
 }
 
 #[test]
+fn where_nothing_ranks_people_read_a_sentence() {
+    let mut none = leaderboard(1);
+    none.rows.remove(0);
+    let table = leaderboard_table(&none, Some(10));
+    let sentence = "tab3: none of 2 runs ranks by validation/epoch_accuracy (higher is better)";
+    assert_eq!(table.render(Format::Table, Some(80)), format!("{sentence}\n"));
+    assert_eq!(table.render(Format::Markdown, None).trim_end(), sentence);
+    let latex = table.render(Format::Latex, None);
+    assert!(latex.contains("none of 2 runs") && !latex.contains("tabular"), "{latex}");
+    assert!(table.render(Format::Csv, None).starts_with("rank,run,dense_layers,"));
+    none.seeds = vec![0, 1];
+    let points = crate::report::grid_points::grid_point_table(&none, Some(10));
+    assert!(points.title.as_deref().unwrap().starts_with("tab3: none of "), "{:?}", points.title);
+    assert!(points.notes.is_empty() && points.for_people().columns.is_empty());
+}
+
+#[test]
 fn it_fits_eighty_columns_for_the_whole_grid() {
     let text = leaderboard_table(&leaderboard(25), None).render(Format::Table, Some(80));
     // The title is a sentence and may be longer.

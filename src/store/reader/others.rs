@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use sqlx::SqliteConnection;
 
 use crate::{
-    rank::{Leaderboard, Results, standard_metrics, without_numbered_folders},
+    rank::{Leaderboard, Results, folder_of, series_named, standard_metrics, without_numbered_folders},
     spec::{PARTS, goal_of, is_of_time, words_of_tag},
     store::{
         ExperimentKey, RunKey,
@@ -49,22 +49,47 @@ pub(super) async fn give(
     if metrics.is_empty() {
         return Ok(());
     }
+    let by = &board.rule.by.tag;
+    let folder = instead.get(by).and_then(|series| folder_of(by, series));
+    let names: Vec<String> = metrics.iter().map(|tag| without_folder(tag, folder)).collect();
+    // What has another name without its folder than all others and than the columns there are.
+    let is_free = |name: &String| {
+        names.iter().filter(|other| *other == name).count() == 1 && !taken.contains(&name.as_str())
+    };
+    let mut shown: Vec<String> = metrics
+        .iter()
+        .zip(&names)
+        .map(|(tag, name)| if is_free(name) { name.clone() } else { tag.clone() })
+        .collect();
+    let mut varies = vec![false; metrics.len()];
     for row in &mut board.rows {
         let values = last_values(connection, row.key).await?;
-        row.others = metrics.iter().map(|tag| value_of(tag, &values)).collect();
+        let instead = crate::store::series::of_run(&mut *connection, row.key).await?;
+        let folder = instead.get(by).and_then(|series| folder_of(by, series));
+        let written = || values.keys().map(String::as_str);
+        let series: Vec<Option<&str>> =
+            shown.iter().map(|name| series_named(name, folder, written())).collect();
+        row.others = series.iter().map(|series| values.get((*series)?).copied()).collect();
+        for (varies, (series, tag)) in varies.iter_mut().zip(series.iter().zip(&metrics)) {
+            *varies |= series.is_some_and(|series| series != tag);
+        }
     }
-    board.metrics = metrics;
+    // The number of one run's folder is not that of the others.
+    let bare: Vec<String> = shown.iter().map(|name| without_numbered_folders(name)).collect();
+    for (place, varies) in varies.into_iter().enumerate() {
+        let is_only = bare.iter().filter(|other| **other == bare[place]).count() == 1;
+        if varies && is_only && !taken.contains(&bare[place].as_str()) {
+            shown[place].clone_from(&bare[place]);
+        }
+    }
+    board.metrics = shown;
     Ok(())
 }
 
-/// The last value of a tag, or of the one series that is called so but for numbers in the names of its folders.
-fn value_of(tag: &str, values: &HashMap<String, f64>) -> Option<f64> {
-    let bare = without_numbered_folders(tag);
-    values.get(tag).copied().or_else(|| {
-        let mut alike = values.iter().filter(|(other, _)| without_numbered_folders(other) == bare);
-        let first = alike.next()?;
-        alike.next().is_none().then_some(*first.1)
-    })
+/// The tag as it is called below the folder that its run has made for itself.
+fn without_folder(tag: &str, folder: Option<&str>) -> String {
+    let below = folder.and_then(|folder| tag.strip_prefix(folder)?.strip_prefix('/'));
+    below.unwrap_or(tag).to_owned()
 }
 
 async fn last_values(

@@ -145,6 +145,35 @@ async fn further_metrics_are_those_that_the_best_run_has() {
 }
 
 #[tokio::test]
+async fn further_metrics_are_called_without_the_folder_of_their_run() {
+    let lr: [(&str, &[i64]); 1] = [("lr", &[1, 2])];
+    for by in ["Loss/val", "logs/version_*/Loss/val"] {
+        let mut bench = Bench::new().await;
+        let (key, keys) = bench.sweep(&own(by, &[0], &lr)).await;
+        bench.log(keys[0], &[("logs/version_3/Loss/val", 0.5), ("logs/version_3/Accuracy/val", 0.25)]).await;
+        bench.log(keys[1], &[("logs/version_1/Loss/val", 0.75), ("logs/version_1/Accuracy/val", 0.5)]).await;
+        bench.store.set_ranks(key).await.unwrap();
+        let board = bench.store.leaderboard(key).await.unwrap();
+        let expected = if by == "Loss/val" { "Accuracy/val" } else { "logs/Accuracy/val" };
+        assert_eq!(board.metrics, [expected]);
+        assert_eq!(board.rows.iter().map(|row| row.others[0]).collect::<Vec<_>>(), [Some(0.25), Some(0.5)]);
+    }
+}
+
+#[tokio::test]
+async fn folders_that_tell_metrics_apart_stay_in_their_names() {
+    let mut bench = Bench::new().await;
+    let (key, keys) = bench.sweep(&own("Loss/val", &[0], &[("lr", &[1, 2])])).await;
+    for (run, loss) in keys.iter().zip([0.5, 0.75]) {
+        bench.log(*run, &[("Loss/val", loss), ("fold1/acc", 0.25), ("fold2/acc", 0.5)]).await;
+    }
+    bench.store.set_ranks(key).await.unwrap();
+    let board = bench.store.leaderboard(key).await.unwrap();
+    assert_eq!(board.metrics, ["fold1/acc", "fold2/acc"]);
+    assert_eq!(board.rows[1].others, [Some(0.25), Some(0.5)]);
+}
+
+#[tokio::test]
 async fn two_classes_have_sensitivity_specificity_and_auc() {
     let mut bench = Bench::new().await;
     let (key, keys) = bench.sweep(&spec("own", &[("validation_auc", &[1, 2, 3])])).await;

@@ -27,7 +27,7 @@ use super::{
     Sum, SweepError,
     attempt::Attempts,
     sinks::{Context, LedgerState, Sinks},
-    status::Status,
+    status::{RunProgress, Status},
     tail::Tail,
     time_left::TimeLeft,
 };
@@ -36,7 +36,7 @@ use crate::{
     event::{Attempt, Change, Event, Totals},
     launch::Launcher,
     publish::Answers,
-    run::Failure,
+    run::{Failure, RunState},
     schedule::{Alike, Effect, Input, Scheduler},
 };
 use ends::Suspect;
@@ -380,16 +380,22 @@ impl<'a, L: Launcher> Loop<'a, L> {
     /// Tells everybody what happened. What is not carried out of the scheduler's answers is not counted.
     fn tell_with(&mut self, now: Now, change: Change, answers: Option<Answers>) {
         let event = Event { time: now.wall, totals: self.totals(), change };
-        let ranked = match &event.change {
-            Change::AttemptEnded { attempt, .. } => {
-                self.status.live.get(&attempt.run).and_then(|live| live.ranked)
+        let ended = match &event.change {
+            Change::AttemptEnded { attempt, .. } => self.status.live.get(&attempt.run),
+            _ => None,
+        };
+        let ranked = ended.and_then(|live| live.ranked);
+        let without_metric = match &event.change {
+            // A later attempt may have gone on where an earlier one had written everything.
+            Change::AttemptEnded { attempt, state: RunState::Completed, .. } if attempt.number == 1 => {
+                ended.and_then(RunProgress::without_metric)
             }
             _ => None,
         };
         let eta = self.eta(now);
         let attempts = &self.attempts;
         self.status.apply(&event, |run| attempts.forecast(run));
-        let context = Context { status: &self.status, ranked, eta, elapsed: now.elapsed };
+        let context = Context { status: &self.status, ranked, without_metric, eta, elapsed: now.elapsed };
         self.sinks.tell(&event, answers, &context);
     }
 

@@ -26,6 +26,8 @@ pub(crate) struct Terminal {
     totals: Totals,
     /// The best value of the ranking metric of a run that this sweep has completed, and the run.
     best: Option<(f64, String)>,
+    /// Whether it was said that a run has not written that metric; those behind it will do the same.
+    told_without_metric: bool,
 }
 
 /// How much is told.
@@ -53,6 +55,8 @@ pub(in crate::sweep) struct Context<'a> {
     pub(in crate::sweep) status: &'a Status,
     /// The last value of the ranking metric of the run whose attempt has ended, where it is known.
     pub(in crate::sweep) ranked: Option<f32>,
+    /// What to say where that run has completed and not written it.
+    pub(in crate::sweep) without_metric: Option<String>,
     /// The time until the sweep's end, where it can be told.
     pub(in crate::sweep) eta: Option<Duration>,
     /// The time since the sweep's beginning, seconds.
@@ -69,7 +73,14 @@ impl Terminal {
             Verbosity::Normal => Mode::Lines,
         };
         let totals = Totals::default();
-        Self { experiment: experiment.to_owned(), metric: metric.clone(), mode, totals, best: None }
+        Self {
+            experiment: experiment.to_owned(),
+            metric: metric.clone(),
+            mode,
+            totals,
+            best: None,
+            told_without_metric: false,
+        }
     }
 
     /// Shows an event and the state after it.
@@ -95,6 +106,7 @@ impl Terminal {
                 if self.mode != Mode::Quiet || reason.is_some() {
                     notes.push(self.ended(&attempt.name, *state, (reason, *next), Some(*seconds), context));
                 }
+                notes.extend(self.warn_without_metric(&attempt.name, &context.without_metric));
                 if *state == RunState::Completed
                     && let Some(value) = context.ranked
                 {
@@ -208,6 +220,15 @@ impl Terminal {
         let rate = live.images_per_second.map(|rate| format!("{rate:.0} images/s")).unwrap_or_default();
         let parts: Vec<Part> = vec![(head, 0), (name, 0), (epoch, 2), (metric, 1), (loss, 3), (rate, 4)];
         live::line(parts, columns)
+    }
+
+    /// Says of the first run that has completed without the metric that ranks what the end would say of all.
+    fn warn_without_metric(&mut self, run: &str, without_metric: &Option<String>) -> Option<String> {
+        let words = without_metric.as_ref().filter(|_| !self.told_without_metric)?;
+        self.told_without_metric = true;
+        Some(format!(
+            "warning: {run} has completed and will not rank, nor will others that write the same: {words}"
+        ))
     }
 
     fn note_best(&mut self, value: f64, run: &str) {
@@ -336,7 +357,14 @@ mod tests {
         let metric = Metric { tag: tags::VALIDATION_ACCURACY.to_owned(), goal: Goal::Maximize };
         let totals = Totals { total: 36, completed: 11, failed: 1, pending: 22, live: 2 };
         let best = Some((0.977_77, "2-conv-64-nodes-2-dense-seed-1".to_owned()));
-        Terminal { experiment: "quickstart".to_owned(), metric, mode, totals, best }
+        Terminal {
+            experiment: "quickstart".to_owned(),
+            metric,
+            mode,
+            totals,
+            best,
+            told_without_metric: false,
+        }
     }
 
     fn status() -> Status {
@@ -403,6 +431,7 @@ mod tests {
         let context = |status| Context {
             status,
             ranked: Some(0.9056),
+            without_metric: None,
             eta: Some(Duration::from_secs(40)),
             elapsed: 1.0,
         };
@@ -429,6 +458,21 @@ mod tests {
         );
         assert_eq!(clock(1_795_815_455.9), "21:37:35Z");
         assert_eq!(left(Duration::ZERO), "a few seconds left");
+    }
+
+    #[test]
+    fn a_metric_that_is_never_written_is_told_once() {
+        let mut terminal = terminal(Mode::Quiet);
+        let words = terminal.warn_without_metric("a", &Some("loss was never written".to_owned()));
+        assert_eq!(
+            words.as_deref(),
+            Some(
+                "warning: a has completed and will not rank, nor will others that write the same: loss was never written"
+            )
+        );
+        assert_eq!(terminal.warn_without_metric("b", &Some("loss was never written".to_owned())), None);
+        let mut other = self::terminal(Mode::Quiet);
+        assert_eq!(other.warn_without_metric("a", &None), None);
     }
 
     #[test]
