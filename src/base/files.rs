@@ -126,17 +126,17 @@ pub fn sync_folder(folder: &Path) -> Result<(), FileError> {
     File::open(folder).and_then(|file| file.sync_all()).map_err(FileError::at("sync", folder))
 }
 
-/// Syncs a file that was written whole without that, and its name with it; nothing where it is not there.
+/// Syncs a file that was written whole without that; nothing where it is not there. The folder is left alone: the file systems
+/// that matter here bring the name of a new file to the disk with it.
 ///
 /// # Errors
 /// The path and what failed.
 pub fn sync_written(path: &Path) -> Result<(), FileError> {
     match File::open(path) {
-        Ok(file) => file.sync_all().map_err(FileError::at("sync", path))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(FileError::at("sync", path)(error)),
+        Ok(file) => file.sync_all().map_err(FileError::at("sync", path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(FileError::at("sync", path)(error)),
     }
-    path.parent().map_or(Ok(()), sync_folder)
 }
 
 /// Removes a file that may not be there.

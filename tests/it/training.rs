@@ -280,7 +280,7 @@ fn a_sweep_accounts_for_the_time_of_the_cores() {
     let project = Project::with_spec(GRID);
     let grid = "grid={conv_layers: [1, 2], dense_layers: [1], layer_size: [8]}";
     let ran = project.run(&["run", "spec.yaml", "--set", grid]).expect(0);
-    assert!(ran.stdout.contains("% training steps, "), "{}", ran.stdout);
+    assert!(ran.stdout.contains(" (training "), "{}", ran.stdout);
     let account: Value = serde_json::from_str(&project.read("runs/mini/sweep.json")).expect("JSON");
     let number =
         |path: &str| account.pointer(path).and_then(Value::as_f64).unwrap_or_else(|| panic!("{path}"));

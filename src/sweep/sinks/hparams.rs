@@ -139,6 +139,36 @@ fn splits(full_tag: &str) -> Vec<MetricInfo> {
     splits
 }
 
+/// What a user is told whose programs write HParams records themselves: TensorBoard shows theirs or the sweep's, as it happens.
+pub(crate) fn foreign_records(dir: &ExperimentDir, leaderboard: &Leaderboard) -> Option<String> {
+    let runs = leaderboard.rows.iter().take(MOST_LOOKED_AT);
+    let n = runs.filter(|row| has_foreign_record(dir.run(&row.run).path(), DEEPEST)).count();
+    (n > 0).then(|| {
+        format!(
+            "{} HParams records of its own (`add_hparams`): TensorBoard may show those in place of the sweep's axes and \
+             metrics; leave that call out, Gridboard writes them for every run",
+            match n {
+                1 => "a run writes".to_owned(),
+                n => format!("each of {n} runs writes"),
+            }
+        )
+    })
+}
+
+/// Below a run's folder, `add_hparams` makes one more.
+const DEEPEST: u32 = 3;
+
+fn has_foreign_record(dir: &Path, deeper: u32) -> bool {
+    fs::read_dir(dir).into_iter().flatten().flatten().any(|entry| match entry.file_type() {
+        Ok(kind) if kind.is_dir() => deeper > 0 && has_foreign_record(&entry.path(), deeper - 1),
+        Ok(kind) if kind.is_file() => {
+            entry.file_name().to_string_lossy().contains("tfevents")
+                && hparams::has_experiment_record(&entry.path())
+        }
+        _ => false,
+    })
+}
+
 /// Whether a folder has event files of a program itself, not only our own records.
 fn has_events(dir: &Path) -> bool {
     fs::read_dir(dir).into_iter().flatten().flatten().any(|entry| {
@@ -161,4 +191,22 @@ pub(in crate::sweep) fn write_session(
     let group = format!("{point} ({})", experiment.name);
     let values: Vec<(String, Value)> = run.axes.clone();
     hparams::write_session(run_dir, &values, &group, started, end).map(|_| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn records_of_a_program_are_found_below_its_folder_and_our_own_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let run = folder.path();
+        hparams::write_session(run, &[("lr".to_owned(), Value::Float(0.1))], "a", 1.0, None).unwrap();
+        assert!(!has_foreign_record(run, DEEPEST));
+        // As `add_hparams` does: a folder named after the time.
+        let infos = [HParamInfo::new("lr", &[Value::Float(0.1)])];
+        let metrics = [MetricInfo::new("hparam/best", "")];
+        hparams::write_experiment_record(&run.join("1764.25"), &infos, &metrics, "", "", 2.0).unwrap();
+        assert!(has_foreign_record(run, DEEPEST));
+    }
 }

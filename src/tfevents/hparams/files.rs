@@ -144,6 +144,28 @@ pub fn is_session(path: &Path) -> bool {
     path.extension().is_some_and(|last| last == SESSION) && is_ours(path, SESSION)
 }
 
+/// Whether a program has written an experiment record into this event file, among its first records: PyTorch's `add_hparams`
+/// makes a file of its own and begins it with one. TensorBoard shows an arbitrary one of several.
+#[must_use]
+pub fn has_experiment_record(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return false;
+    }
+    let mut reader = RecordReader::new(file, 0);
+    for _ in 0..FIRST_RECORDS {
+        let Ok(Some(record)) = reader.next_record() else { return false };
+        let Ok(Event { what: Some(What::Summary(summary)), .. }) = Event::decode(record) else { continue };
+        if summary.value.iter().any(|value| value.tag == "_hparams_/experiment") {
+            return true;
+        }
+    }
+    false
+}
+
+/// How many records of a file are looked at for one of HParams.
+const FIRST_RECORDS: usize = 8;
+
 /// Whether an event file holds records of this kind and nothing else. One that cannot be read is left alone.
 fn is_ours(path: &Path, kind: &str) -> bool {
     let Ok(file) = File::open(path) else { return false };
