@@ -62,8 +62,10 @@ fn a_database_that_is_emptied_or_replaced_under_a_sweep_never_ends_it_well() {
         let (code, errors) = meanwhile(&project, || match deed {
             "emptied" => fs::write(&database, "").expect("empty it"),
             _ => {
-                fs::remove_file(&database).expect("remove it");
-                fs::write(&database, "something else").expect("replace it");
+                // At one stroke: where nothing lies there for a moment, the database is written anew.
+                let other = project.path("other");
+                fs::write(&other, "something else").expect("write another file");
+                fs::rename(&other, &database).expect("replace it");
             }
         });
         assert_eq!(code, Some(4), "{deed}: {errors}");

@@ -103,6 +103,7 @@ async fn until_written(
                 pause = (2 * pause).min(PAUSES.1);
             }
             Err(error) => {
+                let error = books.cause_of(error).await;
                 state.send_modify(|state| {
                     *state = LedgerState { trouble: Some(with_causes(&error)), broken: true };
                 });
@@ -207,6 +208,20 @@ impl Books {
             Database::Store { experiment, store, .. } => store.set_ranks(*experiment).await,
             #[cfg(test)]
             Database::Fake(fake) => fake.rank(),
+        }
+    }
+
+    /// What is behind an error that does not pass: of a file that was emptied or replaced in the middle of a change, SQLite says
+    /// only that it is malformed.
+    async fn cause_of(&mut self, error: StoreError) -> StoreError {
+        match &mut self.database {
+            Database::Store { store, .. } if error.is_loss() => match store.be_in_place().await {
+                Err(lost @ StoreError::Lost { .. }) => lost,
+                _ => error,
+            },
+            Database::Store { .. } => error,
+            #[cfg(test)]
+            Database::Fake(_) => error,
         }
     }
 
