@@ -52,6 +52,19 @@ async fn another_writer_goes_over_to_the_database_that_was_written_anew() {
 }
 
 #[tokio::test]
+async fn what_is_malformed_since_it_was_emptied_is_said_to_be_emptied() {
+    let malformed = || StoreError::Sqlite { action: "append", message: "malformed".into(), code: Some(11) };
+    let mut bench = Bench::new().await;
+    bench.sweep(&small("tab3")).await;
+    assert!(bench.store.cause_of(malformed()).await.to_string().contains("malformed"), "it is in its place");
+    fs::write(file(&bench), "").unwrap();
+    let busy = StoreError::Sqlite { action: "append", message: "locked".into(), code: Some(5) };
+    assert!(bench.store.cause_of(busy).await.to_string().contains("locked"), "that is no loss");
+    let error = bench.store.cause_of(malformed()).await;
+    assert!(is_lost(&error, "was emptied"), "{error}");
+}
+
+#[tokio::test]
 async fn nothing_is_written_to_another_database_or_past_an_emptied_one() {
     let mut bench = Bench::new().await;
     let (_, keys) = bench.sweep(&small("tab3")).await;

@@ -38,6 +38,18 @@ impl Store {
         self.go_over(how).await
     }
 
+    /// What is behind an error: of a file that is emptied or replaced in the middle of a change, SQLite says only that it is
+    /// malformed.
+    pub async fn cause_of(&mut self, error: StoreError) -> StoreError {
+        if !error.is_loss() {
+            return error;
+        }
+        match self.be_in_place().await {
+            Err(lost @ StoreError::Lost { .. }) => lost,
+            _ => error,
+        }
+    }
+
     /// Opens what lies under the name now, if it is a copy of this database.
     async fn go_over(&mut self, how: &'static str) -> Result<(), StoreError> {
         let path = self.directory.join(FILE_NAME);

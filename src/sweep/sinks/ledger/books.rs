@@ -211,15 +211,10 @@ impl Books {
         }
     }
 
-    /// What is behind an error that does not pass: of a file that was emptied or replaced in the middle of a change, SQLite says
-    /// only that it is malformed.
+    /// What is behind an error that does not pass.
     async fn cause_of(&mut self, error: StoreError) -> StoreError {
         match &mut self.database {
-            Database::Store { store, .. } if error.is_loss() => match store.be_in_place().await {
-                Err(lost @ StoreError::Lost { .. }) => lost,
-                _ => error,
-            },
-            Database::Store { .. } => error,
+            Database::Store { store, .. } => store.cause_of(error).await,
             #[cfg(test)]
             Database::Fake(_) => error,
         }
