@@ -396,6 +396,10 @@ fn closing(
     if let Some(line) = account.line() {
         text += &format!("\n{line}");
     }
+    if end.completed == 0 && end.failed > 0 {
+        text +=
+            "\nno run has completed: correct the spec or the program and run it again, under the same name";
+    }
     text += "\n\n";
     let shown: Vec<&PathBuf> = finished
         .paths

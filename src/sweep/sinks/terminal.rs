@@ -281,7 +281,7 @@ impl Terminal {
                 format!("{experiment}: {run} failed{} ({reason}), tried again{next}", time("after"))
             }
             (RunState::Pending | RunState::Running, None) => {
-                format!("{experiment}: {run} stopped{}; will restart next time", time("after"))
+                format!("{experiment}: {run} stopped{}; taken up again next time", time("after"))
             }
         }
     }

@@ -85,7 +85,7 @@ fn lines_tell_what_has_ended() {
         ended(RunState::Completed, None),
         "quickstart: [12/36] a completed in 2.2 s, val. acc. 0.9056, about 40 s left"
     );
-    assert_eq!(ended(RunState::Pending, None), "quickstart: a stopped after 2.2 s; will restart next time");
+    assert_eq!(ended(RunState::Pending, None), "quickstart: a stopped after 2.2 s; taken up again next time");
     let next = |alone| Some(NextTry { number: 2, of: 3, alone });
     assert_eq!(
         with_why(RunState::Pending, (Some("killed by SIGKILL"), next(false))),
