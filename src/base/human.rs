@@ -43,6 +43,11 @@ pub fn plural(number: impl TryInto<u64>, what: &str) -> String {
     if number.try_into().is_ok_and(|number| number == 1) {
         return what.to_owned();
     }
+    for (one, many) in [("corpus", "corpora"), ("axis", "axes")] {
+        if let Some(before) = what.strip_suffix(one) {
+            return format!("{before}{many}");
+        }
+    }
     let hisses = ["s", "x", "z", "ch", "sh"].iter().any(|end| what.ends_with(end));
     match what.strip_suffix('y') {
         Some(stem) if !stem.ends_with(['a', 'e', 'i', 'o', 'u']) => format!("{stem}ies"),
@@ -140,6 +145,9 @@ mod tests {
         let cases = [
             (1_usize, "process", "1 process"),
             (2, "process", "2 processes"),
+            (1, "corpus", "1 corpus"),
+            (4, "prepared corpus", "4 prepared corpora"),
+            (2, "axis", "2 axes"),
             (0, "run", "0 runs"),
             (27, "validation image", "27 validation images"),
             (3, "entry", "3 entries"),

@@ -313,7 +313,10 @@ impl RunDetails {
                 Some((accuracy, constant)) if accuracy <= constant + 1e-9 => ", and this run does no better",
                 _ => "",
             };
-            lines.push(("constant", format!("{}{verdict}", note.trim_start_matches("constant answer: "))));
+            lines.push((
+                "constant",
+                format!("answer {}{verdict}", note.trim_start_matches("constant answer: ")),
+            ));
         }
         if let Some(reason) = &row.reason {
             lines.push(("not ranked", reason.clone()));
