@@ -46,6 +46,11 @@ impl<L: Launcher> Loop<'_, L> {
         self.carry_out(now);
     }
 
+    /// Whether the process of a live run is gone, and its end is not judged.
+    pub(super) fn is_suspect(&self, run: u64) -> bool {
+        self.suspects.iter().any(|suspect| suspect.end.run == run)
+    }
+
     /// Judges those whose moment is over.
     pub(super) fn judge_suspects(&mut self, now: Now) {
         let (due, waiting) =

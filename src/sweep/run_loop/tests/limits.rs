@@ -1,5 +1,10 @@
 //! Limits: of the time of a run, of its silence, and of failures that are alike.
 
+use std::{
+    fs::{self, File},
+    time::{Duration, SystemTime},
+};
+
 use super::*;
 use crate::{schedule::Alike, spec::SpecDuration};
 
@@ -93,4 +98,58 @@ fn what_writes_nothing_is_told_asked_and_tried_once_more() {
     }
     assert_eq!(world.ends(), [(0, 1, RunState::Pending), (0, 2, RunState::Failed)]);
     assert!(world.this.over);
+}
+
+/// What the user's signal ended is an interruption, whatever else was due meanwhile.
+#[test]
+fn a_run_whose_time_is_over_in_the_grace_of_a_signal_stays_owed() {
+    let mut world = made(2, 1, 1, |_, _| Answer::Alive);
+    world.this.limits.time_per_run = Some(SpecDuration::seconds(60));
+    world.this.limits.stall_timeout = Some(SpecDuration::seconds(60));
+    world.begin();
+    world.pass(55.0);
+    world.cancel();
+    world.pass(8.0);
+    assert_eq!(world.this.launcher.stops, [(0, false)], "it is asked once");
+    assert_eq!(world.this.wake_at(), Some(65.0), "the end of the grace");
+    world.end(0, Ending::Interrupted);
+    assert_eq!(world.ends(), [(0, 1, RunState::Pending)]);
+    assert_eq!(world.warnings(), [""; 0]);
+}
+
+#[test]
+fn an_end_within_its_time_that_is_not_judged_yet_is_not_late() {
+    let mut world = made(1, 1, 1, |_, _| Answer::Alive);
+    world.this.limits.time_per_run = Some(SpecDuration::seconds(60));
+    world.begin();
+    world.pass(59.5);
+    let end = world.end_of(0, Ending::Failed(failure()), true);
+    world.this.ended(world.at(), end);
+    world.pass(0.6);
+    assert_eq!((world.this.wake_at(), world.this.launcher.stops.as_slice()), (Some(60.5), &[][..]));
+    world.pass(0.5);
+    let last = world.this.last_failure.clone().expect("a failure");
+    assert_eq!(last.kind, FailureKind::Signal, "{}", last.reason);
+}
+
+#[test]
+fn a_line_of_the_log_is_a_sign_of_life() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut world = made(1, 1, 1, |_, _| Answer::Alive);
+    world.this.limits.stall_timeout = Some(SpecDuration::seconds(60));
+    world.begin();
+    let log = folder.path().join("worker.log");
+    world.this.live.get_mut(&0).unwrap().log.clone_from(&log);
+    for (second, text) in [(10.0, Some("epoch 1")), (30.0, None), (50.0, Some("epoch 2"))] {
+        world.pass(second - world.now);
+        if let Some(text) = text {
+            let written = SystemTime::UNIX_EPOCH + Duration::from_secs_f64(1000.0 + second);
+            fs::write(&log, text).unwrap();
+            File::options().append(true).open(&log).unwrap().set_modified(written).unwrap();
+        }
+        world.pass(1.0);
+    }
+    assert_eq!(world.this.wake_at(), Some(111.0), "a minute after the second line was seen");
+    world.pass(60.0);
+    assert_eq!(world.this.launcher.stops, [(0, false)]);
 }
