@@ -255,6 +255,20 @@ mod tests {
     }
 
     #[test]
+    fn where_a_command_goes_on_is_the_first_of_its_own_steps() {
+        let folder = tempfile::tempdir().unwrap();
+        let point = |step, wall_time| Scalar { tag: "a".to_owned(), step, value: 0.5, wall_time };
+        for has_state in [true, false] {
+            let cleared = Cleared { has_state, ..Cleared::default() };
+            let mut tail = Tail::new(folder.path(), 100.0, cleared);
+            assert_eq!(tail.goes_on_at(&[point(0, 98.0), point(1, 99.0)]), None, "of the attempt before");
+            let own = [point(2, 99.5), point(7, 101.0), point(6, 101.5)];
+            assert_eq!(tail.goes_on_at(&own), has_state.then_some(6));
+            assert_eq!(tail.goes_on_at(&[point(5, 102.0)]), None, "it is told once");
+        }
+    }
+
+    #[test]
     fn a_trainer_that_refuses_its_state_is_known_by_its_own_points() {
         let folder = tempfile::tempdir().unwrap();
         let resumed = Some(Resumed { epoch: 2, batch: 10 });
