@@ -12,7 +12,7 @@ use super::{
 use crate::base::files::{FileError, content_hash};
 
 /// The files that are sealed.
-const SEALED: [&str; 3] = [RunDir::RUN_FILE, RunDir::PREDICTIONS, RunDir::CHECKPOINT];
+const SEALED: [&str; 4] = [RunDir::RUN_FILE, RunDir::PREDICTIONS, RunDir::CHECKPOINT, RunDir::BEST];
 
 /// What a look at a run's seal found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ impl RunDir {
         present.map(|name| Ok((name.to_owned(), content_hash(&self.path().join(name))?))).collect()
     }
 
-    /// Looks at the seal. A run of version 0.1.0, one that did not complete and one whose trainer wrote its own
+    /// Looks at the seal. Best weights that are gone break none: `train.keep` says how many runs have theirs. A run of version 0.1.0, one that did not complete and one whose trainer wrote its own
     /// `outcome.json` have none: then both lists are empty.
     ///
     /// # Errors
@@ -46,7 +46,12 @@ impl RunDir {
             if !SEALED.contains(&name.as_str()) {
                 continue;
             }
-            let now = content_hash(&self.path().join(&name));
+            let path = self.path().join(&name);
+            // Of a run that is not among the best the sweep itself has removed them.
+            if name == RunDir::BEST && matches!(path.try_exists(), Ok(false)) {
+                continue;
+            }
+            let now = content_hash(&path);
             let list = if now.is_ok_and(|now| now == hash) { &mut seal.whole } else { &mut seal.altered };
             list.push(name);
         }
@@ -79,6 +84,7 @@ mod tests {
         let dir = RunDir::new(folder.path());
         fs::write(dir.run_file(), "{}").unwrap();
         fs::write(dir.checkpoint(), [0; 64]).unwrap();
+        fs::write(dir.best(), [1; 64]).unwrap();
         let outcome = Outcome {
             attempt: 1,
             state: RunState::Completed,
@@ -98,15 +104,24 @@ mod tests {
     fn what_changes_after_the_seal_is_named() {
         let (_folder, dir) = sealed();
         let look = || dir.look_at_seal().unwrap();
-        assert_eq!(look().whole, [RunDir::CHECKPOINT, RunDir::RUN_FILE]);
+        assert_eq!(look().whole, [RunDir::BEST, RunDir::CHECKPOINT, RunDir::RUN_FILE]);
         let hash = || content_hash(&dir.checkpoint()).unwrap();
         assert!(is_sealed_or_free(&dir.checkpoint(), hash));
         let mut bytes = fs::read(dir.checkpoint()).unwrap();
         bytes[9] ^= 1;
         fs::write(dir.checkpoint(), bytes).unwrap();
         fs::remove_file(dir.run_file()).unwrap();
-        assert_eq!(look().altered, [RunDir::CHECKPOINT, RunDir::RUN_FILE]);
+        fs::write(dir.best(), [2; 64]).unwrap();
+        assert_eq!(look().altered, [RunDir::BEST, RunDir::CHECKPOINT, RunDir::RUN_FILE]);
         assert!(!is_sealed_or_free(&dir.checkpoint(), hash));
+    }
+
+    #[test]
+    fn best_weights_that_the_sweep_has_removed_are_not_altered() {
+        let (_folder, dir) = sealed();
+        fs::remove_file(dir.best()).unwrap();
+        let seal = dir.look_at_seal().unwrap();
+        assert_eq!((seal.whole.len(), seal.altered), (2, Vec::new()));
     }
 
     #[test]

@@ -140,10 +140,12 @@ impl TrainingState {
             .map_err(|error| damaged(&path, &format!("its header is not JSON: {error}")))?;
         let end = |about: &Value| about["data_offsets"][1].as_u64().unwrap_or(0);
         let tensors = header.values().map(end).max().unwrap_or(0);
-        if 8 + length + tensors != bytes {
-            return Err(damaged(&path, &format!("it has {bytes} bytes of {}", 8 + length + tensors)));
+        let whole = tensors.saturating_add(8 + length);
+        if whole != bytes {
+            return Err(damaged(&path, &format!("it has {bytes} bytes of {whole}")));
         }
-        let text = header["__metadata__"][Self::METADATA_KEY].as_str().unwrap_or_default();
+        let about = header.get("__metadata__").and_then(|about| about[Self::METADATA_KEY].as_str());
+        let text = about.unwrap_or_default();
         #[derive(Deserialize)]
         struct Format {
             format: u32,
@@ -236,6 +238,10 @@ mod tests {
             "__metadata__": {TrainingState::METADATA_KEY: about},
             "w": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]},
         });
+        write_file(dir, &header, bytes);
+    }
+
+    fn write_file(dir: &RunDir, header: &Value, bytes: usize) {
         let header = header.to_string();
         let mut all = (header.len() as u64).to_le_bytes().to_vec();
         all.extend(header.as_bytes());
@@ -261,6 +267,18 @@ mod tests {
         }
         write(&dir, &state(), 9);
         assert!(told(TrainingState::read(&dir)).contains("bytes of"));
+        // Somebody else's weights, and a header that lies about their size.
+        let tensor = |end: u64| serde_json::json!({"dtype": "F32", "shape": [2], "data_offsets": [0, end]});
+        for header in [
+            serde_json::json!({"w": tensor(8)}),
+            serde_json::json!({"__metadata__": {"format": "pt"}, "w": tensor(8)}),
+            serde_json::json!({"__metadata__": 1, "w": tensor(8)}),
+        ] {
+            write_file(&dir, &header, 8);
+            assert!(told(TrainingState::read(&dir)).contains("it does not say what it is"), "{header}");
+        }
+        write_file(&dir, &serde_json::json!({"w": tensor(u64::MAX)}), 8);
+        assert!(told(TrainingState::read(&dir)).ends_with(" bytes of 18446744073709551615"));
         write(&dir, &TrainingState { format: 2, ..state() }, 8);
         assert_eq!(told(TrainingState::read(&dir)), "it is of format `2`, and this is `1`");
         fs::remove_file(dir.state()).unwrap();

@@ -206,18 +206,6 @@ impl Scheduler {
         (waits || self.live.contains_key(&position)).then_some(next)
     }
 
-    /// Whether a run waits for an attempt, the first or another one.
-    #[must_use]
-    pub fn is_waiting(&self, run: u64) -> bool {
-        self.positions.get(&run).is_some_and(|position| self.queue.contains(*position))
-    }
-
-    /// Whether a run is live: it was told to start, and its end was not reported.
-    #[must_use]
-    pub fn is_live(&self, run: u64) -> bool {
-        self.live_run(run).is_some()
-    }
-
     /// Whether a cancel has been taken in.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {

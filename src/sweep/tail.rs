@@ -32,8 +32,12 @@ pub(super) struct Tail {
     folder: Option<(u64, u64)>,
     has_logged: bool,
     problems: BTreeSet<String>,
-    /// From when on points are this attempt's, seconds since 1970, while it is not known where it goes on.
-    goes_on_since: Option<f64>,
+    /// Start of the attempt, seconds since 1970: points from then on are its own.
+    started: f64,
+    /// Whether the first points of a command are still to tell where it goes on.
+    has_state: bool,
+    /// Where a built-in trainer is taken to go on.
+    resumed: Option<Resumed>,
 }
 
 /// What an attempt finds in a run's folder.
@@ -94,9 +98,11 @@ impl Tail {
     /// Follows an attempt that starts at this time, seconds since 1970, in a folder that [`clear`] or [`clear_for_command`]
     /// has cleared.
     pub(super) fn new(dir: &Path, started: f64, cleared: Cleared) -> Self {
-        let Cleared { earlier, has_state, .. } = cleared;
+        let Cleared { earlier, has_state, resumed, .. } = cleared;
         Self {
-            goes_on_since: has_state.then_some(started),
+            started,
+            has_state,
+            resumed,
             dir: dir.to_owned(),
             follower: RunFollower::new(dir),
             earlier,
@@ -129,10 +135,26 @@ impl Tail {
 
     /// Where an attempt goes on, once its first points tell it: the first of their steps.
     pub(super) fn goes_on_at(&mut self, points: &[Scalar]) -> Option<i64> {
-        let since = self.goes_on_since?;
-        let first = points.iter().filter(|point| point.wall_time >= since).map(|point| point.step).min()?;
-        self.goes_on_since = None;
+        let own = points.iter().filter(|point| self.has_state && point.wall_time >= self.started);
+        let first = own.map(|point| point.step).min()?;
+        self.has_state = false;
         Some(first)
+    }
+
+    /// Whether a built-in trainer that was taken to go on has begun anew, since it has refused the state: said once, at the first
+    /// of its own points that is before where it was to go on.
+    pub(super) fn begins_anew(&mut self, points: &[Scalar]) -> bool {
+        let started = self.started;
+        let is_before = |resumed: &mut Resumed| {
+            let mut own = points.iter().filter(|point| point.wall_time >= started);
+            own.any(|point| point.step < resumed.first_step(&point.tag))
+        };
+        self.resumed.take_if(is_before).is_some()
+    }
+
+    /// Whether it is a built-in trainer that is taken to go on.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.resumed.is_some()
     }
 
     /// The attempt is over: what was set aside goes, unless the attempt has logged nothing, so that the next one may still go
@@ -177,6 +199,7 @@ fn identity(dir: &Path) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tags;
     use crate::tfevents::EventWriter;
 
     fn log(dir: &Path, steps: std::ops::Range<i64>) {
@@ -229,6 +252,47 @@ mod tests {
         tail.end().unwrap();
         assert_eq!(steps(folder.path()), [0, 1, 2]);
         assert_eq!(fs::read_dir(folder.path().join("validation")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn where_a_command_goes_on_is_the_first_of_its_own_steps() {
+        let folder = tempfile::tempdir().unwrap();
+        let point = |step, wall_time| Scalar { tag: "a".to_owned(), step, value: 0.5, wall_time };
+        for has_state in [true, false] {
+            let cleared = Cleared { has_state, ..Cleared::default() };
+            let mut tail = Tail::new(folder.path(), 100.0, cleared);
+            assert_eq!(tail.goes_on_at(&[point(0, 98.0), point(1, 99.0)]), None, "of the attempt before");
+            let own = [point(2, 99.5), point(7, 101.0), point(6, 101.5)];
+            assert_eq!(tail.goes_on_at(&own), has_state.then_some(6));
+            assert_eq!(tail.goes_on_at(&[point(5, 102.0)]), None, "it is told once");
+        }
+    }
+
+    #[test]
+    fn a_trainer_that_refuses_its_state_is_known_by_its_own_points() {
+        let folder = tempfile::tempdir().unwrap();
+        let resumed = Some(Resumed { epoch: 2, batch: 10 });
+        let tail = || Tail::new(folder.path(), 100.0, Cleared { resumed, ..Cleared::default() });
+        let point = |tag: &str, step, wall_time| Scalar { tag: tag.to_owned(), step, value: 0.5, wall_time };
+        let (epochs, batches) = (tags::TRAIN_LOSS, tags::BATCH_LOSS);
+        // Those of the attempts before, and those that go on.
+        let goes_on = [
+            point(epochs, 1, 99.0),
+            point(batches, 9, 99.0),
+            point(batches, 10, 101.0),
+            point(epochs, 2, 102.0),
+        ];
+        for (first, expected) in [
+            (point(batches, 9, 101.0), true),
+            (point(epochs, 1, 100.0), true),
+            (point(batches, 10, 101.0), false),
+        ] {
+            let mut tail = tail();
+            assert!(!tail.begins_anew(&goes_on) && tail.is_resumed());
+            assert_eq!(tail.begins_anew(std::slice::from_ref(&first)), expected, "{first:?}");
+            assert_eq!(tail.is_resumed(), !expected);
+            assert!(!tail.begins_anew(&[first]), "it is said once");
+        }
     }
 
     #[test]

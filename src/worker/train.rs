@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::Path};
 
 use gridboard::{
-    base::files::Durability,
+    base::files::{Durability, remove_if_there},
     predictions::{self, Prediction},
     run::{Phases, RunDir, RunFile, TrainingState},
     spec::{Checkpoint, Family, Train},
@@ -165,6 +165,8 @@ fn go_on(dir: &RunDir, run: &RunFile, settings: &Train, engine: &mut Engine) -> 
         Err(error) => {
             say(&format!("the training state is not used, since {error}: the run starts anew"));
             let cleared = dir.clear_curves_but(&BTreeMap::new()).and_then(|()| dir.remove_state());
+            // Weights of the refused attempt are none of this one's, which may keep none.
+            let cleared = cleared.and_then(|()| remove_if_there(&dir.best()));
             if let Err(error) = cleared {
                 say(&TrainError::from(error).one_line());
             }

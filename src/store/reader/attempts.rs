@@ -97,15 +97,33 @@ struct AttemptRow {
     host: String,
     started: f64,
     finished: Option<f64>,
-    failure: Option<String>,
-    reason: Option<String>,
-    log_tail: Option<String>,
-    evidence: Option<String>,
+    #[sqlx(flatten)]
+    failure: FailureRow,
     problem: Option<String>,
     resumed_from: Option<i64>,
     threads: Option<i64>,
     #[sqlx(flatten)]
     used: UsedRow,
+}
+
+/// The columns of [`Failure`].
+#[derive(FromRow)]
+pub(super) struct FailureRow {
+    failure: Option<String>,
+    reason: Option<String>,
+    log_tail: Option<String>,
+    evidence: Option<String>,
+}
+
+impl FailureRow {
+    /// The failure of an attempt; `None` where it has not failed.
+    pub(super) fn failure(self) -> Result<Option<Failure>, StoreError> {
+        let (Some(kind), Some(reason)) = (self.failure, self.reason) else { return Ok(None) };
+        // What is not understood is of a newer program.
+        let evidence = self.evidence.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        let log_tail = self.log_tail.unwrap_or_default();
+        Ok(Some(Failure { kind: word(&kind)?, reason, log_tail, evidence }))
+    }
 }
 
 /// The columns of [`Used`].
@@ -139,21 +157,6 @@ impl UsedRow {
 
 impl AttemptRow {
     fn record(self) -> Result<AttemptRecord, StoreError> {
-        let failure = match (self.failure, self.reason) {
-            (Some(kind), Some(reason)) => {
-                Some(Failure {
-                    kind: word(&kind)?,
-                    reason,
-                    log_tail: self.log_tail.unwrap_or_default(),
-                    // What is not understood is of a newer program.
-                    evidence: self
-                        .evidence
-                        .and_then(|text| serde_json::from_str(&text).ok())
-                        .unwrap_or_default(),
-                })
-            }
-            _ => None,
-        };
         Ok(AttemptRecord {
             attempt: narrow("attempt", self.attempt)?,
             state: word(&self.state)?,
@@ -163,7 +166,7 @@ impl AttemptRow {
             host: self.host,
             started: self.started,
             finished: self.finished,
-            failure,
+            failure: self.failure.failure()?,
             problem: self.problem,
             resumed_from: self.resumed_from,
             threads: self.threads.map(|threads| narrow("number of threads", threads)).transpose()?,

@@ -4,7 +4,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, FromRow as _, query::Query, sqlite::SqliteArguments};
 use sqlx_macros::FromRow;
 
-use super::attempts::UsedRow;
+use super::attempts::{FailureRow, UsedRow};
 use crate::{
     run::{Failure, RunIndex, RunSpec, RunState, Used},
     spec::{FAMILY_AXIS, Family, Value},
@@ -86,11 +86,9 @@ struct RunRow {
     slot: Option<String>,
     device: Option<String>,
     host: Option<String>,
-    failure: Option<String>,
-    reason: Option<String>,
+    #[sqlx(flatten)]
+    failure: FailureRow,
     problem: Option<String>,
-    log_tail: Option<String>,
-    evidence: Option<String>,
     #[sqlx(flatten)]
     used: UsedRow,
 }
@@ -101,21 +99,6 @@ impl RunRow {
         let values: Vec<Option<Value>> = from_json("the grid point of a run", &self.axis_values)?;
         let axes: Vec<(String, Value)> =
             names.into_iter().zip(values).filter_map(|(name, value)| Some((name, value?))).collect();
-        let failure = match (self.failure, self.reason) {
-            (Some(kind), Some(reason)) => {
-                Some(Failure {
-                    kind: word(&kind)?,
-                    reason,
-                    log_tail: self.log_tail.unwrap_or_default(),
-                    // What is not understood is of a newer program.
-                    evidence: self
-                        .evidence
-                        .and_then(|text| serde_json::from_str(&text).ok())
-                        .unwrap_or_default(),
-                })
-            }
-            _ => None,
-        };
         Ok(RunRecord {
             key: RunKey::new(self.id),
             experiment: self.experiment,
@@ -135,7 +118,7 @@ impl RunRow {
             slot: self.slot,
             device: self.device,
             host: self.host,
-            failure,
+            failure: self.failure.failure()?,
             problem: self.problem,
             used: self.used.used()?,
             predictions: self.predictions,

@@ -57,6 +57,28 @@ async fn inserting_again_adds_what_is_missing_and_keeps_states() {
 }
 
 #[tokio::test]
+async fn a_new_run_does_not_take_the_folder_of_an_older_one() {
+    let mut bench = Bench::new().await;
+    let mut spec = small("tab3");
+    let key = bench.store.create_experiment(&spec, None, 1.0).await.unwrap();
+    let older = runs(&spec);
+    bench.store.insert_runs(key, older.clone()).await.unwrap();
+    spec.seeds = vec![1];
+    let mut newer = runs(&spec);
+    // As a file system takes it that does not tell case apart.
+    newer[0].name = older[2].name.to_uppercase();
+    newer[1].name.clone_from(&older[3].name);
+    bench.store.insert_runs(key, newer.clone()).await.unwrap();
+    for (place, run) in newer.iter().enumerate() {
+        let known = bench.store.runs(Some(key)).await.unwrap();
+        let known = known.into_iter().find(|known| known.spec.id == run.id).expect("it is in the ledger");
+        let expected =
+            if place < 2 { crate::grid::name_with_id(&run.name, &run.id) } else { run.name.clone() };
+        assert_eq!(known.spec.name, expected);
+    }
+}
+
+#[tokio::test]
 async fn a_clash_of_names_or_ids_adds_nothing() {
     let mut bench = Bench::new().await;
     let spec = small("tab3");

@@ -103,9 +103,15 @@ async fn an_attempt_that_goes_on_keeps_the_points_before_it() {
         (0..4).map(|step| point(epochs, step, 0.5)).chain((0..20).map(|step| point(batches, step, 0.5)));
     bench.store.append_scalars(run, &all.collect::<Vec<_>>()).await.unwrap();
     bench.store.finish_attempt(run, 1, RunState::Pending, None, 3.0, Used::default()).await.unwrap();
+    let classes = ["normal", "covid"].map(str::to_owned);
+    bench.store.put_confusion(run, &ConfusionMatrix::new(2), &classes, (None, None)).await.unwrap();
+    bench.store.set_predictions(run, Some("tab3/x/predictions.csv")).await.unwrap();
     let resumed = Some(Resumed { epoch: 2, batch: 10 });
     let second = NewAttempt { resumed, ..new_attempt(2) };
     bench.store.start_attempt(run, second).await.unwrap();
+    // Answers are of the end of a training, and none goes on with them.
+    assert_eq!(bench.store.confusion(run).await.unwrap(), None);
+    assert_eq!(bench.store.run(run).await.unwrap().predictions, None);
     let last = "select t.name || ' ' || l.step from _latest l join _tag t on t.id = l.tag_id order by 1";
     assert_eq!(bench.lines(last).await, ["batch/loss 9", "train/epoch_loss 1"]);
     assert_eq!(bench.lines("select count(*) from _scalar").await, ["12"]);

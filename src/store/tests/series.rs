@@ -68,6 +68,10 @@ async fn a_metric_below_a_folder_of_its_run_is_the_same_everywhere() {
         [("eval/loss".to_owned(), "2026-11-27/eval/loss".to_owned())]
     );
     assert_eq!(bench.store.leaderboard(key).await.unwrap().rows[0].best.unwrap().value, 0.25);
+    // One that writes the metric itself has no need of another series.
+    bench.store.append_scalars(keys[1], &[point("eval/loss", 4, 1.0)]).await.unwrap();
+    assert_eq!(bench.by(key, "eval/loss").await.0, ["0.5", "0.75", "1.0"]);
+    assert!(bench.store.series(keys[1]).await.unwrap().is_empty());
     // What is run again has no series of its earlier attempt.
     bench.store.owe_again(key, &[keys[0]]).await.unwrap();
     assert!(bench.store.series(keys[0]).await.unwrap().is_empty());

@@ -46,6 +46,11 @@ impl<L: Launcher> Loop<'_, L> {
         self.carry_out(now);
     }
 
+    /// Whether the process of a live run is gone, and its end is not judged.
+    pub(super) fn is_suspect(&self, run: u64) -> bool {
+        self.suspects.iter().any(|suspect| suspect.end.run == run)
+    }
+
     /// Judges those whose moment is over.
     pub(super) fn judge_suspects(&mut self, now: Now) {
         let (due, waiting) =
@@ -82,16 +87,12 @@ impl<L: Launcher> Loop<'_, L> {
             fail(&mut end, reason);
         }
         let doubts = tail.problem();
+        let begins_anew = tail.is_resumed() && end.resumed_from == Some(None);
         if let Err(error) = tail.end() {
             self.tell(now, Change::Warning(format!("{}: {}", attempt.name, with_causes(&error))));
         }
-        if attempt.resumed.is_some() && end.resumed_from == Some(None) {
-            let text = format!(
-                "{}: its training state could not be used, and it began anew: see its log",
-                attempt.name
-            );
-            self.tell(now, Change::Warning(text));
-            self.tell(now, Change::Resumed { attempt: Arc::clone(&attempt), from: None });
+        if begins_anew {
+            self.began_anew(now, &attempt);
         }
         if end.ending == Ending::Completed
             && let Err(error) = self.attempts.remove_state(&attempt)

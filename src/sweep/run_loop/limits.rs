@@ -66,34 +66,40 @@ pub(super) enum Late {
 impl<L: Launcher> Loop<'_, L> {
     /// When the next attempt is to be asked to end, or killed, for its time.
     pub(super) fn late_at(&self) -> Option<f64> {
-        let due = |live: &LiveAttempt| match live.late {
-            Late::No => self.limits.due(live).map(|(due, _)| due),
+        let due = |(run, live): (&u64, &LiveAttempt)| match live.late {
+            Late::No => self.limited(*run, live).map(|(due, _)| due),
             Late::Asked { killed_at } => Some(killed_at),
             Late::Killed => None,
         };
-        self.live.values().filter_map(due).min_by(f64::total_cmp)
+        self.live.iter().filter_map(due).min_by(f64::total_cmp)
+    }
+
+    /// As [`Limits::due`]. No limit is on an attempt whose process is gone, nor on one that the user has asked to end: it
+    /// has its grace, and is interrupted and not late.
+    fn limited(&self, run: u64, live: &LiveAttempt) -> Option<(f64, bool)> {
+        self.limits.due(live).filter(|_| !self.scheduler.is_cancelled() && !self.is_suspect(run))
     }
 
     /// Asks attempts to end that take too long, and kills those that do not.
     pub(super) fn end_late(&mut self, now: Now) {
         let killed_at = now.elapsed + self.limits.grace;
-        let (mut stops, mut silent) = (Vec::new(), Vec::new());
-        for (run, live) in &mut self.live {
-            match live.late {
-                Late::No => {
-                    let due = self.limits.due(live).filter(|(due, _)| now.elapsed >= *due);
-                    let Some((_, stalled)) = due else { continue };
-                    live.late = Late::Asked { killed_at };
-                    live.stalled = stalled;
-                    stops.push((*run, false));
-                    silent.extend(stalled.then(|| live.attempt.name.clone()));
-                }
-                Late::Asked { killed_at } if now.elapsed >= killed_at => {
-                    live.late = Late::Killed;
-                    stops.push((*run, true));
-                }
-                _ => {}
+        let late = self.live.iter().filter_map(|(run, live)| match live.late {
+            Late::No => {
+                let (due, stalled) = self.limited(*run, live)?;
+                (now.elapsed >= due).then_some((*run, Late::Asked { killed_at }, stalled))
             }
+            Late::Asked { killed_at } => {
+                (now.elapsed >= killed_at).then_some((*run, Late::Killed, live.stalled))
+            }
+            Late::Killed => None,
+        });
+        let late: Vec<(u64, Late, bool)> = late.collect();
+        let (mut stops, mut silent) = (Vec::new(), Vec::new());
+        for (run, late, stalled) in late {
+            let Some(live) = self.live.get_mut(&run) else { continue };
+            (live.late, live.stalled) = (late, stalled);
+            stops.push((run, late == Late::Killed));
+            silent.extend((stalled && late != Late::Killed).then(|| live.attempt.name.clone()));
         }
         let limit = self.limits.stall_timeout.map(|limit| limit.to_string()).unwrap_or_default();
         for name in silent {

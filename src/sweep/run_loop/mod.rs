@@ -317,13 +317,23 @@ impl<'a, L: Launcher> Loop<'a, L> {
         }
     }
 
+    /// A built-in trainer has refused the state that it was to go on with.
+    fn began_anew(&mut self, now: Now, attempt: &Arc<Attempt>) {
+        let name = &attempt.name;
+        let text = format!("{name}: its training state could not be used, and it began anew: see its log");
+        self.tell(now, Change::Warning(text));
+        self.tell(now, Change::Resumed { attempt: Arc::clone(attempt), from: None });
+        self.step(now, Input::GoesOn { run: attempt.run, done: 0.0 });
+    }
+
     fn read_run(&mut self, now: Now, run: u64) {
         let Some(live) = self.live.get_mut(&run) else { return };
         let attempt = Arc::clone(&live.attempt);
-        let (polled, all, goes_on_at) = match live.tail.poll() {
+        let (polled, all, goes_on_at, begins_anew) = match live.tail.poll() {
             Ok(polled) => {
                 let goes_on_at = live.tail.goes_on_at(&polled.scalars);
-                (polled, live.tail.problem(), goes_on_at)
+                let begins_anew = live.tail.begins_anew(&polled.scalars);
+                (polled, live.tail.problem(), goes_on_at, begins_anew)
             }
             Err(error) => {
                 let problem = format!("{}: {}", attempt.name, with_causes(&error));
@@ -340,6 +350,9 @@ impl<'a, L: Launcher> Loop<'a, L> {
         }
         if let Some(from) = goes_on_at {
             self.tell(now, Change::Resumed { attempt: Arc::clone(&attempt), from: Some(from) });
+        }
+        if begins_anew {
+            self.began_anew(now, &attempt);
         }
         if let (Some(last), Some(live)) = (polled.scalars.last(), self.live.get_mut(&run)) {
             live.last_step = Some(last.step);

@@ -196,6 +196,18 @@ fn a_damaged_or_foreign_state_is_refused_and_the_run_starts_anew() {
     refused(&other, "it is of the run `ffff`");
 }
 
+#[test]
+fn the_best_weights_of_a_refused_state_go_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = run(folder.path(), "fused");
+    attempt(folder.path(), &run, true).0.unwrap_err();
+    assert!(folder.path().join(RunDir::BEST).exists());
+    fs::write(folder.path().join(RunDir::STATE), "none").unwrap();
+    let without_best = RunFile { keeping: Keeping { best: None, ..every() }, ..run };
+    attempt(folder.path(), &without_best, true).0.unwrap_err();
+    assert!(!folder.path().join(RunDir::BEST).exists());
+}
+
 fn engine_of(run: &RunFile) -> Engine {
     Engine::from_run(run, tch::Device::Cpu).unwrap()
 }
