@@ -41,7 +41,7 @@ impl SpecArgs {
 }
 
 /// Reads and validates a spec. Where neither it nor a tag tells what is better of the metric that ranks, an experiment that
-/// has run keeps its direction.
+/// has run keeps its goal.
 ///
 /// # Errors
 /// All problems of the spec.

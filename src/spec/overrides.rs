@@ -32,7 +32,7 @@ pub struct Overrides {
     pub images: Option<PathBuf>,
     /// `--devices`: replaces `schedule.devices`.
     pub devices: Option<String>,
-    /// The direction of a metric that is told nowhere.
+    /// The goal of a metric that is told nowhere.
     pub untold: Untold,
 }
 

@@ -1,6 +1,6 @@
 //! `rank`: the metrics that order the leaderboard, and what is better of them.
 //!
-//! What a tag tells of its direction is `direction`'s; here the words of the spec come first, and where nothing tells, the
+//! What a tag tells is `goal`'s; here the words of the spec come first, and where nothing tells, the
 //! spec is asked.
 
 use super::section::{Section, must_be, text};

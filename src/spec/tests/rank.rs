@@ -64,7 +64,7 @@ fn a_wrong_goal_is_told_with_what_was_meant() {
 }
 
 #[test]
-fn what_has_run_keeps_its_direction() {
+fn what_has_run_keeps_its_goal() {
     let text = command("rank: {by: val/quantity}");
     let kept = |name: &str, goal| Overrides {
         untold: Untold::Kept(BTreeMap::from([((name.to_owned(), "val/quantity".to_owned()), goal)])),
