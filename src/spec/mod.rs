@@ -45,7 +45,7 @@ pub(crate) use goal::{PARTS, words as words_of_tag};
 pub use goal::{goal_of, is_accuracy, is_of_time};
 pub use keep::{Checkpoint, Keep};
 pub use names::{NameError, RESERVED_EXPERIMENTS, RESERVED_PARAMETERS, check_experiment_name};
-pub use overrides::{Overrides, Untold};
+pub use overrides::{Kept, Overrides, Untold};
 pub use parameter::ParameterError;
 pub use problem::{Place, Problem, SpecError, suggest};
 pub use read::MAX_RUNS;

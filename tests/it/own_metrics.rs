@@ -88,6 +88,8 @@ fn a_goal_that_nothing_tells_is_asked_for_and_then_kept() {
     // The experiment has run: it keeps its goal, and may be given another one.
     project.run(&["run", "spec.yaml"]).expect(0);
     assert_eq!(best(&project), "quality-good");
+    let mistyped = project.run(&["run", "spec.yaml", "--set", "rank.by=val/quantty"]).expect(2);
+    assert!(mistyped.stderr.contains("did you mean `val/quantity`?"), "{}", mistyped.stderr);
     project.run(&["run", "spec.yaml", "--set", "rank.goal=maximize"]).expect(0);
     assert_eq!(best(&project), "quality-bad");
 }
