@@ -153,16 +153,17 @@ async fn read(store: &mut Reader, runs_dir: &Path, run: &RunRecord) -> Result<Pr
     let classes = store.experiment(&run.experiment).await?.map(|record| record.classes).unwrap_or_default();
     let counted = store.confusion(run.key).await?;
     let (read, warnings) = checked_predictions(&runs_dir.join(file), &classes, counted.as_ref());
-    for warning in warnings.iter().take(if read.is_some() { warnings.len() } else { 0 }) {
+    let Some(read) = read else {
+        let (experiment, name) = (&run.experiment, &run.spec.name);
+        return Err(CliError::Incomparable {
+            message: warnings.join("\n"),
+            hint: Some(format!("gridboard rerun {experiment}/{name} makes predictions that can be believed")),
+        });
+    };
+    for warning in &warnings {
         output::note(&format!("warning: {warning}"));
     }
-    read.ok_or_else(|| CliError::Incomparable {
-        message: warnings.join("\n"),
-        hint: Some(format!(
-            "gridboard rerun {}/{} makes predictions that can be believed",
-            run.experiment, run.spec.name
-        )),
-    })
+    Ok(read)
 }
 
 /// The files that the figure goes to.

@@ -1,4 +1,5 @@
-//! The part of `gridboard doctor` that looks whether files are what was written: prepared images, the runs' results. Reads everything once, which takes a second for each gigabyte or two.
+//! The part of `gridboard doctor` that looks whether files are what was written: prepared images, the runs' results. Reads
+//! everything once, which takes a second for each gigabyte or two.
 
 use std::{
     fs,

@@ -32,7 +32,7 @@ pub mod exit {
     pub const FAILED_RUNS: u8 = 3;
     /// The runs database was deleted, replaced, emptied or damaged while it was in use.
     pub const LEDGER: u8 = 4;
-    /// Ctrl-C or SIGTERM stopped the sweep.
+    /// A signal that asks for an end stopped the command.
     pub const INTERRUPTED: u8 = 130;
 }
 

@@ -10,7 +10,7 @@ use crate::{
     metrics::{self, ConfusionMatrix},
     predictions::Prediction,
     publish::checked_predictions,
-    rank::{Row, Tally, constant_answer},
+    rank::{Row, Standing},
     report::{Format, break_words},
     run::{ExperimentDir, RunState},
     spec::suggest,
@@ -307,16 +307,9 @@ impl RunDetails {
             );
             lines.push(("classes", text));
         }
-        if let Some(note) = constant_answer(std::slice::from_ref(row), false) {
-            let tally = row.tally.and_then(Tally::accuracy).zip(diagnosis.constant);
-            let verdict = match tally {
-                Some((accuracy, constant)) if accuracy <= constant + 1e-9 => ", and this run does no better",
-                _ => "",
-            };
-            lines.push((
-                "constant",
-                format!("answer {}{verdict}", note.trim_start_matches("constant answer: ")),
-            ));
+        if let (Some(constant), Some(is_beaten)) = (diagnosis.constant, row.beats_constant_answer()) {
+            let verdict = if is_beaten { "" } else { ", and this run does no better" };
+            lines.push(("constant", format!("answer {constant:.3}{verdict}")));
         }
         if let Some(reason) = &row.reason {
             lines.push(("not ranked", reason.clone()));
@@ -326,14 +319,13 @@ impl RunDetails {
             let text = format!("{:.6} at step {}; {}", best.value, best.step, last.unwrap_or_default());
             lines.push(("best epoch", text));
         }
-        if let Some(words) = row.standing.words() {
-            let p =
-                row.standing.p().map_or_else(String::new, |p| format!(" (exact McNemar p = {})", shown_p(p)));
-            let rank = row.rank.map_or_else(String::new, |rank| format!("rank {rank}: "));
-            lines.push((
-                "standing",
-                format!("{rank}{words}{}", if p.is_empty() { p } else { format!(" from rank 1{p}") }),
-            ));
+        if let (Some(rank), Some(words)) = (row.rank, row.standing.words()) {
+            let text = match row.standing.p() {
+                Some(p) => format!("rank {rank}: {words} from rank 1 (exact McNemar p = {})", shown_p(p)),
+                None if row.standing == Standing::Best => format!("rank {rank}: {words}"),
+                None => format!("rank {rank}; no test: {words}"),
+            };
+            lines.push(("standing", text));
         }
         lines
     }

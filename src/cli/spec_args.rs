@@ -1,7 +1,7 @@
 //! The arguments that name a spec and override parts of it, shared by `run` and `plan`.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     path::{Path, PathBuf},
 };
@@ -9,8 +9,8 @@ use std::{
 use super::{CliError, runtime};
 use crate::{
     grid,
-    spec::{self, Experiment, Overrides, Spec, Untold, Value},
-    store::Reader,
+    spec::{self, Experiment, Kept, Metric, Overrides, Spec, Untold, Value},
+    store::{Reader, StoreError},
 };
 
 /// A spec and its overrides.
@@ -41,24 +41,31 @@ impl SpecArgs {
 }
 
 /// Reads and validates a spec. Where neither it nor a tag tells what is better of the metric that ranks, an experiment that
-/// has run keeps its direction.
+/// has run keeps its goal.
 ///
 /// # Errors
 /// All problems of the spec.
 pub(super) fn load(runs_dir: &Path, path: &Path, overrides: Overrides) -> Result<Spec, CliError> {
     spec::load_any(path, &overrides).or_else(|error| {
         // Most specs need no database, and most directories have none that matters here.
-        let Some(untold) = kept_goals(runs_dir) else { return Err(error.into()) };
+        let Some(untold) = kept(runs_dir) else { return Err(error.into()) };
         Ok(spec::load_any(path, &Overrides { untold, ..overrides })?)
     })
 }
 
 /// What the experiments of a database are ranked by; none without a database that can be read.
-fn kept_goals(runs_dir: &Path) -> Option<Untold> {
-    let records =
-        runtime().ok()?.block_on(async { Reader::open(runs_dir).await?.experiments().await }).ok()?;
-    let rules = records.into_iter().map(|record| (record.name, record.spec.rank.by));
-    Some(Untold::Kept(rules.map(|(name, by)| ((name, by.tag), by.goal)).collect()))
+fn kept(runs_dir: &Path) -> Option<Untold> {
+    let read = async {
+        let mut store = Reader::open(runs_dir).await?;
+        let mut kept = BTreeMap::new();
+        for record in store.experiments().await? {
+            let Metric { tag: by, goal } = record.spec.rank.by;
+            let written = store.written_tags(record.key).await?;
+            kept.insert(record.name, Kept { by, goal, written });
+        }
+        Ok::<_, StoreError>(Untold::Kept(kept))
+    };
+    runtime().ok()?.block_on(read).ok()
 }
 
 /// Checks that every file of initial weights that a run names can be opened, so that a mistake is told once and before

@@ -51,6 +51,9 @@ pub struct Leaderboard {
     pub notes: Vec<String>,
 }
 
+/// A leaderboard has no more further metrics than there are standard ones.
+pub const MOST_FURTHER: usize = 4;
+
 /// What a leaderboard that holds only its head leaves out; nothing, in a whole one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Omitted {

@@ -63,17 +63,26 @@ pub fn without_effect(
     notes
 }
 
+/// How near two accuracies of one count of images may be and still be the same: each is a share in 64 bits.
+const SAME: f64 = 1e-9;
+
+impl Row {
+    /// Whether it answers better than the constant answer; `None` where its predictions or the images are not known.
+    #[must_use]
+    pub fn beats_constant_answer(&self) -> Option<bool> {
+        let accuracy = self.tally.and_then(Tally::accuracy)?;
+        self.diagnosis.constant.map(|constant| accuracy > constant + SAME)
+    }
+}
+
 /// The accuracy of one answer for all validation images of the best run that has any, and how many ranked runs do no better;
 /// `None` without predictions. `is_whole` tells whether all ranked runs are among the rows.
 #[must_use]
 pub fn constant_answer(rows: &[Row], is_whole: bool) -> Option<String> {
-    let known = |row: &&Row| row.rank.is_some() && row.tally.is_some() && row.diagnosis.constant.is_some();
-    let constant = rows.iter().filter(known).min_by_key(|row| row.rank)?.diagnosis.constant?;
-    let is_no_better = |row: &&Row| {
-        let (accuracy, constant) = (row.tally.and_then(Tally::accuracy), row.diagnosis.constant);
-        accuracy.zip(constant).is_some_and(|(accuracy, constant)| accuracy <= constant + 1e-9)
-    };
-    let count = rows.iter().filter(known).filter(is_no_better).count();
+    let ranked = || rows.iter().filter(|row| row.rank.is_some());
+    let known = ranked().filter(|row| row.beats_constant_answer().is_some());
+    let constant = known.min_by_key(|row| row.rank)?.diagnosis.constant?;
+    let count = ranked().filter(|row| row.beats_constant_answer() == Some(false)).count();
     let shown = format!("{constant:.3}");
     let do_no_better = if count == 1 { "run does no better" } else { "runs do no better" };
     match (is_whole, count) {

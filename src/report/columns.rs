@@ -60,9 +60,15 @@ pub(super) fn fitting(table: &Table, width: Option<usize>) -> Cow<'_, Table> {
         return Cow::Borrowed(table);
     }
     left_out.sort_unstable();
-    let names: Vec<&str> = left_out.iter().map(|&place| table.columns[place].name.as_str()).collect();
-    let note = format!("no room for {}: --format csv has every column", names.join(", "));
-    let mut fitting = keeping(table, |column| !names.contains(&column.name.as_str())).into_owned();
+    let left_out: Vec<&Column> = left_out.iter().map(|&place| &table.columns[place]).collect();
+    // Those that only people read have other names in CSV, or are several columns there.
+    let name = |column: &&Column| match column.readers {
+        Readers::People => column.shown_name().to_owned(),
+        Readers::All | Readers::Machines => column.name.clone(),
+    };
+    let names: Vec<String> = left_out.iter().map(name).collect();
+    let note = format!("no room for {}: --format csv has what they tell", names.join(", "));
+    let mut fitting = keeping(table, |column| !left_out.contains(&column)).into_owned();
     fitting.notes.push(note);
     Cow::Owned(fitting)
 }
@@ -134,7 +140,9 @@ mod tests {
         assert_eq!(names(31), ("run first sign".to_owned(), true));
         assert_eq!(names(24), ("run sign".to_owned(), true));
         let text = table().render(Format::Table, Some(24));
-        assert!(text.replace('\n', " ").contains("no room for first, second: --format csv has every column"));
+        assert!(
+            text.replace('\n', " ").contains("no room for first, second: --format csv has what they tell")
+        );
         // Without a terminal nothing is left out.
         assert!(table().render(Format::Table, None).contains("second"));
     }

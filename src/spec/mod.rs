@@ -9,10 +9,10 @@
 
 pub mod command;
 pub mod devices;
-mod direction;
 mod document;
 mod duration;
 mod family;
+mod goal;
 mod keep;
 mod names;
 mod overrides;
@@ -38,14 +38,14 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use direction::{PARTS, words as words_of_tag};
-pub use direction::{goal_of, is_accuracy, is_of_time};
 pub use document::{difference, shares_surroundings, to_yaml};
 pub use duration::{ParseDurationError, SpecDuration};
 pub use family::{FAMILY_AXIS, Family};
+pub(crate) use goal::{PARTS, words as words_of_tag};
+pub use goal::{goal_of, is_accuracy, is_of_time};
 pub use keep::{Checkpoint, Keep};
 pub use names::{NameError, RESERVED_EXPERIMENTS, RESERVED_PARAMETERS, check_experiment_name};
-pub use overrides::{Overrides, Untold};
+pub use overrides::{Kept, Overrides, Untold};
 pub use parameter::ParameterError;
 pub use problem::{Place, Problem, SpecError, suggest};
 pub use read::MAX_RUNS;

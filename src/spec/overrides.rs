@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use super::{
     Goal,
-    problem::{Place, Problems},
+    problem::{Place, Problems, suggest},
     yaml::{self, Content, Entry, Node},
 };
 use crate::base::human::counted;
@@ -16,10 +16,39 @@ pub enum Untold {
     /// That is a problem of the spec.
     #[default]
     Asked,
-    /// What an experiment that has run was ranked by, by its name and the tag; else it is a problem.
-    Kept(BTreeMap<(String, String), Goal>),
+    /// What an experiment that has run was ranked by; else it is a problem.
+    Kept(BTreeMap<String, Kept>),
     /// Higher is better: of a spec that has run and is read for something else.
     Higher,
+}
+
+/// What is known of an experiment that has run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// The tag that it was ranked by.
+    pub by: String,
+    /// What was better of it.
+    pub goal: Goal,
+    /// The tags that its runs have written.
+    pub written: Vec<String>,
+}
+
+impl Untold {
+    /// The goal of a tag in an experiment, where it is known from before.
+    pub(super) fn goal(&self, experiment: &str, tag: &str) -> Option<Goal> {
+        match self {
+            Self::Asked => None,
+            Self::Kept(kept) => kept.get(experiment).filter(|kept| kept.by == tag).map(|kept| kept.goal),
+            Self::Higher => Some(Goal::Maximize),
+        }
+    }
+
+    /// The tag that was probably meant: one that the runs of the experiment have written, unlike this one.
+    pub(super) fn meant(&self, experiment: &str, tag: &str) -> Option<&str> {
+        let Self::Kept(kept) = self else { return None };
+        let written: Vec<&str> = kept.get(experiment)?.written.iter().map(String::as_str).collect();
+        suggest(tag, &written).filter(|meant| *meant != tag)
+    }
 }
 
 /// What changes a spec: the flags, and what is known of it from before.
@@ -32,7 +61,7 @@ pub struct Overrides {
     pub images: Option<PathBuf>,
     /// `--devices`: replaces `schedule.devices`.
     pub devices: Option<String>,
-    /// The direction of a metric that is told nowhere.
+    /// The goal of a metric that is told nowhere.
     pub untold: Untold,
 }
 

@@ -72,7 +72,7 @@ fn a_loss_by_any_name_ranks_the_lowest_first_and_the_report_follows() {
 }
 
 #[test]
-fn a_direction_that_nothing_tells_is_asked_for_and_then_kept() {
+fn a_goal_that_nothing_tells_is_asked_for_and_then_kept() {
     let project = project(&spec("one", "val/quantity", "{by: val/quantity}"));
     let ran = project.run(&["run", "spec.yaml"]).expect(2);
     assert!(
@@ -85,9 +85,11 @@ fn a_direction_that_nothing_tells_is_asked_for_and_then_kept() {
     project.run(&["plan", "spec.yaml"]).expect(2);
     project.run(&["run", "spec.yaml", "--set", "rank.goal=minimize"]).expect(0);
     assert_eq!(best(&project), "quality-good");
-    // The experiment has run: it keeps its direction, and may be given another one.
+    // The experiment has run: it keeps its goal, and may be given another one.
     project.run(&["run", "spec.yaml"]).expect(0);
     assert_eq!(best(&project), "quality-good");
+    let mistyped = project.run(&["run", "spec.yaml", "--set", "rank.by=val/quantty"]).expect(2);
+    assert!(mistyped.stderr.contains("did you mean `val/quantity`?"), "{}", mistyped.stderr);
     project.run(&["run", "spec.yaml", "--set", "rank.goal=maximize"]).expect(0);
     assert_eq!(best(&project), "quality-bad");
 }

@@ -138,7 +138,8 @@ fn packaged(project: &Project, arguments: &[&str]) -> (Option<i32>, String) {
         .env_remove("GRIDBOARD_WORKER")
         .output()
         .expect("start the package's program");
-    (output.status.code(), String::from_utf8(output.stderr).expect("UTF-8"))
+    let words = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8(words).expect("UTF-8"))
 }
 
 #[test]
@@ -148,6 +149,8 @@ fn a_package_is_set_up_in_the_users_folder() {
     let (code, words) = packaged(&project, &run);
     assert_eq!(code, Some(1), "{words}");
     assert!(words.contains("not set up") && words.contains("`gridboard setup`"), "{words}");
+    let (_, words) = packaged(&project, &["doctor", "--format", "csv"]);
+    assert!(words.contains("not set up"), "{words}");
 
     let (code, words) = packaged(&project, &["setup", "--cuda"]);
     assert_eq!(code, Some(1), "{words}");
@@ -159,7 +162,7 @@ fn a_package_is_set_up_in_the_users_folder() {
         words.contains("libtorch 2.13.0 (cpu) is in place") && words.contains("2.13.0-stand-in"),
         "{words}"
     );
-    let (_, words) = packaged(&project, &["doctor"]);
+    let (_, words) = packaged(&project, &["doctor", "--format", "csv"]);
     assert!(!words.contains("not set up"), "{words}");
 
     // Nothing to download from: what is wrong is said, and nothing is installed.

@@ -97,7 +97,7 @@ fn the_head_in_the_terminal() {
     images
     2 runs not ranked
     no room for dense_layers, conv_layers, layer_size, mcnemar_p: --format csv has
-    every column
+    what they tell
     ");
 }
 

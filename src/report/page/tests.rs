@@ -61,6 +61,13 @@ pub(in crate::report) fn all_tables() -> Vec<Table> {
     blocks.filter_map(table).collect()
 }
 
+#[test]
+fn every_further_metric_has_a_figure_of_its_name() {
+    let further = FIGURES.iter().filter(|stem| stem.starts_with("metric_curves_")).count();
+    // The metric that ranks has one too.
+    assert_eq!(further, 1 + crate::rank::MOST_FURTHER);
+}
+
 fn ids(document: &Document) -> Vec<&str> {
     document.sections.iter().map(|section| section.id.as_str()).collect()
 }

@@ -1,6 +1,6 @@
 //! `rank`: the metrics that order the leaderboard, and what is better of them.
 //!
-//! What a tag tells of its direction is `direction`'s; here the words of the spec come first, and where nothing tells, the
+//! What a tag tells is `goal`'s; here the words of the spec come first, and where nothing tells, the
 //! spec is asked.
 
 use super::section::{Section, must_be, text};
@@ -64,18 +64,16 @@ pub(super) fn read(
     let by = match section.entry("by") {
         Some(_) => metric(&section, "by", built_in, problems).and_then(|by| {
             let goal = one_goal(&section, goal, by.goal, problems).or_else(|| goal_of(by.tag));
-            let goal = goal.or_else(|| match untold {
-                Untold::Asked => None,
-                Untold::Kept(kept) => kept.get(&(name.to_owned(), by.tag.to_owned())).copied(),
-                Untold::Higher => Some(Goal::Maximize),
-            });
+            let goal = goal.or_else(|| untold.goal(name, by.tag));
             if goal.is_none() && (!is_said || by.goal.is_some()) {
+                let meant = untold.meant(name, by.tag).map(|meant| format!("; did you mean `{meant}`?"));
                 problems.add(
                     by.place,
                     format!(
-                        "`rank.by`: nothing in `{}` tells whether higher or lower values are better; add `goal: minimize` or \
-                         `goal: maximize` to `rank`, or say `--set rank.goal=minimize`",
-                        by.tag
+                        "`rank.by`: nothing in `{}` tells whether higher or lower values are better{} add `goal: minimize` \
+                         or `goal: maximize` to `rank`, or say `--set rank.goal=minimize`",
+                        by.tag,
+                        meant.as_deref().unwrap_or(";")
                     ),
                 );
             }

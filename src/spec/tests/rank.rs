@@ -63,13 +63,33 @@ fn a_wrong_goal_is_told_with_what_was_meant() {
     );
 }
 
+/// An experiment that has run, ranked by `val/quantity`.
+fn kept(name: &str, goal: Goal) -> Untold {
+    let written = ["train/quantity", "val/quantity"].map(str::to_owned).to_vec();
+    Untold::Kept(BTreeMap::from([(name.to_owned(), Kept { by: "val/quantity".to_owned(), goal, written })]))
+}
+
 #[test]
-fn what_has_run_keeps_its_direction() {
+fn a_tag_that_the_runs_have_written_almost_so_is_meant() {
+    let overrides = |untold| Overrides { untold, ..Overrides::default() };
+    let by = |tag: &str, untold| problems_with(&command(&format!("rank: {{by: {tag}}}")), &overrides(untold));
+    let asked = by("val/quantty", kept("e", Goal::Minimize)).concat();
+    assert!(asked.contains("values are better; did you mean `val/quantity`? add `goal:"), "{asked}");
+    // Written as it is, of another experiment, or of none.
+    for (tag, untold) in [
+        ("train/quantity", kept("e", Goal::Minimize)),
+        ("val/quantty", kept("other", Goal::Minimize)),
+        ("val/quantty", Untold::Asked),
+    ] {
+        let asked = by(tag, untold).concat();
+        assert!(asked.contains("values are better; add `goal:"), "{asked}");
+    }
+}
+
+#[test]
+fn what_has_run_keeps_its_goal() {
     let text = command("rank: {by: val/quantity}");
-    let kept = |name: &str, goal| Overrides {
-        untold: Untold::Kept(BTreeMap::from([((name.to_owned(), "val/quantity".to_owned()), goal)])),
-        ..Overrides::default()
-    };
+    let kept = |name: &str, goal| Overrides { untold: kept(name, goal), ..Overrides::default() };
     for goal in [Goal::Minimize, Goal::Maximize] {
         assert_eq!(by(&text, &kept("e", goal)).goal, goal);
     }

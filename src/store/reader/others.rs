@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use sqlx::SqliteConnection;
 
 use crate::{
-    rank::{Leaderboard, Results, folder_of, series_named, standard_metrics, without_numbered_folders},
+    rank::{
+        Leaderboard, MOST_FURTHER, Results, folder_of, series_named, standard_metrics,
+        without_numbered_folders,
+    },
     spec::{PARTS, goal_of, is_of_time, words_of_tag},
     store::{
         ExperimentKey, RunKey,
@@ -16,9 +19,6 @@ use crate::{
 
 const ACTION: &str = "read the metrics of the runs";
 
-/// As many metrics as standard ones, at most.
-const MOST: usize = 4;
-
 /// Chooses further metrics, where the best run lacks standard ones, and puts their last values into the rows.
 pub(super) async fn give(
     connection: &mut SqliteConnection,
@@ -26,7 +26,7 @@ pub(super) async fn give(
 ) -> Result<(), StoreError> {
     let Some(best) = board.rows.iter().find(|row| row.rank == Some(1)) else { return Ok(()) };
     let standard = [best.train_accuracy, best.train_loss, best.validation_accuracy, best.validation_loss];
-    let room = MOST.saturating_sub(standard.iter().flatten().count());
+    let room = MOST_FURTHER.saturating_sub(standard.iter().flatten().count());
     if room == 0 {
         return Ok(());
     }

@@ -37,7 +37,6 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("signal_hook", &["base"]),
     ("sqlx", &["store"]),
     ("sqlx_macros", &["store"]),
-    ("signal_hook", &["base"]),
     ("strsim", &["spec"]),
     ("tch", &["worker"]),
     ("tempfile", &["base", "cli", "corpus", "launch", "store"]),
@@ -73,7 +72,10 @@ pub(super) fn crates(dependencies: &[String], homes: &[(&str, &[&str])], modules
         }
     }
     let outside = modules.outside();
-    for (name, home) in homes {
+    for (place, (name, home)) in homes.iter().enumerate() {
+        if homes[..place].iter().any(|(before, _)| before == name) {
+            found.push(format!("`{name}` has two homes"));
+        }
         if !dependencies.iter().any(|dependency| dependency == name) {
             found.push(format!("`{name}` has a home and is not in Cargo.toml"));
         }
@@ -168,6 +170,12 @@ mod tests {
         let text = "mod sqlx { pub fn query() {} } fn f(sqlx: u8) { self::sqlx::query(); } \
                     #[cfg(test)] use sqlx::Row;";
         assert_eq!(strangers(text), [""; 0], "a module of that name, a variable, a test");
+    }
+
+    #[test]
+    fn a_crate_with_two_homes_is_found() {
+        let twice = [("sqlx", &["store"][..]), ("sqlx", &["store"])];
+        assert_eq!(crates(&["sqlx".to_owned()], &twice, &with("")), ["`sqlx` has two homes"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The table of tags and their directions.
+//! The table of tags and their goals.
 
 use super::*;
 

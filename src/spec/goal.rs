@@ -10,7 +10,7 @@
 //!    does: `brier_score`.
 //! 3. Nothing is told where an earlier word says lower and the last one higher, since `loss/dice` may be either; where a word
 //!    behind says that it is another quantity (`loss_scale`, `reward_std`); and behind a sign that may be one or a class
-//!    (`neg_recall`). `neg_mean_squared_error` and `negative log likelihood` turn the direction round.
+//!    (`neg_recall`). `neg_mean_squared_error` and `negative log likelihood` turn the goal round.
 //! 4. What follows an `at` is a condition: `recall@fpr`.
 
 use super::Goal;
@@ -50,7 +50,7 @@ const HIGHER: &[&str] = &[
 /// Higher is better, where no other word tells.
 const WEAK: &[&str] = &["fitness", "gain", "performance", "quality", "score", "scores"];
 
-/// Behind a metric: another quantity, whose direction the metric does not tell.
+/// Behind a metric: another quantity, whose goal the metric does not tell.
 #[rustfmt::skip]
 const OTHER_QUANTITY: &[&str] = &[
     "alpha", "budget", "change", "coef", "coeff", "coefficient", "count", "delta", "deviation", "diff",
@@ -136,7 +136,7 @@ pub fn is_of_time(tag: &str) -> bool {
     words(tag).iter().any(|word| WORDS.contains(&word.as_str()))
 }
 
-/// A word or phrase that tells a direction, with its place among the words.
+/// A word or phrase that tells a goal, with its place among the words.
 struct Told {
     goal: Goal,
     is_weak: bool,
