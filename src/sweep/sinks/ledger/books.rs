@@ -13,6 +13,7 @@ use crate::{
     base::{
         error::with_causes,
         files::{FileError, sync_written},
+        process,
         program::host,
     },
     follow::read_run,
@@ -155,6 +156,8 @@ impl Books {
                 let new = NewAttempt {
                     attempt: attempt.number,
                     pid: attempt.handle.as_ref().and_then(Handle::pid).unwrap_or(0),
+                    pid_start: attempt.pid_start,
+                    boot_id: process::boot_id(),
                     slot: &attempt.slot,
                     device: &attempt.device,
                     threads: attempt.threads,
