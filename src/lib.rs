@@ -49,6 +49,8 @@ mod predict;
 
 mod publish;
 
+mod index;
+
 mod sweep;
 
 mod rerun;

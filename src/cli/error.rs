@@ -9,6 +9,7 @@ use crate::{
     corpus::{BadFile, CorpusError},
     device::{DeviceError, Obstacle, ParseDevicesError},
     figure::FigureError,
+    index::{IndexError, RecordError},
     launch::{FindWorkerError, ProbeError, ProgramError},
     model::ImpossibleRuns,
     predict::{AskError, SourceError, TrainedRunError},
@@ -69,6 +70,12 @@ pub enum CliError {
     /// The report could not be made.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// The database could not be made anew.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// What is to be kept of an experiment could not be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// A figure could not be drawn.
     #[error(transparent)]
     Figure(#[from] FigureError),
@@ -202,7 +209,9 @@ impl CliError {
                 exit::LEDGER
             }
             Self::Corpus(error) if error.is_usage() => exit::USAGE,
+            Self::Index(IndexError::Nothing(_) | IndexError::Running(_)) => exit::USAGE,
             Self::Interrupted
+            | Self::Index(IndexError::Interrupted)
             | Self::Publish(PublishError::Interrupted)
             | Self::Ask(AskError::Interrupted)
             | Self::Sweep(SweepError::Interrupted | SweepError::Corpus(CorpusError::Cancelled)) => {
@@ -237,7 +246,13 @@ impl CliError {
             Self::Worker(error) => Some(error.hint().to_owned()),
             Self::Unusable(obstacle) => Some(obstacle.hint().to_owned()),
             Self::Program(error) => error.hint(),
-            Self::Running(_) => Some("wait for it, or stop it with Ctrl-C in its terminal".to_owned()),
+            Self::Index(IndexError::Nothing(_)) => {
+                Some("name the directory of your runs with `--runs-dir DIR` or GRIDBOARD_RUNS".to_owned())
+            }
+            Self::Index(IndexError::Store(error)) => error.hint().map(str::to_owned),
+            Self::Running(_) | Self::Index(IndexError::Running(_)) => {
+                Some("wait for it, or stop it with Ctrl-C in its terminal".to_owned())
+            }
             Self::Probe(_) => Some("`gridboard doctor` says more".to_owned()),
             _ => None,
         }

@@ -14,12 +14,14 @@ mod doctor_database;
 mod doctor_files;
 mod error;
 mod experiments;
+mod index;
 mod layers;
 mod listing;
 mod output;
 mod plan;
 mod plan_estimate;
 mod predict;
+mod progress;
 mod replace;
 mod report;
 mod rerun;
@@ -68,6 +70,7 @@ enum Command {
     Sql(sql::Args),
     Report(report::Args),
     Delete(delete::Args),
+    Index(index::Args),
     Doctor(doctor::Args),
     Setup(setup::Args),
     Schema(schema::Args),
@@ -102,6 +105,7 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
         Command::Sql(args) => sql::run(&cli.runs_dir, args),
         Command::Report(args) => report::run(&cli.runs_dir, args),
         Command::Delete(args) => delete::run(&cli.runs_dir, args),
+        Command::Index(args) => index::run(&cli.runs_dir, args),
         Command::Doctor(args) => doctor::run(&cli.runs_dir, args),
         Command::Setup(args) => setup::run(args),
         Command::Schema(args) => schema::run(args),

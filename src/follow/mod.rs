@@ -68,6 +68,13 @@ impl RunFollower {
         }
     }
 
+    /// Lets links lead to what lies below `folder`, too: where an imported run's event files are.
+    #[must_use]
+    pub fn with_links_to(mut self, folder: &Path) -> Self {
+        self.tree.allow(folder);
+        self
+    }
+
     /// Everything new since the last poll, up to the end of the last whole record of each file.
     ///
     /// Where nothing changed this costs a `stat` per directory and file.

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use super::folder::ExperimentDir;
+use super::experiment_folder::ExperimentDir;
 
 /// A look at the lock holds it for an instant, which must not refuse a sweep that starts in it.
 const TRIES: u32 = 20;

@@ -21,10 +21,11 @@ use crate::{
     },
     corpus::{self, CorpusError, LoadingTable, Part, Prepared, SplitRule},
     grid,
+    index::keep_record,
     launch::Children,
-    run::{ExperimentDir, ExperimentLock, RunDataset, RunSpec, RunState},
+    run::{AttemptEvent, ExperimentDir, ExperimentLock, LoggedAttempt, RunDataset, RunSpec, RunState},
     spec::{self, Dataset, Experiment},
-    store::{ExperimentKey, ExperimentRecord, RunKey, RunRecord, Store},
+    store::{ExperimentKey, ExperimentRecord, Orphan, RunKey, RunRecord, Store},
 };
 
 /// How long a database that somebody else keeps locked is waited for.
@@ -329,11 +330,27 @@ async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
         }
     };
     store.insert_runs(key, grid::runs(experiment)).await?;
+    keep_record(&mut store, key, dir).await?;
     let orphans = store.reset_orphans(key).await?;
+    note_lost(dir, &orphans)?;
     let gone = earlier::take_back_gone(&mut store, key, dir).await?;
     let records = store.runs(Some(key)).await?;
     let taken_back = orphans.into_iter().map(|orphan| orphan.name).collect();
     Ok(Entered { store, key, created, records, taken_back, gone, replaced })
+}
+
+/// Says in the folders of runs whose sweep was killed that nobody took the ends of their attempts: an end may be noted there
+/// that did not come into the ledger any more.
+fn note_lost(dir: &ExperimentDir, orphans: &[Orphan]) -> Result<(), SweepError> {
+    for orphan in orphans {
+        let folder = dir.run(&orphan.name);
+        let log = folder.read_attempts()?.unwrap_or_default();
+        let is_last = |attempt: &&LoggedAttempt| attempt.start.attempt == orphan.attempt;
+        if log.attempts.last().filter(is_last).is_some_and(|attempt| attempt.end.is_some()) {
+            folder.log_attempt(&AttemptEvent::Lost { attempt: orphan.attempt }, Durability::Written)?;
+        }
+    }
+    Ok(())
 }
 
 /// Puts a new spec in place of the one that the experiment was run with, and removes the runs that it has not. Returns how many
