@@ -31,7 +31,7 @@ pub mod exit {
     pub const USAGE: u8 = 2;
     /// The sweep finished, with failed runs.
     pub const FAILED_RUNS: u8 = 3;
-    /// The runs database was deleted, replaced, emptied or damaged while it was in use.
+    /// The runs database was deleted, replaced, emptied or damaged while it was in use, or files and database disagree.
     pub const LEDGER: u8 = 4;
     /// A signal that asks for an end stopped the command.
     pub const INTERRUPTED: u8 = 130;

@@ -13,7 +13,7 @@ use std::{
 use crate::{
     base::error::with_causes,
     event::Scalar,
-    follow::RunFollower,
+    follow::{FollowProblem, RunFollower},
     grid,
     publish::Answers,
     run::{
@@ -41,8 +41,8 @@ pub(super) struct FoundRun {
     pub(super) answers: Option<Answers>,
     /// Whether its attempts are told by the log of attempts.
     pub(super) is_logged: bool,
-    /// What is wrong with its event files and predictions.
-    pub(super) problems: Vec<String>,
+    /// What is wrong with its event files.
+    pub(super) lost: Vec<FollowProblem>,
 }
 
 /// The experiments of a runs directory, the oldest first, and what keeps a folder from being one.
@@ -159,7 +159,7 @@ pub(super) fn run(
         points: Vec::new(),
         answers: None,
         is_logged: true,
-        problems: Vec::new(),
+        lost: Vec::new(),
     };
     match dir.read_attempts().map_err(|error| with_causes(&error))? {
         Some(log) => found.attempts = log.attempts,
@@ -180,17 +180,16 @@ pub(super) fn run(
     }
     let poll = follower.poll();
     found.points = poll.scalars;
-    found.problems = poll.problems.iter().map(|problem| with_causes(problem)).collect();
+    found.lost = poll.problems;
+    let mut problems: Vec<String> = found.lost.iter().map(|problem| with_causes(problem)).collect();
     if found.state == RunState::Completed {
         let classes = experiment.dataset.as_ref().map_or(&[][..], |dataset| &dataset.classes);
         let (answers, warnings) = Answers::read(dir, relative, classes);
         found.answers = answers;
-        found.problems.extend(warnings);
+        problems.extend(warnings);
     }
-    if let (false, false, Some(last)) =
-        (found.is_logged, found.problems.is_empty(), found.attempts.last_mut())
-    {
-        last.problem = Some(found.problems.join("; "));
+    if let (false, false, Some(last)) = (found.is_logged, problems.is_empty(), found.attempts.last_mut()) {
+        last.problem = Some(problems.join("; "));
     }
     Ok(found)
 }

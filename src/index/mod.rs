@@ -6,11 +6,14 @@
 //! database alone. Called by `gridboard index` and `gridboard verify`; the record is kept by whoever changes the ledger.
 
 mod folders;
+mod read_ahead;
 mod rebuild;
 mod record;
 mod salvage;
+mod verify;
 
 pub(crate) use rebuild::IndexError;
 pub(crate) use rebuild::{Rebuilt, rebuild};
 pub(crate) use record::RecordError;
 pub(crate) use record::keep_record;
+pub(crate) use verify::{Difference, Side, Verified, verify};

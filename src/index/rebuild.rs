@@ -6,24 +6,19 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::mpsc,
 };
-
-use rayon::prelude::{IntoParallelIterator as _, ParallelIterator as _};
 
 use super::{
     folders::{self, FoundExperiment, FoundRun},
+    read_ahead::read_ahead,
     record::RecordError,
     salvage::salvage,
 };
 use crate::{
     base::{error::with_causes, files::FileError, human::counted, signals::Signals},
-    run::{ExperimentLock, LedgerFile, RunDir, RunSpec, RunState},
+    run::{ExperimentLock, LedgerFile, RunState},
     store::{LoadedRun, Reader, RunKey, Store, StoreError, room, take_place},
 };
-
-/// Runs that are read in one piece.
-const PIECE: usize = 32;
 
 /// Why the database was not made anew. The one that is there is what it was.
 #[derive(Debug, thiserror::Error)]
@@ -126,9 +121,6 @@ async fn take_from_database(runs_dir: &Path, notes: &mut Vec<String>) {
     }
 }
 
-/// A piece of an experiment's runs.
-type Piece = Vec<(RunSpec, Result<FoundRun, String>)>;
-
 /// Loads an experiment with its runs.
 async fn load(
     store: &mut Store,
@@ -187,34 +179,6 @@ async fn load(
     Ok(())
 }
 
-/// Reads the folders of an experiment's runs on a thread of its own and all cores, a piece ahead of who takes them.
-fn read_ahead(experiment: &FoundExperiment, signals: &Signals) -> Result<mpsc::Receiver<Piece>, IndexError> {
-    let (sender, pieces) = mpsc::sync_channel::<Piece>(1);
-    let (dir, file, signals) = (experiment.dir.clone(), experiment.file.clone(), signals.clone());
-    let read = move || {
-        let read = |run: RunSpec| {
-            let relative = format!("{}/{}/{}", file.spec.name, run.name, RunDir::PREDICTIONS);
-            let found = folders::run(&dir.run(&run.name), &file.spec, &relative, file.linked());
-            (run, found)
-        };
-        let mut runs = folders::runs(&file);
-        loop {
-            let piece: Vec<RunSpec> = runs.by_ref().take(PIECE).collect();
-            // Nobody takes them any more where the writer has failed.
-            if piece.is_empty()
-                || signals.heard()
-                || sender.send(piece.into_par_iter().map(read).collect()).is_err()
-            {
-                return;
-            }
-        }
-    };
-    std::thread::Builder::new()
-        .spawn(read)
-        .map_err(FileError::at("start a thread for", experiment.dir.path()))?;
-    Ok(pieces)
-}
-
 impl FoundRun {
     /// A run whose folder tells nothing.
     fn unknown() -> Self {
@@ -224,7 +188,7 @@ impl FoundRun {
             points: Vec::new(),
             answers: None,
             is_logged: true,
-            problems: Vec::new(),
+            lost: Vec::new(),
         }
     }
 }

@@ -201,3 +201,114 @@ fn a_damaged_database_names_the_way_out() {
     assert!(rebuilt.stderr.contains("is of no help"), "{}", rebuilt.stderr);
     assert_same(&before, &dump(&project));
 }
+
+/// The differences of the experiment: run, what, right.
+fn differences(project: &Project, code: i32) -> Vec<(String, String, String)> {
+    let ran = project.run(&["verify", "kept", "--format", "json"]).expect(code);
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let told = &ran.json()[0];
+    assert_eq!(told["agree"], json!(code == 0));
+    let all = told["differences"].as_array().expect("a list");
+    all.iter().map(|one| (text(&one["run"]), text(&one["what"]), text(&one["right"]))).collect()
+}
+
+/// Changes the database as nobody should.
+fn alter(project: &Project, sql: &str) {
+    let script = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()";
+    let database = project.path("runs/gridboard.db");
+    let status = std::process::Command::new("python3").args(["-c", script]).arg(database).arg(sql).status();
+    assert!(status.expect("start python3").success(), "{sql}");
+}
+
+fn event_file(project: &Project, run: &str) -> std::path::PathBuf {
+    let folder = project.path(&format!("runs/kept/{run}/validation"));
+    fs::read_dir(folder).expect("the folder").next().expect("a file").expect("an entry").path()
+}
+
+#[test]
+fn a_sweep_is_verified_and_every_change_is_found_with_the_side_that_is_right() {
+    let project = project("grid: {x: [1, 2, 3, 4]}");
+    project.run(&["run", "spec.yaml"]).expect(3);
+    let told = project.run(&["verify", "kept"]).expect(0);
+    assert!(told.stdout.contains("4 runs (3 completed, 1 failed)"), "{}", told.stdout);
+    assert!(told.stdout.contains("files and database agree"), "{}", told.stdout);
+    assert_eq!(differences(&project, 0), []);
+    let backup = fs::read(project.path("runs/gridboard.db")).expect("read");
+    let put_back = || {
+        forget(&project);
+        fs::write(project.path("runs/gridboard.db"), &backup).expect("write");
+    };
+
+    for (sql, run, words) in [
+        (
+            "update _scalar set value = value + 1e-7 where step = 1 and run_id = (select id from _run where name = 'x-1')
+             and tag_id = (select id from _tag where name = 'train/epoch_loss')",
+            "x-1",
+            "train/epoch_loss: 1 point otherwise, the first at step 1",
+        ),
+        (
+            "delete from _scalar where step = 0 and run_id = (select id from _run where name = 'x-2')
+             and tag_id = (select id from _tag where name = 'train/epoch_loss')",
+            "x-2",
+            "train/epoch_loss: 1 point of the event files not in the database, the first at step 0",
+        ),
+        (
+            "update _latest set value = 9 where run_id = (select id from _run where name = 'x-1')
+             and tag_id = (select id from _tag where name = 'train/epoch_loss')",
+            "x-1",
+            "the leaderboards take 9 of step 1 for the last point",
+        ),
+        (
+            "update _confusion set images = 7 where true_class = 0 and predicted_class = 0
+             and run_id = (select id from _run where name = 'x-1')",
+            "x-1",
+            "confusion matrix: the predictions have 2 of 3 right, the database has 8 of 9 right",
+        ),
+        ("update _run set state = 'completed' where name = 'x-3'", "x-3", "its files say that it is failed"),
+        ("update _attempt set slot = 'cpu/7' where attempt = 2", "x-2", "attempt 2 has another slot"),
+        ("update _run set content_id = 'beef' where name = 'x-1'", "x-1", "its content id beef is none of the grid"),
+        ("update _scalar set value = 'text' where step = 0", "x-1", "the database holds what cannot be read"),
+    ] {
+        alter(&project, sql);
+        let found = differences(&project, 4);
+        let is_told = |(of, what, right): &(String, String, String)| {
+            of == run && what.contains(words) && right == "files"
+        };
+        assert!(found.iter().any(is_told), "{sql}: {found:?}");
+        put_back();
+        assert_eq!(differences(&project, 0), []);
+    }
+    // One wrong value is one line.
+    alter(&project, "update _scalar set value = 0.125 where step = 0 and run_id = 1 and tag_id = 1");
+    assert_eq!(differences(&project, 4).len(), 1);
+    // And the files make it right.
+    project.run(&["index", "--rebuild"]).expect(0);
+    assert_eq!(differences(&project, 0), []);
+
+    // One byte of an event file: the database still has the points.
+    let file = event_file(&project, "x-1");
+    let whole = fs::read(&file).expect("read");
+    let mut bytes = whole.clone();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&file, &bytes).expect("write");
+    let found = differences(&project, 4);
+    assert!(found.iter().all(|(run, _, right)| run == "x-1" && right == "database"), "{found:?}");
+    assert!(found.iter().any(|(_, what, _)| what.contains("is corrupt at byte")), "{found:?}");
+    fs::write(&file, &whole[..whole.len() - 60]).expect("write");
+    let found = differences(&project, 4);
+    assert!(found[0].1.contains("not in the event files any more") && found[0].2 == "database", "{found:?}");
+    fs::write(&file, &whole).expect("write");
+
+    // Predictions that are not what the attempt left, and an outcome that is gone.
+    let predictions = project.path("runs/kept/x-1/predictions.csv");
+    let text = fs::read_to_string(&predictions).expect("read");
+    fs::write(&predictions, text.replace("b,0,1", "b,0,0")).expect("write");
+    let found = differences(&project, 4);
+    assert!(found.iter().all(|(_, _, right)| right == "database"), "{found:?}");
+    assert!(found.iter().any(|(_, what, _)| what.contains("its content has changed")), "{found:?}");
+    fs::write(&predictions, text).expect("write");
+    fs::remove_file(project.path("runs/kept/x-2/outcome.json")).expect("remove");
+    let found = differences(&project, 4);
+    assert!(found.len() == 1 && found[0].0 == "x-2" && found[0].1.contains("is missing"), "{found:?}");
+}
