@@ -55,4 +55,6 @@ mod sweep;
 
 mod rerun;
 
+mod import;
+
 pub mod cli;

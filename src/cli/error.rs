@@ -9,6 +9,7 @@ use crate::{
     corpus::{BadFile, CorpusError},
     device::{DeviceError, Obstacle, ParseDevicesError},
     figure::FigureError,
+    import::ImportError,
     index::{IndexError, RecordError},
     launch::{FindWorkerError, ProbeError, ProgramError},
     model::ImpossibleRuns,
@@ -73,6 +74,9 @@ pub enum CliError {
     /// The database could not be made anew.
     #[error(transparent)]
     Index(#[from] IndexError),
+    /// A log directory could not be imported.
+    #[error(transparent)]
+    Import(Box<ImportError>),
     /// What is to be kept of an experiment could not be written.
     #[error(transparent)]
     Record(#[from] RecordError),
@@ -188,6 +192,12 @@ pub enum CliError {
     Stdout(io::Error),
 }
 
+impl From<ImportError> for CliError {
+    fn from(error: ImportError) -> Self {
+        Self::Import(Box::new(error))
+    }
+}
+
 fn lines(bad: &[BadFile]) -> String {
     bad.iter().map(|BadFile { file, reason }| format!("\n  `{file}`: {reason}")).collect()
 }
@@ -210,6 +220,8 @@ impl CliError {
             }
             Self::Corpus(error) if error.is_usage() => exit::USAGE,
             Self::Index(IndexError::Nothing(_) | IndexError::Running(_)) => exit::USAGE,
+            Self::Import(error) if error.is_usage() => exit::USAGE,
+            Self::Import(error) if error.is_interrupted() => exit::INTERRUPTED,
             Self::Interrupted
             | Self::Index(IndexError::Interrupted)
             | Self::Publish(PublishError::Interrupted)
@@ -249,6 +261,7 @@ impl CliError {
             Self::Index(IndexError::Nothing(_)) => {
                 Some("name the directory of your runs with `--runs-dir DIR` or GRIDBOARD_RUNS".to_owned())
             }
+            Self::Import(error) => error.hint(),
             Self::Index(IndexError::Store(error)) => error.hint().map(str::to_owned),
             Self::Running(_) | Self::Index(IndexError::Running(_)) => {
                 Some("wait for it, or stop it with Ctrl-C in its terminal".to_owned())

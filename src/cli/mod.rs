@@ -14,6 +14,7 @@ mod doctor_database;
 mod doctor_files;
 mod error;
 mod experiments;
+mod import;
 mod index;
 mod layers;
 mod listing;
@@ -71,6 +72,7 @@ enum Command {
     Sql(sql::Args),
     Report(report::Args),
     Delete(delete::Args),
+    Import(import::Args),
     Index(index::Args),
     Verify(verify::Args),
     Doctor(doctor::Args),
@@ -107,6 +109,7 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
         Command::Sql(args) => sql::run(&cli.runs_dir, args),
         Command::Report(args) => report::run(&cli.runs_dir, args),
         Command::Delete(args) => delete::run(&cli.runs_dir, args),
+        Command::Import(args) => import::run(&cli.runs_dir, args),
         Command::Index(args) => index::run(&cli.runs_dir, args),
         Command::Verify(args) => verify::run(&cli.runs_dir, args),
         Command::Doctor(args) => doctor::run(&cli.runs_dir, args),

@@ -34,15 +34,15 @@ pub(super) struct FoundExperiment {
 
 /// A run as its folder tells it.
 #[derive(Debug)]
-pub(super) struct FoundRun {
-    pub(super) state: RunState,
-    pub(super) attempts: Vec<LoggedAttempt>,
-    pub(super) points: Vec<Scalar>,
-    pub(super) answers: Option<Answers>,
+pub(crate) struct FoundRun {
+    pub(crate) state: RunState,
+    pub(crate) attempts: Vec<LoggedAttempt>,
+    pub(crate) points: Vec<Scalar>,
+    pub(crate) answers: Option<Answers>,
     /// Whether its attempts are told by the log of attempts.
-    pub(super) is_logged: bool,
+    pub(crate) is_logged: bool,
     /// What is wrong with its event files.
-    pub(super) lost: Vec<FollowProblem>,
+    pub(crate) lost: Vec<FollowProblem>,
 }
 
 /// The experiments of a runs directory, the oldest first, and what keeps a folder from being one.
@@ -134,7 +134,7 @@ fn of_spec(dir: &ExperimentDir, notes: &mut Vec<String>) -> Result<LedgerFile, S
 }
 
 /// The runs of an experiment, in the order of the grid, under the names of their folders.
-pub(super) fn runs(file: &LedgerFile) -> impl Iterator<Item = RunSpec> + '_ {
+pub(crate) fn runs(file: &LedgerFile) -> impl Iterator<Item = RunSpec> + '_ {
     grid::runs(&file.spec).filter(|run| !file.without.contains(&run.id)).map(|run| {
         match file.names.get(&run.id) {
             Some(name) => RunSpec { name: name.clone(), ..run },

@@ -12,6 +12,8 @@ mod record;
 mod salvage;
 mod verify;
 
+pub(crate) use folders::{FoundRun, runs};
+pub(crate) use read_ahead::read_ahead;
 pub(crate) use rebuild::IndexError;
 pub(crate) use rebuild::{Rebuilt, rebuild};
 pub(crate) use record::RecordError;

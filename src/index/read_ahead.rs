@@ -4,32 +4,33 @@ use std::sync::mpsc;
 
 use rayon::prelude::{IntoParallelIterator as _, ParallelIterator as _};
 
-use super::folders::{self, FoundExperiment, FoundRun};
+use super::folders::{self, FoundRun};
 use crate::{
     base::{files::FileError, signals::Signals},
-    run::{RunDir, RunSpec},
+    run::{ExperimentDir, LedgerFile, RunDir, RunSpec},
 };
 
 /// Runs that are read in one piece.
 const PIECE: usize = 32;
 
 /// A piece of an experiment's runs, in the order of the grid.
-pub(super) type Piece = Vec<(RunSpec, Result<FoundRun, String>)>;
+pub(crate) type Piece = Vec<(RunSpec, Result<FoundRun, String>)>;
 
 /// Reads the folders of an experiment's runs.
 ///
 /// # Errors
 /// Where no thread can be started.
-pub(super) fn read_ahead(
-    experiment: &FoundExperiment,
+pub(crate) fn read_ahead(
+    dir: &ExperimentDir,
+    file: &LedgerFile,
     signals: &Signals,
 ) -> Result<mpsc::Receiver<Piece>, FileError> {
     let (sender, pieces) = mpsc::sync_channel::<Piece>(1);
-    let (dir, file, signals) = (experiment.dir.clone(), experiment.file.clone(), signals.clone());
+    let (folder, file, signals) = (dir.clone(), file.clone(), signals.clone());
     let read = move || {
         let read = |run: RunSpec| {
             let relative = format!("{}/{}/{}", file.spec.name, run.name, RunDir::PREDICTIONS);
-            let found = folders::run(&dir.run(&run.name), &file.spec, &relative, file.linked());
+            let found = folders::run(&folder.run(&run.name), &file.spec, &relative, file.linked());
             (run, found)
         };
         let mut runs = folders::runs(&file);
@@ -44,8 +45,6 @@ pub(super) fn read_ahead(
             }
         }
     };
-    std::thread::Builder::new()
-        .spawn(read)
-        .map_err(FileError::at("start a thread for", experiment.dir.path()))?;
+    std::thread::Builder::new().spawn(read).map_err(FileError::at("start a thread for", dir.path()))?;
     Ok(pieces)
 }

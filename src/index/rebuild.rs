@@ -136,7 +136,7 @@ async fn load(
     let keys: HashMap<String, RunKey> = store.run_keys(key).await?.into_iter().collect();
     let mut bulk = store.bulk().await?;
     let (mut unlogged, mut completed) = (0, 0);
-    let pieces = read_ahead(experiment, signals)?;
+    let pieces = read_ahead(&experiment.dir, file, signals)?;
     while let Ok(piece) = pieces.recv() {
         let runs = piece.len();
         for (run, found) in piece {

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use sqlx::{AssertSqlSafe, Sqlite, Transaction, raw_sql};
 
-use super::{Commit, confusion::put_confusion, curves::Row};
+use super::{Commit, confusion::put_confusion, curves::Row, removal::clear_run};
 use crate::{
     event::Scalar,
     metrics::ConfusionMatrix,
@@ -105,6 +105,14 @@ fn insert_sql(rows: usize) -> String {
 }
 
 impl Bulk<'_> {
+    /// Removes what is there of a run but its place in the ledger, before it is taken anew.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub async fn clear(&mut self, run: RunKey) -> Result<(), StoreError> {
+        clear_run(&mut self.transaction, run).await
+    }
+
     /// Takes a run. Runs come in the order of their keys, each once.
     ///
     /// # Errors

@@ -13,6 +13,7 @@
 
 mod files;
 mod message;
+mod read;
 
 use prost::Message;
 
@@ -24,6 +25,8 @@ use message::{
 };
 
 pub use files::{has_experiment_record, is_session, write_experiment_record, write_session};
+pub use read::HParamsRecord;
+pub(super) use read::records_of;
 
 /// From so many values on, TensorBoard asks for a regular expression instead of a tick per value; a range serves better.
 const INTERVAL_FROM: usize = 10;

@@ -29,7 +29,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("plotters", &["figure"]),
     ("prost", &["tfevents"]),
     ("rand_chacha", &["corpus", "worker"]),
-    ("rayon", &["corpus", "index", "predict"]),
+    ("rayon", &["corpus", "import", "index", "predict"]),
     ("regex", &["base", "corpus", "spec"]),
     ("rustix", &["launch"]),
     ("safetensors", &["worker"]),
