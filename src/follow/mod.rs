@@ -23,7 +23,7 @@ use std::{
 
 use crate::{
     event::{Cut, Scalar},
-    tfevents::ScalarTags,
+    tfevents::{ScalarTags, hparams},
 };
 use curves::{Curves, Source};
 use file::{EventFile, Look};
@@ -123,7 +123,8 @@ impl RunFollower {
     fn find(&mut self, problems: &mut Vec<FollowProblem>) -> HashSet<usize> {
         let mut new: Vec<(PathBuf, usize)> = Vec::new();
         self.tree.refresh(SystemTime::now(), problems, |directory, prefix, path| {
-            if self.files.contains_key(&path) {
+            // What Gridboard itself adds to a run is none of its curves.
+            if self.files.contains_key(&path) || hparams::is_session(&path) {
                 return;
             }
             let number = self.directories.len();

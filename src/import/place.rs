@@ -92,6 +92,8 @@ fn write_attempt(dir: &RunDir, run: &ForeignRun) -> Result<(), FileError> {
         AttemptEvent::Started(AttemptStart {
             attempt: 1,
             pid: None,
+            pid_start: None,
+            boot_id: None,
             slot: None,
             device: None,
             threads: None,

@@ -169,11 +169,7 @@ pub(super) fn run(
         }
     }
     let Some(last) = found.attempts.last() else { return Ok(found) };
-    found.state = match &last.end {
-        None => RunState::Pending,
-        Some(end) if end.failure.is_some() => RunState::Failed,
-        Some(end) => end.state,
-    };
+    found.state = last.run_state();
     let mut follower = RunFollower::new(dir.path());
     if let Some(linked) = linked {
         follower = follower.with_links_to(linked);
@@ -201,6 +197,8 @@ fn of_outcome(dir: &RunDir) -> Result<Option<LoggedAttempt>, String> {
     let start = AttemptStart {
         attempt: file.attempt,
         pid: None,
+        pid_start: None,
+        boot_id: None,
         slot: None,
         device: Some(file.device),
         threads: Some(file.threads),

@@ -36,7 +36,9 @@ pub(super) async fn salvage(store: &mut Reader, runs_dir: &Path) -> Result<usize
                 let log = |event: AttemptEvent| folder.log_attempt(&event, Durability::Written);
                 log(AttemptEvent::Started(AttemptStart {
                     attempt: number,
-                    pid: Some(attempt.pid),
+                    pid: Some(attempt.pid).filter(|pid| *pid != 0),
+                    pid_start: attempt.pid_start,
+                    boot_id: attempt.boot_id,
                     slot: Some(attempt.slot),
                     device: Some(attempt.device),
                     threads: attempt.threads,
@@ -50,7 +52,7 @@ pub(super) async fn salvage(store: &mut Reader, runs_dir: &Path) -> Result<usize
                 let Some(finished) = attempt.finished else { continue };
                 let state = match attempt.state {
                     AttemptState::Completed => RunState::Completed,
-                    AttemptState::Failed => RunState::Failed,
+                    AttemptState::Failed | AttemptState::Lost => RunState::Failed,
                     AttemptState::Running | AttemptState::Interrupted => RunState::Pending,
                 };
                 log(AttemptEvent::Ended(AttemptEnding {

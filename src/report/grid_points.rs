@@ -10,7 +10,6 @@ use super::{
 use crate::{
     base::human::counted,
     rank::{GridPoint, Leaderboard},
-    run::RunState,
     spec::is_accuracy,
     stats::Summary,
 };
@@ -74,11 +73,8 @@ pub(crate) fn grid_point_table(leaderboard: &Leaderboard, head: Option<u32>) -> 
 /// `16 grid points have no completed run yet`, or none that ranks.
 fn without_a_run(leaderboard: &Leaderboard, count: usize) -> String {
     let mut unranked = leaderboard.rows.iter().filter(|row| row.rank.is_none());
-    let what = if unranked.any(|row| row.state == RunState::Completed) {
-        "run that ranks"
-    } else {
-        "completed run yet"
-    };
+    let what =
+        if unranked.any(|row| row.state.has_results()) { "run that ranks" } else { "completed run yet" };
     let have = if count == 1 { "has" } else { "have" };
     format!("{} {have} no {what}", counted(count, "grid point"))
 }

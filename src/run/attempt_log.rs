@@ -56,6 +56,12 @@ pub struct AttemptStart {
     /// Process id; `None` where it could not be started, or is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
+    /// Start of the process, in clock ticks since the boot, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid_start: Option<u64>,
+    /// The boot of the machine, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<String>,
     /// Label of the slot; `None` where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slot: Option<String>,
@@ -80,7 +86,7 @@ pub struct AttemptStart {
 pub struct AttemptEnding {
     /// The attempt.
     pub attempt: u32,
-    /// What the run is after it; pending where the attempt was interrupted.
+    /// What the run is after it.
     pub state: RunState,
     /// Seconds since 1970.
     pub finished: f64,
@@ -101,6 +107,19 @@ pub struct LoggedAttempt {
     pub problem: Option<String>,
     /// How it ended; `None` where nobody saw it.
     pub end: Option<AttemptEnding>,
+}
+
+impl LoggedAttempt {
+    /// What its run is after it, where nothing else is said of the run.
+    #[must_use]
+    pub fn run_state(&self) -> RunState {
+        match &self.end {
+            None => RunState::Pending,
+            // Only a live sweep has such runs.
+            Some(AttemptEnding { state: RunState::Running | RunState::Paused, .. }) => RunState::Pending,
+            Some(end) => end.state,
+        }
+    }
 }
 
 /// What a log of attempts says.
@@ -207,6 +226,8 @@ mod tests {
         AttemptStart {
             attempt,
             pid: Some(4711),
+            pid_start: Some(815),
+            boot_id: Some("boot".to_owned()),
             slot: Some("cpu/0".to_owned()),
             device: Some("cpu".to_owned()),
             threads: Some(2),

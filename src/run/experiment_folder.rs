@@ -2,15 +2,22 @@
 //!
 //! The one home of these names, as `folder` is of those in a run's.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
-use super::folder::RunDir;
+use super::folder::{EVENTS, RunDir};
+use crate::base::files::{FileError, remove_if_there};
 
 /// The directory of an experiment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExperimentDir(PathBuf);
 
 impl ExperimentDir {
+    /// Ends the name of the event file of the sweep's own run in TensorBoard.
+    pub const BOARD: &'static str = "board";
+
     /// The directory of the experiment of this name.
     #[must_use]
     pub fn new(runs_dir: &Path, experiment: &str) -> Self {
@@ -93,6 +100,22 @@ impl ExperimentDir {
     #[must_use]
     pub fn report(&self) -> PathBuf {
         self.0.join("report")
+    }
+
+    /// Removes the event files of the sweep's own run, all but this one.
+    ///
+    /// # Errors
+    /// The file or folder and what failed.
+    pub fn remove_boards_but(&self, kept: &Path) -> Result<(), FileError> {
+        let entries = fs::read_dir(&self.0).map_err(FileError::at("read", &self.0))?;
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let is_board = path.extension().is_some_and(|last| last == Self::BOARD)
+                && path.file_name().is_some_and(|name| name.to_string_lossy().contains(EVENTS));
+            if is_board && path != kept {
+                remove_if_there(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// The directory of a run of the experiment.

@@ -34,7 +34,7 @@ pub use folder::RunDir;
 pub use handle::Handle;
 pub use key::{RunIndex, RunKey};
 pub use ledger_file::{ImportSource, LedgerFile, LedgerFileError};
-pub use lock::ExperimentLock;
+pub use lock::{ExperimentLock, Holder};
 pub use outcome::{Outcome, OutcomeError};
 pub use removal::bytes_on_disk;
 pub use seal::{Seal, is_sealed_or_free};

@@ -23,9 +23,9 @@ use crate::{
     grid,
     index::keep_record,
     launch::Children,
-    run::{AttemptEvent, ExperimentDir, ExperimentLock, LoggedAttempt, RunDataset, RunSpec, RunState},
+    run::{ExperimentDir, ExperimentLock, RunDataset, RunSpec},
     spec::{self, Dataset, Experiment},
-    store::{ExperimentKey, ExperimentRecord, Orphan, RunKey, RunRecord, Store},
+    store::{ExperimentKey, ExperimentRecord, RunKey, RunRecord, Store},
 };
 
 /// How long a database that somebody else keeps locked is waited for.
@@ -45,6 +45,8 @@ pub(crate) struct Preparation {
     pub store: Store,
     /// The experiment in it.
     pub key: ExperimentKey,
+    /// When the experiment was first run, seconds since 1970.
+    pub created: f64,
     /// Every run of the grid, by index.
     pub runs: Vec<RunSpec>,
     /// The runs in the database, by index.
@@ -220,17 +222,19 @@ pub(crate) async fn prepare(
     let killed = children.end_orphans();
     let fingerprint = corpus.as_ref().map(|corpus| corpus.fingerprint.as_str());
     let asked = Asked { runs_dir, experiment: &experiment, fingerprint, dir: &dir, replace };
-    let Entered { store, key, created, records, taken_back, gone, replaced } =
+    let Entered { store, key, created, records, taken_back, gone, replaced, is_regrouped } =
         enter_patiently(&asked, say).await?;
 
     write_whole(&dir.spec(), &[spec::to_yaml(&experiment).as_bytes()], Durability::Synced)?;
-    hparams::write_experiment(dir.path(), &experiment, created)?;
     let dataset = corpus.as_ref().map(|corpus| write_split(&dir, &experiment, corpus)).transpose()?;
 
-    let completed = records.iter().filter(|record| record.state == RunState::Completed).count() as u64;
+    if is_regrouped {
+        hparams::regroup_sessions(&dir, &experiment, &records)?;
+    }
+    let completed = records.iter().filter(|record| record.state.has_results()).count() as u64;
     let owed = records
         .iter()
-        .filter(|record| record.state != RunState::Completed)
+        .filter(|record| record.state.is_owed())
         .map(|record| Owed { run: record.spec.index.get(), attempt: record.attempts + 1 })
         .collect();
     // A run keeps the name that its folder has, whatever this grid would call it.
@@ -243,6 +247,7 @@ pub(crate) async fn prepare(
         runs_dir: runs_dir.to_owned(),
         store,
         key,
+        created,
         owed,
         completed,
         gone,
@@ -293,6 +298,8 @@ struct Entered {
     gone: Vec<String>,
     /// Runs of an earlier spec that were removed.
     replaced: usize,
+    /// Whether the earlier spec had one seed and this one has several, or the other way round.
+    is_regrouped: bool,
 }
 
 /// Enters a sweep in the ledger. Whoever keeps it locked, and a disk that is full, are waited for.
@@ -317,7 +324,7 @@ async fn enter_patiently(asked: &Asked<'_>, say: impl Fn(&str)) -> Result<Entere
 async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
     let Asked { experiment, fingerprint, dir, .. } = *asked;
     let mut store = Store::open(asked.runs_dir).await?;
-    let mut replaced = 0;
+    let (mut replaced, mut is_regrouped) = (0, false);
     let (key, created) = match store.experiment(&experiment.name).await? {
         None => {
             let now = wall_now();
@@ -326,31 +333,18 @@ async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
         Some(record) => {
             finish_removal(&mut store, record.key, dir).await?;
             replaced = take_spec(&mut store, &record, asked).await?;
+            is_regrouped = (record.spec.seeds.len() > 1) != (experiment.seeds.len() > 1);
             (record.key, record.created)
         }
     };
     store.insert_runs(key, grid::runs(experiment)).await?;
     keep_record(&mut store, key, dir).await?;
     let orphans = store.reset_orphans(key).await?;
-    note_lost(dir, &orphans)?;
+    earlier::note_lost(dir, &orphans)?;
     let gone = earlier::take_back_gone(&mut store, key, dir).await?;
     let records = store.runs(Some(key)).await?;
     let taken_back = orphans.into_iter().map(|orphan| orphan.name).collect();
-    Ok(Entered { store, key, created, records, taken_back, gone, replaced })
-}
-
-/// Says in the folders of runs whose sweep was killed that nobody took the ends of their attempts: an end may be noted there
-/// that did not come into the ledger any more.
-fn note_lost(dir: &ExperimentDir, orphans: &[Orphan]) -> Result<(), SweepError> {
-    for orphan in orphans {
-        let folder = dir.run(&orphan.name);
-        let log = folder.read_attempts()?.unwrap_or_default();
-        let is_last = |attempt: &&LoggedAttempt| attempt.start.attempt == orphan.attempt;
-        if log.attempts.last().filter(is_last).is_some_and(|attempt| attempt.end.is_some()) {
-            folder.log_attempt(&AttemptEvent::Lost { attempt: orphan.attempt }, Durability::Written)?;
-        }
-    }
-    Ok(())
+    Ok(Entered { store, key, created, records, taken_back, gone, replaced, is_regrouped })
 }
 
 /// Puts a new spec in place of the one that the experiment was run with, and removes the runs that it has not. Returns how many

@@ -2,7 +2,7 @@
 
 use super::Side;
 use crate::{
-    run::{LoggedAttempt, RunState},
+    run::LoggedAttempt,
     store::{AttemptRecord, AttemptState},
 };
 
@@ -31,16 +31,12 @@ pub(super) fn compare(rows: &[AttemptRecord], log: &[LoggedAttempt], say: &mut d
 /// What is not the same, in words.
 fn differing(row: &AttemptRecord, logged: &LoggedAttempt) -> Vec<&'static str> {
     let (start, end) = (&logged.start, logged.end.as_ref());
-    let state = match end {
-        None => AttemptState::Interrupted,
-        Some(end) if end.failure.is_some() => AttemptState::Failed,
-        Some(end) if end.state == RunState::Completed => AttemptState::Completed,
-        Some(_) => AttemptState::Interrupted,
-    };
+    let state = AttemptState::of_end(end);
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let all = [
         ("state", row.state == state),
-        ("process", row.pid == start.pid.unwrap_or(0)),
+        ("process", row.pid == start.pid.unwrap_or(0) && row.pid_start == start.pid_start),
+        ("boot", row.boot_id == start.boot_id),
         ("slot", row.slot == text(&start.slot)),
         ("device", row.device == text(&start.device)),
         ("host", row.host == text(&start.host)),
@@ -49,7 +45,8 @@ fn differing(row: &AttemptRecord, logged: &LoggedAttempt) -> Vec<&'static str> {
         ("place where it goes on", row.resumed_from == start.resumed_from),
         ("problem", row.problem == logged.problem),
         ("end", row.finished == end.map(|end| end.finished)),
-        ("failure", row.failure.as_ref() == end.and_then(|end| end.failure.as_ref())),
+        // Of one whose end nobody saw only the database says it.
+        ("failure", end.is_none() || row.failure.as_ref() == end.and_then(|end| end.failure.as_ref())),
         ("use of the machine", row.used == end.map(|end| end.used).unwrap_or_default()),
     ];
     all.into_iter().filter(|(_, is_same)| !is_same).map(|(what, _)| what).collect()

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use sqlx_macros::FromRow;
 
 use crate::{
-    run::{Failure, Phases, Spent, Used},
+    run::{AttemptEnding, Failure, FailureKind, Phases, RunState, Spent, Used},
     store::{
         Reader, RunKey,
         convert::{narrow, word},
@@ -22,11 +22,23 @@ pub enum AttemptState {
     Completed,
     /// Ended without.
     Failed,
-    /// Stopped by the user, or lost with its orchestrator; its run is owed again.
+    /// Ended by Gridboard, since the user wanted it.
     Interrupted,
+    /// Nobody saw it end: its sweep or its supervisor was killed.
+    Lost,
 }
 
 impl AttemptState {
+    /// The state of an attempt with this end, or whose end nobody saw.
+    pub(crate) fn of_end(end: Option<&AttemptEnding>) -> Self {
+        match end.map(|end| (end.failure.as_ref().map(|failure| failure.kind), end.state)) {
+            None | Some((Some(FailureKind::Lost), _)) => Self::Lost,
+            Some((Some(_), _)) => Self::Failed,
+            Some((None, RunState::Completed)) => Self::Completed,
+            Some((None, _)) => Self::Interrupted,
+        }
+    }
+
     /// The word for the database and the tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -35,6 +47,7 @@ impl AttemptState {
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
+            Self::Lost => "lost",
         }
     }
 }
@@ -49,7 +62,7 @@ impl FromStr for AttemptState {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        [Self::Running, Self::Completed, Self::Failed, Self::Interrupted]
+        [Self::Running, Self::Completed, Self::Failed, Self::Interrupted, Self::Lost]
             .into_iter()
             .find(|state| state.as_str() == word)
             .ok_or_else(|| format!("the attempt state `{word}`"))
@@ -65,6 +78,10 @@ pub struct AttemptRecord {
     pub state: AttemptState,
     /// Process id.
     pub pid: u32,
+    /// Start of the process, in clock ticks since the boot of its machine; not known of attempts of version 0.1.0.
+    pub pid_start: Option<u64>,
+    /// The boot of its machine that it ran in; not known of attempts of version 0.1.0.
+    pub boot_id: Option<String>,
     /// Label of the slot.
     pub slot: String,
     /// Id of the device.
@@ -92,6 +109,8 @@ struct AttemptRow {
     attempt: i64,
     state: String,
     pid: i64,
+    pid_start: Option<i64>,
+    boot_id: Option<String>,
     slot: String,
     device: String,
     host: String,
@@ -161,6 +180,8 @@ impl AttemptRow {
             attempt: narrow("attempt", self.attempt)?,
             state: word(&self.state)?,
             pid: narrow("process id", self.pid)?,
+            pid_start: self.pid_start.map(|start| narrow("start of a process", start)).transpose()?,
+            boot_id: self.boot_id,
             slot: self.slot,
             device: self.device,
             host: self.host,
@@ -182,7 +203,7 @@ impl Reader {
     /// If the database cannot be read.
     pub async fn attempts(&mut self, run: RunKey) -> Result<Vec<AttemptRecord>, StoreError> {
         let rows: Vec<AttemptRow> = sqlx::query_as(
-            "SELECT attempt, state, pid, slot, device, host, started, finished, failure, reason, log_tail, evidence, problem, resumed_from, threads, peak_memory,
+            "SELECT attempt, state, pid, pid_start, boot_id, slot, device, host, started, finished, failure, reason, log_tail, evidence, problem, resumed_from, threads, peak_memory,
                     peak_device_memory, core_seconds, training_seconds, training_core_seconds, validation_seconds, validation_core_seconds
              FROM _attempt WHERE run_id = ?1 ORDER BY attempt",
         )

@@ -12,15 +12,19 @@ use crate::{
     event::Scalar,
     metrics::ConfusionMatrix,
     predictions::Hits,
-    run::{LoggedAttempt, RunState},
+    run::{FailureKind, LoggedAttempt, RunState},
     store::{
         AttemptState, RunKey, Store,
         error::{StoreError, sqlite},
+        live,
     },
 };
 
 /// Rows of one insert statement; the last one of a curve is shorter.
 const CHUNKS: [usize; 4] = [1000, 100, 10, 1];
+
+/// Kind and reason of an attempt whose end nobody saw.
+const LOST: (&str, &str) = (FailureKind::Lost.as_str(), live::REASON);
 
 const ACTION: &str = "load runs into the runs database";
 
@@ -137,26 +141,27 @@ impl Bulk<'_> {
     async fn attempt(&mut self, run: RunKey, attempt: &LoggedAttempt) -> Result<(), StoreError> {
         let bytes = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
         let LoggedAttempt { start, problem, end } = attempt;
-        let state = match end.as_ref().map(|end| (end.state, end.failure.is_some())) {
-            Some((_, true)) => AttemptState::Failed,
-            Some((RunState::Completed, false)) => AttemptState::Completed,
-            _ => AttemptState::Interrupted,
-        };
+        let state = AttemptState::of_end(end.as_ref());
         let failure = end.as_ref().and_then(|end| end.failure.as_ref());
         let evidence = failure.map(|failure| &failure.evidence).filter(|evidence| !evidence.is_empty());
         let evidence =
             evidence.map(|evidence| serde_json::to_string(evidence).expect("evidence is plain JSON"));
+        let lost = (state == AttemptState::Lost && failure.is_none()).then_some(LOST);
+        let kind = failure.map(|failure| failure.kind.as_str()).or(lost.map(|(kind, _)| kind));
+        let reason = failure.map(|failure| failure.reason.as_str()).or(lost.map(|(_, reason)| reason));
         let used = end.as_ref().map(|end| end.used).unwrap_or_default();
         sqlx::query(
-            "INSERT INTO _attempt (run_id, attempt, state, pid, slot, device, host, started, threads, resumed_from,
+            "INSERT INTO _attempt (run_id, attempt, state, pid, pid_start, boot_id, slot, device, host, started, threads, resumed_from,
                  problem, finished, failure, reason, log_tail, peak_memory, peak_device_memory, core_seconds,
                  training_seconds, training_core_seconds, validation_seconds, validation_core_seconds, evidence)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(run)
         .bind(start.attempt)
         .bind(state.as_str())
         .bind(start.pid.unwrap_or(0))
+        .bind(start.pid_start.and_then(|start| i64::try_from(start).ok()))
+        .bind(start.boot_id.as_deref())
         .bind(start.slot.as_deref().unwrap_or_default())
         .bind(start.device.as_deref().unwrap_or_default())
         .bind(start.host.as_deref().unwrap_or_default())
@@ -165,8 +170,8 @@ impl Bulk<'_> {
         .bind(start.resumed_from)
         .bind(problem.as_deref())
         .bind(end.as_ref().map(|end| end.finished))
-        .bind(failure.map(|failure| failure.kind.as_str()))
-        .bind(failure.map(|failure| failure.reason.as_str()))
+        .bind(kind)
+        .bind(reason)
         .bind(failure.map(|failure| failure.log_tail.as_str()))
         .bind(used.peak_memory.map(bytes))
         .bind(used.peak_device_memory.map(bytes))

@@ -110,9 +110,16 @@ impl<L: Launcher> Loop<'_, L> {
             let seen = mem::take(&mut failure.evidence);
             failure.evidence = Evidence { peak_memory, peak_device_memory, last_step, last_line, ..seen };
         }
+        // What ends otherwise than completed is settled; a folder that takes nothing may still fail what has completed.
+        let is_settled = end.ending != Ending::Completed;
+        if is_settled {
+            self.step(now, Input::Ended { run, how: end.ended(&self.limits.retry) });
+        }
         if let Some(folders) = &mut self.sinks.folders {
             let status = match end.ending {
                 Ending::Completed => Some(Status::Success),
+                // TensorBoard keeps the first status that it sees: only the last attempt's is the run's.
+                Ending::Failed(_) if self.scheduler.next_try(run).is_some() => None,
                 Ending::Failed(_) => Some(Status::Failure),
                 Ending::Interrupted => None,
             };
@@ -133,7 +140,9 @@ impl<L: Launcher> Loop<'_, L> {
         if failure.is_some() {
             self.last_failure.clone_from(&failure);
         }
-        self.step(now, Input::Ended { run, how: end.ended(&self.limits.retry) });
+        if !is_settled {
+            self.step(now, Input::Ended { run, how: end.ended(&self.limits.retry) });
+        }
         let next = failure.as_ref().and_then(|_| self.scheduler.next_try(run));
         let state = if next.is_some() { RunState::Pending } else { end.state() };
         let answers = answers.filter(|_| state == RunState::Completed);

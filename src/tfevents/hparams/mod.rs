@@ -24,7 +24,10 @@ use message::{
     ProtoValue, SessionEnd, SessionStart,
 };
 
-pub use files::{has_experiment_record, is_session, write_experiment_record, write_session};
+pub use files::{
+    append_to_session, has_experiment_record, is_session, remove_experiment_records, write_experiment_record,
+    write_session,
+};
 pub use read::HParamsRecord;
 pub(super) use read::records_of;
 
