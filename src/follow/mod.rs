@@ -23,7 +23,7 @@ use std::{
 
 use crate::{
     event::{Cut, Scalar},
-    tfevents::ScalarTags,
+    tfevents::{ScalarTags, hparams},
 };
 use curves::{Curves, Source};
 use file::{EventFile, Look};
@@ -66,6 +66,13 @@ impl RunFollower {
             curves: Curves::default(),
             numbered: 0,
         }
+    }
+
+    /// Lets links lead to what lies below `folder`, too: where an imported run's event files are.
+    #[must_use]
+    pub fn with_links_to(mut self, folder: &Path) -> Self {
+        self.tree.allow(folder);
+        self
     }
 
     /// Everything new since the last poll, up to the end of the last whole record of each file.
@@ -116,7 +123,8 @@ impl RunFollower {
     fn find(&mut self, problems: &mut Vec<FollowProblem>) -> HashSet<usize> {
         let mut new: Vec<(PathBuf, usize)> = Vec::new();
         self.tree.refresh(SystemTime::now(), problems, |directory, prefix, path| {
-            if self.files.contains_key(&path) {
+            // What Gridboard itself adds to a run is none of its curves.
+            if self.files.contains_key(&path) || hparams::is_session(&path) {
                 return;
             }
             let number = self.directories.len();

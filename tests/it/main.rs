@@ -10,6 +10,8 @@ mod database;
 mod devices;
 mod docs;
 mod earlier_runs;
+mod import;
+mod index;
 mod interrupt;
 mod iterating;
 mod libtorch;
