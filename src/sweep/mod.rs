@@ -13,6 +13,7 @@ mod division;
 mod earlier;
 mod error;
 mod forecast;
+mod meter;
 mod prepare;
 mod provenance;
 mod run_loop;

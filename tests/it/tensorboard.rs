@@ -2,10 +2,12 @@
 //!
 //! It is the TensorBoard of `.venv`, which `scripts/setup.sh` makes. `event_files` proves that it shows what `tfevents`
 //! writes, `sweeps` what it makes of whole sweeps, `verb` starts it by
-//! `gridboard tensorboard`.
+//! `gridboard tensorboard`, `machine` looks at what is measured beside the runs.
 
 #[cfg(test)]
 mod event_files;
+#[cfg(test)]
+mod machine;
 #[cfg(test)]
 mod sweeps;
 #[cfg(test)]

@@ -27,6 +27,7 @@ use crate::{
         board::Board,
         forecast::Forecaster,
         index,
+        meter::Meter,
         sinks::{Folders, Ledger, LedgerNews, Sinks, Terminal},
     },
 };
@@ -67,7 +68,8 @@ pub(crate) async fn sweep(
     let name = &ready.experiment.name;
     let retry = ready.experiment.retry.clone();
     let limits = Limits { retry, ..Limits::from(&ready.experiment.schedule) };
-    let this = Loop::new(attempts, launcher, sinks, scheduler, ready.completed, limits);
+    let mut this = Loop::new(attempts, launcher, sinks, scheduler, ready.completed, limits);
+    this.meter = Some(Meter::start());
     Ok(drive(this, name, signals).await?.0)
 }
 

@@ -185,6 +185,7 @@ impl Ledger {
                 });
             }
             Change::Scalars { attempt, points } => self.put_points(attempt, points),
+            Change::Measured { attempt, points } => self.put_points(attempt, points),
             Change::Cut { attempt, cuts } => self.put_cuts(attempt, cuts),
             Change::Resumed { attempt, from } => {
                 self.put(Entry::Resumed { run: attempt.run, attempt: attempt.number, from: *from })
