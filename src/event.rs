@@ -76,6 +76,8 @@ pub struct Attempt {
     pub threads: u32,
     /// How the launcher knows it; `None` where it could not be started.
     pub handle: Option<Handle>,
+    /// When its process was started, in clock ticks since the boot, where that is known.
+    pub pid_start: Option<u64>,
     /// Start, seconds since 1970, as in its run file.
     pub started: f64,
     /// Where it goes on with an earlier attempt; `None` where it begins anew, or its trainer alone knows.

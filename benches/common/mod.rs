@@ -69,6 +69,8 @@ pub(crate) async fn complete(store: &mut Store, run: RunKey, points: &[Scalar]) 
     let new = NewAttempt {
         attempt: 1,
         pid: 4711,
+        pid_start: None,
+        boot_id: None,
         slot: "cpu/0",
         device: "cpu",
         threads: 1,

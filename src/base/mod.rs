@@ -17,6 +17,8 @@ pub mod files;
 
 pub mod human;
 
+pub mod process;
+
 pub mod program;
 
 pub mod secret;

@@ -12,7 +12,6 @@ use crate::{
     publish::checked_predictions,
     rank::without_numbered_folders,
     report::{Format, MetricSides, Sides},
-    run::RunState,
     spec::Value,
     store::{Point, Reader, RunRecord},
     tags::SYSTEM_FOLDER,
@@ -141,7 +140,7 @@ fn beside(first: &HashMap<String, f64>, second: &HashMap<String, f64>) -> Vec<(S
 async fn read(store: &mut Reader, runs_dir: &Path, run: &RunRecord) -> Result<Predictions, CliError> {
     let Some(file) = &run.predictions else {
         let hint = match run.state {
-            RunState::Completed => {
+            state if state.has_results() => {
                 "a command has predictions where it writes a predictions.csv into $GRIDBOARD_RUN_DIR"
                     .to_owned()
             }

@@ -12,7 +12,7 @@ use crate::{
     base::{human, signals::Signals},
     launch::Children,
     report::Format,
-    run::{ExperimentDir, RunState, bytes_on_disk},
+    run::{ExperimentDir, bytes_on_disk},
     store::{ExperimentRecord, RunRecord, Store, StoreError},
     sweep::SweepError,
 };
@@ -48,7 +48,7 @@ struct Doomed {
 
 impl Doomed {
     fn completed(&self) -> usize {
-        self.runs.iter().filter(|run| run.state == RunState::Completed).count()
+        self.runs.iter().filter(|run| run.state.has_results()).count()
     }
 
     /// `experiment `mine`: 4 runs (3 completed), 12 MB of files`.

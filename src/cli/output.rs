@@ -5,6 +5,7 @@ use std::{
     env,
     io::{self, IsTerminal, Write},
     path::{Path, PathBuf},
+    str::FromStr,
 };
 
 use clap::{
@@ -28,6 +29,14 @@ pub(super) const LISTS: [Format; 3] = [Format::Table, Format::Csv, Format::Json]
 pub(super) fn one_of(formats: &[Format]) -> impl TypedValueParser<Value = Format> {
     let words = formats.iter().filter_map(ValueEnum::to_possible_value);
     PossibleValuesParser::new(words).try_map(|word| Format::from_str(&word, false))
+}
+
+/// What takes one of these words from the command line, and completes them in a shell.
+pub(super) fn words<T>(words: impl IntoIterator<Item = &'static str>) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr<Err = String> + Clone + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(|word| word.parse())
 }
 
 /// Writes a text for people and a line end, unless it has one, to stdout. What it quotes cannot command the terminal.

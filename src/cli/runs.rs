@@ -15,8 +15,8 @@ use crate::{
 pub(super) struct Args {
     /// Only this experiment's
     experiment: Option<String>,
-    /// Only runs in this state: pending, running, completed, failed
-    #[arg(long, value_name = "STATE")]
+    /// Only runs in this state
+    #[arg(long, value_name = "STATE", value_parser = output::words::<RunState>(RunState::ALL.map(RunState::as_str)))]
     state: Option<RunState>,
     /// Output format
     #[arg(long, value_parser = output::one_of(&output::LISTS), default_value = "table")]

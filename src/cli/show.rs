@@ -12,7 +12,7 @@ use crate::{
     publish::checked_predictions,
     rank::{Row, Standing},
     report::{Format, break_words},
-    run::{ExperimentDir, RunState},
+    run::ExperimentDir,
     spec::suggest,
     stats,
     store::{AttemptRecord, Point, Reader, RunRecord},
@@ -95,7 +95,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         let (predictions, warnings) = match &run.predictions {
             Some(file) => checked_predictions(&runs_dir.join(file), &classes, confusion.as_ref()),
             // One that was not taken is told, not shown: the ledger does without it.
-            None if run.state == RunState::Completed && dir.predictions().symlink_metadata().is_ok() => {
+            None if run.state.has_results() && dir.predictions().symlink_metadata().is_ok() => {
                 (None, checked_predictions(&dir.predictions(), &classes, None).1)
             }
             None => (None, Vec::new()),

@@ -19,7 +19,7 @@ use crate::{
     metrics::ConfusionMatrix,
     rank::{Leaderboard, folder_of, series_named, standard_metrics},
     report::{self, About, ReportInput, RunCurves, Table},
-    run::{ExperimentDir, RunDir, RunState},
+    run::{ExperimentDir, RunDir},
     spec::{Experiment, Suite},
     store::{ExperimentRecord, Reader, RunKey, RunRecord, Store, Untaken},
     tags,
@@ -193,7 +193,7 @@ async fn take_untaken_predictions(
         untaken.push((run, name, predictions));
     }
     for run in store.runs(Some(record.key)).await? {
-        let is_owed = run.state == RunState::Completed && run.predictions.is_none();
+        let is_owed = run.state.has_results() && run.predictions.is_none();
         if is_owed && experiment.run(&run.spec.name).predictions().symlink_metadata().is_ok() {
             let relative = format!("{}/{}/{}", record.name, run.spec.name, RunDir::PREDICTIONS);
             untaken.push((run.key, run.spec.name, relative));

@@ -26,7 +26,7 @@ pub(super) fn results(
 ) -> (Vec<TestResult>, Vec<String>) {
     let has_test_set = spec.dataset.as_ref().is_some_and(|dataset| dataset.test.is_some());
     // Before the last run has ended the head may change, and the test images are not for runs that fall out of it.
-    let is_over = |row: &Row| matches!(row.state, RunState::Completed | RunState::Failed);
+    let is_over = |row: &Row| !row.state.is_owed() || row.state == RunState::Failed;
     if !has_test_set || spec.is_command() || !leaderboard.rows.iter().all(is_over) {
         return (Vec::new(), Vec::new());
     }

@@ -15,7 +15,7 @@ use crate::{
 pub struct Candidate<'a> {
     /// The run's name: the last tie breaker, unique in the experiment.
     pub run: &'a str,
-    /// State in the ledger; only completed runs rank.
+    /// State in the ledger; only runs with results rank.
     pub state: RunState,
     /// Kind and reason of the failure, for a failed run.
     pub failure: Option<(FailureKind, &'a str)>,
@@ -57,14 +57,21 @@ pub fn rank(rule: &RankRule, candidates: &[Candidate<'_>]) -> Ranking {
 /// Why the candidate does not rank; `None` if it does.
 fn obstacle(rule: &RankRule, candidate: &Candidate<'_>) -> Option<String> {
     match (candidate.state, candidate.failure) {
-        (RunState::Completed, _) => match (candidate.by, candidate.absent) {
+        (RunState::Completed | RunState::Reused, _) => match (candidate.by, candidate.absent) {
             (None, Some(reason)) => Some(reason.to_owned()),
             (by, _) => missing(&rule.by, by),
         },
         (RunState::Failed, Some((_, reason))) => Some(reason.to_owned()),
         // The store keeps a reason with every failure.
         (RunState::Failed, None) => Some("failed for a reason that was not kept".to_owned()),
-        (RunState::Pending | RunState::Running, _) => Some(unfinished(candidate.state).to_owned()),
+        (
+            state @ (RunState::Pending
+            | RunState::Running
+            | RunState::Paused
+            | RunState::Cancelled
+            | RunState::Stopped),
+            _,
+        ) => Some(unfinished(state).to_owned()),
     }
 }
 
@@ -74,7 +81,10 @@ pub fn unfinished(state: RunState) -> &'static str {
     match state {
         RunState::Pending => "not run yet",
         RunState::Running => "is being run",
-        RunState::Completed | RunState::Failed => "not ranked yet",
+        RunState::Paused => "is paused",
+        RunState::Cancelled => "was cancelled",
+        RunState::Stopped => "was ended by a stopping rule",
+        RunState::Completed | RunState::Reused | RunState::Failed => "not ranked yet",
     }
 }
 

@@ -10,7 +10,6 @@ use super::{
 use crate::{
     base::human::counted,
     rank::{GridPoint, Leaderboard},
-    run::RunState,
     spec::is_accuracy,
     stats::Summary,
 };
@@ -74,11 +73,8 @@ pub(crate) fn grid_point_table(leaderboard: &Leaderboard, head: Option<u32>) -> 
 /// `16 grid points have no completed run yet`, or none that ranks.
 fn without_a_run(leaderboard: &Leaderboard, count: usize) -> String {
     let mut unranked = leaderboard.rows.iter().filter(|row| row.rank.is_none());
-    let what = if unranked.any(|row| row.state == RunState::Completed) {
-        "run that ranks"
-    } else {
-        "completed run yet"
-    };
+    let what =
+        if unranked.any(|row| row.state.has_results()) { "run that ranks" } else { "completed run yet" };
     let have = if count == 1 { "has" } else { "have" };
     format!("{} {have} no {what}", counted(count, "grid point"))
 }
@@ -98,7 +94,8 @@ fn rows(leaderboard: &Leaderboard, points: &[&GridPoint]) -> Table {
     for (name, heading, spread, read) in &metrics {
         let readers = readers(read);
         let mean = Column::number(format!("{name}_mean")).heading(heading).decimals(DECIMALS).only(readers);
-        columns.push(if is_secondary(name) { mean.expendable(2) } else { mean });
+        let is_further = leaderboard.metrics.contains(name);
+        columns.push(if is_further || is_secondary(name) { mean.expendable(2) } else { mean });
         let deviation =
             Column::number(format!("{name}_deviation")).heading("± sd").decimals(DECIMALS).only(readers);
         columns.push(deviation.expendable(if *spread { 1 } else { 3 }));
@@ -138,7 +135,7 @@ fn is_secondary(name: &str) -> bool {
     matches!(name, "train_accuracy" | "train_loss" | "validation_loss")
 }
 
-/// Name, heading, whether the deviation is among the last that a narrow terminal leaves out, and how it is read.
+/// The four standard metrics, those of the rule and the further ones of the runs: name, heading, whether the deviation is among the last that a narrow terminal leaves out, and how it is read.
 fn metrics(leaderboard: &Leaderboard) -> Vec<(String, String, bool, Read)> {
     let mut metrics: Vec<(String, String, bool, Read)> = vec![
         ("train_accuracy".into(), "train acc.".into(), false, Box::new(|point| point.means.train_accuracy)),
@@ -155,6 +152,10 @@ fn metrics(leaderboard: &Leaderboard) -> Vec<(String, String, bool, Read)> {
         let by = leaderboard.rule.by.tag == metric.tag;
         let read = move |point: &GridPoint| if by { point.means.by } else { point.means.then };
         metrics.push((metric.column, heading_of(metric.tag), by, Box::new(read)));
+    }
+    for (place, tag) in leaderboard.metrics.iter().enumerate() {
+        let read = move |point: &GridPoint| point.others.get(place).copied().flatten();
+        metrics.push((tag.clone(), heading_of(tag), false, Box::new(read)));
     }
     metrics
 }

@@ -28,7 +28,7 @@ pub use file::{GitState, Keeping, Provenance, RunDataset, RunFile, RunFileError}
 pub use folder::{ExperimentDir, RunDir};
 pub use handle::Handle;
 pub use key::{RunIndex, RunKey};
-pub use lock::ExperimentLock;
+pub use lock::{ExperimentLock, Holder};
 pub use outcome::{Outcome, OutcomeError};
 pub use removal::bytes_on_disk;
 pub use seal::{Seal, is_sealed_or_free};

@@ -4,6 +4,9 @@
 macro_rules! words {
     ($type:ty: $($variant:ident = $word:literal),* $(,)?) => {
         impl $type {
+            /// Every one, in the order of its definition.
+            pub const ALL: [Self; [$($word),*].len()] = [$(Self::$variant),*];
+
             /// The word for the database, the tables and JSON.
             #[must_use]
             pub const fn as_str(self) -> &'static str {

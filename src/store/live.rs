@@ -16,9 +16,12 @@ use super::{
     ranking::rank_by_spec,
 };
 use crate::{
-    base::{disk::may_be_shared, program::host},
+    base::{disk::may_be_shared, process::boot_id, program::host},
     run::ExperimentDir,
 };
+
+/// What is said of an attempt whose end nobody saw.
+pub(super) const REASON: &str = "its sweep was killed";
 
 #[derive(FromRow)]
 struct Running {
@@ -31,25 +34,34 @@ struct Running {
 /// The experiments of a runs directory whose sweeps were cut off, as far as the database does not know it.
 ///
 /// A lock that nobody holds tells nothing of another machine where the file system may not carry locks between machines: there
-/// its runs are believed until their own machine looks.
+/// its runs are believed until their own machine looks, unless the folder is a copy of the one that was swept. A machine is known
+/// by its boot, and by its name where it was started again since.
 pub(super) async fn cut_off(
     connection: &mut SqliteConnection,
     runs_dir: &Path,
 ) -> Result<Vec<ExperimentKey>, StoreError> {
     let running: Vec<Running> = sqlx::query_as(
-        "SELECT e.id, e.name, min(a.host IS NOT NULL AND a.host = ?1) AS here
+        "SELECT e.id, e.name, min(coalesce(a.boot_id = ?2, 0) OR coalesce(a.host = ?1, 0)) AS here
          FROM _run r JOIN _experiment e ON e.id = r.experiment_id
          LEFT JOIN _attempt a ON a.run_id = r.id AND a.attempt = r.attempts
-         WHERE r.state = 'running' GROUP BY e.id",
+         WHERE r.state IN ('running', 'paused') GROUP BY e.id",
     )
     .bind(host())
+    .bind(boot_id())
     .fetch_all(connection)
     .await
     .map_err(sqlite("look for runs that were cut off"))?;
+    let shared = may_be_shared(runs_dir);
     let dead = |running: &Running| {
-        !ExperimentDir::new(runs_dir, &running.name).is_locked() && (running.here || !may_be_shared(runs_dir))
+        let dir = ExperimentDir::new(runs_dir, &running.name);
+        !dir.is_locked() && is_dead(running.here, shared, dir.is_copied())
     };
     Ok(running.into_iter().filter(dead).map(|running| ExperimentKey(running.id)).collect())
+}
+
+/// Whether the runs of a sweep whose lock nobody holds are dead. `shared` says that other machines may write there.
+pub(super) fn is_dead(here: bool, shared: bool, copied: bool) -> bool {
+    here || !shared || copied
 }
 
 /// Hides the tables of runs and attempts from this connection behind views in which the runs of these experiments are owed
@@ -60,10 +72,11 @@ pub(super) async fn overlay(
 ) -> Result<(), StoreError> {
     let ids: Vec<String> = cut_off.iter().map(|ExperimentKey(id)| id.to_string()).collect();
     let ids = ids.join(", ");
-    let owed = format!("experiment_id IN ({ids})");
-    let lost = format!("run_id IN (SELECT id FROM main._run WHERE state = 'running' AND {owed})");
-    hide(connection, "_run", &owed, "pending").await?;
-    hide(connection, "_attempt", &lost, "interrupted").await?;
+    let owed = format!("state IN ('running', 'paused') AND experiment_id IN ({ids})");
+    hide(connection, "_run", &owed, &[("state", "pending")]).await?;
+    let lost = format!("state = 'running' AND run_id IN (SELECT id FROM main._run WHERE {owed})");
+    let instead = [("state", "lost"), ("failure", "lost"), ("reason", REASON)];
+    hide(connection, "_attempt", &lost, &instead).await?;
     // The dead sweep may have had no time to rank what had ended.
     let ranks = "CREATE TEMP TABLE _ranking (run_id INTEGER PRIMARY KEY, rank INTEGER, reason TEXT);
                  INSERT INTO temp._ranking SELECT run_id, rank, reason FROM main._ranking;
@@ -76,12 +89,12 @@ pub(super) async fn overlay(
     Ok(())
 }
 
-/// Hides a table behind a view of the same rows, in which `state` is `instead` where it is running and `condition` holds.
+/// Hides a table behind a view of the same rows, in which columns have other words where `condition` holds.
 async fn hide(
     connection: &mut SqliteConnection,
     table: &str,
     condition: &str,
-    instead: &str,
+    instead: &[(&str, &str)],
 ) -> Result<(), StoreError> {
     let action = "look at runs that were cut off";
     let columns: Vec<String> = sqlx::query_scalar("SELECT name FROM pragma_table_info(?1, 'main')")
@@ -91,13 +104,9 @@ async fn hide(
         .map_err(sqlite(action))?;
     let columns: Vec<String> = columns
         .into_iter()
-        .map(|column| match column.as_str() {
-            "state" => {
-                format!(
-                    "CASE WHEN state = 'running' AND {condition} THEN '{instead}' ELSE state END AS state"
-                )
-            }
-            _ => column,
+        .map(|column| match instead.iter().find(|(name, _)| *name == column) {
+            Some((_, word)) => format!("CASE WHEN {condition} THEN '{word}' ELSE {column} END AS {column}"),
+            None => column,
         })
         .collect();
     // Safe: names of our own schema, and numbers.

@@ -50,7 +50,7 @@ pub(super) async fn rank_in(
                LEFT JOIN _ranking k ON k.run_id = r.id
                LEFT JOIN _latest b ON b.run_id = r.id AND b.tag_id = {}
                LEFT JOIN _latest t ON t.run_id = r.id AND t.tag_id = {}
-               WHERE r.experiment_id = ?1 AND r.state IN ('completed', 'failed')"#,
+               WHERE r.experiment_id = ?1 AND r.state IN ('completed', 'reused', 'failed')"#,
         series::tag_of("?2"),
         series::tag_of("?3")
     );
@@ -62,7 +62,7 @@ pub(super) async fn rank_in(
         .fetch_all(&mut *connection)
         .await
         .map_err(sqlite(action))?;
-    let without = rows.iter().filter(|row| row.state == "completed" && !row.written);
+    let without = rows.iter().filter(|row| row.state != "failed" && !row.written);
     let without: Vec<RunKey> = without.map(|row| RunKey::new(row.id)).collect();
     let absent = series::absent(connection, &rule.by.tag, &without, &several).await?;
     let mut candidates = Vec::with_capacity(rows.len());

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The migrations in order; the version of a schema is how many of them it has.
-pub(super) const MIGRATIONS: [&str; 8] = [
+pub(super) const MIGRATIONS: [&str; 9] = [
     include_str!("migrations/0001_ledger.sql"),
     include_str!("migrations/0002_core_seconds.sql"),
     include_str!("migrations/0003_statistics.sql"),
@@ -24,6 +24,7 @@ pub(super) const MIGRATIONS: [&str; 8] = [
     include_str!("migrations/0006_series.sql"),
     include_str!("migrations/0007_resumed_from.sql"),
     include_str!("migrations/0008_evidence.sql"),
+    include_str!("migrations/0009_states.sql"),
 ];
 
 /// The version that this program reads and writes.
@@ -44,6 +45,22 @@ pub(super) enum Found {
 
 /// Brings schema and views up to date, in one transaction that excludes every other writer; a new database gets both.
 pub(super) async fn migrate(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    let action = "migrate the runs database";
+    // Tables that are made anew are dropped: with foreign keys on, what refers to their rows would go as well, and a rename
+    // would look into views that are behind. Neither can be said within a transaction.
+    raw_sql("PRAGMA foreign_keys = OFF; PRAGMA legacy_alter_table = ON")
+        .execute(&mut *connection)
+        .await
+        .map_err(sqlite(action))?;
+    let migrated = migrate_in_one(connection, path).await;
+    raw_sql("PRAGMA foreign_keys = ON; PRAGMA legacy_alter_table = OFF")
+        .execute(connection)
+        .await
+        .map_err(sqlite(action))?;
+    migrated
+}
+
+async fn migrate_in_one(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
     let action = "migrate the runs database";
     let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(sqlite(action))?;
     let version = match inspect(&mut transaction, path).await? {

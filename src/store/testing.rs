@@ -105,6 +105,8 @@ pub(crate) fn new_attempt(attempt: u32) -> NewAttempt<'static> {
     NewAttempt {
         attempt,
         pid: 4711,
+        pid_start: Some(99),
+        boot_id: Some("boot"),
         slot: "cpu/0",
         device: "cpu",
         threads: 2,

@@ -12,8 +12,12 @@ SELECT e.name AS experiment,
        count(r.id) AS runs,
        count(CASE r.state WHEN 'pending' THEN 1 END) AS pending,
        count(CASE r.state WHEN 'running' THEN 1 END) AS running,
+       count(CASE r.state WHEN 'paused' THEN 1 END) AS paused,
        count(CASE r.state WHEN 'completed' THEN 1 END) AS completed,
+       count(CASE r.state WHEN 'reused' THEN 1 END) AS reused,
        count(CASE r.state WHEN 'failed' THEN 1 END) AS failed,
+       count(CASE r.state WHEN 'cancelled' THEN 1 END) AS cancelled,
+       count(CASE r.state WHEN 'stopped' THEN 1 END) AS stopped,
        e.fingerprint,
        e.spec
 FROM _experiment e LEFT JOIN _run r ON r.experiment_id = e.id
@@ -33,9 +37,8 @@ SELECT e.name AS experiment,
        a.device,
        a.slot,
        a.host,
-       -- Nobody saw it end: its sweep was killed.
-       CASE WHEN a.state = 'interrupted' AND a.finished IS NULL THEN 'lost' ELSE a.failure END AS failure,
-       CASE WHEN a.state = 'interrupted' AND a.finished IS NULL THEN 'its sweep was killed' ELSE a.reason END AS reason,
+       a.failure,
+       a.reason,
        a.evidence,
        a.problem,
        a.resumed_from,
@@ -47,6 +50,15 @@ SELECT e.name AS experiment,
        a.training_core_seconds,
        a.validation_seconds,
        a.validation_core_seconds,
+       -- When the last point of its curves was written, and while it runs how long that is ago.
+       (SELECT max(s.wall_time) FROM _latest l
+           JOIN _scalar s ON s.run_id = l.run_id AND s.tag_id = l.tag_id AND s.step = l.step WHERE l.run_id = r.id) AS last_point,
+       CASE r.state WHEN 'running' THEN (julianday('now') - 2440587.5) * 86400.0 - (SELECT max(s.wall_time) FROM _latest l
+           JOIN _scalar s ON s.run_id = l.run_id AND s.tag_id = l.tag_id AND s.step = l.step WHERE l.run_id = r.id)
+       END AS last_point_age,
+       r.tags,
+       r.note,
+       r.archived,
        e.name || '/' || r.name AS directory,
        r.predictions,
        r.parameters,
@@ -70,9 +82,10 @@ SELECT e.name AS experiment,
        a.slot,
        a.host,
        a.pid,
-       -- Nobody saw it end: its sweep was killed.
-       CASE WHEN a.state = 'interrupted' AND a.finished IS NULL THEN 'lost' ELSE a.failure END AS failure,
-       CASE WHEN a.state = 'interrupted' AND a.finished IS NULL THEN 'its sweep was killed' ELSE a.reason END AS reason,
+       a.pid_start,
+       a.boot_id,
+       a.failure,
+       a.reason,
        a.evidence,
        a.problem,
        a.resumed_from,
@@ -132,7 +145,8 @@ SELECT e.name AS experiment,
        CASE WHEN (SELECT f.rank FROM _ranking f WHERE f.run_id = q.first_id) = 1 THEN q.standing END AS against_best,
        CASE WHEN k.rank IS NULL THEN coalesce(
            k.reason,
-           CASE r.state WHEN 'pending' THEN 'not run yet' WHEN 'running' THEN 'is being run' END
+           CASE r.state WHEN 'pending' THEN 'not run yet' WHEN 'running' THEN 'is being run' WHEN 'paused' THEN 'is paused'
+               WHEN 'cancelled' THEN 'was cancelled' WHEN 'stopped' THEN 'was ended by a stopping rule' END
        ) END AS reason
 FROM _run r
 JOIN _experiment e ON e.id = r.experiment_id
@@ -170,7 +184,7 @@ SELECT e.name AS experiment,
        g.axis_values
 FROM _grid_point g
 JOIN _experiment e ON e.id = g.experiment_id
-JOIN (SELECT experiment_id, count(CASE state WHEN 'completed' THEN 1 END) AS completed
+JOIN (SELECT experiment_id, count(CASE WHEN state IN ('completed', 'reused') THEN 1 END) AS completed
       FROM _run GROUP BY experiment_id) c
   ON c.experiment_id = g.experiment_id AND c.completed = g.completed
 ORDER BY e.name, g.rank IS NULL, g.rank, g.position;

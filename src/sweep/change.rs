@@ -44,7 +44,7 @@ impl Change {
     /// How many completed runs would be lost.
     #[must_use]
     pub(crate) fn completed(&self) -> usize {
-        self.gone.iter().filter(|run| run.state == RunState::Completed).count()
+        self.gone.iter().filter(|run| run.state.has_results()).count()
     }
 
     /// The refusal of a change that would lose completed runs.

@@ -22,7 +22,7 @@ use crate::{
     corpus::{self, CorpusError, LoadingTable, Part, Prepared, SplitRule},
     grid,
     launch::Children,
-    run::{ExperimentDir, ExperimentLock, RunDataset, RunSpec, RunState},
+    run::{ExperimentDir, ExperimentLock, RunDataset, RunSpec},
     spec::{self, Dataset, Experiment},
     store::{ExperimentKey, ExperimentRecord, RunKey, RunRecord, Store},
 };
@@ -230,10 +230,10 @@ pub(crate) async fn prepare(
     if is_regrouped {
         hparams::regroup_sessions(&dir, &experiment, &records)?;
     }
-    let completed = records.iter().filter(|record| record.state == RunState::Completed).count() as u64;
+    let completed = records.iter().filter(|record| record.state.has_results()).count() as u64;
     let owed = records
         .iter()
-        .filter(|record| record.state != RunState::Completed)
+        .filter(|record| record.state.is_owed())
         .map(|record| Owed { run: record.spec.index.get(), attempt: record.attempts + 1 })
         .collect();
     // A run keeps the name that its folder has, whatever this grid would call it.

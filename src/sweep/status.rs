@@ -233,6 +233,7 @@ mod tests {
             device: "cpu".to_owned(),
             threads: 1,
             handle: Some(Handle::Process(1)),
+            pid_start: None,
             started: 10.0,
             resumed: None,
         })

@@ -43,7 +43,7 @@ fn after_a_kill_every_command_says_the_same() {
     assert!(owed.is_empty(), "{owed:?}");
     let shown = project.run(&["show", "x-2", "--format", "json"]).expect(0).stdout;
     let shown: serde_json::Value = serde_json::from_str(&shown).expect("an object");
-    assert_eq!((&shown["state"], &shown["attempts"][0]["state"]), (&"pending".into(), &"interrupted".into()));
+    assert_eq!((&shown["state"], &shown["attempts"][0]["state"]), (&"pending".into(), &"lost".into()));
     assert_eq!(state(&project), both("completed", "pending"));
     let reasons = project.sql("select run, reason from leaderboard where rank is null");
     assert_eq!(serde_json::json!(reasons), serde_json::json!([{"run": "x-2", "reason": "not run yet"}]));

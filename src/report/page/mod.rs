@@ -141,12 +141,10 @@ fn summary(input: &ReportInput) -> String {
     let board = &input.leaderboard;
     let count = |state: RunState| board.rows.iter().filter(|row| row.state == state).count();
     let mut text = format!("{}: {} completed", counted(board.rows.len(), "run"), count(RunState::Completed));
-    for (state, word) in
-        [(RunState::Failed, "failed"), (RunState::Running, "running"), (RunState::Pending, "to be run")]
+    for state in RunState::ALL.into_iter().filter(|state| *state != RunState::Completed && count(*state) > 0)
     {
-        if count(state) > 0 {
-            text.push_str(&format!(", {} {word}", count(state)));
-        }
+        let word = if state == RunState::Pending { "to be run" } else { state.as_str() };
+        text.push_str(&format!(", {} {word}", count(state)));
     }
     if let Some(best) = ranked(input).first() {
         let value = best.by.map_or_else(|| "unknown".to_owned(), |value| format!("{value:.4}"));

@@ -22,8 +22,10 @@ pub enum AttemptState {
     Completed,
     /// Ended without.
     Failed,
-    /// Stopped by the user, or lost with its orchestrator; its run is owed again.
+    /// Ended by Gridboard, since the user wanted it.
     Interrupted,
+    /// Nobody saw it end: its sweep or its supervisor was killed.
+    Lost,
 }
 
 impl AttemptState {
@@ -35,6 +37,7 @@ impl AttemptState {
             Self::Completed => "completed",
             Self::Failed => "failed",
             Self::Interrupted => "interrupted",
+            Self::Lost => "lost",
         }
     }
 }
@@ -49,7 +52,7 @@ impl FromStr for AttemptState {
     type Err = String;
 
     fn from_str(word: &str) -> Result<Self, String> {
-        [Self::Running, Self::Completed, Self::Failed, Self::Interrupted]
+        [Self::Running, Self::Completed, Self::Failed, Self::Interrupted, Self::Lost]
             .into_iter()
             .find(|state| state.as_str() == word)
             .ok_or_else(|| format!("the attempt state `{word}`"))
@@ -65,6 +68,10 @@ pub struct AttemptRecord {
     pub state: AttemptState,
     /// Process id.
     pub pid: u32,
+    /// Start of the process, in clock ticks since the boot of its machine; not known of attempts of version 0.1.0.
+    pub pid_start: Option<u64>,
+    /// The boot of its machine that it ran in; not known of attempts of version 0.1.0.
+    pub boot_id: Option<String>,
     /// Label of the slot.
     pub slot: String,
     /// Id of the device.
@@ -92,6 +99,8 @@ struct AttemptRow {
     attempt: i64,
     state: String,
     pid: i64,
+    pid_start: Option<i64>,
+    boot_id: Option<String>,
     slot: String,
     device: String,
     host: String,
@@ -161,6 +170,8 @@ impl AttemptRow {
             attempt: narrow("attempt", self.attempt)?,
             state: word(&self.state)?,
             pid: narrow("process id", self.pid)?,
+            pid_start: self.pid_start.map(|start| narrow("start of a process", start)).transpose()?,
+            boot_id: self.boot_id,
             slot: self.slot,
             device: self.device,
             host: self.host,
@@ -182,7 +193,7 @@ impl Reader {
     /// If the database cannot be read.
     pub async fn attempts(&mut self, run: RunKey) -> Result<Vec<AttemptRecord>, StoreError> {
         let rows: Vec<AttemptRow> = sqlx::query_as(
-            "SELECT attempt, state, pid, slot, device, host, started, finished, failure, reason, log_tail, evidence, problem, resumed_from, threads, peak_memory,
+            "SELECT attempt, state, pid, pid_start, boot_id, slot, device, host, started, finished, failure, reason, log_tail, evidence, problem, resumed_from, threads, peak_memory,
                     peak_device_memory, core_seconds, training_seconds, training_core_seconds, validation_seconds, validation_core_seconds
              FROM _attempt WHERE run_id = ?1 ORDER BY attempt",
         )

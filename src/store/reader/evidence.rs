@@ -125,7 +125,7 @@ impl Evidence {
                AND s.step = (SELECT b.step FROM _scalar b WHERE b.run_id = r.id
                    AND b.tag_id = {tag} AND abs(b.value) < 9e999
                    ORDER BY b.value {better}, b.step LIMIT 1)
-             WHERE {filter} AND r.state = 'completed'
+             WHERE {filter} AND r.state IN ('completed', 'reused')
                AND NOT EXISTS (SELECT 1 FROM _statistic q WHERE q.run_id = r.id AND q.best_epoch IS NOT NULL)"
         ));
         let rows: Vec<BestRow> = sqlx::query_as(sql)

@@ -39,7 +39,7 @@ impl Reader {
         let mut snapshot = self.connection.begin().await.map_err(sqlite(ACTION))?;
         let counts: Counts = sqlx::query_as(
             "SELECT count(*) AS runs, count(k.rank) AS ranked,
-                    count(CASE WHEN k.run_id IS NULL AND r.state IN ('completed', 'failed') THEN 1 END) AS new
+                    count(CASE WHEN k.run_id IS NULL AND r.state IN ('completed', 'reused', 'failed') THEN 1 END) AS new
              FROM _run r LEFT JOIN _ranking k ON k.run_id = r.id WHERE r.experiment_id = ?1",
         )
         .bind(experiment)

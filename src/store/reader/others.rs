@@ -133,7 +133,7 @@ pub(super) async fn results(
         .collect();
     let rows: Vec<(i64, i64, i64, Option<f64>)> = sqlx::query_as(
         "SELECT l.run_id, l.tag_id, l.step, l.value FROM _run r JOIN _latest l ON l.run_id = r.id
-         WHERE r.experiment_id = ?1 AND r.state = 'completed' ORDER BY l.run_id",
+         WHERE r.experiment_id = ?1 AND r.state IN ('completed', 'reused') ORDER BY l.run_id",
     )
     .bind(experiment)
     .fetch_all(&mut *connection)
@@ -157,7 +157,7 @@ pub(super) async fn notes(
 ) -> Result<Vec<String>, StoreError> {
     sqlx::query_scalar(
         "SELECT text FROM _note WHERE experiment_id = ?1 AND completed =
-             (SELECT count(*) FROM _run WHERE experiment_id = ?1 AND state = 'completed') ORDER BY place",
+             (SELECT count(*) FROM _run WHERE experiment_id = ?1 AND state IN ('completed', 'reused')) ORDER BY place",
     )
     .bind(experiment)
     .fetch_all(connection)

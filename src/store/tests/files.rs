@@ -158,6 +158,105 @@ async fn an_older_schema_is_brought_up_to_date_and_keeps_its_runs() {
     assert_eq!(answer.rows, [[SqlValue::Text("one".to_owned()), SqlValue::Null]]);
 }
 
+/// A database of schema 8, with an attempt of every kind and everything that refers to a run.
+#[tokio::test]
+async fn tables_that_are_made_anew_keep_what_refers_to_them() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(FILE_NAME);
+    let mut old = options(&path).create_if_missing(true).connect().await.unwrap();
+    for sql in &schema::MIGRATIONS[..8] {
+        raw_sql(*sql).execute(&mut old).await.unwrap();
+    }
+    let spec = serde_json::to_string(&small("tab3")).unwrap();
+    let rows = format!(
+        "PRAGMA application_id = {}; PRAGMA user_version = 8;
+         INSERT INTO _experiment (name, spec, axes, created) VALUES ('tab3', '{spec}', '[\"a\"]', 1000.0);
+         INSERT INTO _run (experiment_id, position, name, content_id, axis_values, parameters, seed, state, attempts)
+         VALUES (1, 0, 'one', '01', '[1]', '{{}}', 0, 'completed', 3), (1, 1, 'two', '02', '[2]', '{{}}', 0, 'failed', 1),
+                (1, 2, 'three', '03', '[3]', '{{}}', 0, 'pending', 1), (1, 3, 'four', '04', '[4]', '{{}}', 0, 'pending', 0);
+         INSERT INTO _attempt (run_id, attempt, state, pid, slot, device, host, started, finished, failure, reason,
+                               evidence, threads, training_seconds)
+         VALUES (1, 1, 'interrupted', 7, 'cpu/0', 'cpu', 'box', 1.0, 2.0, NULL, NULL, NULL, 2, 0.5),
+                (1, 2, 'interrupted', 8, 'cpu/0', 'cpu', 'box', 3.0, NULL, NULL, NULL, NULL, 2, NULL),
+                (1, 3, 'completed', 9, 'cpu/0', 'cpu', 'box', 4.0, 5.0, NULL, NULL, NULL, 2, 0.75),
+                (2, 1, 'failed', 9, 'cpu/0', 'cpu', 'box', 4.0, 5.0, 'exit', 'status 3', '{{\"exit_code\":3}}', 2, NULL),
+                (3, 1, 'failed', 9, 'cpu/0', 'cpu', 'box', 4.0, 5.0, 'lost', 'supervisor', NULL, 2, NULL);
+         INSERT INTO _tag VALUES (1, 'eval/loss');
+         INSERT INTO _scalar VALUES (1, 1, 4, 0.75, 4.5);
+         INSERT INTO _latest VALUES (1, 1, 4, 0.75);
+         INSERT INTO _note VALUES (1, 0, 'a note', 1);
+         INSERT INTO _class_metric VALUES (1, 0, 'normal', 60, 1, 1, 1);
+         INSERT INTO _statistic (run_id, first_id) VALUES (1, 1);
+         CREATE VIEW mine AS SELECT name FROM _run ORDER BY id",
+        schema::APPLICATION_ID
+    );
+    raw_sql(sqlx::AssertSqlSafe(rows)).execute(&mut old).await.unwrap();
+    old.close().await.unwrap();
+
+    let mut store = Store::open(directory.path()).await.unwrap();
+    let mut lines = async |sql: &str| {
+        let answer = store.query(sql).await.unwrap();
+        let cells = |row: Vec<SqlValue>| row.iter().map(SqlValue::to_string).collect::<Vec<_>>().join("|");
+        answer.rows.into_iter().map(cells).collect::<Vec<String>>()
+    };
+    assert_eq!(
+        lines("select run, attempt, state, finished, failure, reason, pid, pid_start, training_seconds from attempts").await,
+        [
+            "one|1|interrupted|2.0|||7||0.5",
+            "one|2|lost||lost|its sweep was killed|8||",
+            "one|3|completed|5.0|||9||0.75",
+            "two|1|failed|5.0|exit|status 3|9||",
+            "three|1|lost|5.0|lost|supervisor|9||",
+        ]
+    );
+    assert_eq!(
+        lines("select run, state, attempts, last_point, last_point_age, tags, note, archived, evidence from runs").await,
+        [
+            "one|completed|3|4.5||[]||0|",
+            "two|failed|1|||[]||0|{\"exit_code\":3}",
+            "three|pending|1|||[]||0|",
+            "four|pending|0|||[]||0|",
+        ]
+    );
+    let counts = "select runs, pending, running, paused, completed, reused, failed, cancelled, stopped from experiments";
+    assert_eq!(lines(counts).await, ["4|2|0|0|1|0|1|0|0"]);
+    for table in ["_scalar", "_latest", "_note", "_class_metric", "_statistic"] {
+        assert_eq!(lines(&format!("select count(*) from {table}")).await, ["1"], "{table}");
+    }
+    assert_eq!(lines("select * from mine").await, ["one", "two", "three", "four"], "a user's own view stays");
+    assert_eq!(lines("select * from pragma_foreign_key_check").await, [""; 0]);
+    assert_eq!(lines("select foreign_keys from pragma_foreign_keys").await, ["1"]);
+    // What refers to a run still does, and the checks are the new ones.
+    let refused = async |store: &mut Store, sql: &'static str| {
+        raw_sql(sql).execute(&mut store.connection).await.is_err()
+    };
+    assert!(refused(&mut store, "INSERT INTO _class_metric VALUES (99, 0, 'x', 1, 1, 1, 1)").await);
+    assert!(refused(&mut store, "UPDATE _run SET state = 'odd' WHERE id = 1").await);
+    assert!(refused(&mut store, "UPDATE _run SET state = 'running' WHERE id = 4").await);
+    assert!(refused(&mut store, "UPDATE _attempt SET state = 'lost' WHERE run_id = 2").await);
+    assert!(!refused(&mut store, "UPDATE _run SET state = 'cancelled' WHERE id = 4").await);
+}
+
+/// Every run is in one state, and the counts add up, whichever those are.
+#[tokio::test]
+async fn the_counts_of_an_experiment_add_up() {
+    let mut bench = Bench::new().await;
+    let values: Vec<i64> = (1..=8).collect();
+    let (_, keys) = bench.sweep(&spec("all", &[("a", &values)])).await;
+    for (key, state) in keys.iter().zip(RunState::ALL) {
+        let sql = format!("UPDATE _run SET attempts = 1, state = '{state}' WHERE id = {}", key.get());
+        raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut bench.store.connection).await.unwrap();
+    }
+    let counts: Vec<&str> = RunState::ALL.iter().map(|state| state.as_str()).collect();
+    let sql = format!("select runs, {}, {} from experiments", counts.join(" + "), counts.join(", "));
+    assert_eq!(bench.lines(&sql).await, ["8|8|1|1|1|1|1|1|1|1"]);
+    let reasons = bench.lines("select run, reason from leaderboard where rank is null order by run").await;
+    assert!(
+        reasons.iter().all(|line| !line.ends_with('|') || ["a-4", "a-5", "a-6"].contains(&&line[..3])),
+        "{reasons:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_reader_cannot_write() {
     let mut bench = Bench::new().await;

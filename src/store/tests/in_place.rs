@@ -95,11 +95,14 @@ async fn a_damaged_database_is_said_when_it_is_left() {
     let Bench { directory, store, .. } = bench;
     store.close().await.unwrap();
     let path = directory.path().join(FILE_NAME);
-    let store = Store::open(directory.path()).await.unwrap();
+    let mut store = Store::open(directory.path()).await.unwrap();
+    // A table, not the texts of the views, without which nothing is opened at all.
+    let sql = "SELECT (rootpage - 1) * page_size, page_size FROM sqlite_master, pragma_page_size WHERE name = '_scalar'";
+    let place = store.query(sql).await.unwrap().rows.remove(0);
+    let [SqlValue::Integer(from), SqlValue::Integer(size)] = place[..] else { panic!("{place:?}") };
+    let (from, size) = (usize::try_from(from).unwrap(), usize::try_from(size).unwrap());
     let mut bytes = fs::read(&path).unwrap();
-    // Tables, not the texts of the views behind them, without which nothing is opened at all.
-    let tables = bytes.len() / 4;
-    bytes[tables..tables + 8192].fill(0xa5);
+    bytes[from..from + size].fill(0xa5);
     fs::write(&path, bytes).unwrap();
     let error = store.leave().await.unwrap_err();
     assert!(matches!(error, StoreError::Damaged { .. }) && error.is_loss(), "{error}");

@@ -149,6 +149,7 @@ async fn the_states_of_a_run_follow_one_another() {
     assert!(attempts.iter().all(|attempt| attempt.threads == Some(2)));
     assert_eq!((record.seconds(), record.failure), (Some(8.0), None));
     let attempts = bench.store.attempts(run).await.unwrap();
+    assert_eq!((attempts[0].pid_start, attempts[0].boot_id.as_deref()), (Some(99), Some("boot")));
     let states: Vec<AttemptState> = attempts.iter().map(|attempt| attempt.state).collect();
     assert_eq!(states, [AttemptState::Interrupted, AttemptState::Failed, AttemptState::Completed]);
     assert_eq!(attempts[1].failure, Some(failure()));
@@ -231,11 +232,11 @@ async fn orphans_of_a_dead_orchestrator_are_owed_again() {
     let states: Vec<_> = store.runs(Some(key)).await.unwrap().iter().map(|run| run.state).collect();
     assert_eq!(states, [RunState::Completed, RunState::Pending, RunState::Pending, RunState::Pending]);
     let attempts = store.attempts(keys[3]).await.unwrap();
-    assert_eq!((attempts[1].state, attempts[1].finished), (AttemptState::Interrupted, None));
+    assert_eq!((attempts[1].state, attempts[1].finished), (AttemptState::Lost, None));
     assert_eq!(attempts[0].state, AttemptState::Failed);
     // That experiment's orchestrator is dead as well.
     assert_eq!(store.runs(Some(other)).await.unwrap()[0].state, RunState::Pending);
-    assert_eq!(store.attempts(others[0]).await.unwrap()[0].state, AttemptState::Interrupted);
+    assert_eq!(store.attempts(others[0]).await.unwrap()[0].state, AttemptState::Lost);
     store.start_attempt(keys[3], new_attempt(3)).await.unwrap();
 }
 

@@ -3,7 +3,7 @@
 use sqlx::raw_sql;
 
 use super::super::{testing::*, *};
-use crate::run::RunState;
+use crate::run::{RunState, Used};
 
 /// A run that an orchestrator has begun and one that has failed, and the orchestrator dead.
 async fn cut_off() -> (Bench, ExperimentKey, RunKey) {
@@ -18,9 +18,16 @@ async fn cut_off() -> (Bench, ExperimentKey, RunKey) {
 }
 
 const RUNNING: [&str; 7] =
-    ["running", "running", "running|is being run", "1|1|1|1", "running", "running", "is being run"];
-const OWED: [&str; 7] =
-    ["pending", "interrupted", "pending|not run yet", "2|0|1|1", "pending", "interrupted", "not run yet"];
+    ["running", "running", "running|is being run", "1|1|1|1||", "running", "running", "is being run"];
+const OWED: [&str; 7] = [
+    "pending",
+    "lost",
+    "pending|not run yet",
+    "2|0|1|1|lost|its sweep was killed",
+    "pending",
+    "lost",
+    "not run yet",
+];
 
 /// What the views and the methods say of a run, and of its experiment.
 async fn states(reader: &mut Reader, key: ExperimentKey, run: RunKey) -> Vec<String> {
@@ -33,7 +40,8 @@ async fn states(reader: &mut Reader, key: ExperimentKey, run: RunKey) -> Vec<Str
         "select state from runs where position = 0",
         "select state from attempts where run = (select run from runs where position = 0)",
         "select state, reason from leaderboard where run = (select run from runs where position = 0)",
-        "select pending, running, completed, failed from experiments",
+        "select pending, e.running, e.completed, e.failed, r.failure, r.reason
+         from experiments e join runs r on r.position = 0",
     ] {
         let rows = reader.query(sql).await.unwrap().rows;
         let cells: Vec<String> = rows[0].iter().map(SqlValue::to_string).collect();
@@ -94,4 +102,36 @@ async fn views_of_another_program_are_hidden_where_they_cannot_be_renewed() {
     assert_eq!(reader.query("select count(run) from runs").await.unwrap().rows, [[SqlValue::Integer(4)]]);
     assert_eq!(reader.query("select count(*) from tab3").await.unwrap().rows, [[SqlValue::Integer(0)]]);
     raw_sql("ROLLBACK").execute(&mut bench.store.connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_paused_run_of_a_dead_sweep_is_owed() {
+    let mut bench = Bench::new().await;
+    let (_, keys) = bench.sweep(&small("tab3")).await;
+    bench.start(keys[0], 1).await.unwrap();
+    bench.store.finish_attempt(keys[0], 1, RunState::Paused, None, 2.0, Used::default()).await.unwrap();
+    let said = "select r.state, a.state from runs r join attempts a on a.run = r.run";
+    assert_eq!(bench.lines(said).await, ["paused|interrupted"]);
+    bench.locks.clear();
+    // Nobody may write: what is seen is right nevertheless.
+    raw_sql("BEGIN IMMEDIATE").execute(&mut bench.store.connection).await.unwrap();
+    assert_eq!(bench.lines(said).await, ["pending|interrupted"]);
+    raw_sql("ROLLBACK").execute(&mut bench.store.connection).await.unwrap();
+    assert_eq!(bench.lines(said).await, ["pending|interrupted"]);
+    assert_eq!(bench.store.run(keys[0]).await.unwrap().state, RunState::Pending, "and it is written");
+}
+
+#[test]
+fn a_lock_that_nobody_holds_says_enough_where_it_is_carried() {
+    use super::super::live::is_dead;
+    // On this machine, or where no other one writes; else only of a copy.
+    for (here, shared, copied, dead) in [
+        (true, true, false, true),
+        (true, false, false, true),
+        (false, false, false, true),
+        (false, true, true, true),
+        (false, true, false, false),
+    ] {
+        assert_eq!(is_dead(here, shared, copied), dead, "{here} {shared} {copied}");
+    }
 }

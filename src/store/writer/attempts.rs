@@ -1,6 +1,7 @@
 //! Attempts: how runs move through the states of the ledger.
 //!
-//! A run is pending or failed, then running under an attempt, then completed, failed, or pending again after an interrupt.
+//! A run is pending or failed, then running under an attempt, then completed, failed, or, where Gridboard has ended it,
+//! pending, paused, cancelled or stopped.
 //! What a dead orchestrator left running is taken back in `orphans`.
 
 use sqlx::SqliteConnection;
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     event::Resumed,
-    run::{Failure, RunState, Used},
+    run::{Failure, FailureKind, RunState, Used},
     store::{
         AttemptState, ExperimentKey, RunKey, Store,
         convert::{narrow, word},
@@ -25,8 +26,12 @@ use crate::{
 pub struct NewAttempt<'a> {
     /// Counts from 1; over that of the run's last attempt.
     pub attempt: u32,
-    /// Process id.
+    /// Process id; 0 where it could not be started.
     pub pid: u32,
+    /// Start of the process, in clock ticks since the boot, where it is known.
+    pub pid_start: Option<u64>,
+    /// The boot of the machine.
+    pub boot_id: Option<&'a str>,
     /// Label of the slot: `cpu/0`, `cuda:0/1`.
     pub slot: &'a str,
     /// Id of the device: `cpu` or a UUID.
@@ -54,7 +59,7 @@ impl Store {
         let mut transaction = self.begin(Commit::Written).await?;
         let moved = sqlx::query(
             "UPDATE _run SET state = 'running', attempts = ?2, predictions = NULL
-             WHERE id = ?1 AND state IN ('pending', 'failed') AND attempts < ?2",
+             WHERE id = ?1 AND state IN ('pending', 'paused', 'failed') AND attempts < ?2",
         )
         .bind(run)
         .bind(new.attempt)
@@ -74,8 +79,8 @@ impl Store {
         }
         forget_answers(&mut transaction, run).await?;
         sqlx::query(
-            "INSERT INTO _attempt (run_id, attempt, state, pid, slot, device, host, started, threads, resumed_from)
-             VALUES (?1, ?2, 'running', ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO _attempt (run_id, attempt, state, pid, slot, device, host, started, threads, resumed_from, pid_start, boot_id)
+             VALUES (?1, ?2, 'running', ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )
         .bind(run)
         .bind(new.attempt)
@@ -86,6 +91,8 @@ impl Store {
         .bind(new.time)
         .bind(new.threads)
         .bind(new.resumed.map(|resumed| resumed.epoch))
+        .bind(new.pid_start.and_then(|start| i64::try_from(start).ok()))
+        .bind(new.boot_id)
         .execute(&mut *transaction)
         .await
         .map_err(sqlite(action))?;
@@ -139,8 +146,8 @@ impl Store {
         transaction.commit().await.map_err(sqlite(action))
     }
 
-    /// Ends the living attempt of a run. The run is then `completed`, `failed` with a failure, or `pending` after an
-    /// interrupt. `now` is in seconds since 1970. Synced to the disk. The same end once more changes nothing.
+    /// Ends the living attempt of a run. The run is then `completed`, `failed` with a failure, or `pending`, `paused`,
+    /// `cancelled` or `stopped` where Gridboard has ended it. `now` is in seconds since 1970. Synced to the disk. The same end once more changes nothing.
     ///
     /// # Errors
     /// [`StoreError::ContradictoryEnd`] if state and failure do not fit, [`StoreError::NotRunning`] if this is not the
@@ -157,8 +164,13 @@ impl Store {
         let action = "note the end of an attempt";
         let end = match (state, failure) {
             (RunState::Completed, None) => AttemptState::Completed,
-            (RunState::Failed, Some(_)) => AttemptState::Failed,
-            (RunState::Pending, None) => AttemptState::Interrupted,
+            (RunState::Failed | RunState::Cancelled, Some(failure)) => match failure.kind {
+                FailureKind::Lost => AttemptState::Lost,
+                _ => AttemptState::Failed,
+            },
+            (RunState::Pending | RunState::Paused | RunState::Cancelled | RunState::Stopped, None) => {
+                AttemptState::Interrupted
+            }
             (state, failure) => {
                 return Err(StoreError::ContradictoryEnd { attempt, state, failure: failure.is_some() });
             }

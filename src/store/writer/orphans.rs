@@ -1,4 +1,4 @@
-//! Runs that a dead orchestrator left running are taken back: owed again, their attempts closed as interrupted.
+//! Runs that a dead orchestrator left running or paused are taken back: owed again, their attempts lost.
 //!
 //! The orchestrator of an experiment does it for its own, before it starts runs; whoever opens the database to write does it
 //! for experiments that nobody sweeps, so that no table goes on calling their runs running.
@@ -54,7 +54,7 @@ impl OrphanRow {
 }
 
 impl Store {
-    /// Moves the runs that a dead orchestrator left running back to pending and closes their attempts as interrupted. Returns
+    /// Moves the runs that a dead orchestrator left running or paused back to pending; their attempts are lost. Returns
     /// the runs that are owed since an orchestrator of theirs died, in the order of the grid; somebody who only looked may have
     /// taken them back before. Only for the one orchestrator of the experiment, before it starts runs.
     ///
@@ -67,7 +67,7 @@ impl Store {
         let rows: Vec<OrphanRow> = sqlx::query_as(
             "SELECT r.id, r.name, a.attempt, a.pid, a.host
              FROM _run r JOIN _attempt a ON a.run_id = r.id AND a.attempt = r.attempts
-             WHERE r.experiment_id = ?1 AND r.state = 'pending' AND a.state = 'interrupted' AND a.finished IS NULL
+             WHERE r.experiment_id = ?1 AND r.state = 'pending' AND a.state = 'lost' AND a.finished IS NULL
              ORDER BY r.position, r.id",
         )
         .bind(experiment)
@@ -96,12 +96,21 @@ impl Store {
 }
 
 async fn take_back(connection: &mut SqliteConnection, experiment: ExperimentKey) -> Result<(), StoreError> {
-    for sql in [
-        "UPDATE _attempt SET state = 'interrupted' WHERE state = 'running'
+    sqlx::query(
+        "UPDATE _attempt SET state = 'lost', failure = 'lost', reason = ?2 WHERE state = 'running'
          AND run_id IN (SELECT id FROM _run WHERE experiment_id = ?1 AND state = 'running')",
-        "UPDATE _run SET state = 'pending' WHERE experiment_id = ?1 AND state = 'running'",
-    ] {
-        sqlx::query(sql).bind(experiment).execute(&mut *connection).await.map_err(sqlite(ACTION))?;
-    }
+    )
+    .bind(experiment)
+    .bind(live::REASON)
+    .execute(&mut *connection)
+    .await
+    .map_err(sqlite(ACTION))?;
+    sqlx::query(
+        "UPDATE _run SET state = 'pending' WHERE experiment_id = ?1 AND state IN ('running', 'paused')",
+    )
+    .bind(experiment)
+    .execute(connection)
+    .await
+    .map_err(sqlite(ACTION))?;
     Ok(())
 }

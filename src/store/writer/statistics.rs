@@ -5,7 +5,6 @@ use sqlx::SqliteConnection;
 use super::Commit;
 use crate::{
     rank::Leaderboard,
-    run::RunState,
     stats::Summary,
     store::{
         ExperimentKey, Store,
@@ -45,7 +44,7 @@ impl Store {
             .await
             .map_err(sqlite(ACTION))?;
         }
-        let completed = leaderboard.rows.iter().filter(|row| row.state == RunState::Completed).count();
+        let completed = leaderboard.rows.iter().filter(|row| row.state.has_results()).count();
         for (place, text) in leaderboard.notes.iter().enumerate() {
             sqlx::query("INSERT INTO _note (experiment_id, place, text, completed) VALUES (?1, ?2, ?3, ?4)")
                 .bind(experiment)
@@ -83,7 +82,7 @@ async fn keep_points(
     experiment: ExperimentKey,
     leaderboard: &Leaderboard,
 ) -> Result<(), StoreError> {
-    let completed = leaderboard.rows.iter().filter(|row| row.state == RunState::Completed).count();
+    let completed = leaderboard.rows.iter().filter(|row| row.state.has_results()).count();
     for point in leaderboard.grid_points() {
         let mut query = sqlx::query(
             "INSERT INTO _grid_point (experiment_id, position, name, axis_values, rank, seeds, wanted, completed,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::{Late, LiveAttempt, Loop, Now};
 use crate::{
+    base::process,
     event::{Attempt, Change},
     launch::Launcher,
     run::{RunDir, RunState},
@@ -54,6 +55,7 @@ impl<L: Launcher> Loop<'_, L> {
                 device: slot.device.clone(),
                 threads: slot.threads,
                 handle: None,
+                pid_start: None,
                 started: now.wall,
                 resumed: None,
             };
@@ -88,7 +90,8 @@ impl<L: Launcher> Loop<'_, L> {
         let handle = self.launcher.start(&plan)?;
         let refused = cleared.refused.take();
         let resumed = cleared.resumed;
-        let attempt = Arc::new(Attempt { handle: Some(handle), resumed, ..attempt.clone() });
+        let pid_start = handle.pid().and_then(process::start_of);
+        let attempt = Arc::new(Attempt { handle: Some(handle), pid_start, resumed, ..attempt.clone() });
         let tail = Tail::new(&plan.run_dir, attempt.started, cleared);
         self.live.insert(
             attempt.run,

@@ -9,7 +9,7 @@ use std::{fs, path::Path};
 use crate::{
     event::tags,
     rank::{Leaderboard, Wanted},
-    run::{ExperimentDir, RunSpec, RunState},
+    run::{ExperimentDir, RunSpec},
     spec::{Axis, Experiment, Value},
     store::RunRecord,
     sweep::board::point_name,
@@ -192,7 +192,7 @@ pub(in crate::sweep) fn regroup_sessions(
     experiment: &Experiment,
     records: &[RunRecord],
 ) -> Result<(), WriteError> {
-    for record in records.iter().filter(|record| record.state == RunState::Completed) {
+    for record in records.iter().filter(|record| record.state.has_results()) {
         if let (Some(started), Some(finished)) = (record.started, record.finished) {
             let end = Some((Status::Success, finished));
             write_session(dir.run(&record.spec.name).path(), experiment, &record.spec, started, end)?;

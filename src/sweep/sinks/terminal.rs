@@ -258,7 +258,7 @@ impl Terminal {
             seconds.map(|seconds| format!(" {word} {}", human::seconds(seconds))).unwrap_or_default()
         };
         match (state, reason) {
-            (RunState::Completed, _) => {
+            (RunState::Completed | RunState::Reused, _) => {
                 let metric = context
                     .ranked
                     .map(|value| format!(", {} {value:.4}", tags::short(&self.metric.tag)))
@@ -280,6 +280,11 @@ impl Terminal {
                 });
                 let next = next.unwrap_or_default();
                 format!("{experiment}: {run} failed{} ({reason}), tried again{next}", time("after"))
+            }
+            (RunState::Paused, _) => format!("{experiment}: {run} paused{}", time("after")),
+            (RunState::Cancelled, _) => format!("{experiment}: {run} cancelled{}", time("after")),
+            (RunState::Stopped, _) => {
+                format!("{experiment}: {run} ended by a stopping rule{}", time("after"))
             }
             (RunState::Pending | RunState::Running, None) => {
                 format!("{experiment}: {run} stopped{}; taken up again next time", time("after"))

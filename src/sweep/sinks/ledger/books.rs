@@ -16,6 +16,7 @@ use crate::{
     base::{
         error::with_causes,
         files::{FileError, sync_written},
+        process,
         program::host,
     },
     follow::read_run_with_own,
@@ -206,6 +207,8 @@ impl Books {
                 let new = NewAttempt {
                     attempt: attempt.number,
                     pid: attempt.handle.as_ref().and_then(Handle::pid).unwrap_or(0),
+                    pid_start: attempt.pid_start,
+                    boot_id: process::boot_id(),
                     slot: &attempt.slot,
                     device: &attempt.device,
                     threads: attempt.threads,

@@ -100,6 +100,7 @@ fn attempt(run: u64, number: u32) -> Arc<Attempt> {
         device: "cpu".to_owned(),
         threads: 1,
         handle: Some(Handle::Process(1)),
+        pid_start: None,
         started: 0.0,
         resumed: None,
     })

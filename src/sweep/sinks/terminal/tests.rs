@@ -21,6 +21,7 @@ fn status() -> Status {
             device: "cpu".to_owned(),
             threads: 1,
             handle: None,
+            pid_start: None,
             started: 0.0,
             resumed: None,
         };

@@ -1,0 +1,46 @@
+//! What tells a process from every other one, of any boot: its id, when it was started, and the boot.
+//!
+//! Asked by the launcher for the ledger, and by the lock of an experiment. An id alone is used again.
+
+use std::{fs, sync::OnceLock};
+
+/// Id of the boot that this machine is in; `None` where the kernel has none.
+#[must_use]
+pub fn boot_id() -> Option<&'static str> {
+    static BOOT: OnceLock<Option<String>> = OnceLock::new();
+    let read = || {
+        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(text.trim().to_owned()).filter(|id| !id.is_empty())
+    };
+    BOOT.get_or_init(read).as_deref()
+}
+
+/// When a process of this machine was started, in clock ticks since the boot (field 22 of `/proc/PID/stat`, proc(5)); `None` if
+/// it is gone.
+#[must_use]
+pub fn start_of(pid: u32) -> Option<u64> {
+    // A name may be any bytes.
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    parse_start(&String::from_utf8_lossy(&stat))
+}
+
+fn parse_start(stat: &str) -> Option<u64> {
+    // The name is in parentheses and may have any character; the state behind it is field 3.
+    stat[stat.rfind(')')? + 1..].split_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_keeps_its_start() {
+        let own = std::process::id();
+        assert!(start_of(own).is_some_and(|start| start > 0) && start_of(own) == start_of(own));
+        assert_eq!(start_of(u32::MAX), None);
+        assert_eq!(boot_id().map(str::len), Some(36));
+        let stat = "12 (a) 9) b) S 34 12 12 0 -1 4194304 1 0 0 0 5 6 0 0 20 0 1 0 777 8 9";
+        assert_eq!(parse_start(stat), Some(777));
+        assert_eq!(parse_start("12 (a) S 34"), None);
+    }
+}
