@@ -287,6 +287,7 @@ mod tests {
             threads: 1,
             handle: Some(crate::run::Handle::Process(std::process::id())),
             started: 1.0,
+            pid_start: None,
             resumed: None,
         };
         meter.watch(&attempt);

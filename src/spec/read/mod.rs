@@ -10,6 +10,7 @@ mod env;
 mod families;
 mod grid;
 pub(super) mod keep;
+pub(super) mod notify;
 mod parameters;
 mod rank;
 mod section;
@@ -32,8 +33,8 @@ use super::{
 };
 
 /// The keys of a spec, in the order they are written.
-pub(super) const KEYS: [&str; 9] =
-    ["experiment", "dataset", "model", "train", "grid", "seeds", "rank", "schedule", "retry"];
+pub(super) const KEYS: [&str; 10] =
+    ["experiment", "dataset", "model", "train", "grid", "seeds", "rank", "schedule", "retry", "notify"];
 
 /// Most runs that may fail alike, beside any number.
 pub(super) const MAX_STOP_AFTER: u32 = 1_000_000;
@@ -66,6 +67,7 @@ pub(super) fn experiment(
     let rank = rank::read(&top, built_in, (name.as_deref().unwrap_or_default(), untold), problems);
     let schedule = schedule(&top, is_command, problems);
     let retry = retry(&top, problems);
+    let notify = notify::read(&top, problems);
     let swept = swept?;
     Some(Experiment {
         name: name?,
@@ -81,6 +83,7 @@ pub(super) fn experiment(
         keep,
         schedule: schedule?,
         retry: retry?,
+        notify: notify?,
     })
 }
 

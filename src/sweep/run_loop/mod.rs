@@ -221,6 +221,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
         self.read_events(now);
         self.tell_measured(now);
         self.catch_up(now);
+        self.tell_notifier(now);
         self.wake(now);
         let eta = self.eta(now);
         if let Some(terminal) = &mut self.sinks.terminal {
