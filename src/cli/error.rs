@@ -19,7 +19,7 @@ use crate::{
     rerun::{CompareError, RepeatError},
     spec::SpecError,
     store::StoreError,
-    sweep::SweepError,
+    sweep::{BoardError, SweepError},
 };
 
 /// Exit codes, as the help text and `docs/failure-and-resume.md` list them.
@@ -68,6 +68,17 @@ pub enum CliError {
     /// The sweep could not be carried out.
     #[error(transparent)]
     Sweep(#[from] SweepError),
+    /// The log directory for TensorBoard could not be made.
+    #[error(transparent)]
+    Board(#[from] BoardError),
+    /// TensorBoard is not there or does not start.
+    #[error("{message}")]
+    TensorBoard {
+        /// What is wrong.
+        message: String,
+        /// How to get it.
+        hint: Option<String>,
+    },
     /// The report could not be made.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -251,6 +262,7 @@ impl CliError {
             Self::NotFound { hint, .. }
             | Self::Incomparable { hint, .. }
             | Self::Usage { hint, .. }
+            | Self::TensorBoard { hint, .. }
             | Self::Setup { hint, .. } => hint.clone(),
             Self::Device(error) => error.hint().map(str::to_owned),
             Self::Repeat(error) => error.hint(),

@@ -34,6 +34,7 @@ mod show;
 mod spec_args;
 mod sql;
 mod suite;
+mod tensorboard;
 mod top;
 mod verify;
 
@@ -64,6 +65,7 @@ enum Command {
     Plan(plan::Args),
     Corpus(audit::Args),
     Top(top::Args),
+    Tensorboard(tensorboard::Args),
     Runs(runs::Args),
     Show(show::Args),
     Predict(predict::Args),
@@ -101,6 +103,7 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
         Command::Plan(args) => plan::run(&cli.runs_dir, args),
         Command::Corpus(args) => audit::run(&cli.runs_dir, args),
         Command::Top(args) => top::run(&cli.runs_dir, args),
+        Command::Tensorboard(args) => tensorboard::run(&cli.runs_dir, args),
         Command::Runs(args) => runs::run(&cli.runs_dir, args),
         Command::Show(args) => show::run(&cli.runs_dir, args),
         Command::Predict(args) => predict::run(&cli.runs_dir, args),

@@ -53,6 +53,8 @@ pub struct RunFollower {
     curves: Curves,
     /// How many files there have been.
     numbered: usize,
+    /// Whether what Gridboard itself has measured is read too.
+    with_own: bool,
 }
 
 impl RunFollower {
@@ -65,6 +67,7 @@ impl RunFollower {
             directories: HashMap::new(),
             curves: Curves::default(),
             numbered: 0,
+            with_own: false,
         }
     }
 
@@ -123,8 +126,8 @@ impl RunFollower {
     fn find(&mut self, problems: &mut Vec<FollowProblem>) -> HashSet<usize> {
         let mut new: Vec<(PathBuf, usize)> = Vec::new();
         self.tree.refresh(SystemTime::now(), problems, |directory, prefix, path| {
-            // What Gridboard itself adds to a run is none of its curves.
-            if self.files.contains_key(&path) || hparams::is_session(&path) {
+            // What Gridboard has written itself is no sign of life, and the database has it.
+            if self.files.contains_key(&path) || (!self.with_own && is_own(&path)) {
                 return;
             }
             let number = self.directories.len();
@@ -143,7 +146,19 @@ impl RunFollower {
     }
 }
 
-/// Everything that the event files of a run hold.
+/// As [`read_run`], with what Gridboard itself has measured of the machine: for whoever puts all points of a run into the
+/// database.
+#[must_use]
+pub fn read_run_with_own(run_dir: &Path) -> Poll {
+    RunFollower { with_own: true, ..RunFollower::new(run_dir) }.poll()
+}
+
+/// Whether a file is one that Gridboard has written beside the run's.
+fn is_own(path: &Path) -> bool {
+    hparams::is_session(path)
+}
+
+/// Everything that the event files of a run hold, but for what Gridboard itself has measured.
 #[must_use]
 pub fn read_run(run_dir: &Path) -> Poll {
     RunFollower::new(run_dir).poll()

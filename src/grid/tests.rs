@@ -210,6 +210,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
         keep: crate::spec::Keep::default(),
         schedule: Schedule::default(),
         retry: crate::spec::Retry::default(),
+        notify: Default::default(),
     })
 }
 

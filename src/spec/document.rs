@@ -9,10 +9,13 @@ use std::fmt::Write;
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Axis, AxisRange, Checkpoint, Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, OnError, Retry, Source,
-    TestSet, Value, goal_of,
+    Axis, AxisRange, Checkpoint, Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, Notify, OnError, Retry,
+    Source, TestSet, Value, goal_of,
     parameter::{Section, parameter_of_any},
-    read::keep::{BEST, CHECKPOINT, KEEP},
+    read::{
+        keep::{BEST, CHECKPOINT, KEEP},
+        notify::{COMMAND, ON},
+    },
     scalar::{Scalar, core_schema},
     size,
 };
@@ -28,14 +31,14 @@ pub fn to_yaml(experiment: &Experiment) -> String {
 }
 
 /// What differs between two experiments, a line for each key of the spec: `dataset.image_size: 224 -> 64`. `rank`,
-/// `schedule`, `retry` and what runs keep are not compared, since they change no result, nor are places: images are told by their
+/// `schedule`, `retry`, `notify` and what runs keep are not compared, since they change no result, nor are places: images are told by their
 /// content, and the folder that a program is started in is a project's own.
 #[must_use]
 pub fn difference(old: &Experiment, new: &Experiment) -> Vec<String> {
     let flat = |experiment: &Experiment| {
         let mut document = document(&without_places(experiment));
         if let Json::Object(map) = &mut document {
-            map.retain(|key, _| !["rank", "schedule", "retry"].contains(&key.as_str()));
+            map.retain(|key, _| !["rank", "schedule", "retry", "notify"].contains(&key.as_str()));
             if let (false, Some(Json::Object(train))) = (experiment.is_command(), map.get_mut("train")) {
                 train.retain(|key, _| ![CHECKPOINT, KEEP].contains(&key.as_str()));
             }
@@ -202,7 +205,22 @@ fn document(experiment: &Experiment) -> Json {
     );
     let Retry { attempts, exit_codes } = &experiment.retry;
     document.insert("retry".to_owned(), json!({"attempts": attempts, "exit_codes": exit_codes}));
+    if !experiment.notify.is_default() {
+        document.insert("notify".to_owned(), notify(&experiment.notify));
+    }
     Json::Object(document)
+}
+
+fn notify(notify: &Notify) -> Json {
+    let mut map = Map::new();
+    for (by, address) in &notify.targets {
+        map.insert(by.as_str().to_owned(), json!(address));
+    }
+    if !notify.command.is_empty() {
+        map.insert(COMMAND.to_owned(), json!(notify.command));
+    }
+    map.insert(ON.to_owned(), json!(notify.on));
+    Json::Object(map)
 }
 
 fn dataset(experiment: &Experiment) -> Option<Json> {

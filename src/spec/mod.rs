@@ -15,6 +15,7 @@ mod family;
 mod goal;
 mod keep;
 mod names;
+mod notify;
 mod overrides;
 pub mod parameter;
 mod problem;
@@ -46,6 +47,7 @@ pub(crate) use goal::{PARTS, words as words_of_tag};
 pub use goal::{goal_of, is_accuracy, is_of_time};
 pub use keep::{Checkpoint, Keep};
 pub use names::{NameError, RESERVED_EXPERIMENTS, RESERVED_PARAMETERS, check_experiment_name};
+pub use notify::{Notify, NotifyBy, NotifyOn};
 pub use overrides::{Kept, Overrides, Untold};
 pub use parameter::ParameterError;
 pub use problem::{Place, Problem, SpecError, suggest};
@@ -154,6 +156,9 @@ pub struct Experiment {
     /// When a failed run is tried again. Never part of what is compared when a spec is run again.
     #[serde(default, skip_serializing_if = "Retry::is_default")]
     pub retry: Retry,
+    /// Who is told what of a sweep. Never part of what is compared when a spec is run again.
+    #[serde(default, skip_serializing_if = "Notify::is_default")]
+    pub notify: Notify,
 }
 
 /// One grid: the product of its axes, the first axis outermost.

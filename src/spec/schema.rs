@@ -3,6 +3,8 @@
 //! Parameters come from the table that validation uses. What a schema cannot say (cross references, repeated values of
 //! mixed types, the number of runs) is left to the validation.
 
+mod notify;
+
 use serde_json::{Map, Value as Json, json};
 
 use super::{
@@ -69,7 +71,8 @@ pub fn schema() -> Json {
             },
             "rank": rank(),
             "schedule": schedule(),
-            "retry": retry()
+            "retry": retry(),
+            "notify": notify::schema()
         },
         "if": {
             "required": ["model"],

@@ -173,6 +173,7 @@ pub(crate) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
         keep: Keep::default(),
         schedule: Schedule::default(),
         retry: crate::spec::Retry::default(),
+        notify: crate::spec::Notify::default(),
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     launch::WORKER_VARIABLE,
     run::{GitState, Provenance, RunSpec},
     schedule::Slot,
-    spec::{Axis, Experiment, FAMILY_AXIS, Family, Grid},
+    spec::{Axis, Experiment, FAMILY_AXIS, Family, Grid, Notify},
 };
 
 /// How long git may take: a sweep does not wait for a network file system.
@@ -121,6 +121,7 @@ fn narrowed(experiment: &Experiment, run: &RunSpec) -> Experiment {
         keep: experiment.keep,
         schedule: experiment.schedule.clone(),
         retry: experiment.retry.clone(),
+        notify: Notify::default(),
     }
 }
 

@@ -10,6 +10,7 @@ mod env;
 mod families;
 mod grid;
 pub(super) mod keep;
+pub(super) mod notify;
 mod parameters;
 mod range;
 mod rank;
@@ -34,7 +35,7 @@ use super::{
 };
 
 /// The keys of a spec, in the order they are written.
-pub(super) const KEYS: [&str; 11] = [
+pub(super) const KEYS: [&str; 12] = [
     "experiment",
     "dataset",
     "model",
@@ -46,6 +47,7 @@ pub(super) const KEYS: [&str; 11] = [
     "rank",
     "schedule",
     "retry",
+    "notify",
 ];
 
 /// Most runs of one experiment, repeated grid points of a union included.
@@ -82,6 +84,7 @@ pub(super) fn experiment(
     let rank = rank::read(&top, built_in, (name.as_deref().unwrap_or_default(), untold), problems);
     let schedule = schedule(&top, is_command, problems);
     let retry = retry(&top, problems);
+    let notify = notify::read(&top, problems);
     let swept = swept?;
     Some(Experiment {
         name: name?,
@@ -99,6 +102,7 @@ pub(super) fn experiment(
         keep,
         schedule: schedule?,
         retry: retry?,
+        notify: notify?,
     })
 }
 

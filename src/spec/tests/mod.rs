@@ -3,6 +3,7 @@
 mod bounds;
 mod families;
 mod messages;
+mod notify;
 mod overriding;
 mod rank;
 mod round_trip;

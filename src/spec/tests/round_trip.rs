@@ -251,9 +251,25 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                     attempts: 1 + u32::try_from(grace % 7).unwrap(),
                     exit_codes: (1..=i32::try_from(grace % 4).unwrap()).collect(),
                 },
+                notify: notify(grace),
             }
         },
     )
+}
+
+/// Nobody, or some of those who can be told.
+fn notify(number: u64) -> Notify {
+    let targets = NotifyBy::ALL.into_iter().take(usize::try_from(number % 5).unwrap());
+    let notify = Notify {
+        targets: targets.map(|by| (by, format!("${}_URL", by.as_str()))).collect(),
+        command: if number.is_multiple_of(2) {
+            vec!["tell".to_owned(), "a b".to_owned()]
+        } else {
+            Vec::new()
+        },
+        on: NotifyOn::ALL[..1 + usize::try_from(number % 4).unwrap()].to_vec(),
+    };
+    if notify.is_default() { Notify::default() } else { notify }
 }
 
 /// A text, one that YAML would take for a number, and a variable of the caller's.

@@ -1,5 +1,6 @@
-//! THE loop of a sweep, in five parts: this one has the state and tells the sinks, `starts` carries out what the scheduler
-//! starts, `ends` judges what has ended, `limits` ends what takes too long or is pointless, and `drive` waits for whatever happens next.
+//! THE loop of a sweep, in six parts: this one has the state and tells the sinks, `starts` carries out what the scheduler
+//! starts, `ends` judges what has ended, `limits` ends what takes too long or is pointless, `measured` tells
+//! what the machine does, and `drive` waits for whatever happens next.
 //!
 //! Nothing but `drive` waits or knows a clock: what happens is a call with the time as an argument, so that a test plays a
 //! sweep of ten thousand runs with a stand-in for the launcher in an instant. The scheduler is asked before anybody is
@@ -8,6 +9,7 @@
 mod drive;
 mod ends;
 mod limits;
+mod measured;
 mod starts;
 
 #[cfg(test)]
@@ -26,6 +28,7 @@ pub(crate) use drive::{repeat, sweep};
 use super::{
     Sum, SweepError,
     attempt::Attempts,
+    meter::Meter,
     sinks::{Context, LedgerState, Sinks},
     status::{RunProgress, Status},
     tail::Tail,
@@ -100,6 +103,8 @@ struct LiveAttempt {
     log_written: Option<SystemTime>,
     /// The step of the last point that was read.
     last_step: Option<i64>,
+    /// When what was measured of it was last told.
+    measured: f64,
 }
 
 impl LiveAttempt {
@@ -151,6 +156,8 @@ struct Loop<'a, L> {
     over: bool,
     /// What ends the sweep beside its runs.
     problem: Option<SweepError>,
+    /// Looks at what the machine does for the live runs.
+    meter: Option<Meter>,
 }
 
 impl<'a, L: Launcher> Loop<'a, L> {
@@ -186,6 +193,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
             last_failure: None,
             over: false,
             problem: None,
+            meter: None,
         }
     }
 
@@ -211,7 +219,9 @@ impl<'a, L: Launcher> Loop<'a, L> {
     /// Time has passed.
     fn tick(&mut self, now: Now) {
         self.read_events(now);
+        self.tell_measured(now);
         self.catch_up(now);
+        self.tell_notifier(now);
         self.wake(now);
         let eta = self.eta(now);
         if let Some(terminal) = &mut self.sinks.terminal {

@@ -105,8 +105,12 @@ impl<L: Launcher> Loop<'_, L> {
                 log: RunDir::new(&plan.run_dir).log(),
                 log_written: None,
                 last_step: None,
+                measured: now.elapsed,
             },
         );
+        if let Some(meter) = &self.meter {
+            meter.watch(&attempt);
+        }
         let folder = self.sinks.folders.as_mut().map_or(Ok(()), |folders| folders.started(&attempt));
         if let Some(refused) = refused {
             let text = format!(

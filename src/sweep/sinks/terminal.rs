@@ -131,6 +131,7 @@ impl Terminal {
             | Change::SweepBegun { .. }
             | Change::Scalars { .. }
             | Change::Cut { .. }
+            | Change::Measured { .. }
             | Change::Resumed { .. } => {}
         }
         if self.mode == Mode::Lines {

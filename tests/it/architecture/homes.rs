@@ -45,6 +45,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("terminal_size", &["cli", "sweep"]),
     ("tokio", &["base", "cli", "launch", "store", "sweep"]),
     ("unicode_width", &["report"]),
+    ("ureq", &["sweep"]),
     ("zip", &["worker"]),
     ("zune_jpeg", &["corpus"]),
 ];

@@ -183,6 +183,7 @@ impl Ledger {
                 });
             }
             Change::Scalars { attempt, points } => self.put_points(attempt, points),
+            Change::Measured { attempt, points } => self.put_points(attempt, points),
             Change::Cut { attempt, cuts } => self.put_cuts(attempt, cuts),
             Change::Resumed { attempt, from } => {
                 self.put(Entry::Resumed { attempt: Arc::clone(attempt), from: *from })
