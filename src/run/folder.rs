@@ -56,6 +56,12 @@ impl ExperimentDir {
         self.0.join(".children")
     }
 
+    /// Where a sweep that listens takes requests of other terminals and answers them.
+    #[must_use]
+    pub fn control(&self) -> PathBuf {
+        self.0.join(".control")
+    }
+
     /// The runs whose folders are being removed.
     #[must_use]
     pub fn removal(&self) -> PathBuf {
@@ -124,6 +130,8 @@ impl RunDir {
     pub const PREDICTIONS: &'static str = "predictions.csv";
     /// Answers on the held-out images.
     pub const TEST_PREDICTIONS: &'static str = "test_predictions.csv";
+    /// What users say of the run.
+    const MARKS: &'static str = "marks.json";
     /// How an attempt ended.
     const OUTCOME: &'static str = "outcome.json";
     /// Standard output and error of every attempt.
@@ -145,6 +153,12 @@ impl RunDir {
     #[must_use]
     pub fn run_file(&self) -> PathBuf {
         self.0.join(Self::RUN_FILE)
+    }
+
+    /// What users say of the run.
+    #[must_use]
+    pub fn marks(&self) -> PathBuf {
+        self.0.join(Self::MARKS)
     }
 
     /// How an attempt ended.
@@ -344,11 +358,8 @@ fn cut(path: &Path, bytes: u64) -> Result<(), FileError> {
 
 /// Renames a file whose name contains `from`, unless there is one of the new name.
 fn rename(path: &Path, name: &str, from: &str, to: &str) -> Result<(), FileError> {
-    if !name.contains(from) {
-        return Ok(());
-    }
     let target = path.with_file_name(name.replace(from, to));
-    if target.exists() {
+    if !name.contains(from) || target.exists() {
         return Ok(());
     }
     fs::rename(path, &target).map_err(FileError::at("rename", path))

@@ -4,6 +4,7 @@
 //! `run.json` ([`RunFile`]) is what an attempt is told, `outcome.json` ([`Outcome`]) is what it answers. Both are plain
 //! JSON, read by users too. What else lies in the folders is named in `folder`.
 
+mod control;
 mod cuda_fault;
 mod evidence;
 mod failure;
@@ -12,6 +13,7 @@ mod folder;
 mod handle;
 mod key;
 mod lock;
+mod marks;
 mod outcome;
 mod removal;
 mod seal;
@@ -21,6 +23,7 @@ mod training_state;
 mod used;
 mod words;
 
+pub use control::{Answer, Changed, Refused, Request, Ticket};
 pub use cuda_fault::CudaFault;
 pub use evidence::{Evidence, last_line};
 pub use failure::{Failure, FailureKind};
@@ -29,6 +32,7 @@ pub use folder::{ExperimentDir, RunDir};
 pub use handle::Handle;
 pub use key::{RunIndex, RunKey};
 pub use lock::{ExperimentLock, Holder};
+pub use marks::Marks;
 pub use outcome::{Outcome, OutcomeError};
 pub use removal::bytes_on_disk;
 pub use seal::{Seal, is_sealed_or_free};

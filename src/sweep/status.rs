@@ -83,6 +83,7 @@ impl Status {
             | Change::Cut { .. }
             | Change::Resumed { .. }
             | Change::Problem { .. }
+            | Change::Moved { .. }
             | Change::Cancelled { .. }
             | Change::Note(_)
             | Change::Warning(_)

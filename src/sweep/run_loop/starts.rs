@@ -105,6 +105,8 @@ impl<L: Launcher> Loop<'_, L> {
                 log: RunDir::new(&plan.run_dir).log(),
                 log_written: None,
                 last_step: None,
+                killed_at: None,
+                cancelled: false,
             },
         );
         let folder = self.sinks.folders.as_mut().map_or(Ok(()), |folders| folders.started(&attempt));
@@ -157,11 +159,11 @@ impl<L: Launcher> Loop<'_, L> {
         }
     }
 
-    /// Leaves what is not started yet: its runs stay owed.
+    /// Leaves what is not started yet: its runs wait again, or stay owed.
     pub(super) fn give_up_starts(&mut self, now: Now) {
         self.shortage = None;
         while let Some(start) = self.starts.pop_front() {
-            self.step(now, Input::Ended { run: start.run, how: Ended::Interrupted });
+            self.step(now, Input::Ended { run: start.run, how: Ended::Withdrawn });
         }
     }
 }

@@ -183,6 +183,7 @@ impl Books {
                 store.append_scalars(key(*run), points).await
             }
             Entry::Reread { .. } => Ok(()),
+            Entry::Move { run, state } => store.move_run(key(*run), *state).await,
             Entry::End(end) => {
                 let AttemptEnd { attempt, state, failure, time, used, answers } = &**end;
                 let (run, failure) = (key(attempt.run), failure.as_ref());
@@ -192,7 +193,8 @@ impl Books {
                     answers.keep(store, run).await?;
                 }
                 // For the ledger a run that is tried again has failed until it is: should this process die now, it is owed.
-                let state = if failure.is_some() { RunState::Failed } else { *state };
+                let waits = matches!(state, RunState::Pending | RunState::Paused);
+                let state = if failure.is_some() && waits { RunState::Failed } else { *state };
                 match store.finish_attempt(run, attempt.number, state, failure, *time, *used).await {
                     Err(StoreError::NotRunning { state: found, attempts, .. })
                         if again && (found, attempts) == (state, attempt.number) =>
