@@ -35,6 +35,8 @@ mod device;
 
 pub mod schedule;
 
+pub mod search;
+
 pub mod launch;
 
 pub mod store;

@@ -36,6 +36,11 @@ pub const CONFUSION_MATRIX: &str = "validation/confusion_matrix";
 /// Before a slash and the name of a class: its precision-recall curve against the rest, at the last epoch.
 pub const PR_CURVE: &str = "validation/pr_curve";
 
+/// A run's place on the leaderboard, which Gridboard writes beside its HParams records for TensorBoard alone.
+pub const RANK: &str = "rank";
+/// Begins the tags of what Gridboard itself measures of the machine while a run trains.
+pub const SYSTEM_FOLDER: &str = "system/";
+
 /// A tag in few letters, for people: `val. acc.`, `train loss`, `val. auc`; one of another trainer as it is.
 #[must_use]
 pub fn short(tag: &str) -> String {

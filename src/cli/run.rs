@@ -361,12 +361,9 @@ async fn report_on(
     let finished = publish::report(&mut store, runs_dir, &record, &corpus::test_bar(), signals).await;
     let finished = match finished {
         Ok(mut finished) => {
-            let written = store.written_tags(record.key).await?;
             let dir = ExperimentDir::new(runs_dir, &record.name);
             let board = &finished.leaderboard;
-            let wrote = sweep::write_logged_metrics(&dir, experiment, record.created, board, &written);
             let foreign = sweep::foreign_records(&dir, board).filter(|_| experiment.is_command());
-            finished.warnings.extend(wrote.err().map(|error| with_causes(&error)));
             finished.warnings.extend(foreign);
             Ok(finished)
         }

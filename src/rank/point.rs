@@ -31,6 +31,8 @@ pub struct GridPoint {
     pub wanted: usize,
     /// The means over those seeds.
     pub means: Means,
+    /// The means of the metrics of [`Leaderboard::metrics`] over those seeds.
+    pub others: Vec<Option<Summary>>,
     /// The rule's first metric at its best epoch, over the seeds.
     pub best: Option<Summary>,
     /// The exact McNemar tests of its runs against those of the best point with the same seed, taken together: the
@@ -150,6 +152,12 @@ impl Leaderboard {
         let over = |read: fn(&Row) -> Option<f64>| -> Option<Summary> {
             Summary::from_values(&ranked.iter().map(|row| read(row)).collect::<Option<Vec<f64>>>()?)
         };
+        let others = (0..self.metrics.len()).map(|place| {
+            let values = ranked.iter().map(|row| row.others.get(place).copied().flatten());
+            // What is not a number is shown in a run's row, and has no mean.
+            let finite = values.map(|value| value.filter(|value| value.is_finite()));
+            Summary::from_values(&finite.collect::<Option<Vec<f64>>>()?)
+        });
         GridPoint {
             rank: None,
             name: without_seed(rows[0]).to_owned(),
@@ -165,6 +173,7 @@ impl Leaderboard {
                 by: over(|row| row.by),
                 then: over(|row| row.then),
             },
+            others: others.collect(),
             best: over(|row| row.best.map(|best| best.value)),
             p: None,
             tests: 0,

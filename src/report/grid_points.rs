@@ -94,7 +94,8 @@ fn rows(leaderboard: &Leaderboard, points: &[&GridPoint]) -> Table {
     for (name, heading, spread, read) in &metrics {
         let readers = readers(read);
         let mean = Column::number(format!("{name}_mean")).heading(heading).decimals(DECIMALS).only(readers);
-        columns.push(if is_secondary(name) { mean.expendable(2) } else { mean });
+        let is_further = leaderboard.metrics.contains(name);
+        columns.push(if is_further || is_secondary(name) { mean.expendable(2) } else { mean });
         let deviation =
             Column::number(format!("{name}_deviation")).heading("± sd").decimals(DECIMALS).only(readers);
         columns.push(deviation.expendable(if *spread { 1 } else { 3 }));
@@ -134,7 +135,7 @@ fn is_secondary(name: &str) -> bool {
     matches!(name, "train_accuracy" | "train_loss" | "validation_loss")
 }
 
-/// Name, heading, whether the deviation is among the last that a narrow terminal leaves out, and how it is read.
+/// The four standard metrics, those of the rule and the further ones of the runs: name, heading, whether the deviation is among the last that a narrow terminal leaves out, and how it is read.
 fn metrics(leaderboard: &Leaderboard) -> Vec<(String, String, bool, Read)> {
     let mut metrics: Vec<(String, String, bool, Read)> = vec![
         ("train_accuracy".into(), "train acc.".into(), false, Box::new(|point| point.means.train_accuracy)),
@@ -151,6 +152,10 @@ fn metrics(leaderboard: &Leaderboard) -> Vec<(String, String, bool, Read)> {
         let by = leaderboard.rule.by.tag == metric.tag;
         let read = move |point: &GridPoint| if by { point.means.by } else { point.means.then };
         metrics.push((metric.column, heading_of(metric.tag), by, Box::new(read)));
+    }
+    for (place, tag) in leaderboard.metrics.iter().enumerate() {
+        let read = move |point: &GridPoint| point.others.get(place).copied().flatten();
+        metrics.push((tag.clone(), heading_of(tag), false, Box::new(read)));
     }
     metrics
 }

@@ -20,6 +20,9 @@ use crate::{
 pub struct ExperimentDir(PathBuf);
 
 impl ExperimentDir {
+    /// Ends the name of the event file of the sweep's own run in TensorBoard.
+    pub const BOARD: &'static str = "board";
+
     /// The directory of the experiment of this name.
     #[must_use]
     pub fn new(runs_dir: &Path, experiment: &str) -> Self {
@@ -104,6 +107,22 @@ impl ExperimentDir {
         self.0.join("report")
     }
 
+    /// Removes the event files of the sweep's own run, all but this one.
+    ///
+    /// # Errors
+    /// The file or folder and what failed.
+    pub fn remove_boards_but(&self, kept: &Path) -> Result<(), FileError> {
+        let entries = fs::read_dir(&self.0).map_err(FileError::at("read", &self.0))?;
+        for path in entries.flatten().map(|entry| entry.path()) {
+            let is_board = path.extension().is_some_and(|last| last == Self::BOARD)
+                && path.file_name().is_some_and(|name| name.to_string_lossy().contains(EVENTS));
+            if is_board && path != kept {
+                remove_if_there(&path)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The directory of a run of the experiment.
     #[must_use]
     pub fn run(&self, name: &str) -> RunDir {
@@ -132,6 +151,8 @@ impl RunDir {
     pub const TEST_PREDICTIONS: &'static str = "test_predictions.csv";
     /// What users say of the run.
     const MARKS: &'static str = "marks.json";
+    /// Ends the name of the event file that is Gridboard's own: the HParams session, and what it measures of the machine.
+    pub const SESSION: &'static str = "session";
     /// How an attempt ended.
     const OUTCOME: &'static str = "outcome.json";
     /// Standard output and error of every attempt.
@@ -302,7 +323,8 @@ impl RunDir {
     /// The file or folder and what failed.
     pub fn set_aside(&self) -> Result<(), FileError> {
         self.each_file(&|path, name| {
-            if LEFT_OVER.contains(&name) {
+            // Gridboard's own is of the earlier attempt alone, whatever the next one goes on with.
+            if LEFT_OVER.contains(&name) || is_session(name) {
                 return remove_if_there(path);
             }
             rename(path, name, EVENTS, ASIDE)
@@ -337,6 +359,11 @@ const LEFT_OVER: [&str; 3] = [RunDir::PREDICTIONS, RunDir::TEST_PREDICTIONS, Run
 const EVENTS: &str = "tfevents";
 /// What stands in the name of one that was set aside.
 const ASIDE: &str = "tf-earlier";
+
+/// Whether a file of this name is Gridboard's own event file of a run.
+fn is_session(name: &str) -> bool {
+    name.contains(EVENTS) && name.rsplit_once('.').is_some_and(|(_, last)| last == RunDir::SESSION)
+}
 
 /// Whether a path below a run's folder is one of a built-in trainer's curves.
 fn is_curve(below: Option<&str>) -> bool {
@@ -394,55 +421,4 @@ fn each_file(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn event_files_are_set_aside_and_come_back_or_go() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = RunDir::new(folder.path());
-        let name = "train/events.out.tfevents.1.host";
-        fs::create_dir(folder.path().join("train")).unwrap();
-        let write = || fs::write(folder.path().join(name), "x").unwrap();
-        let aside = folder.path().join("train/events.out.tf-earlier.1.host");
-        write();
-        fs::write(run.predictions(), "").unwrap();
-        run.set_aside().unwrap();
-        assert!(aside.exists() && !folder.path().join(name).exists() && !run.predictions().exists());
-        run.restore().unwrap();
-        assert!(!aside.exists() && folder.path().join(name).exists());
-        run.set_aside().unwrap();
-        run.discard().unwrap();
-        assert!(!aside.exists() && !folder.path().join(name).exists());
-        // A new file of the old name is not overwritten, and the next attempt's clearing takes both.
-        write();
-        run.set_aside().unwrap();
-        write();
-        run.restore().unwrap();
-        assert!(aside.exists() && folder.path().join(name).exists());
-        run.clear().unwrap();
-        assert!(!aside.exists() && !folder.path().join(name).exists());
-    }
-
-    #[test]
-    fn a_folder_is_cleared_of_results_and_keeps_the_rest() {
-        let folder = tempfile::tempdir().unwrap();
-        let run = RunDir::new(&folder.path().join("run"));
-        run.clear().unwrap();
-        let elsewhere = folder.path().join("elsewhere");
-        for dir in [run.path().join("train"), elsewhere.clone()] {
-            fs::create_dir_all(&dir).unwrap();
-            fs::write(dir.join("events.out.tfevents.1.host"), "").unwrap();
-        }
-        std::os::unix::fs::symlink(&elsewhere, run.path().join("link")).unwrap();
-        for path in [run.run_file(), run.outcome(), run.log(), run.checkpoint(), run.predictions()] {
-            fs::write(path, "").unwrap();
-        }
-        run.clear().unwrap();
-        let gone = [run.outcome(), run.predictions(), run.path().join("train/events.out.tfevents.1.host")];
-        assert!(gone.iter().all(|path| !path.exists()), "{gone:?}");
-        let kept =
-            [run.run_file(), run.log(), run.checkpoint(), elsewhere.join("events.out.tfevents.1.host")];
-        assert!(kept.iter().all(|path| path.exists()), "{kept:?}");
-    }
-}
+mod tests;

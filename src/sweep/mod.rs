@@ -7,6 +7,7 @@ mod account;
 mod attempt;
 mod audit;
 mod best;
+mod board;
 mod change;
 mod division;
 mod earlier;
@@ -31,7 +32,7 @@ pub(crate) use prepare::{Corpus, Preparation, prepare, prepare_corpus};
 pub(crate) use prepare::{check_dataset, write_split};
 pub(crate) use provenance::Surroundings;
 pub(crate) use run_loop::{End, repeat, sweep};
-pub(crate) use sinks::{Terminal, Verbosity, foreign_records, write_logged_metrics};
+pub(crate) use sinks::{Terminal, Verbosity, foreign_records};
 pub(crate) use status::RunForecast;
 pub(crate) use sum::Sum;
 

@@ -44,6 +44,8 @@ pub(crate) struct Preparation {
     pub store: Store,
     /// The experiment in it.
     pub key: ExperimentKey,
+    /// When the experiment was first run, seconds since 1970.
+    pub created: f64,
     /// Every run of the grid, by index.
     pub runs: Vec<RunSpec>,
     /// The runs in the database, by index.
@@ -225,13 +227,15 @@ pub(crate) async fn prepare(
     let killed = children.end_orphans();
     let fingerprint = corpus.as_ref().map(|corpus| corpus.fingerprint.as_str());
     let asked = Asked { runs_dir, experiment: &experiment, fingerprint, dir: &dir, replace };
-    let Entered { store, key, created, records, taken_back, gone, replaced } =
+    let Entered { store, key, created, records, taken_back, gone, replaced, is_regrouped } =
         enter_patiently(&asked, say).await?;
 
     write_whole(&dir.spec(), &[spec::to_yaml(&experiment).as_bytes()], Durability::Synced)?;
-    hparams::write_experiment(dir.path(), &experiment, created)?;
     let dataset = corpus.as_ref().map(|corpus| write_split(&dir, &experiment, corpus)).transpose()?;
 
+    if is_regrouped {
+        hparams::regroup_sessions(&dir, &experiment, &records)?;
+    }
     let completed = records.iter().filter(|record| record.state.has_results()).count() as u64;
     let owed = records
         .iter()
@@ -253,6 +257,7 @@ pub(crate) async fn prepare(
         runs_dir: runs_dir.to_owned(),
         store,
         key,
+        created,
         owed,
         completed,
         gone,
@@ -303,6 +308,8 @@ struct Entered {
     gone: Vec<String>,
     /// Runs of an earlier spec that were removed.
     replaced: usize,
+    /// Whether the earlier spec had one seed and this one has several, or the other way round.
+    is_regrouped: bool,
 }
 
 /// Enters a sweep in the ledger. Whoever keeps it locked, and a disk that is full, are waited for.
@@ -327,7 +334,7 @@ async fn enter_patiently(asked: &Asked<'_>, say: impl Fn(&str)) -> Result<Entere
 async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
     let Asked { experiment, fingerprint, dir, .. } = *asked;
     let mut store = Store::open(asked.runs_dir).await?;
-    let mut replaced = 0;
+    let (mut replaced, mut is_regrouped) = (0, false);
     let (key, created) = match store.experiment(&experiment.name).await? {
         None => {
             let now = wall_now();
@@ -336,6 +343,7 @@ async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
         Some(record) => {
             finish_removal(&mut store, record.key, dir).await?;
             replaced = take_spec(&mut store, &record, asked).await?;
+            is_regrouped = (record.spec.seeds.len() > 1) != (experiment.seeds.len() > 1);
             (record.key, record.created)
         }
     };
@@ -344,7 +352,7 @@ async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
     let gone = earlier::take_back_gone(&mut store, key, dir).await?;
     let records = store.runs(Some(key)).await?;
     let taken_back = orphans.into_iter().map(|orphan| orphan.name).collect();
-    Ok(Entered { store, key, created, records, taken_back, gone, replaced })
+    Ok(Entered { store, key, created, records, taken_back, gone, replaced, is_regrouped })
 }
 
 /// Puts a new spec in place of the one that the experiment was run with, and removes the runs that it has not. Returns how many

@@ -26,7 +26,7 @@ pub struct Event {
     #[prost(int64, tag = "2")]
     pub step: i64,
     /// The content.
-    #[prost(oneof = "What", tags = "3, 5, 7")]
+    #[prost(oneof = "What", tags = "3, 4, 5, 7")]
     pub what: Option<What>,
 }
 
@@ -36,6 +36,9 @@ pub enum What {
     /// Opens every file: [`FILE_VERSION`].
     #[prost(string, tag = "3")]
     FileVersion(String),
+    /// A serialized `GraphDef`.
+    #[prost(bytes, tag = "4")]
+    GraphDef(Vec<u8>),
     /// Values at the event's step.
     #[prost(message, tag = "5")]
     Summary(Summary),
@@ -78,7 +81,7 @@ pub struct SummaryValue {
     #[prost(string, tag = "1")]
     pub tag: String,
     /// The data; absent where the metadata says it all.
-    #[prost(oneof = "Data", tags = "2, 4, 8")]
+    #[prost(oneof = "Data", tags = "2, 4, 5, 8")]
     pub data: Option<Data>,
     /// Which plugin shows the tag. TensorBoard keeps what the first value of a tag in a run says.
     #[prost(message, optional, tag = "9")]
@@ -94,6 +97,9 @@ pub enum Data {
     /// An encoded image.
     #[prost(message, tag = "4")]
     Image(Image),
+    /// How many values lie in each of many ranges.
+    #[prost(message, tag = "5")]
+    Histogram(HistogramProto),
     /// Anything else.
     #[prost(message, tag = "8")]
     Tensor(TensorProto),
@@ -119,6 +125,32 @@ pub struct Image {
 impl Image {
     /// Three channels.
     pub const RGB: i32 = 3;
+}
+
+/// A distribution of values: `bucket[i]` of them lie at or below `bucket_limit[i]` and above the limit before.
+#[derive(Clone, PartialEq, Message)]
+pub struct HistogramProto {
+    /// The least value.
+    #[prost(double, tag = "1")]
+    pub min: f64,
+    /// The greatest value.
+    #[prost(double, tag = "2")]
+    pub max: f64,
+    /// Number of values.
+    #[prost(double, tag = "3")]
+    pub num: f64,
+    /// Their sum.
+    #[prost(double, tag = "4")]
+    pub sum: f64,
+    /// The sum of their squares.
+    #[prost(double, tag = "5")]
+    pub sum_squares: f64,
+    /// Upper ends of the ranges, rising.
+    #[prost(double, repeated, tag = "6")]
+    pub bucket_limit: Vec<f64>,
+    /// Numbers of values, as many as limits.
+    #[prost(double, repeated, tag = "7")]
+    pub bucket: Vec<f64>,
 }
 
 /// How a tag is to be shown.

@@ -7,7 +7,10 @@
 //! The format is TensorFlow's (`tensorflow/core/util/event.proto`, `core/lib/io/record_writer.cc`). What TensorBoard's
 //! loaders make of it was read from their sources and tried with version 2.21; comments name it where it decides.
 
+mod graph;
+mod histogram;
 pub mod hparams;
+mod layout;
 pub mod message;
 mod pr_curve;
 mod reader;
@@ -16,6 +19,9 @@ mod scalars;
 mod wire;
 mod writer;
 
+pub use graph::GraphNode;
+pub use histogram::Histogram;
+pub use layout::{Category, Chart, Margin};
 pub use reader::EventReader;
 pub use record::{Corruption, RecordError, RecordReader};
 pub use scalars::{ScalarRef, ScalarTags, Told};

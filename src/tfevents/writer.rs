@@ -16,6 +16,9 @@ use std::{
 use thiserror::Error;
 
 use super::{
+    graph::{self, GraphNode},
+    histogram::Histogram,
+    layout::{self, Category},
     message::{
         DT_STRING, Data, Event, FILE_VERSION, Image, SessionLog, Summary, SummaryMetadata, SummaryValue,
         TensorProto, What,
@@ -90,6 +93,19 @@ impl EventWriter {
     /// As [`EventWriter::create`].
     pub fn create_at(dir: &Path, wall_time: f64) -> Result<Self, WriteError> {
         Self::create_named(dir, wall_time, wall_time)
+    }
+
+    /// A new event file in `dir` whose name ends in `suffix`, behind all others there.
+    ///
+    /// # Errors
+    /// As [`EventWriter::create`].
+    pub fn create_as(dir: &Path, suffix: &str) -> Result<Self, WriteError> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        fs::create_dir_all(dir).map_err(|source| WriteError::Create { path: dir.to_owned(), source })?;
+        let second = latest_second(dir).map_or(now, |second| now.max(second + 1.0));
+        let path = dir.join(file_name(second, suffix));
+        let file = OpenOptions::new().write(true).create_new(true).open(&path);
+        Self::new(file.map_err(|source| WriteError::Create { path: path.clone(), source })?, &path, now)
     }
 
     fn create_named(dir: &Path, second: f64, wall_time: f64) -> Result<Self, WriteError> {
@@ -196,6 +212,36 @@ impl<W: Write> EventWriter<W> {
     ) -> Result<(), WriteError> {
         let (tensor, metadata) = pr_curve::of_counts(counts);
         self.value(tag, step, wall_time, Data::Tensor(tensor), Some(metadata))
+    }
+
+    /// Writes the distribution of some values.
+    ///
+    /// # Errors
+    /// As [`EventWriter::scalar`].
+    pub fn histogram(
+        &mut self,
+        tag: &str,
+        step: i64,
+        wall_time: f64,
+        histogram: &Histogram,
+    ) -> Result<(), WriteError> {
+        self.value(tag, step, wall_time, Data::Histogram(histogram.to_proto()), None)
+    }
+
+    /// Writes a network as a graph. TensorBoard shows one of each directory.
+    ///
+    /// # Errors
+    /// As [`EventWriter::scalar`].
+    pub fn graph(&mut self, wall_time: f64, nodes: &[GraphNode]) -> Result<(), WriteError> {
+        self.event(&Event { wall_time, step: 0, what: Some(What::GraphDef(graph::encode(nodes))) })
+    }
+
+    /// Writes what the tab Custom Scalars shows: charts in categories. To be written once in a directory.
+    ///
+    /// # Errors
+    /// As [`EventWriter::scalar`].
+    pub fn layout(&mut self, wall_time: f64, categories: &[Category]) -> Result<(), WriteError> {
+        self.raw(0, wall_time, layout::summary(categories))
     }
 
     /// Writes a summary of any plugin.

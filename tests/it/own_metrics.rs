@@ -136,12 +136,12 @@ fn tensorboard_shows_the_metrics_of_one_writer_and_of_many() {
             let answer = board.post_json("/data/plugin/hparams/session_groups", &request);
             let groups = answer["sessionGroups"].as_array()?.clone();
             let has_all =
-                |group: &Value| group["metricValues"].as_array().is_some_and(|values| values.len() == 2);
+                |group: &Value| group["metricValues"].as_array().is_some_and(|values| values.len() == 3);
             (groups.len() == 2 && groups.iter().all(has_all)).then_some(groups)
         });
         assert_eq!(groups.len(), 2);
         let experiment = board.post_json("/data/plugin/hparams/experiment", &json!({"experimentName": ""}));
         let columns = experiment["metricInfos"].as_array().expect("columns").len();
-        assert_eq!(columns, 2, "no column is empty: {experiment}");
+        assert_eq!(columns, 3, "the rank and both, no column is empty: {experiment}");
     }
 }

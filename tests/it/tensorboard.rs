@@ -1,10 +1,12 @@
 //! A real TensorBoard on a log directory, asked over HTTP: for every test that must know what a user would see.
 //!
 //! It is the TensorBoard of `.venv`, which `scripts/setup.sh` makes. `event_files` proves that it shows what `tfevents`
-//! writes.
+//! writes, `sweeps` what it makes of whole sweeps.
 
 #[cfg(test)]
 mod event_files;
+#[cfg(test)]
+mod sweeps;
 
 use std::{
     fs::{self, File},

@@ -48,7 +48,7 @@ fn the_grid_is_trained_ranked_and_shown_alike_everywhere() {
     assert_eq!(csv, project.read("runs/mini/report/top_ten.csv"));
 
     let mut board = TensorBoard::start(&project.path("runs/mini"));
-    // The experiment record, and for each run its session and three sub-runs.
+    // The sweep's own, and for each run its session and three sub-runs.
     board.wait_for("all runs", |board| {
         let runs = board.get_json("/data/runs", &[]);
         (runs.as_array().expect("runs").len() == 1 + 4 * 27).then_some(())

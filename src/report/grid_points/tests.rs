@@ -48,3 +48,22 @@ fn machines_get_every_mean_and_deviation() {
     assert!((number(11) - 0.962).abs() < 1e-7 && (number(12) - 0.004).abs() < 1e-7, "{first:?}");
     assert_eq!(lines.next(), None);
 }
+
+#[test]
+fn further_metrics_have_a_mean_where_every_seed_has_one() {
+    let mut board = seeded();
+    board.metrics = vec!["val/f1".to_owned(), "val/auc".to_owned()];
+    for row in &mut board.rows {
+        let lacks = row.index.get() == 1;
+        row.others = vec![Some(0.25 * (row.index.get() % 3) as f64), (!lacks).then_some(f64::from(0.5_f32))];
+    }
+    let csv = grid_point_table(&board, None).render(Format::Csv, None);
+    let header = csv.lines().next().unwrap();
+    let place = header.split(',').position(|name| name == "val/f1_mean").expect("a column");
+    assert!(header.contains("val/f1_mean,val/f1_deviation,val/auc_mean,val/auc_deviation"), "{header}");
+    let cells: Vec<Vec<&str>> = csv.lines().skip(1).map(|line| line.split(',').collect()).collect();
+    let point =
+        |name: &str| cells.iter().find(|cells| cells[1].ends_with(name)).unwrap()[place..place + 3].join(" ");
+    assert_eq!(point("-0-dense"), "0.25 0.25 ", "one seed of it has no val/auc");
+    assert_eq!(point("-1-dense"), "0.25 0.25 0.5");
+}

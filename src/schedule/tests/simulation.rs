@@ -40,7 +40,7 @@ fn a_hundred_thousand_runs_on_a_thousand_devices_end_whatever_fails() {
     let mut taken: BTreeSet<u32> = BTreeSet::new();
     let (mut begun, mut steps, mut lost_on) = (0, 0_u64, 0);
     while env.finished.is_none() {
-        for (run, _, slot) in env.starts[begun..].to_vec() {
+        for (run, _, slot) in env.starts[begun..].iter().copied() {
             assert!(taken.insert(slot), "two runs on slot {slot}");
             ends.push(Reverse((env.now as u64 + env.jobs[run as usize].cost as u64, run)));
         }

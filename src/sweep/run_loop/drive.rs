@@ -24,6 +24,7 @@ use crate::{
     sweep::{
         Preparation, RunForecast, SweepError,
         attempt::Attempts,
+        board::Board,
         forecast::Forecaster,
         index,
         sinks::{Folders, Ledger, LedgerNews, Sinks, Terminal},
@@ -67,7 +68,7 @@ pub(crate) async fn sweep(
     let launcher = LocalLauncher::new(&ready.children, ready.experiment.schedule.log_limit);
     let launcher = launcher.map_err(SweepError::Launcher)?;
     let keys = ready.keys.clone();
-    let ledger = Ledger::open(&ready.runs_dir, ready.key, keys, &ready.dir, slots).await?;
+    let ledger = Ledger::open(&ready.runs_dir, ready.key, keys, &ready.dir, slots, Board::new(ready)).await?;
     let folders = Folders::new(&ready.experiment, &ready.dir, &ready.runs);
     let sinks = Sinks::new(Some(ledger), Some(folders), Some(terminal));
     let attempts = Attempts::Experiment { ready, forecaster, worker };

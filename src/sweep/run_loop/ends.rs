@@ -110,9 +110,21 @@ impl<L: Launcher> Loop<'_, L> {
             let seen = mem::take(&mut failure.evidence);
             failure.evidence = Evidence { peak_memory, peak_device_memory, last_step, last_line, ..seen };
         }
+        // What ends otherwise than completed is settled; a folder that takes nothing may still fail what has completed.
+        let is_settled = end.ending != Ending::Completed;
+        if let Ending::Failed(failure) = &end.ending
+            && failure.kind == FailureKind::CudaFault
+        {
+            self.set_device_aside(now, &attempt, failure);
+        }
+        if is_settled {
+            self.step(now, Input::Ended { run, how: end.ended(&self.limits.retry) });
+        }
         if let Some(folders) = &mut self.sinks.folders {
             let status = match end.ending {
                 Ending::Completed => Some(Status::Success),
+                // TensorBoard keeps the first status that it sees: only the last attempt's is the run's.
+                Ending::Failed(_) if self.scheduler.next_try(run).is_some() => None,
                 Ending::Failed(_) => Some(Status::Failure),
                 Ending::Interrupted => None,
             };
@@ -133,10 +145,9 @@ impl<L: Launcher> Loop<'_, L> {
         if failure.is_some() {
             self.last_failure.clone_from(&failure);
         }
-        if let Some(failure) = failure.as_ref().filter(|failure| failure.kind == FailureKind::CudaFault) {
-            self.set_device_aside(now, &attempt, failure);
+        if !is_settled {
+            self.step(now, Input::Ended { run, how: end.ended(&self.limits.retry) });
         }
-        self.step(now, Input::Ended { run, how: end.ended(&self.limits.retry) });
         let standing = self.scheduler.standing(run);
         let next = failure.as_ref().and_then(|_| self.scheduler.next_try(run));
         let state = match (end.state(), standing) {

@@ -288,6 +288,9 @@ impl<'a, L: Launcher> Loop<'a, L> {
             }
             _ => {}
         }
+        if let Some(warning) = state.warning.as_ref().filter(|_| state.warning != self.ledger.warning) {
+            self.tell(now, Change::Warning(warning.clone()));
+        }
         if state.broken && !self.ledger.broken {
             self.drain(now);
         }

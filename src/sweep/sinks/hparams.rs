@@ -1,8 +1,8 @@
-//! The HParams records of a sweep: one experiment record in the root, one session file per run.
+//! The HParams records of a sweep: one experiment record in the sweep's own run, one session file per run.
 //!
 //! The orchestrator writes them, not the trainer, because it alone knows the whole domain of every axis and how a run
-//! ended, and because a `command` trainer gets them for nothing. The experiment record is written when a sweep is prepared,
-//! the sessions by the sink of the run folders.
+//! ended, and because a `command` trainer gets them for nothing. The experiment record is written by `board`, the sessions by
+//! the sink of the run folders.
 
 use std::{fs, path::Path};
 
@@ -11,9 +11,12 @@ use crate::{
     rank::{Leaderboard, Wanted},
     run::{ExperimentDir, RunSpec},
     spec::{Axis, Experiment, Value},
+    store::RunRecord,
+    sweep::board::point_name,
     tfevents::{
         WriteError,
         hparams::{self, HParamInfo, MetricInfo, Status},
+        message::Summary,
     },
 };
 
@@ -36,50 +39,26 @@ pub(in crate::sweep) fn axes(experiment: &Experiment) -> Vec<Axis> {
     merged
 }
 
-/// Writes the experiment record in place of an earlier one, since TensorBoard shows an arbitrary one of several. Before a program
-/// of the user's has logged anything, the metrics of its rule stand wherever it may put them.
-pub(in crate::sweep) fn write_experiment(
-    dir: &Path,
-    experiment: &Experiment,
-    created: f64,
-) -> Result<(), WriteError> {
-    let rule = &experiment.rank;
-    let mut tags = vec![rule.by.tag.as_str()];
-    tags.extend(rule.then.as_ref().map(|metric| metric.tag.as_str()));
-    let standard = STANDARD.iter().chain(&tags::VALIDATION_METRICS);
-    if experiment.is_command() {
-        let is_standard = STANDARD.contains(&rule.by.tag.as_str());
-        tags.extend(STANDARD.iter().filter(|_| is_standard));
-        let metrics: Vec<MetricInfo> = distinct(&tags).into_iter().flat_map(splits).collect();
-        return write(dir, experiment, created, &metrics);
-    }
-    tags.extend(standard);
-    let metrics: Vec<MetricInfo> = distinct(&tags).into_iter().map(|tag| MetricInfo::new(tag, "")).collect();
-    write(dir, experiment, created, &metrics)
-}
-
-/// Writes the experiment record anew for a program of the user's, whose runs have logged: its metrics are those that they have
+/// The columns of metrics: the rank, then those of the rule, then the others. Those of a program are what its runs have logged
 /// (`written`, full tags), each where the runs have put it: in a sub-run, or all in one writer's file with slashes in its tags.
-///
-/// # Errors
-/// The record cannot be written.
-pub(crate) fn write_logged_metrics(
+/// `None` before any of them has.
+pub(in crate::sweep) fn columns(
     dir: &ExperimentDir,
     experiment: &Experiment,
-    created: f64,
     leaderboard: &Leaderboard,
     written: &[String],
-) -> Result<(), WriteError> {
-    if !experiment.is_command() || written.is_empty() {
-        return Ok(());
-    }
+) -> Option<Vec<MetricInfo>> {
     let rule = &experiment.rank;
     let mut tags = vec![rule.by.tag.as_str()];
     tags.extend(rule.then.as_ref().map(|metric| metric.tag.as_str()));
     tags.extend(STANDARD);
     tags.extend(tags::VALIDATION_METRICS);
+    let mut metrics = vec![MetricInfo::within("", tags::RANK, "")];
+    if !experiment.is_command() {
+        metrics.extend(distinct(&tags).into_iter().map(|tag| MetricInfo::new(tag, "")));
+        return Some(metrics);
+    }
     tags.extend(leaderboard.metrics.iter().map(String::as_str));
-    let mut metrics: Vec<MetricInfo> = Vec::new();
     for tag in distinct(&tags) {
         let wanted = Wanted::new(tag);
         // A tag that stands for others of their own in each run would be a column for each.
@@ -95,7 +74,31 @@ pub(crate) fn write_logged_metrics(
             }
         }
     }
-    if metrics.is_empty() { Ok(()) } else { write(dir.path(), experiment, created, &metrics) }
+    (metrics.len() > 1).then_some(metrics)
+}
+
+/// The record of the experiment: every axis with its whole domain, and the columns of metrics.
+pub(in crate::sweep) fn experiment_record(
+    experiment: &Experiment,
+    metrics: &[MetricInfo],
+    created: f64,
+) -> Summary {
+    let infos: Vec<HParamInfo> = axes(experiment)
+        .iter()
+        .map(|axis| HParamInfo::new(&axis.name, &stable(&axis.values, &axis.values)))
+        .collect();
+    hparams::experiment(&infos, metrics, &experiment.name, "", created)
+}
+
+/// Values of an axis whose values are all of these, as TensorBoard takes them: of one type, else as texts, since a column has
+/// one type alone.
+fn stable(values: &[Value], all: &[Value]) -> Vec<Value> {
+    let numbers = all.iter().all(|value| value.as_f64().is_some());
+    let bools = all.iter().all(|value| matches!(value, Value::Bool(_)));
+    if numbers || bools {
+        return values.to_vec();
+    }
+    values.iter().map(|value| Value::Text(value.to_string())).collect()
 }
 
 /// Columns of metrics beyond these are left out.
@@ -106,17 +109,6 @@ const MOST_LOOKED_AT: usize = 200;
 /// The tags that Keras' callback and the built-in trainers write.
 const STANDARD: [&str; 4] =
     [tags::VALIDATION_ACCURACY, tags::VALIDATION_LOSS, tags::TRAIN_ACCURACY, tags::TRAIN_LOSS];
-
-fn write(
-    dir: &Path,
-    experiment: &Experiment,
-    created: f64,
-    metrics: &[MetricInfo],
-) -> Result<(), WriteError> {
-    let infos: Vec<HParamInfo> =
-        axes(experiment).iter().map(|axis| HParamInfo::new(&axis.name, &axis.values)).collect();
-    hparams::write_experiment_record(dir, &infos, metrics, &experiment.name, "", created).map(|_| ())
-}
 
 /// The tags, each once.
 fn distinct<'a>(tags: &[&'a str]) -> Vec<&'a str> {
@@ -184,13 +176,31 @@ pub(in crate::sweep) fn write_session(
     started: f64,
     end: Option<(Status, f64)>,
 ) -> Result<(), WriteError> {
-    // Sessions of one group become one row that averages its metrics: that is what several seeds of a grid point are. One
-    // seed has a group too, because others may be added later; the experiment keeps equal names of others apart.
-    let point = run.name.strip_suffix(&format!("-seed-{}", run.seed)).unwrap_or(&run.name);
-    // TensorBoard cuts its first column at the right: what differs stands first.
-    let group = format!("{point} ({})", experiment.name);
-    let values: Vec<(String, Value)> = run.axes.clone();
-    hparams::write_session(run_dir, &values, &group, started, end).map(|_| ())
+    // Sessions of one group become one row that averages its metrics: that is what several seeds of a grid point are. A single
+    // seed has none, and its row is named after the run.
+    let group = if experiment.seeds.len() > 1 { point_name(run) } else { "" };
+    let axes = axes(experiment);
+    let value = |(name, value): &(String, Value)| {
+        let all = axes.iter().find(|axis| axis.name == *name).map_or(&[][..], |axis| &axis.values);
+        (name.clone(), stable(std::slice::from_ref(value), all).remove(0))
+    };
+    let values: Vec<(String, Value)> = run.axes.iter().map(value).collect();
+    hparams::write_session(run_dir, &values, group, started, end).map(|_| ())
+}
+
+/// Writes the sessions of completed runs anew, where the seeds of a grid point have become several or one.
+pub(in crate::sweep) fn regroup_sessions(
+    dir: &ExperimentDir,
+    experiment: &Experiment,
+    records: &[RunRecord],
+) -> Result<(), WriteError> {
+    for record in records.iter().filter(|record| record.state.has_results()) {
+        if let (Some(started), Some(finished)) = (record.started, record.finished) {
+            let end = Some((Status::Success, finished));
+            write_session(dir.run(&record.spec.name).path(), experiment, &record.spec, started, end)?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]

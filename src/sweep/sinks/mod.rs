@@ -11,7 +11,7 @@ mod live;
 mod terminal;
 
 pub(super) use folders::Folders;
-pub(crate) use hparams::{foreign_records, write_logged_metrics};
+pub(crate) use hparams::foreign_records;
 pub(super) use ledger::{Ledger, LedgerNews, LedgerState};
 pub(super) use terminal::Context;
 pub(crate) use terminal::{Terminal, Verbosity};

@@ -16,18 +16,19 @@ use prost::Message;
 use super::{HParamInfo, MetricInfo, Status, experiment, session_end, session_start};
 use crate::{
     base::files::{Durability, FileError, write_whole},
+    run::RunDir,
     spec::Value,
+    tags::{RANK, SYSTEM_FOLDER},
     tfevents::{
         RecordReader, WriteError,
-        message::{Event, Summary, What},
+        message::{Data, Event, Summary, SummaryValue, What},
+        record,
         writer::{EventWriter, file_name},
     },
 };
 
 /// Last part of the name of an experiment record's file.
 const EXPERIMENT: &str = "experiment";
-/// Last part of the name of a session's file.
-const SESSION: &str = "session";
 
 /// Writes the experiment record into `dir`, the logdir, in place of an earlier one of Gridboard's.
 ///
@@ -54,7 +55,7 @@ pub fn write_experiment_record(
 /// Writes a run's session into `dir`, the run directory, in place of the session of an earlier attempt.
 ///
 /// Called at an attempt's start without `end`, and with it, and otherwise the same arguments, when the run has reached a
-/// terminal state. Times are in seconds since 1970. Returns the file.
+/// terminal state. What [`append_to_session`] has put into the file stays. Times are in seconds since 1970. Returns the file.
 ///
 /// Not synced: after a power cut a session may be missing, which TensorBoard shows as an unknown status, and writing it
 /// again repairs it.
@@ -68,12 +69,97 @@ pub fn write_session(
     start: f64,
     end: Option<(Status, f64)>,
 ) -> Result<PathBuf, WriteError> {
-    let path = dir.join(file_name(start, SESSION));
-    let mut records = vec![(start, session_start(hparams, group_name, start))];
-    records.extend(end.map(|(status, time)| (time, session_end(status, time))));
-    let bytes = encode(&path, start, records)?;
-    replace(dir, &path, SESSION, &bytes)?;
+    let path = session_file(dir, start);
+    let mut bytes = encode(&path, start, vec![(start, session_start(hparams, group_name, start))])?;
+    let closing = match end {
+        Some((status, time)) => {
+            without_version(encode(&path, time, vec![(time, session_end(status, time))])?)
+        }
+        None => Vec::new(),
+    };
+    let present = fs::read(&path).unwrap_or_default();
+    let added = added_records(&present);
+    let has_closing = !closing.is_empty() && contains(added, &closing);
+    // Another end than this one takes no place beside it: TensorBoard keeps the first.
+    if has_closing || !contains(added, END) {
+        bytes.extend_from_slice(added);
+    }
+    if !has_closing {
+        bytes.extend_from_slice(&closing);
+    }
+    replace(dir, &path, RunDir::SESSION, &bytes)?;
     Ok(path)
+}
+
+/// Adds scalars to the session of the attempt that started at `start`, in one write. Answers whether there is such a file: a
+/// program may have cleared its folder.
+///
+/// TensorBoard's loader in Python reads on only in the newest file of a directory: what is Gridboard's own of a run is in one.
+///
+/// # Errors
+/// [`WriteError`] naming the file, which is then as it was.
+pub fn append_to_session(
+    dir: &Path,
+    start: f64,
+    (step, wall_time): (i64, f64),
+    scalars: &[(&str, f32)],
+) -> Result<bool, WriteError> {
+    let path = session_file(dir, start);
+    let mut file = match OpenOptions::new().append(true).open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(source) => return Err(WriteError::Write { path, source }),
+    };
+    let value = |(tag, value): &(&str, f32)| SummaryValue {
+        tag: (*tag).to_owned(),
+        data: Some(Data::SimpleValue(*value)),
+        metadata: None,
+    };
+    let summary = Summary { value: scalars.iter().map(value).collect() };
+    let mut bytes = Vec::new();
+    record::append(&mut bytes, &Event { wall_time, step, what: Some(What::Summary(summary)) });
+    let before = file.metadata().map(|metadata| metadata.len());
+    let written = before.and_then(|before| {
+        file.write_all(&bytes).inspect_err(|_| {
+            // Half a record would hide all that comes behind it.
+            let _ = file.set_len(before);
+        })
+    });
+    written.map(|()| true).map_err(|source| WriteError::Write { path, source })
+}
+
+fn session_file(dir: &Path, start: f64) -> PathBuf {
+    dir.join(file_name(start, RunDir::SESSION))
+}
+
+/// The tag of a session's end.
+const END: &[u8] = b"_hparams_/session_end_info";
+
+/// The whole records behind a session's start.
+fn added_records(file: &[u8]) -> &[u8] {
+    let mut reader = RecordReader::new(file, 0);
+    let mut next = || matches!(reader.next_record(), Ok(Some(_)));
+    let is_session = next() && next();
+    let first = reader.offset();
+    while let Ok(Some(_)) = reader.next_record() {}
+    let place = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+    file.get(place(first)..place(reader.offset())).filter(|_| is_session).unwrap_or_default()
+}
+
+fn contains(bytes: &[u8], record: &[u8]) -> bool {
+    bytes.windows(record.len()).any(|window| window == record)
+}
+
+/// An event file without the record that opens it.
+fn without_version(bytes: Vec<u8>) -> Vec<u8> {
+    let mut reader = RecordReader::new(&bytes[..], 0);
+    match reader.next_record() {
+        Ok(Some(_)) => {
+            let first = usize::try_from(reader.offset()).unwrap_or(0);
+            bytes[first..].to_vec()
+        }
+        _ => bytes,
+    }
 }
 
 /// A whole event file.
@@ -116,6 +202,14 @@ fn replace(dir: &Path, path: &Path, kind: &str, bytes: &[u8]) -> Result<(), Writ
     remove_others(dir, path, kind)
 }
 
+/// Removes the experiment records of their own files, which earlier versions have written.
+///
+/// # Errors
+/// [`WriteError`] naming the file.
+pub fn remove_experiment_records(dir: &Path) -> Result<(), WriteError> {
+    remove_others(dir, Path::new(""), EXPERIMENT)
+}
+
 /// Removes the files of this kind that were made at another time or on another machine. A trainer's own file that has the
 /// suffix is none: ours hold nothing but the records of their kind.
 fn remove_others(dir: &Path, path: &Path, kind: &str) -> Result<(), WriteError> {
@@ -141,7 +235,7 @@ fn remove_others(dir: &Path, path: &Path, kind: &str) -> Result<(), WriteError> 
 /// Whether a file is one that [`write_session`] has written.
 #[must_use]
 pub fn is_session(path: &Path) -> bool {
-    path.extension().is_some_and(|last| last == SESSION) && is_ours(path, SESSION)
+    path.extension().is_some_and(|last| last == RunDir::SESSION) && is_ours(path, RunDir::SESSION)
 }
 
 /// Whether a program has written an experiment record into this event file, among its first records: PyTorch's `add_hparams`
@@ -174,14 +268,18 @@ fn is_ours(path: &Path, kind: &str) -> bool {
     }
     let mut reader = RecordReader::new(file, 0);
     let mut records = 0;
-    while let Ok(Some(record)) = reader.next_record() {
+    // A session goes on with as many points as its run took minutes.
+    for _ in 0..FIRST_RECORDS {
+        let Ok(Some(record)) = reader.next_record() else { break };
         let tags: Vec<String> = match Event::decode(record).map(|event| event.what) {
             Ok(Some(What::FileVersion(_))) => continue,
             Ok(Some(What::Summary(summary))) => summary.value.into_iter().map(|value| value.tag).collect(),
             _ => return false,
         };
-        let of_kind =
-            |tag: &String| tag.strip_prefix("_hparams_/").is_some_and(|record| record.starts_with(kind));
+        let of_kind = |tag: &String| match tag.strip_prefix("_hparams_/") {
+            Some(record) => record.starts_with(kind),
+            None => kind == RunDir::SESSION && (tag == RANK || tag.starts_with(SYSTEM_FOLDER)),
+        };
         if tags.is_empty() || !tags.iter().all(of_kind) {
             return false;
         }

@@ -23,7 +23,10 @@ use message::{
     ProtoValue, SessionEnd, SessionStart,
 };
 
-pub use files::{has_experiment_record, is_session, write_experiment_record, write_session};
+pub use files::{
+    append_to_session, has_experiment_record, is_session, remove_experiment_records, write_experiment_record,
+    write_session,
+};
 
 /// From so many values on, TensorBoard asks for a regular expression instead of a tick per value; a range serves better.
 const INTERVAL_FROM: usize = 10;

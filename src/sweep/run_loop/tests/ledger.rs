@@ -73,7 +73,7 @@ fn signals_are_heard_while_the_ledger_cannot_be_written() {
 #[test]
 fn a_ledger_that_is_broken_ends_the_sweep_after_the_live_runs() {
     let mut world = begun(3, 2, 1);
-    let state = LedgerState { trouble: Some("damaged".to_owned()), broken: true };
+    let state = LedgerState { trouble: Some("damaged".to_owned()), broken: true, warning: None };
     world.this.ledger_changed(world.at(), state);
     world.check();
     assert!(world.this.launcher.stops.is_empty() && !world.this.over, "no trainer is killed for it");

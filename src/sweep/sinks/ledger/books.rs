@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    time::timeout_at,
+};
 
 use super::{AttemptEnd, Entry, LedgerState, Waiting};
 use crate::{
@@ -19,6 +22,7 @@ use crate::{
     follow::read_run,
     run::{ExperimentDir, Handle, RunDir, RunState},
     store::{ExperimentKey, NewAttempt, RunKey, Store, StoreError},
+    sweep::board::{Board, BoardError},
 };
 
 /// How often ranks are written while runs end: often enough for an onlooker, rarely enough to cost nothing.
@@ -41,6 +45,10 @@ enum Database {
 pub(super) struct Books {
     database: Database,
     ranked: Instant,
+    /// The sweep's own run in TensorBoard.
+    board: Option<Board>,
+    /// Whether it is behind the database.
+    stale: bool,
 }
 
 /// The task.
@@ -51,7 +59,18 @@ pub(super) async fn keep(
     state: watch::Sender<LedgerState>,
     room: usize,
 ) -> Result<(), StoreError> {
-    while let Some(mut entry) = entries.recv().await {
+    loop {
+        let received = match books.page_due() {
+            None => entries.recv().await,
+            Some(due) => match timeout_at(due.into(), entries.recv()).await {
+                Ok(received) => received,
+                Err(_) => {
+                    books.show(false, &state).await;
+                    continue;
+                }
+            },
+        };
+        let Some(mut entry) = received else { break };
         if let Entry::Reread { run, attempt, dir } = entry {
             waiting.is_read_now(run, attempt);
             let poll = tokio::task::spawn_blocking(move || read_run(&dir)).await.unwrap_or_default();
@@ -65,13 +84,20 @@ pub(super) async fn keep(
             // Somebody may wait for it.
             state.send_modify(|_| {});
         }
-        if matches!(entry, Entry::End(_)) && books.ranked.elapsed() > RANKING {
+        let is_end = matches!(entry, Entry::End(_));
+        books.stale |= is_end || (books.waits_for_points() && matches!(entry, Entry::Points { .. }));
+        if is_end && books.ranked.elapsed() > RANKING {
             books.ranked = Instant::now();
             // Where it fails, it is made again: at the next end, or below.
             let _ = books.rank().await;
         }
+        if books.page_due().is_some_and(|due| due <= Instant::now()) {
+            books.show(false, &state).await;
+        }
     }
-    until_written(&mut books, None, &state).await
+    until_written(&mut books, None, &state).await?;
+    books.show(true, &state).await;
+    Ok(())
 }
 
 /// Writes an entry, or the ranks where there is none, whatever it takes.
@@ -106,7 +132,7 @@ async fn until_written(
             Err(error) => {
                 let error = books.cause_of(error).await;
                 state.send_modify(|state| {
-                    *state = LedgerState { trouble: Some(with_causes(&error)), broken: true };
+                    (state.trouble, state.broken) = (Some(with_causes(&error)), true);
                 });
                 return Err(error);
             }
@@ -130,16 +156,41 @@ impl Books {
         experiment: ExperimentKey,
         keys: Vec<RunKey>,
         dir: ExperimentDir,
+        board: Board,
     ) -> Result<Self, StoreError> {
         let mut store = Store::open(runs_dir).await?;
         store.set_patience(PATIENCE).await?;
         let database = Database::Store { experiment, keys, dir, store, broken: false };
-        Ok(Self { database, ranked: Instant::now() })
+        Ok(Self { database, ranked: Instant::now(), board: Some(board), stale: true })
     }
 
     #[cfg(test)]
     pub(super) fn fake(fake: super::tests::Fake) -> Self {
-        Self { database: Database::Fake(fake), ranked: Instant::now() }
+        Self { database: Database::Fake(fake), ranked: Instant::now(), board: None, stale: false }
+    }
+
+    /// When the page is to be brought up to date, where it is behind.
+    fn page_due(&self) -> Option<Instant> {
+        self.board.as_ref().filter(|_| self.stale).map(Board::due)
+    }
+
+    /// Whether the first points of a program tell the page something.
+    fn waits_for_points(&self) -> bool {
+        self.board.as_ref().is_some_and(Board::waits_for_points)
+    }
+
+    /// Brings the page up to date. What goes wrong is told, and stops nothing.
+    async fn show(&mut self, last: bool, state: &watch::Sender<LedgerState>) {
+        self.stale = false;
+        let (Some(board), Database::Store { store, .. }) = (&mut self.board, &mut self.database) else {
+            return;
+        };
+        match board.update(store, last).await {
+            Ok(()) => {}
+            // A lock: the next time will do.
+            Err(BoardError::Store(error)) if error.passes() => self.stale = true,
+            Err(error) => state.send_modify(|state| state.warning = Some(with_causes(&error))),
+        }
     }
 
     /// Writes an entry. `again` says that it was tried before, and may have been written for all that is known.

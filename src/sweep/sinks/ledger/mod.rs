@@ -32,6 +32,7 @@ use crate::{
     publish::Answers,
     run::{ExperimentDir, Failure, RunState, Used},
     store::{ExperimentKey, RunKey, StoreError},
+    sweep::board::Board,
 };
 use books::{Books, keep};
 
@@ -45,6 +46,8 @@ pub(in crate::sweep) struct LedgerState {
     pub(in crate::sweep) trouble: Option<String>,
     /// Whether nothing will be written any more.
     pub(in crate::sweep) broken: bool,
+    /// What is wrong beside the ledger itself, and stops nothing.
+    pub(in crate::sweep) warning: Option<String>,
 }
 
 /// What the loop hears of a ledger that closes.
@@ -146,7 +149,7 @@ struct AttemptEnd {
 }
 
 impl Ledger {
-    /// Opens the ledger in `runs_dir` once more, for `slots` slots.
+    /// Opens the ledger in `runs_dir` once more, for `slots` slots, with the page that follows it.
     ///
     /// # Errors
     /// Where it cannot be opened.
@@ -156,8 +159,9 @@ impl Ledger {
         keys: Vec<RunKey>,
         dir: &ExperimentDir,
         slots: u32,
+        board: Board,
     ) -> Result<Self, StoreError> {
-        let books = Books::open(runs_dir, experiment, keys, dir.clone()).await?;
+        let books = Books::open(runs_dir, experiment, keys, dir.clone(), board).await?;
         Ok(Self::start(books, dir, slots))
     }
 

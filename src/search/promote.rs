@@ -1,0 +1,109 @@
+//! Asynchronous successive halving as its paper has it: a run pauses at each rung, and goes on when it is among the best there.
+//!
+//! Li et al., 2020, "A system for massively parallel hyperparameter tuning", MLSys 2 (Algorithm 2). Unlike rules that stop
+//! (`asha_stop`) it takes nothing back: a run that looked bad when few had been there may still be promoted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::stop::Halving;
+use crate::spec::Goal;
+
+/// The rungs and who is on them.
+#[derive(Clone, Debug)]
+pub struct Rungs {
+    halving: Halving,
+    goal: Goal,
+    /// Epochs of a whole run.
+    longest: u64,
+    /// By rung: the value of each run that has reached it.
+    reached: Vec<BTreeMap<u64, f64>>,
+    /// By rung: the runs that were promoted from it.
+    promoted: Vec<BTreeSet<u64>>,
+}
+
+/// A run that goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Promotion {
+    /// The run's number.
+    pub number: u64,
+    /// The epochs it has done.
+    pub from: u64,
+    /// The epochs at which it pauses again, or has completed.
+    pub to: u64,
+    /// Its place at the rung, from 1.
+    pub place: usize,
+    /// Runs that have reached the rung.
+    pub of: usize,
+}
+
+impl Rungs {
+    /// Rungs that no run has reached.
+    #[must_use]
+    pub fn new(halving: Halving, goal: Goal, longest: u64) -> Self {
+        let count = halving.rungs(longest).len();
+        Self {
+            halving,
+            goal,
+            longest,
+            reached: vec![BTreeMap::new(); count],
+            promoted: vec![BTreeSet::new(); count],
+        }
+    }
+
+    /// Epochs of the first pause: what a new run is started for.
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        self.epochs(0)
+    }
+
+    /// Epochs at a rung; those of a whole run above the last one.
+    fn epochs(&self, rung: usize) -> u64 {
+        if rung < self.reached.len() { self.halving.epochs(rung as u32) } else { self.longest }
+    }
+
+    /// A run has done the epochs of a rung, with this value; one that is not a number is worse than all others. Does nothing
+    /// where these are not the epochs of a rung.
+    pub fn reach(&mut self, number: u64, epochs: u64, value: f64) {
+        for rung in 0..self.reached.len() {
+            if self.epochs(rung) == epochs {
+                self.reached[rung].insert(number, value);
+                // It has come here from all rungs below.
+                for below in &mut self.promoted[..rung] {
+                    below.insert(number);
+                }
+            }
+        }
+    }
+
+    /// The run that goes on next: the best that was not promoted, of the highest rung that has one among its best. `None`
+    /// where a new run should be started.
+    #[must_use]
+    pub fn next(&self) -> Option<Promotion> {
+        (0..self.reached.len()).rev().find_map(|rung| {
+            let mut order: Vec<(u64, f64)> =
+                self.reached[rung].iter().map(|(run, value)| (*run, *value)).collect();
+            let key = |value: f64| match (value.is_nan(), self.goal) {
+                (true, _) => f64::INFINITY,
+                (false, Goal::Minimize) => value,
+                (false, Goal::Maximize) => -value,
+            };
+            order.sort_by(|(a, of_a), (b, of_b)| key(*of_a).total_cmp(&key(*of_b)).then(a.cmp(b)));
+            let best = order.len() / self.halving.factor as usize;
+            let place = order[..best]
+                .iter()
+                .position(|(run, value)| !value.is_nan() && !self.promoted[rung].contains(run))?;
+            let (number, of) = (order[place].0, order.len());
+            let (from, to) = (self.epochs(rung), self.epochs(rung + 1));
+            Some(Promotion { number, from, to, place: place + 1, of })
+        })
+    }
+
+    /// A run goes on.
+    pub fn promote(&mut self, promotion: Promotion) {
+        for rung in 0..self.reached.len() {
+            if self.epochs(rung) <= promotion.from {
+                self.promoted[rung].insert(promotion.number);
+            }
+        }
+    }
+}

@@ -1,0 +1,271 @@
+//! The sweep's own run in TensorBoard, `.`: the leaderboard as text, the spec, where it all came from, charts that hold the
+//! whole grid, bands over the seeds, and the columns of HParams.
+//!
+//! Kept by the ledger's task, which alone knows when ranks have been written; it reads the runs database and writes one event
+//! file in the experiment's folder, made anew by each sweep. One file, because TensorBoard's loader in Python reads on only
+//! in the newest of a folder. Nothing depends on it: what goes wrong is told once and tried again.
+
+mod margins;
+mod pages;
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use margins::SeededPoint;
+pub(in crate::sweep) use margins::point_name;
+pub(super) use pages::Pages;
+
+use super::{Preparation, sinks::hparams};
+use crate::{
+    base::clock::wall_now,
+    rank::Leaderboard,
+    report::{Format, top_table},
+    run::{ExperimentDir, RunState},
+    spec::Experiment,
+    store::{ExperimentKey, RunKey, Store, StoreError},
+    tags,
+    tfevents::{
+        Category, Chart, EventWriter, WriteError,
+        hparams::{MetricInfo, append_to_session, remove_experiment_records},
+    },
+};
+
+/// Between two updates, at least.
+const PAUSE: Duration = Duration::from_secs(4);
+/// An update that takes long is followed by a pause of so many times that.
+const REST: u32 = 30;
+/// In larger experiments, ranks are written at the end alone.
+const MANY_RUNS: usize = 2000;
+
+/// Why the sweep's own run is not up to date.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::sweep) enum BoardError {
+    /// The database cannot be read.
+    #[error("the sweep's own page in TensorBoard is not up to date: {0}")]
+    Store(#[from] StoreError),
+    /// The file cannot be written.
+    #[error("the sweep's own page in TensorBoard is not up to date: {0}")]
+    Write(#[from] WriteError),
+}
+
+/// Writes the sweep's own run.
+pub(in crate::sweep) struct Board {
+    experiment: Experiment,
+    key: ExperimentKey,
+    dir: ExperimentDir,
+    created: f64,
+    pages: Pages,
+    points: Vec<SeededPoint>,
+    /// The metrics that have bands.
+    banded: Vec<String>,
+    /// The file, once it is there.
+    writer: Option<EventWriter>,
+    /// Whether the columns of HParams are in it.
+    has_columns: Option<Vec<MetricInfo>>,
+    shown: Shown,
+    /// When the next update may be.
+    due: Instant,
+}
+
+/// What is in the file, and in those of the runs.
+#[derive(Default)]
+struct Shown {
+    table: String,
+    points: HashSet<usize>,
+    ranks: HashMap<RunKey, u32>,
+}
+
+impl Board {
+    /// The page of a sweep that is ready.
+    pub(in crate::sweep) fn new(ready: &Preparation) -> Self {
+        let points = margins::points(&ready.experiment, &ready.runs, &ready.keys);
+        Self {
+            banded: margins::metrics(&ready.experiment, points.len()),
+            experiment: ready.experiment.clone(),
+            key: ready.key,
+            dir: ready.dir.clone(),
+            created: ready.created,
+            pages: Pages::new(ready),
+            points,
+            writer: None,
+            has_columns: None,
+            shown: Shown::default(),
+            due: Instant::now(),
+        }
+    }
+
+    /// When the next update may be.
+    pub(in crate::sweep) fn due(&self) -> Instant {
+        self.due
+    }
+
+    /// Whether the columns of HParams wait for what a program logs.
+    pub(in crate::sweep) fn waits_for_points(&self) -> bool {
+        self.has_columns.is_none()
+    }
+
+    /// Brings the page up to date with the database. At the `last` time everything is written, however long it takes.
+    ///
+    /// # Errors
+    /// [`BoardError`]; the next update tries again.
+    pub(in crate::sweep) async fn update(&mut self, store: &mut Store, last: bool) -> Result<(), BoardError> {
+        let begun = Instant::now();
+        let updated = self.try_update(store, last).await;
+        if matches!(updated, Err(BoardError::Write(_))) {
+            // What the file holds is not known any more: it is made anew.
+            (self.writer, self.has_columns, self.shown) = (None, None, Shown::default());
+        }
+        self.due = Instant::now() + PAUSE.max(begun.elapsed() * REST);
+        updated
+    }
+
+    async fn try_update(&mut self, store: &mut Store, last: bool) -> Result<(), BoardError> {
+        let written =
+            if self.experiment.is_command() { store.written_tags(self.key).await? } else { Vec::new() };
+        let n_runs = self.pages.n_runs();
+        let is_whole = last || self.experiment.seeds.len() > 1 || n_runs <= MANY_RUNS;
+        let leaderboard = if is_whole {
+            store.leaderboard(self.key).await?
+        } else {
+            store.leaderboard_head(self.key, self.experiment.rank.top, 0).await?
+        };
+        let columns = hparams::columns(&self.dir, &self.experiment, &leaderboard, &written);
+        // TensorBoard keeps the first columns that it sees: those of a program are not known before it has logged.
+        if self.has_columns.is_some() && self.has_columns != columns && last {
+            (self.writer, self.has_columns, self.shown) = (None, None, Shown::default());
+        }
+        self.open()?;
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        let now = wall_now();
+        if self.has_columns.is_none()
+            && let Some(metrics) = columns
+        {
+            writer.raw(0, now, hparams::experiment_record(&self.experiment, &metrics, self.created))?;
+            writer.layout(now, &layout(&metrics, &self.banded, &self.points))?;
+            self.has_columns = Some(metrics);
+        }
+        let ranked = leaderboard.rows.iter().filter(|row| row.rank.is_some()).count();
+        let step = i64::try_from(ranked + leaderboard.omitted.ranked).unwrap_or(i64::MAX);
+        let table = top_table(&leaderboard, Some(self.experiment.rank.top)).render(Format::Markdown, None);
+        if table != self.shown.table {
+            writer.text("top_ten", step, now, &table)?;
+            self.shown.table = table;
+        }
+        self.write_bands(store, &leaderboard).await?;
+        if is_whole {
+            self.write_ranks(store, &leaderboard, step).await?;
+        }
+        if let Some(writer) = &mut self.writer {
+            writer.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Makes the file with what does not change, and removes that of the sweep before.
+    fn open(&mut self) -> Result<(), WriteError> {
+        if self.writer.is_some() {
+            return Ok(());
+        }
+        let mut writer = EventWriter::create_as(self.dir.path(), ExperimentDir::BOARD)?;
+        let now = wall_now();
+        writer.start_at(0, now)?;
+        for (tag, text) in self.pages.texts() {
+            writer.text(tag, 0, now, text)?;
+        }
+        writer.flush()?;
+        self.dir
+            .remove_boards_but(writer.path())
+            .map_err(|error| WriteError::Write { path: error.path, source: error.source })?;
+        remove_experiment_records(self.dir.path())?;
+        self.writer = Some(writer);
+        Ok(())
+    }
+
+    /// Writes the bands of grid points whose seeds have all completed since.
+    async fn write_bands(&mut self, store: &mut Store, leaderboard: &Leaderboard) -> Result<(), BoardError> {
+        if self.points.is_empty() {
+            return Ok(());
+        }
+        let completed: HashSet<RunKey> = leaderboard
+            .rows
+            .iter()
+            .filter(|row| row.state == RunState::Completed)
+            .map(|row| row.key)
+            .collect();
+        for (place, point) in self.points.iter().enumerate() {
+            if self.shown.points.contains(&place) || !point.runs.iter().all(|run| completed.contains(run)) {
+                continue;
+            }
+            for metric in &self.banded {
+                let mut seeds = Vec::with_capacity(point.runs.len());
+                for run in &point.runs {
+                    seeds.extend(store.history(*run, &[metric]).await?);
+                }
+                let Some(writer) = self.writer.as_mut().filter(|_| seeds.len() == point.runs.len()) else {
+                    continue;
+                };
+                let tags = margins::margin(metric, &point.name);
+                for at in margins::band(&seeds) {
+                    for (tag, value) in
+                        [(&tags.value, at.mean), (&tags.lower, at.low), (&tags.upper, at.high)]
+                    {
+                        #[expect(clippy::cast_possible_truncation, reason = "the format has 32-bit floats")]
+                        writer.scalar(tag, at.step, value as f32, at.wall_time)?;
+                    }
+                }
+            }
+            self.shown.points.insert(place);
+        }
+        Ok(())
+    }
+
+    /// Adds the ranks that have moved to the runs' own files.
+    async fn write_ranks(
+        &mut self,
+        store: &mut Store,
+        leaderboard: &Leaderboard,
+        step: i64,
+    ) -> Result<(), BoardError> {
+        let moved: HashMap<RunKey, u32> = leaderboard
+            .rows
+            .iter()
+            .filter_map(|row| Some((row.key, row.rank?)))
+            .filter(|(run, rank)| self.shown.ranks.get(run) != Some(rank))
+            .collect();
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let now = wall_now();
+        for run in store.runs(Some(self.key)).await? {
+            let (Some(&rank), Some(started)) = (moved.get(&run.key), run.started) else { continue };
+            #[expect(clippy::cast_precision_loss, reason = "a rank")]
+            let value = rank as f32;
+            let dir = self.dir.run(&run.spec.name);
+            append_to_session(dir.path(), started, (step, now), &[(tags::RANK, value)])?;
+            self.shown.ranks.insert(run.key, rank);
+        }
+        Ok(())
+    }
+}
+
+/// What Custom Scalars shows: a chart for each metric with the whole grid in it, then the bands.
+fn layout(metrics: &[MetricInfo], banded: &[String], points: &[SeededPoint]) -> Vec<Category> {
+    let mut tags: Vec<&str> = Vec::new();
+    for metric in metrics.iter().filter(|metric| metric.tag != tags::RANK) {
+        if !tags.contains(&metric.tag.as_str()) {
+            tags.push(&metric.tag);
+        }
+    }
+    let chart =
+        |tag: &&str| Chart::Tag { title: format!("{tag} of every ticked run"), tag: (*tag).to_owned() };
+    let grid = Category {
+        title: "the whole grid".to_owned(),
+        charts: tags.iter().map(chart).collect(),
+        closed: false,
+    };
+    let mut categories = margins::categories(banded, points);
+    categories.push(grid);
+    categories
+}
