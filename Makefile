@@ -15,7 +15,7 @@ test: setup check
 
 # What takes too long for every change: sixty kills at random moments.
 test-long: setup
-	$(CARGO) test --locked --test it -- --ignored
+	$(CARGO) test --locked --bins --test it -- --ignored
 
 # Format, lints and documentation, as CI has them.
 check:

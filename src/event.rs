@@ -44,7 +44,7 @@ pub struct Event {
     pub change: Change,
 }
 
-/// Runs of an experiment by state. The last four add up to the first.
+/// Runs of an experiment by state. The others add up to the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// All runs of the grid.
@@ -53,8 +53,10 @@ pub struct Totals {
     pub completed: u64,
     /// Failed in this sweep, and not tried again in it.
     pub failed: u64,
-    /// Still owed: waiting, to be tried again, or cut off by an interrupt.
+    /// Still owed: waiting, paused, to be tried again, or cut off by an interrupt.
     pub pending: u64,
+    /// Not wanted by the user, or ended by a stopping rule.
+    pub cancelled: u64,
     /// With a live attempt.
     pub live: u64,
 }
@@ -180,7 +182,8 @@ pub enum Change {
     AttemptEnded {
         /// The attempt.
         attempt: Arc<Attempt>,
-        /// The run's new state: completed, failed, or pending, after an interrupt or to be tried again.
+        /// The run's new state: completed, failed, or pending, after an interrupt or to be tried again; paused or cancelled where
+        /// the user has ended it.
         state: RunState,
         /// Why the attempt failed, where it did.
         failure: Option<Failure>,
@@ -190,6 +193,15 @@ pub enum Change {
         seconds: f64,
         /// What it has used of the machine.
         used: Used,
+    },
+    /// A run without a live attempt is in another state.
+    Moved {
+        /// Index of the run in the grid.
+        run: u64,
+        /// The run's name.
+        name: String,
+        /// Its new state: pending, paused or cancelled.
+        state: RunState,
     },
     /// The user wants the sweep to end: nothing starts any more.
     Cancelled {

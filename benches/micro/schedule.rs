@@ -46,7 +46,14 @@ fn scheduler() -> Scheduler {
         let mixed = run.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
         #[expect(clippy::cast_precision_loss, reason = "24 bits")]
         let cost = mixed as f64;
-        Job { run, cost, memory: (mixed % 512) << 24, attempt: 1, elastic: mixed.is_multiple_of(2) }
+        Job {
+            run,
+            cost,
+            memory: (mixed % 512) << 24,
+            attempt: 1,
+            elastic: mixed.is_multiple_of(2),
+            cancelled: false,
+        }
     };
     let slots = (0..SLOTS).map(slot).collect();
     Scheduler::new(slots, &[MEMORY], (0..JOBS).map(job).collect(), 1).expect("a valid set-up")

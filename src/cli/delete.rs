@@ -13,12 +13,12 @@ use crate::{
     index::keep_record,
     launch::Children,
     report::Format,
-    run::{ExperimentDir, bytes_on_disk},
+    run::{ExperimentDir, RunState, bytes_on_disk},
     store::{ExperimentRecord, RunRecord, Store, StoreError},
     sweep::SweepError,
 };
 
-/// Delete an experiment, or one of its runs: files and rows
+/// Delete an experiment, one of its runs, or those that have failed: files and rows
 ///
 /// Asks first, and is refused while the experiment is being run. A run that is in the spec is trained again when the spec is
 /// run again. Prepared images in the cache stay: other experiments may use them.
@@ -27,6 +27,9 @@ pub(super) struct Args {
     /// The experiment, or a run as `EXPERIMENT/RUN`
     #[arg(value_name = "EXPERIMENT|EXPERIMENT/RUN")]
     what: String,
+    /// Only the runs of the experiment that have failed
+    #[arg(long)]
+    failed: bool,
     /// Delete without a question
     #[arg(long)]
     yes: bool,
@@ -38,8 +41,10 @@ pub(super) struct Args {
 /// What is to be deleted.
 struct Doomed {
     experiment: String,
-    /// One run of it, where not all is.
-    run: Option<String>,
+    /// These runs of it, by name, where not all is.
+    names: Option<Vec<String>>,
+    /// Whether those are the failed ones.
+    failed: bool,
     record: Option<ExperimentRecord>,
     /// The runs that are in the database.
     runs: Vec<RunRecord>,
@@ -55,8 +60,13 @@ impl Doomed {
     /// `experiment `mine`: 4 runs (3 completed), 12 MB of files`.
     fn text(&self) -> String {
         let bytes = human::bytes(self.bytes);
-        match &self.run {
-            Some(run) => {
+        match self.names.as_deref() {
+            Some(names) if self.failed => {
+                let runs = human::counted(names.len(), "failed run");
+                format!("{runs} of experiment `{}`, {bytes} of files", self.experiment)
+            }
+            Some(names) => {
+                let run = names.first().map_or("", String::as_str);
                 let state = self.runs.first().map_or("not in the database", |run| run.state.as_str());
                 format!("run `{}/{run}` ({state}), {bytes} of files", self.experiment)
             }
@@ -73,9 +83,15 @@ impl Doomed {
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let signals = signals()?;
     let runtime = runtime()?;
-    let (doomed, dir) = runtime.block_on(find(runs_dir, &args.what))?;
+    let (doomed, dir) = runtime.block_on(find(runs_dir, &args.what, args.failed))?;
     if dir.is_locked() {
         return Err(CliError::Running(doomed.experiment));
+    }
+    if doomed.failed && doomed.runs.is_empty() {
+        return Err(CliError::NotFound {
+            message: format!("no run of experiment `{}` has failed", doomed.experiment),
+            hint: None,
+        });
     }
     if !args.yes {
         confirm::confirm(&format!("delete {}?", doomed.text()), &doomed.text(), &signals)?;
@@ -84,7 +100,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     if args.format == Format::Json {
         output::json(&json!({
             "experiment": doomed.experiment,
-            "run": doomed.run,
+            "run": doomed.names.as_ref().filter(|_| !doomed.failed).and_then(|names| names.first()),
             "runs": doomed.runs.len(),
             "completed": doomed.completed(),
             "bytes": doomed.bytes,
@@ -100,13 +116,19 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
 
 /// What a user means, in the database and on the disk: one of the two is enough, so that a deletion that was cut off can be
 /// repeated.
-async fn find(runs_dir: &Path, what: &str) -> Result<(Doomed, ExperimentDir), CliError> {
+async fn find(runs_dir: &Path, what: &str, failed: bool) -> Result<(Doomed, ExperimentDir), CliError> {
     let (experiment, run) = match what.split_once('/') {
         Some((experiment, run)) => {
             (experiment, Some(run.trim_end_matches('/')).filter(|run| !run.is_empty()))
         }
         None => (what, None),
     };
+    if failed && run.is_some() {
+        return Err(CliError::Usage {
+            message: format!("`--failed` is of an experiment, and `{what}` is a run"),
+            hint: Some(format!("gridboard delete {experiment} --failed, or gridboard delete {what}")),
+        });
+    }
     let dir = ExperimentDir::new(runs_dir, experiment);
     let mut store = match crate::store::Reader::open(runs_dir).await {
         Err(StoreError::NoDatabase { .. }) => None,
@@ -150,6 +172,10 @@ async fn find(runs_dir: &Path, what: &str) -> Result<(Doomed, ExperimentDir), Cl
         ));
     }
     let bytes = match run {
+        None if failed => {
+            runs.retain(|run| run.state == RunState::Failed);
+            runs.iter().map(|run| bytes_on_disk(dir.run(&run.spec.name).path())).sum()
+        }
         None => bytes_on_disk(dir.path()),
         Some(run) => {
             let all: Vec<String> = runs.iter().map(|known| known.spec.name.clone()).collect();
@@ -168,8 +194,11 @@ async fn find(runs_dir: &Path, what: &str) -> Result<(Doomed, ExperimentDir), Cl
             bytes_on_disk(folder.path())
         }
     };
-    let (experiment, run) = (experiment.to_owned(), run.map(str::to_owned));
-    Ok((Doomed { experiment, run, record, runs, bytes }, dir))
+    let names = match run {
+        Some(run) => Some(vec![run.to_owned()]),
+        None => failed.then(|| runs.iter().map(|run| run.spec.name.clone()).collect()),
+    };
+    Ok((Doomed { experiment: experiment.to_owned(), names, failed, record, runs, bytes }, dir))
 }
 
 fn not_found<'a>(message: String, wanted: &str, known: impl Iterator<Item = &'a str>) -> CliError {
@@ -204,15 +233,16 @@ async fn delete(
         Some(_) => Some(Store::open(runs_dir).await?),
         None => None,
     };
-    match &doomed.run {
+    match &doomed.names {
         None => {
             if let (Some(store), Some(record)) = (&mut store, &doomed.record) {
                 store.remove_experiment(record.key).await?;
             }
             dir.remove()?;
         }
-        Some(run) => {
-            dir.note_removal(&[run])?;
+        Some(names) => {
+            let names: Vec<&str> = names.iter().map(String::as_str).collect();
+            dir.note_removal(&names)?;
             let mut kept = Vec::new();
             if let (Some(store), Some(record)) = (&mut store, &doomed.record) {
                 let keys: Vec<_> = doomed.runs.iter().map(|run| run.key).collect();

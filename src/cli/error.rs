@@ -17,6 +17,7 @@ use crate::{
     predictions::PredictionsError,
     publish::PublishError,
     rerun::{CompareError, RepeatError},
+    run::Holder,
     spec::SpecError,
     store::StoreError,
     sweep::{BoardError, SweepError},
@@ -192,6 +193,14 @@ pub enum CliError {
     /// A file or folder cannot be read, written or deleted.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A process holds an experiment, and takes no requests.
+    #[error("`{experiment}` takes no requests at the moment{}", by(.holder.as_ref()))]
+    Deaf {
+        /// The experiment.
+        experiment: String,
+        /// Who holds it.
+        holder: Option<Holder>,
+    },
     /// An experiment is being run.
     #[error("`{0}` is being run by another process")]
     Running(String),
@@ -207,6 +216,11 @@ impl From<ImportError> for CliError {
     fn from(error: ImportError) -> Self {
         Self::Import(Box::new(error))
     }
+}
+
+/// Who holds the lock of an experiment.
+fn by(holder: Option<&Holder>) -> String {
+    holder.map(|holder| format!(": process {} on {} holds it", holder.pid, holder.host)).unwrap_or_default()
 }
 
 fn lines(bad: &[BadFile]) -> String {
@@ -275,8 +289,11 @@ impl CliError {
             }
             Self::Import(error) => error.hint(),
             Self::Index(IndexError::Store(error)) => error.hint().map(str::to_owned),
+            Self::Deaf { .. } => {
+                Some("it is being prepared, or its report is made: try again in a moment".to_owned())
+            }
             Self::Running(_) | Self::Index(IndexError::Running(_)) => {
-                Some("wait for it, or stop it with Ctrl-C in its terminal".to_owned())
+                Some("wait for it, or stop it: Ctrl-C in its terminal, or `gridboard drain`".to_owned())
             }
             Self::Probe(_) => Some("`gridboard doctor` says more".to_owned()),
             _ => None,

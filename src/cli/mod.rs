@@ -2,30 +2,39 @@
 //!
 //! Data goes to stdout, everything else to stderr. Exit codes are the constants of [`exit`].
 
+mod archive;
 mod audit;
+mod cancel;
 mod compare;
 mod completions;
 mod confirm;
+mod control;
 mod corpus;
 mod delete;
 mod devices;
 mod doctor;
 mod doctor_database;
 mod doctor_files;
+mod drain;
 mod error;
 mod experiments;
 mod import;
 mod index;
 mod layers;
 mod listing;
+mod marks;
+mod note;
 mod output;
+mod pause;
 mod plan;
 mod plan_estimate;
 mod predict;
 mod progress;
 mod replace;
 mod report;
+mod requeue;
 mod rerun;
+mod resume;
 mod run;
 mod runs;
 mod schema;
@@ -34,9 +43,12 @@ mod show;
 mod spec_args;
 mod sql;
 mod suite;
+mod sweeps;
+mod tag;
 mod tensorboard;
 mod top;
 mod verify;
+mod why;
 
 use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -73,6 +85,15 @@ enum Command {
     Compare(compare::Args),
     Sql(sql::Args),
     Report(report::Args),
+    Why(why::Args),
+    Cancel(cancel::Args),
+    Requeue(requeue::Args),
+    Pause(pause::Args),
+    Resume(resume::Args),
+    Drain(drain::Args),
+    Tag(tag::Args),
+    Note(note::Args),
+    Archive(archive::Args),
     Delete(delete::Args),
     Import(import::Args),
     Index(index::Args),
@@ -111,6 +132,15 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
         Command::Compare(args) => compare::run(&cli.runs_dir, args),
         Command::Sql(args) => sql::run(&cli.runs_dir, args),
         Command::Report(args) => report::run(&cli.runs_dir, args),
+        Command::Why(args) => why::run(&cli.runs_dir, args),
+        Command::Cancel(args) => cancel::run(&cli.runs_dir, args),
+        Command::Requeue(args) => requeue::run(&cli.runs_dir, args),
+        Command::Pause(args) => pause::run(&cli.runs_dir, args),
+        Command::Resume(args) => resume::run(&cli.runs_dir, args),
+        Command::Drain(args) => drain::run(&cli.runs_dir, args),
+        Command::Tag(args) => tag::run(&cli.runs_dir, args),
+        Command::Note(args) => note::run(&cli.runs_dir, args),
+        Command::Archive(args) => archive::run(&cli.runs_dir, args),
         Command::Delete(args) => delete::run(&cli.runs_dir, args),
         Command::Import(args) => import::run(&cli.runs_dir, args),
         Command::Index(args) => index::run(&cli.runs_dir, args),

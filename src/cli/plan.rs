@@ -176,7 +176,7 @@ impl<'a> Costs<'a> {
 
     fn room_of(&mut self, run: &RunSpec) -> Option<Room> {
         let summary = self.summary_of(run)?;
-        Some(plan_estimate::room(run, &summary, self.loading.as_ref()))
+        Some(plan_estimate::room(run, &summary, self.experiment.keep, self.loading.as_ref()))
     }
 
     fn summary_of(&mut self, run: &RunSpec) -> Option<Summary> {
@@ -232,6 +232,7 @@ fn row(costs: &mut Costs<'_>, run: &RunSpec) -> Json {
         "memory_bytes": summary.as_ref().map(|summary| summary.memory_bytes),
         "weights_bytes": costs.room_of(run).map(|room| room.weights),
         "disk_bytes": costs.room_of(run).filter(|room| room.rest > 0).map(|room| room.weights + room.rest),
+        "state_bytes": costs.room_of(run).map(|room| room.state),
         "estimated_seconds": costs.seconds_of(run),
         "completed": costs.pace.is_done(run),
         "settings": run.parameters,
@@ -348,6 +349,7 @@ impl<'a> RunTable<'a> {
         if let Some(room) = costs.room_of(run) {
             self.sums.room.weights = self.sums.room.weights.saturating_add(room.weights);
             self.sums.room.rest = self.sums.room.rest.saturating_add(room.rest);
+            self.sums.room.state = self.sums.room.state.max(room.state);
         }
         if !costs.pace.is_done(run) {
             self.sums.owed += 1;
@@ -370,14 +372,20 @@ impl<'a> RunTable<'a> {
             return notes;
         }
         notes.push(self.costs.pace.words(*owed, runs, *seconds));
+        let state = match room.state {
+            0 => String::new(),
+            state => {
+                format!("; a run that is under way keeps a training state, {} at most", human::bytes(state))
+            }
+        };
         notes.push(match room {
             Room { weights: 0, .. } => "disk: unknown, since it is the program's own".to_owned(),
-            Room { weights, rest: 0 } => format!(
-                "disk: {} of weights; event files and figures come on top, by the number of images",
+            Room { weights, rest: 0, .. } => format!(
+                "disk: {} of weights; event files and figures come on top, by the number of images{state}",
                 human::bytes(*weights)
             ),
-            Room { weights, rest } => format!(
-                "disk: about {} for all runs ({} of weights, {} of event files and figures)",
+            Room { weights, rest, .. } => format!(
+                "disk: about {} for all runs ({} of weights, {} of event files and figures){state}",
                 human::bytes(weights.saturating_add(*rest)),
                 human::bytes(*weights),
                 human::bytes(*rest)

@@ -11,12 +11,14 @@ use crate::{
     corpus::LoadingTable,
     model::Summary,
     run::{RunSpec, RunState},
-    spec::{Experiment, Train},
+    spec::{Checkpoint, Experiment, Keep, Train},
     store::{Reader, RunRecord, StoreError},
 };
 
 /// Bytes of a parameter in a checkpoint.
 const WEIGHT: u64 = 4;
+/// Weights in a training state: the network's, and Adam's two moments, twice while a new state takes the place of the old one.
+const STATES: u64 = 6;
 /// Bytes that the event files have for each training step (its loss), and for each epoch (its metrics, and an image of the
 /// confusion matrix), as measured.
 const STEP: u64 = 55;
@@ -29,21 +31,27 @@ const RUN: u64 = 130_000;
 /// Room on the disk, bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Room {
+    /// The weights of the last epoch, and those of the best one where they are kept.
     pub(super) weights: u64,
+    /// Event files, predictions and figures.
     pub(super) rest: u64,
+    /// The training state at most, until the run has completed.
+    pub(super) state: u64,
 }
 
-/// What a run of a built-in network leaves. Without the counts of images, weights alone.
-pub(super) fn room(run: &RunSpec, summary: &Summary, loading: Option<&LoadingTable>) -> Room {
-    let weights = summary.parameters.saturating_mul(WEIGHT);
+/// What a run of a built-in network leaves. Without the counts of images, weights and state alone.
+pub(super) fn room(run: &RunSpec, summary: &Summary, keep: Keep, loading: Option<&LoadingTable>) -> Room {
+    let one = summary.parameters.saturating_mul(WEIGHT);
+    let weights = if keep.best == Some(0) { one } else { one.saturating_mul(2) };
+    let state = if keep.checkpoint == Checkpoint::Never { 0 } else { one.saturating_mul(STATES) };
     let (Some(loading), Ok(train)) = (loading, Train::from_parameters(&run.parameters)) else {
-        return Room { weights, rest: 0 };
+        return Room { weights, rest: 0, state };
     };
     let (epochs, batch) = (u64::from(train.epochs), u64::from(train.batch_size).max(1));
     let steps = loading.train.div_ceil(batch).saturating_mul(epochs);
     let rest =
         steps.saturating_mul(STEP) + epochs.saturating_mul(EPOCH) + loading.validation * PREDICTION + RUN;
-    Room { weights, rest }
+    Room { weights, rest, state }
 }
 
 /// How long runs of an experiment take, from those that have completed.
@@ -162,6 +170,19 @@ mod tests {
         near(line(&[(0.0, 4.0), (0.0, 6.0)]), (5.0, 0.0));
         near(line(&[(1.0, 9.0), (2.0, 5.0)]), (7.0, 0.0));
         assert_eq!(line(&[]), None);
+    }
+
+    #[test]
+    fn room_has_the_best_weights_and_the_state_as_the_spec_keeps_them() {
+        let summary = Summary { parameters: 1000, flops_per_image: 0, memory_bytes: 0 };
+        let run = crate::grid::runs(&crate::store::testing::small("tab3")).next().unwrap();
+        let of = |keep| {
+            let Room { weights, rest, state } = room(&run, &summary, keep, None);
+            assert_eq!(rest, 0);
+            (weights, state)
+        };
+        assert_eq!(of(Keep::default()), (8000, 24_000));
+        assert_eq!(of(Keep { best: Some(0), checkpoint: Checkpoint::Never }), (4000, 0));
     }
 
     #[test]

@@ -254,7 +254,8 @@ fn opening(ready: &sweep::Preparation, placement: &device::Placement) -> String 
         let what = human::counted(ready.killed, "process");
         text += &format!("{}: {what} of cut off runs still alive, now ended\n", ready.experiment.name);
     }
-    let owed = ready.owed.len();
+    let owed = ready.owed.iter().filter(|owed| !owed.cancelled).count();
+    let cancelled = ready.owed.len() - owed;
     text += &format!(
         "{}: {}, {} completed, {owed} to train",
         ready.experiment.name,
@@ -266,6 +267,9 @@ fn opening(ready: &sweep::Preparation, placement: &device::Placement) -> String 
         let threads = placement.slots.first().map_or(1, |slot| slot.threads);
         let threads = human::counted(threads, "thread");
         text += &format!(" on {} ({threads} each)", listing::shortened(&labels, 8));
+    }
+    if cancelled > 0 {
+        text += &format!(", {cancelled} cancelled (`gridboard requeue` takes that back)");
     }
     text
 }

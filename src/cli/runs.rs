@@ -18,6 +18,12 @@ pub(super) struct Args {
     /// Only runs in this state
     #[arg(long, value_name = "STATE", value_parser = output::words::<RunState>(RunState::ALL.map(RunState::as_str)))]
     state: Option<RunState>,
+    /// Only runs that have this tag
+    #[arg(long, value_name = "TAG")]
+    tag: Option<String>,
+    /// Archived runs alone, which are left out else
+    #[arg(long)]
+    archived: bool,
     /// Output format
     #[arg(long, value_parser = output::one_of(&output::LISTS), default_value = "table")]
     format: Format,
@@ -32,6 +38,8 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         };
         let mut runs = store.runs(key).await?;
         runs.retain(|run| args.state.is_none_or(|state| run.state == state));
+        runs.retain(|run| run.archived == args.archived);
+        runs.retain(|run| args.tag.as_ref().is_none_or(|tag| run.tags.contains(tag)));
         let format = args.format;
         let table = if format == Format::Table {
             short_table(&runs, args.experiment.is_none())
@@ -68,8 +76,17 @@ fn short_table(runs: &[RunRecord], with_experiment: bool) -> Table {
     Table { title: None, columns, rows: rows.collect(), notes: Vec::new() }
 }
 
-/// Why it failed, and what is wrong with its event files.
+/// Why it failed, and what is wrong with its event files, behind its tags.
 fn reason(run: &RunRecord) -> Cell {
+    let tags = run.tags.iter().map(|tag| format!("[{tag}]"));
+    match (why(run), run.tags.is_empty()) {
+        (reason, true) => reason,
+        (Cell::Text(reason), false) => Cell::from(tags.chain([reason]).collect::<Vec<_>>().join(" ")),
+        (_, false) => Cell::from(tags.collect::<Vec<_>>().join(" ")),
+    }
+}
+
+fn why(run: &RunRecord) -> Cell {
     let failure = run.failure.as_ref().map(|failure| failure.reason.as_str());
     match (failure, run.problem.as_deref()) {
         (Some(failure), Some(problem)) => Cell::from(format!("{failure} ! {problem}")),
@@ -83,7 +100,11 @@ fn reason(run: &RunRecord) -> Cell {
 fn full_table(runs: &[RunRecord]) -> Table {
     let names =
         ["experiment", "run", "state", "seed", "attempts", "seconds", "device", "slot", "peak_memory"];
-    let columns = names.into_iter().chain(["failure", "reason", "problem"]).map(Column::text).collect();
+    let columns = names
+        .into_iter()
+        .chain(["failure", "reason", "problem", "last_point", "tags", "note"])
+        .map(Column::text)
+        .collect();
     let rows = runs.iter().map(|run| {
         let failure = run.failure.as_ref();
         vec![
@@ -99,6 +120,9 @@ fn full_table(runs: &[RunRecord]) -> Table {
             failure.map_or(Cell::Empty, |failure| Cell::from(failure.kind.as_str())),
             failure.map_or(Cell::Empty, |failure| Cell::from(&failure.reason)),
             run.problem.as_deref().map_or(Cell::Empty, Cell::from),
+            Cell::from(run.last_point),
+            if run.tags.is_empty() { Cell::Empty } else { Cell::from(run.tags.join(", ")) },
+            run.note.as_deref().map_or(Cell::Empty, Cell::from),
         ]
     });
     Table { title: None, columns, rows: rows.collect(), notes: Vec::new() }

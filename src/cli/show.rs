@@ -166,7 +166,7 @@ impl RunDetails {
             .map(|attempt| {
                 json!({
                     "attempt": attempt.attempt, "state": attempt.state.to_string(), "slot": attempt.slot,
-                    "device": attempt.device, "host": attempt.host, "pid": attempt.pid,
+                    "device": attempt.device, "host": attempt.host, "pid": attempt.pid, "pid_start": attempt.pid_start, "boot_id": attempt.boot_id,
                     "started": attempt.started, "finished": attempt.finished, "failure": attempt.failure,
                     "problem": attempt.problem,
                     "peak_memory": attempt.used.peak_memory, "threads": attempt.threads,
@@ -201,6 +201,7 @@ impl RunDetails {
             "experiment": run.experiment, "run": run.spec.name, "id": run.spec.id, "state": run.state,
             "seed": run.spec.seed, "axes": axes, "parameters": run.spec.parameters, "directory": self.directory,
             "predictions": run.predictions, "attempts": attempts, "last": last, "confusion": confusion,
+            "tags": run.tags, "note": run.note, "archived": run.archived, "last_point": run.last_point,
             "statistics": certainty, "areas": areas, "warnings": self.warnings,
         })
     }
@@ -215,6 +216,15 @@ impl RunDetails {
             text += &format!("  {name:<12} {value}\n");
         };
         line("state", run.state.to_string());
+        if !run.tags.is_empty() {
+            line("tags", run.tags.join(", "));
+        }
+        if let Some(note) = &run.note {
+            line("note", note.clone());
+        }
+        if run.archived {
+            line("archived", "listings leave it out".to_owned());
+        }
         line("id", run.spec.id.clone());
         line("seed", run.spec.seed.to_string());
         for (name, value) in &run.spec.parameters {

@@ -60,6 +60,12 @@ impl ExperimentDir {
         self.0.join(".children")
     }
 
+    /// Where a sweep that listens takes requests of other terminals and answers them.
+    #[must_use]
+    pub fn control(&self) -> PathBuf {
+        self.0.join(".control")
+    }
+
     /// The runs whose folders are being removed.
     #[must_use]
     pub fn removal(&self) -> PathBuf {

@@ -34,6 +34,8 @@ impl RunDir {
     pub const PREDICTIONS: &'static str = "predictions.csv";
     /// Answers on the held-out images.
     pub const TEST_PREDICTIONS: &'static str = "test_predictions.csv";
+    /// What users say of the run.
+    const MARKS: &'static str = "marks.json";
     /// Ends the name of the event file that is Gridboard's own: the HParams session, and what it measures of the machine.
     pub const SESSION: &'static str = "session";
     /// How an attempt ended.
@@ -59,6 +61,12 @@ impl RunDir {
     #[must_use]
     pub fn run_file(&self) -> PathBuf {
         self.0.join(Self::RUN_FILE)
+    }
+
+    /// What users say of the run.
+    #[must_use]
+    pub fn marks(&self) -> PathBuf {
+        self.0.join(Self::MARKS)
     }
 
     /// How an attempt ended.
@@ -270,11 +278,8 @@ fn cut(path: &Path, bytes: u64) -> Result<(), FileError> {
 
 /// Renames a file whose name contains `from`, unless there is one of the new name.
 fn rename(path: &Path, name: &str, from: &str, to: &str) -> Result<(), FileError> {
-    if !name.contains(from) {
-        return Ok(());
-    }
     let target = path.with_file_name(name.replace(from, to));
-    if target.exists() {
+    if !name.contains(from) || target.exists() {
         return Ok(());
     }
     fs::rename(path, &target).map_err(FileError::at("rename", path))

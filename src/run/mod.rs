@@ -5,6 +5,7 @@
 //! JSON, read by users too. What else lies in the folders is named in `folder`.
 
 mod attempt_log;
+mod control;
 mod cuda_fault;
 mod evidence;
 mod experiment_folder;
@@ -15,6 +16,7 @@ mod handle;
 mod key;
 mod ledger_file;
 mod lock;
+mod marks;
 mod outcome;
 mod removal;
 mod seal;
@@ -25,6 +27,7 @@ mod used;
 mod words;
 
 pub use attempt_log::{AttemptEnding, AttemptEvent, AttemptLog, AttemptStart, LoggedAttempt};
+pub use control::{Answer, Changed, Refused, Request, Ticket};
 pub use cuda_fault::CudaFault;
 pub use evidence::{Evidence, last_line};
 pub use experiment_folder::ExperimentDir;
@@ -35,6 +38,7 @@ pub use handle::Handle;
 pub use key::{RunIndex, RunKey};
 pub use ledger_file::{ImportSource, LedgerFile, LedgerFileError};
 pub use lock::{ExperimentLock, Holder};
+pub use marks::Marks;
 pub use outcome::{Outcome, OutcomeError};
 pub use removal::bytes_on_disk;
 pub use seal::{Seal, is_sealed_or_free};

@@ -13,10 +13,13 @@ use super::{
 };
 
 impl Scheduler {
-    /// Seconds until the last run ends, if nothing fails and nobody cancels. `None` until a run has completed or
+    /// Seconds until the last run ends, if nothing fails and nobody cancels. `None` while the sweep is paused, and until a run has completed or
     /// reported progress on every kind of device in use. `now` is on the clock that `step` is given.
     #[must_use]
     pub fn remaining_seconds(&self, now: f64) -> Option<f64> {
+        if self.is_paused() {
+            return None;
+        }
         let lines = Lines::fitted_to(self, now);
         let mut ends: BinaryHeap<Reverse<SlotFree>> = BinaryHeap::with_capacity(self.slots().len());
         let mut busy = vec![0.0; self.slots().len()];
@@ -24,7 +27,7 @@ impl Scheduler {
             busy[live.claim.slot as usize] = lines.rest_of(self, position, live, now)?;
         }
         let mut last = busy.iter().copied().fold(0.0, f64::max);
-        for slot in self.slots() {
+        for slot in self.slots().iter().filter(|slot| self.is_usable(slot)) {
             ends.push(Reverse(SlotFree { seconds: busy[slot.index as usize], slot: slot.index }));
         }
         for position in self.waiting_positions() {

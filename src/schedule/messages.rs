@@ -15,6 +15,8 @@ pub struct Job {
     pub attempt: u32,
     /// Whether its results are the same with any number of threads, so that it may have more of them than its slot.
     pub elastic: bool,
+    /// Whether the user does not want it: it does not start before it is requeued.
+    pub cancelled: bool,
 }
 
 /// Something that happened.
@@ -45,6 +47,28 @@ pub enum Input {
     },
     /// Nothing is to start any more; the live runs go on to their end.
     Drain,
+    /// Nothing is to start, and live runs are asked to make room; they wait again, and the attempt does not count.
+    Pause,
+    /// What was paused goes on.
+    Resume,
+    /// Time has passed: a run may be due that waits to be tried again.
+    Wake,
+    /// The user does not want a run. Ignored for one that has completed.
+    CancelRun {
+        /// The run.
+        run: u64,
+    },
+    /// A run that failed or was cancelled is to be made after all, with all its attempts. Ignored for others, and where
+    /// nothing is to start any more.
+    Requeue {
+        /// The run.
+        run: u64,
+    },
+    /// Nothing is to start on a device any more; its live runs go on to their end.
+    SetAside {
+        /// Its place in the list of capacities.
+        device: u32,
+    },
     /// The user wants the sweep to end: the first time gently, then at once.
     Cancel,
 }
@@ -60,6 +84,32 @@ pub enum Ended {
     NotStarted,
     /// It was stopped by Gridboard; its run is owed.
     Interrupted,
+    /// It was decided and never begun, and does not count.
+    Withdrawn,
+}
+
+/// What a run of the sweep is in.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Standing {
+    /// It waits for a slot.
+    Waiting,
+    /// It waits to be tried again.
+    Delayed {
+        /// Until this moment, on the clock that `step` is given.
+        at: f64,
+    },
+    /// Its attempt was ended to make room; it waits until the sweep goes on.
+    Paused,
+    /// An attempt is alive.
+    Live,
+    /// Ended with results.
+    Completed,
+    /// The last attempt failed.
+    Failed,
+    /// The user does not want it.
+    Cancelled,
+    /// Stopped before its end, and owed to another sweep.
+    Left,
 }
 
 /// Something to do.
@@ -98,6 +148,8 @@ pub struct Counts {
     pub completed: usize,
     /// The last attempt failed.
     pub failed: usize,
+    /// The user does not want them.
+    pub cancelled: usize,
 }
 
 /// A run with a live attempt.

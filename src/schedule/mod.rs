@@ -21,15 +21,21 @@
 //! - **Threads.** A run has the threads of its slot. Where slots stay free (nothing waits, or memory keeps the others out),
 //!   or their last runs are about to end, the runs that start then share those threads too, if their results do not
 //!   depend on the number of threads.
+//! - **Pause.** Live runs are asked to make room, and nothing starts until the sweep goes on; an attempt that was ended for
+//!   it does not count. A single run that is cancelled starts no more, until it is requeued.
+//! - **Devices.** On one that is set aside nothing starts any more. Without any the scheduler drains.
 //! - **Drain.** After it nothing starts, and the sweep is over when the live runs have ended.
 //! - **Cancel.** After the first cancel nothing starts and every live run is asked to stop; each further one kills.
 //! - **Alike.** Where the first runs all fail alike, the rest would too: the loop drains ([`Alike`]).
 //! - **Failure.** A run whose attempt failed is tried again where its failure is worth it ([`Again`]) and it has made fewer
-//!   attempts in this sweep than the limit. Where memory ran out, it needs a whole device from then on. The sweep's end is
+//!   attempts in this sweep than the limit; where whatever ended it may still be there, after a pause that grows. Where memory ran out, it needs a whole device from then on. The sweep's end is
 //!   announced exactly once, last.
 
+mod again;
 mod alike;
+mod control;
 mod cost;
+mod delays;
 mod division;
 mod eta;
 mod messages;
@@ -38,6 +44,7 @@ mod queue;
 mod retry;
 mod scheduler;
 mod slot;
+mod task;
 mod threads;
 
 #[cfg(test)]
@@ -46,7 +53,7 @@ mod tests;
 pub use alike::{Alike, without_particulars};
 pub use cost::CostModel;
 pub use division::{Division, best, divisions};
-pub use messages::{Counts, Effect, Ended, Input, Job, LiveRun, SetupError};
+pub use messages::{Counts, Effect, Ended, Input, Job, LiveRun, SetupError, Standing};
 pub use retry::Again;
 pub use scheduler::Scheduler;
 pub use slot::{DeviceKind, Slot};

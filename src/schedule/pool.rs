@@ -32,6 +32,8 @@ struct Device {
     live: u32,
     slots: u32,
     free: BinaryHeap<Reverse<u32>>,
+    /// Whether no run may start on it any more.
+    aside: bool,
 }
 
 /// A device owed to a waiting run.
@@ -69,6 +71,7 @@ impl Pool {
                 live: 0,
                 slots: 0,
                 free: BinaryHeap::new(),
+                aside: false,
             })
             .collect();
         for slot in slots {
@@ -76,10 +79,50 @@ impl Pool {
             device.slots += 1;
             device.free.push(Reverse(slot.index));
         }
-        let equipped = || devices.iter().enumerate().filter(|(_, device)| device.slots > 0);
-        let largest = equipped().map(|(_, device)| device.capacity).max().unwrap_or(0);
-        let by_room = equipped().map(|(index, device)| (device.room(), Reverse(index))).collect();
-        Self { devices, largest, by_room, owed: None, owings: 0 }
+        let equipped = devices.iter().enumerate().filter(|(_, device)| device.slots > 0);
+        let by_room = equipped.map(|(index, device)| (device.room(), Reverse(index))).collect();
+        let mut pool = Self { devices, largest: 0, by_room, owed: None, owings: 0 };
+        pool.find_largest();
+        pool
+    }
+
+    fn find_largest(&mut self) {
+        let usable = self.devices.iter().filter(|device| device.slots > 0 && !device.aside);
+        self.largest = usable.map(|device| device.capacity).max().unwrap_or(0);
+    }
+
+    /// Number of devices.
+    pub(super) fn len(&self) -> usize {
+        self.devices.len()
+    }
+
+    /// Whether a device is left on which runs may start.
+    pub(super) fn has_slots(&self) -> bool {
+        !self.by_room.is_empty()
+    }
+
+    /// Whether the device is set aside.
+    pub(super) fn is_aside(&self, device: usize) -> bool {
+        self.devices[device].aside
+    }
+
+    /// Lets no run start on the device any more. False where that was so already.
+    pub(super) fn set_aside(&mut self, device: usize) -> bool {
+        let state = &mut self.devices[device];
+        if std::mem::replace(&mut state.aside, true) {
+            return false;
+        }
+        state.free.clear();
+        let room = state.room();
+        self.by_room.remove(&(room, Reverse(device)));
+        self.owed.take_if(|owed| owed.device == device);
+        self.find_largest();
+        true
+    }
+
+    /// Forgets what is owed to the run at `position`, which waits no more. Whether anything was.
+    pub(super) fn forget(&mut self, position: usize) -> bool {
+        self.owed.take_if(|owed| owed.position == position).is_some()
     }
 
     /// Places of the devices with a free slot.
@@ -156,7 +199,9 @@ impl Pool {
         self.change(claim.device, |device| {
             device.used = device.used.saturating_sub(claim.memory);
             device.live -= 1;
-            device.free.push(Reverse(claim.slot));
+            if !device.aside {
+                device.free.push(Reverse(claim.slot));
+            }
         });
     }
 
@@ -206,7 +251,7 @@ impl Pool {
         let before = state.room();
         let answer = change(state);
         let after = state.room();
-        if before != after {
+        if before != after && !state.aside {
             self.by_room.remove(&(before, Reverse(device)));
             self.by_room.insert((after, Reverse(device)));
         }
@@ -221,6 +266,10 @@ impl Pool {
             let used: u64 = here().map(|claim| claim.memory).sum();
             assert_eq!(device.used, used, "memory of device {index}");
             assert_eq!(device.live as usize, here().count(), "live runs on device {index}");
+            if device.aside {
+                assert!(device.free.is_empty() && !self.by_room.contains(&(device.room(), Reverse(index))));
+                continue;
+            }
             assert_eq!(device.live as usize + device.free.len(), device.slots as usize);
             assert!(
                 used <= device.capacity || (device.live == 1 && device.capacity == self.largest),

@@ -87,7 +87,7 @@ mod tests {
             attempts in 1..9_u32,
         ) {
             let listed = exit_codes.contains(&code);
-            let retry = Retry { attempts, exit_codes };
+            let retry = Retry { attempts, exit_codes, ..Retry::default() };
             let expected = if listed { Again::Yes } else { Again::No };
             prop_assert_eq!(Again::after(&failure(FailureKind::Exit, Some(code)), &retry), expected);
             prop_assert_eq!(Again::after(&failure(FailureKind::Exit, None), &retry), Again::No);

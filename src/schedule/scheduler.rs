@@ -7,11 +7,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use super::{
     cost::CostModel,
+    delays::Delays,
     messages::{Counts, Effect, Ended, Input, Job, LiveRun, SetupError},
     pool::{Claim, Pool},
     queue::Queue,
-    retry::Again,
     slot::Slot,
+    task::{Fate, Task, Wish},
 };
 use crate::event::NextTry;
 
@@ -20,30 +21,25 @@ use crate::event::NextTry;
 pub struct Scheduler {
     slots: Vec<Slot>,
     /// In the order in which they should start; a run's position is its place here.
-    tasks: Vec<Task>,
+    pub(super) tasks: Vec<Task>,
     /// Positions by run.
-    positions: HashMap<u64, usize>,
-    queue: Queue,
-    pool: Pool,
+    pub(super) positions: HashMap<u64, usize>,
+    pub(super) queue: Queue,
+    pub(super) delays: Delays,
+    pub(super) pool: Pool,
     /// By position.
-    live: BTreeMap<usize, RunningJob>,
+    pub(super) live: BTreeMap<usize, RunningJob>,
     model: CostModel,
-    max_attempts: u32,
-    phase: Phase,
+    pub(super) max_attempts: u32,
+    /// The first pause before a run is tried again, seconds.
+    pub(super) first_pause: f64,
+    pub(super) phase: Phase,
     cancelled: bool,
-    completed: usize,
-    failed: usize,
-}
-
-#[derive(Clone, Debug)]
-struct Task {
-    job: Job,
-    /// Attempts made in this sweep.
-    attempts: u32,
-    /// Whether it needs a device alone, since memory ran out beside others.
-    alone: bool,
-    /// Whether a failure that is worth one more attempt has had it.
-    had_once: bool,
+    pub(super) completed: usize,
+    pub(super) failed: usize,
+    pub(super) cancelled_runs: usize,
+    /// Runs that wait for a moment.
+    pub(super) delayed: usize,
 }
 
 /// A live attempt.
@@ -66,9 +62,11 @@ pub(super) struct Advance {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+pub(super) enum Phase {
     Ready,
     Running,
+    /// Nothing starts until it goes on.
+    Paused,
     Draining,
     Stopping,
     Finished,
@@ -100,13 +98,7 @@ impl Scheduler {
         if slots.is_empty() && !jobs.is_empty() {
             return Err(SetupError::NoSlots);
         }
-        let mut tasks: Vec<Task> = jobs
-            .into_iter()
-            .map(|mut job| {
-                job.cost = if job.cost.is_finite() { job.cost.max(0.0) } else { 0.0 };
-                Task { job, attempts: 0, alone: false, had_once: false }
-            })
-            .collect();
+        let mut tasks: Vec<Task> = jobs.into_iter().map(Task::new).collect();
         tasks.sort_by(|a, b| b.job.cost.total_cmp(&a.job.cost).then(a.job.run.cmp(&b.job.run)));
 
         let mut positions = HashMap::with_capacity(tasks.len());
@@ -115,23 +107,37 @@ impl Scheduler {
             if positions.insert(task.job.run, position).is_some() {
                 return Err(SetupError::RepeatedRun(task.job.run));
             }
-            queue.insert(position, task.job.memory);
+            if task.fate == Fate::Open {
+                queue.insert(position, task.memory());
+            }
         }
+        let cancelled_runs = tasks.iter().filter(|task| task.fate == Fate::Cancelled).count();
         let pool = Pool::new(&slots, capacities);
         Ok(Self {
             slots,
             tasks,
             positions,
             queue,
+            delays: Delays::default(),
             pool,
             live: BTreeMap::new(),
             model: CostModel::default(),
             max_attempts: max_attempts.max(1),
+            first_pause: 0.0,
             phase: Phase::Ready,
             cancelled: false,
             completed: 0,
             failed: 0,
+            cancelled_runs,
+            delayed: 0,
         })
+    }
+
+    /// Lets a run that was killed, lost or not started wait before it is tried again: so many seconds, then twice as long each time.
+    #[must_use]
+    pub fn with_pause(mut self, seconds: f64) -> Self {
+        self.first_pause = if seconds.is_finite() { seconds.max(0.0) } else { 0.0 };
+        self
     }
 
     /// Takes in what happened at `now` and says what to do, in order. `now` is in seconds on a clock that never goes
@@ -150,14 +156,22 @@ impl Scheduler {
             Input::GoesOn { run, done } => self.goes_on(run, done),
             Input::Ended { run, how } => self.ended(now, run, how, &mut effects),
             Input::Drain => {
-                if matches!(self.phase, Phase::Ready | Phase::Running) {
+                if self.is_open() {
                     self.phase = Phase::Draining;
                 }
             }
+            Input::Pause => self.pause(&mut effects),
+            Input::Resume => self.go_on(now, &mut effects),
+            Input::Wake => self.wake(now, &mut effects),
+            Input::CancelRun { run } => self.cancel_run(now, run, &mut effects),
+            Input::Requeue { run } => self.requeue(now, run, &mut effects),
+            Input::SetAside { device } => self.set_aside(now, device, &mut effects),
             Input::Cancel => self.cancel(&mut effects),
         }
         let over = match self.phase {
-            Phase::Running => self.live.is_empty() && self.queue.is_empty(),
+            Phase::Running | Phase::Paused => {
+                self.live.is_empty() && self.queue.is_empty() && self.delayed == 0
+            }
             Phase::Draining | Phase::Stopping => self.live.is_empty(),
             Phase::Ready | Phase::Finished => false,
         };
@@ -172,7 +186,9 @@ impl Scheduler {
     #[must_use]
     pub fn counts(&self) -> Counts {
         let (live, completed, failed) = (self.live.len(), self.completed, self.failed);
-        Counts { waiting: self.tasks.len() - live - completed - failed, live, completed, failed }
+        let cancelled = self.cancelled_runs;
+        let waiting = self.tasks.len() - live - completed - failed - cancelled;
+        Counts { waiting, live, completed, failed, cancelled }
     }
 
     /// The live runs, the longest first.
@@ -200,8 +216,8 @@ impl Scheduler {
     pub fn next_try(&self, run: u64) -> Option<NextTry> {
         let position = *self.positions.get(&run)?;
         let task = &self.tasks[position];
-        let waits = self.queue.contains(position);
-        let number = task.attempts + u32::from(waits);
+        let waits = self.queue.contains(position) || matches!(task.fate, Fate::Delayed(_));
+        let number = task.counted + u32::from(waits);
         let next = NextTry { number, of: self.max_attempts, alone: task.alone };
         (waits || self.live.contains_key(&position)).then_some(next)
     }
@@ -228,7 +244,15 @@ impl Scheduler {
     }
 
     pub(super) fn waiting_positions(&self) -> impl Iterator<Item = usize> + '_ {
-        self.queue.positions()
+        let is_delayed = |task: &Task| matches!(task.fate, Fate::Delayed(_));
+        let delayed =
+            self.tasks.iter().enumerate().filter(move |(_, task)| self.delayed > 0 && is_delayed(task));
+        self.queue.positions().chain(delayed.map(|(position, _)| position))
+    }
+
+    /// Whether the device of a slot takes runs.
+    pub(super) fn is_usable(&self, slot: &Slot) -> bool {
+        !self.pool.is_aside(slot.device_index as usize)
     }
 
     pub(super) fn job(&self, position: usize) -> &Job {
@@ -285,54 +309,62 @@ impl Scheduler {
         let Some(position) = self.positions.get(&run).copied() else { return };
         let Some(live) = self.live.remove(&position) else { return };
         self.pool.release(live.claim);
-        let task = &self.tasks[position];
+        let task = &mut self.tasks[position];
+        let wish = std::mem::replace(&mut task.wish, Wish::On);
+        let is_open = matches!(self.phase, Phase::Running | Phase::Paused);
         let mut open = vec![live.claim.device];
         match how {
             Ended::Completed => {
                 self.completed += 1;
+                task.fate = Fate::Completed;
                 let slot = &self.slots[live.claim.slot as usize];
                 // What it would have taken with the threads of its slot.
                 let speed = f64::from(live.threads) / f64::from(slot.threads.max(1));
                 let cost = task.job.cost * (1.0 - live.done);
                 self.model.learn(slot.kind(), cost, (now - live.started) * speed);
             }
+            _ if wish == Wish::Cancel => {
+                task.fate = Fate::Cancelled;
+                self.cancelled_runs += 1;
+            }
             Ended::Failed(_) | Ended::NotStarted => {
-                if self.phase == Phase::Running && self.is_worth_another(position, how) {
-                    self.queue.insert(position, self.tasks[position].job.memory);
+                if self.is_worth_another(position, how) {
+                    self.try_again(now, position, how);
                     // Unlike an end, a new waiting run may be admissible anywhere.
                     open = self.pool.with_free_slots();
                 } else {
+                    self.tasks[position].fate = Fate::Failed;
                     self.failed += 1;
                 }
             }
+            Ended::Interrupted if wish == Wish::Pause && is_open => {
+                task.uncount();
+                let paused = self.phase == Phase::Paused;
+                self.enqueue(position, if paused { Fate::Paused } else { Fate::Open });
+                open = self.pool.with_free_slots();
+            }
+            Ended::Withdrawn => {
+                // Its number goes to the next one.
+                task.attempts = task.attempts.saturating_sub(1);
+                task.uncount();
+                if is_open {
+                    self.enqueue(position, Fate::Open);
+                    open = self.pool.with_free_slots();
+                } else {
+                    task.fate = Fate::Left;
+                }
+            }
             // Not waiting again: whoever stopped it does not want it in this sweep.
-            Ended::Interrupted => {}
+            Ended::Interrupted => task.fate = Fate::Left,
         }
         if self.phase == Phase::Running {
             self.fill(now, open, effects);
         }
     }
 
-    /// Whether a run that has failed is tried again. One that ran out of memory is not admitted beside another from then on.
-    fn is_worth_another(&mut self, position: usize, how: Ended) -> bool {
-        let task = &mut self.tasks[position];
-        if task.attempts >= self.max_attempts {
-            return false;
-        }
-        match how {
-            Ended::Failed(Again::Alone) => {
-                task.job.memory = u64::MAX;
-                !std::mem::replace(&mut task.alone, true)
-            }
-            Ended::Failed(Again::Once) => !std::mem::replace(&mut task.had_once, true),
-            Ended::Failed(Again::Yes) | Ended::NotStarted => true,
-            Ended::Failed(Again::No) | Ended::Completed | Ended::Interrupted => false,
-        }
-    }
-
     fn cancel(&mut self, effects: &mut Vec<Effect>) {
         let kill = match self.phase {
-            Phase::Ready | Phase::Running | Phase::Draining => false,
+            Phase::Ready | Phase::Running | Phase::Paused | Phase::Draining => false,
             Phase::Stopping => true,
             Phase::Finished => return,
         };
@@ -345,7 +377,7 @@ impl Scheduler {
 
     /// Starts what may start on the devices in `open`: one run a device and round, so that the longest runs are
     /// spread over the devices.
-    fn fill(&mut self, now: f64, mut open: Vec<usize>, effects: &mut Vec<Effect>) {
+    pub(super) fn fill(&mut self, now: f64, mut open: Vec<usize>, effects: &mut Vec<Effect>) {
         let first = effects.len();
         while !open.is_empty() {
             let mut again = Vec::new();
@@ -375,49 +407,12 @@ impl Scheduler {
         self.queue.remove(position);
         let task = &mut self.tasks[position];
         task.attempts += 1;
-        let (claim, released) = self.pool.claim(device, position, task.job.memory);
+        task.counted += 1;
+        task.fate = Fate::Open;
+        let (claim, released) = self.pool.claim(device, position, task.memory());
         let threads = self.slots[claim.slot as usize].threads;
         effects.push(Effect::Start { run: task.job.run, attempt: task.attempt(), slot: claim.slot, threads });
         self.live.insert(position, RunningJob { claim, started: now, progress: None, done: 0.0, threads });
         released
-    }
-
-    /// Asserts the invariants that tie the structures together.
-    #[cfg(test)]
-    pub(super) fn sanity_check(&self) {
-        let claims: Vec<Claim> = self.live.values().map(|live| live.claim).collect();
-        self.pool.sanity_check(&claims);
-        let mut taken = vec![false; self.slots.len()];
-        for claim in &claims {
-            assert!(
-                !std::mem::replace(&mut taken[claim.slot as usize], true),
-                "two runs on slot {}",
-                claim.slot
-            );
-            assert_eq!(self.slots[claim.slot as usize].device_index as usize, claim.device);
-        }
-        for (position, task) in self.tasks.iter().enumerate() {
-            assert!(!(self.queue.contains(position) && self.live.contains_key(&position)));
-            assert!(task.attempts <= self.max_attempts, "run {} has made too many attempts", task.job.run);
-        }
-        if self.phase == Phase::Running {
-            for device in self.pool.with_free_slots() {
-                for position in self.queue.positions() {
-                    let job = &self.tasks[position].job;
-                    assert!(
-                        !self.pool.admits(device, position, job.memory),
-                        "run {} waits although device {device} has a free slot for it",
-                        job.run
-                    );
-                }
-            }
-        }
-    }
-}
-
-impl Task {
-    /// Number of the attempt that was last started.
-    fn attempt(&self) -> u32 {
-        self.job.attempt + self.attempts.saturating_sub(1)
     }
 }

@@ -36,6 +36,12 @@ impl Slot {
         if self.device == Self::CPU { DeviceKind::Cpu } else { DeviceKind::Cuda }
     }
 
+    /// Its device for people: `cpu`, `cuda:0`.
+    #[must_use]
+    pub fn device_name(&self) -> &str {
+        self.label.rsplit_once('/').map_or(&self.label, |(device, _)| device)
+    }
+
     /// The number of the slot's CUDA device, from its label; `None` on the processor.
     #[must_use]
     pub fn cuda_index(&self) -> Option<&str> {

@@ -203,8 +203,9 @@ fn document(experiment: &Experiment) -> Json {
             "stop_after": schedule.stop_after,
         }),
     );
-    let Retry { attempts, exit_codes } = &experiment.retry;
-    document.insert("retry".to_owned(), json!({"attempts": attempts, "exit_codes": exit_codes}));
+    let Retry { attempts, exit_codes, pause } = &experiment.retry;
+    let retry = json!({"attempts": attempts, "exit_codes": exit_codes, "pause": pause});
+    document.insert("retry".to_owned(), retry);
     if !experiment.notify.is_default() {
         document.insert("notify".to_owned(), notify(&experiment.notify));
     }

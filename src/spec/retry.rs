@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::duration::SpecDuration;
+
 /// When a failed run is tried again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retry {
@@ -10,6 +12,9 @@ pub struct Retry {
     pub attempts: u32,
     /// Exit codes of a program that ask for another try.
     pub exit_codes: Vec<i32>,
+    /// How long a run that was killed, lost or not started waits before it is tried again; twice as long each further time.
+    #[serde(default = "Retry::first_pause")]
+    pub pause: SpecDuration,
 }
 
 impl Retry {
@@ -20,6 +25,11 @@ impl Retry {
     /// `EX_TEMPFAIL` of `sysexits.h`: "temporary failure; user is invited to retry".
     pub const TEMPORARY: i32 = 75;
 
+    /// As long as whatever has ended a run may take to be over.
+    const fn first_pause() -> SpecDuration {
+        SpecDuration::seconds(1)
+    }
+
     pub(super) fn is_default(&self) -> bool {
         *self == Self::default()
     }
@@ -27,6 +37,6 @@ impl Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self { attempts: Self::ATTEMPTS, exit_codes: vec![Self::TEMPORARY] }
+        Self { attempts: Self::ATTEMPTS, exit_codes: vec![Self::TEMPORARY], pause: Self::first_pause() }
     }
 }

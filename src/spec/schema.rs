@@ -253,6 +253,12 @@ fn retry() -> Json {
                 "type": "array",
                 "items": {"type": "integer", "minimum": 1, "maximum": 255},
                 "default": [Retry::TEMPORARY]
+            },
+            "pause": {
+                "description": "How long a run that was killed, lost or not started waits before it is tried again; twice as long each further time, at most 5 minutes.",
+                "type": "string",
+                "pattern": SpecDuration::PATTERN,
+                "default": Retry::default().pause
             }
         }
     })

@@ -18,7 +18,7 @@ use crate::{
     event::Attempt,
     launch::{AttemptEnd, Ending, LaunchError, LaunchPlan, PlanError},
     publish::Answers,
-    run::{Evidence, Failure, FailureKind, Keeping, RunDir, RunFile, RunSpec},
+    run::{Evidence, Failure, FailureKind, Keeping, Marks, RunDir, RunFile, RunSpec, RunState},
     schedule::Slot,
     spec::{Experiment, Family, Keep},
     tags,
@@ -77,6 +77,41 @@ impl Attempts<'_> {
             Self::Experiment { ready, .. } => &ready.runs[place].name,
             Self::Listed(plans) => &plans[place].1.name,
         }
+    }
+
+    /// How many runs there are.
+    pub(super) fn count(&self) -> u64 {
+        let count = match self {
+            Self::Experiment { ready, .. } => ready.runs.len(),
+            Self::Listed(plans) => plans.len(),
+        };
+        count as u64
+    }
+
+    /// Index of the run of this name.
+    pub(super) fn index_of(&self, name: &str) -> Option<u64> {
+        (0..self.count()).find(|run| self.name(*run) == name)
+    }
+
+    /// What the run was before this sweep, where that is known.
+    pub(super) fn state_before(&self, run: u64) -> Option<RunState> {
+        match self {
+            Self::Experiment { ready, .. } => ready.states.get(super::index(run)).copied(),
+            Self::Listed(_) => None,
+        }
+    }
+
+    /// Keeps in the run's folder whether the user wants it.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub(super) fn mark_cancelled(&self, run: u64, cancelled: bool) -> Result<(), FileError> {
+        let Self::Experiment { ready, .. } = self else { return Ok(()) };
+        let folder = ready.dir.run(self.name(run));
+        if !cancelled && !folder.marks().exists() {
+            return Ok(());
+        }
+        Marks::change(&folder, |marks| marks.cancelled = cancelled).map(|_| ())
     }
 
     /// What is known of the run before it starts.

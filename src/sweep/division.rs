@@ -58,7 +58,8 @@ pub(crate) fn measured_division(
 ) -> Result<Option<Measured>, SweepError> {
     let forecaster = Forecaster::new(&ready.experiment, ready.loading.as_ref(), &placed.slots);
     let capacity = placed.capacities.first().copied().unwrap_or(0);
-    let owed: Vec<&RunSpec> = ready.owed.iter().map(|owed| &ready.runs[index(owed.run)]).collect();
+    let owed: Vec<&RunSpec> =
+        ready.owed.iter().filter(|owed| !owed.cancelled).map(|owed| &ready.runs[index(owed.run)]).collect();
     if cores < 2 || owed.len() < 2 || !owed.iter().all(|run| forecaster.is_elastic(run)) {
         return Ok(None);
     }

@@ -23,7 +23,7 @@ use crate::{
     grid,
     index::keep_record,
     launch::Children,
-    run::{ExperimentDir, ExperimentLock, RunDataset, RunSpec},
+    run::{ExperimentDir, ExperimentLock, RunDataset, RunSpec, RunState},
     spec::{self, Dataset, Experiment},
     store::{ExperimentKey, ExperimentRecord, RunKey, RunRecord, Store},
 };
@@ -51,6 +51,8 @@ pub(crate) struct Preparation {
     pub runs: Vec<RunSpec>,
     /// The runs in the database, by index.
     pub keys: Vec<RunKey>,
+    /// What they are before the sweep, by index.
+    pub states: Vec<RunState>,
     /// What is left to do, by index: the number of the next attempt.
     pub owed: Vec<Owed>,
     /// Runs that were completed before.
@@ -82,6 +84,8 @@ pub(crate) struct Owed {
     pub run: u64,
     /// Number of the next attempt.
     pub attempt: u32,
+    /// Whether the user does not want it, so that it waits until it is requeued.
+    pub cancelled: bool,
 }
 
 /// Images that are prepared and split.
@@ -213,6 +217,8 @@ pub(crate) async fn prepare(
 ) -> Result<Preparation, SweepError> {
     let dir = experiment_dir(runs_dir, &experiment.name)?;
     let lock = lock(&dir, &experiment.name)?;
+    // A sweep that was killed may have left it: nobody listens yet.
+    dir.stop_listening()?;
     let children = Children::in_experiment(&dir).map_err(|source| SweepError::Io {
         what: "write",
         path: dir.children(),
@@ -234,14 +240,19 @@ pub(crate) async fn prepare(
     let completed = records.iter().filter(|record| record.state.has_results()).count() as u64;
     let owed = records
         .iter()
-        .filter(|record| record.state.is_owed())
-        .map(|record| Owed { run: record.spec.index.get(), attempt: record.attempts + 1 })
+        .filter(|record| record.state.is_owed() || record.state == RunState::Cancelled)
+        .map(|record| Owed {
+            run: record.spec.index.get(),
+            attempt: record.attempts + 1,
+            cancelled: record.state == RunState::Cancelled,
+        })
         .collect();
     // A run keeps the name that its folder has, whatever this grid would call it.
     let named = |(run, record): (RunSpec, &RunRecord)| RunSpec { name: record.spec.name.clone(), ..run };
     Ok(Preparation {
         runs: grid::runs(&experiment).zip(&records).map(named).collect(),
         keys: records.iter().map(|record| record.key).collect(),
+        states: records.iter().map(|record| record.state).collect(),
         experiment,
         dir,
         runs_dir: runs_dir.to_owned(),

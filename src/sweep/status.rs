@@ -84,6 +84,7 @@ impl Status {
             | Change::Measured { .. }
             | Change::Resumed { .. }
             | Change::Problem { .. }
+            | Change::Moved { .. }
             | Change::Cancelled { .. }
             | Change::Note(_)
             | Change::Warning(_)

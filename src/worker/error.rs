@@ -141,7 +141,7 @@ impl TrainError {
         false
     }
 
-    /// libtorch's own words, where the message has others: for the log.
+    /// All that libtorch has said, with its stack trace, where the message is another: for the log.
     pub(crate) fn words(&self) -> Option<String> {
         match self {
             Self::Engine(error) | Self::Weights(WeightsError::Engine(error)) => error.words(),
@@ -172,15 +172,18 @@ mod tests {
         let full = torch("CUDA out of memory. Tried to allocate 2.00 GiB.\nframe #0: c10::Error::Error\n");
         assert_eq!(full.kind(), Some(FailureKind::OutOfMemory));
         assert_eq!(full.one_line(), "the GPU has no memory left: 2.1 GB more were asked for");
-        assert_eq!(full.words().as_deref(), Some("CUDA out of memory. Tried to allocate 2.00 GiB."));
+        let whole = "CUDA out of memory. Tried to allocate 2.00 GiB.\nframe #0: c10::Error::Error";
+        assert_eq!(full.words().as_deref(), Some(whole), "the stack is for the log");
         let fault =
             torch("CUDA error: an illegal memory access was encountered\nframe #0: c10::Error::Error\n");
         assert_eq!(fault.kind(), Some(FailureKind::CudaFault));
         assert_eq!(fault.one_line(), "the GPU failed: an illegal memory access");
-        assert_eq!(fault.words().as_deref(), Some("CUDA error: an illegal memory access was encountered"));
+        let whole = "CUDA error: an illegal memory access was encountered\nframe #0: c10::Error::Error";
+        assert_eq!(fault.words().as_deref(), Some(whole));
         let error = torch("sizes differ\nframe #0: c10::Error::Error\n");
         assert_eq!(error.kind(), Some(FailureKind::Trainer));
         assert_eq!(error.one_line(), "libtorch: sizes differ");
+        assert_eq!(error.words().as_deref(), Some("sizes differ\nframe #0: c10::Error::Error"));
     }
 
     #[test]

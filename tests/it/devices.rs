@@ -88,3 +88,50 @@ fn a_device_that_is_not_there_is_named_with_those_that_are() {
         ran.stderr
     );
 }
+
+/// A project whose runs meet a fault on the first GPU.
+fn faulty(gpus: u32) -> Project {
+    let project = Project::with_spec(
+        "
+experiment: gpus
+model:
+  family: command
+  run:
+    - sh
+    - -c
+    - 'test \"$GRIDBOARD_DEVICE_INDEX\" != 0 && exit 0; echo RuntimeError: CUDA error: an illegal memory access was encountered >&2; exit 1'
+grid: {x: [1, 2, 3, 4, 5, 6]}
+",
+    );
+    let folder = fake_nvml(&project);
+    project
+        .env("LD_LIBRARY_PATH", folder.to_str().expect("UTF-8"))
+        .env("GRIDBOARD_FAKE_GPUS", gpus.to_string())
+}
+
+#[test]
+fn a_device_that_has_a_fault_is_set_aside() {
+    let project = faulty(2);
+    let ran = project.run(&["run", "spec.yaml"]).expect(0);
+    assert!(ran.stderr.contains("cuda:0 is set aside for the rest of this sweep"), "{}", ran.stderr);
+    let on = project.sql("select slot, count(*) as attempts from attempts group by slot order by slot");
+    assert_eq!(on[0], serde_json::json!({"slot": "cuda:0/0", "attempts": 1}), "nothing else starts there");
+    assert_eq!(
+        on[1],
+        serde_json::json!({"slot": "cuda:1/0", "attempts": 6}),
+        "its run is tried again elsewhere"
+    );
+    let faults =
+        project.sql("select failure, count(*) as attempts from attempts group by failure order by failure");
+    assert_eq!(faults[1], serde_json::json!({"failure": "cuda_fault", "attempts": 1}));
+}
+
+#[test]
+fn without_a_sound_device_the_sweep_ends_and_says_so() {
+    let project = faulty(1);
+    let ran = project.run(&["run", "spec.yaml"]).expect(3);
+    let said = "cuda:0 is set aside, and no other device is left: nothing new starts, and 5 runs stay owed";
+    assert!(ran.stderr.contains(said), "{}", ran.stderr);
+    let states = project.sql("select pending, failed from experiments");
+    assert_eq!(serde_json::json!(states), serde_json::json!([{"pending": 5, "failed": 1}]));
+}

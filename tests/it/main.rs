@@ -4,6 +4,7 @@ mod architecture;
 mod children;
 mod command_trainer;
 mod comparing;
+mod control;
 mod corpus;
 mod curves;
 mod database;

@@ -2,7 +2,10 @@
 //! Here is the sweep in a test that the cases share.
 
 mod cases;
+mod control;
 mod random;
+mod sanity;
+mod simulation;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +18,9 @@ struct SchedEnv {
     slots: Vec<Slot>,
     jobs: Vec<Job>,
     max_attempts: u32,
+    pause: f64,
+    /// Devices that are set aside.
+    lost: std::collections::BTreeSet<u32>,
     elastic: bool,
     threads: BTreeMap<u64, u32>,
     scheduler: Option<Scheduler>,
@@ -32,6 +38,8 @@ impl SchedEnv {
             slots: Vec::new(),
             jobs: Vec::new(),
             max_attempts: 1,
+            pause: 0.0,
+            lost: std::collections::BTreeSet::new(),
             elastic: false,
             threads: BTreeMap::new(),
             scheduler: None,
@@ -64,7 +72,7 @@ impl SchedEnv {
     /// Adds the next run.
     fn run(mut self, cost: f64, memory: u64) -> Self {
         let run = self.jobs.len() as u64;
-        self.jobs.push(Job { run, cost, memory, attempt: 1, elastic: self.elastic });
+        self.jobs.push(Job { run, cost, memory, attempt: 1, elastic: self.elastic, cancelled: false });
         self
     }
 
@@ -86,7 +94,7 @@ impl SchedEnv {
     fn begin(mut self) -> Self {
         let scheduler =
             Scheduler::new(self.slots.clone(), &self.capacities, self.jobs.clone(), self.max_attempts);
-        self.scheduler = Some(scheduler.expect("a valid set-up"));
+        self.scheduler = Some(scheduler.expect("a valid set-up").with_pause(self.pause));
         self.feed(Input::Begin);
         self
     }
@@ -99,6 +107,9 @@ impl SchedEnv {
         if let Input::Ended { run, .. } = input {
             self.live.remove(&run);
         }
+        if let Input::SetAside { device } = input {
+            self.lost.insert(device);
+        }
         self.cancelled |= input == Input::Cancel && self.finished.is_none();
         let scheduler = self.scheduler.as_mut().expect("begun");
         let effects = scheduler.step(self.now, input);
@@ -109,6 +120,8 @@ impl SchedEnv {
                     self.threads.insert(run, threads);
                     assert!(threads == 1 || self.elastic, "run {run} has {threads} threads");
                     assert!(!self.cancelled, "run {run} starts after a cancel");
+                    let device = self.slots[slot as usize].device_index;
+                    assert!(!self.lost.contains(&device), "run {run} starts on lost device {device}");
                     assert!(self.live.insert(run, slot).is_none(), "run {run} is live twice");
                     self.starts.push((run, attempt, slot));
                 }
@@ -118,7 +131,10 @@ impl SchedEnv {
         }
         let counts = scheduler.counts();
         assert_eq!(counts.live, self.live.len());
-        assert_eq!(counts.waiting + counts.live + counts.completed + counts.failed, self.jobs.len());
+        assert_eq!(
+            counts.waiting + counts.live + counts.completed + counts.failed + counts.cancelled,
+            self.jobs.len()
+        );
         if check {
             scheduler.sanity_check();
         }
@@ -136,6 +152,19 @@ impl SchedEnv {
 
     fn crash(&mut self, run: u64) -> Vec<Effect> {
         self.end(run, Ended::Failed(Again::Yes))
+    }
+
+    /// Lets every run that is live, or waits for a moment, come to its end.
+    fn play_out(&mut self) {
+        while self.finished.is_none() {
+            if let Some(run) = self.live_runs().first().copied() {
+                self.finish(run);
+                continue;
+            }
+            let due = self.scheduler().next_due().expect("something is live, due, or all is over");
+            self.now = self.now.max(due);
+            self.feed(Input::Wake);
+        }
     }
 
     fn live_runs(&self) -> Vec<u64> {

@@ -10,6 +10,12 @@ enum Act {
     End(usize, Ended),
     Stray(u64, Ended),
     Progress(usize, f64),
+    CancelRun(u64),
+    Requeue(u64),
+    SetAside(u32),
+    Pause,
+    Resume,
+    Wait,
     Cancel,
     Begin,
 }
@@ -23,11 +29,18 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         1 => Just(Ended::Failed(Again::Alone)),
         1 => Just(Ended::NotStarted),
         1 => Just(Ended::Interrupted),
+        1 => Just(Ended::Withdrawn),
     ];
     let act = prop_oneof![
         40 => (any::<usize>(), how.clone()).prop_map(|(index, how)| Act::End(index, how)),
         2 => (0_u64..40, how).prop_map(|(run, how)| Act::Stray(run, how)),
         5 => (any::<usize>(), prop::num::f64::ANY).prop_map(|(index, part)| Act::Progress(index, part)),
+        2 => (0_u64..40).prop_map(Act::CancelRun),
+        2 => (0_u64..40).prop_map(Act::Requeue),
+        1 => (0_u32..8).prop_map(Act::SetAside),
+        2 => Just(Act::Pause),
+        3 => Just(Act::Resume),
+        4 => Just(Act::Wait),
         1 => Just(Act::Cancel),
         1 => Just(Act::Begin),
     ];
@@ -45,9 +58,10 @@ proptest! {
         jobs in prop::collection::vec((0_u32..8, 0_u64..25), 0..30),
         huge in prop::option::of(0_usize..30),
         attempts in 1_u32..4,
+        pause in prop_oneof![Just(0.0), 0.0..5.0],
         acts in acts(),
     ) {
-        let mut env = SchedEnv::new().attempts(attempts);
+        let mut env = SchedEnv { pause, ..SchedEnv::new().attempts(attempts) };
         for (capacity, slots) in devices {
             env = env.device(capacity, slots);
         }
@@ -76,6 +90,12 @@ proptest! {
                         prop_assert_eq!(env.feed(Input::Progress { run, fraction }), []);
                     }
                 }
+                Act::CancelRun(run) => drop(env.feed(Input::CancelRun { run })),
+                Act::Requeue(run) => drop(env.feed(Input::Requeue { run })),
+                Act::SetAside(device) => drop(env.feed(Input::SetAside { device })),
+                Act::Pause => drop(env.feed(Input::Pause)),
+                Act::Resume => drop(env.feed(Input::Resume)),
+                Act::Wait => drop(env.feed(Input::Wake)),
                 Act::Cancel => drop(env.feed(Input::Cancel)),
                 Act::Begin => prop_assert_eq!(env.feed(Input::Begin), []),
             }
@@ -83,16 +103,18 @@ proptest! {
                 prop_assert!(seconds.is_finite() && seconds >= 0.0);
             }
         }
-        while let Some(run) = env.live_runs().first().copied() {
-            env.finish(run);
-        }
+        env.feed(Input::Resume);
+        env.play_out();
         let counts = env.finished.expect("the sweep ends when nothing is live");
         prop_assert_eq!(counts.live, 0);
-        if !env.cancelled {
-            let mut started = env.started_runs();
-            started.sort_unstable();
-            started.dedup();
-            prop_assert_eq!(started.len(), env.jobs.len(), "every run is started");
+        let all_lost = env.slots.iter().all(|slot| env.lost.contains(&slot.device_index));
+        if !env.cancelled && !all_lost {
+            for job in &env.jobs {
+                let standing = env.scheduler().standing(job.run);
+                // An interrupt that the user did not ask for is another sweep's business.
+                let over = matches!(standing, Some(Standing::Completed | Standing::Failed | Standing::Cancelled | Standing::Left));
+                prop_assert!(over, "run {} is {standing:?}", job.run);
+            }
         }
     }
 }

@@ -153,13 +153,16 @@ fn retry(top: &Section<'_>, problems: &mut Problems) -> Option<Retry> {
     let mut retry = Retry::default();
     let Some(entry) = top.given("retry") else { return Some(retry) };
     let section = Section::open(&entry.value, "retry", &entry.place, problems)?;
-    section.only(&["attempts", "exit_codes"], problems);
+    section.only(&["attempts", "exit_codes", "pause"], problems);
     let attempts = section.u32("attempts", 1, Retry::MOST_ATTEMPTS, problems);
     retry.attempts = attempts.unwrap_or(retry.attempts);
     let code = |node| int(node, 1, 255).and_then(|code| i32::try_from(code).ok());
     if let Some(codes) = section.list("exit_codes", "whole number from 1 to 255", problems, code) {
         retry.exit_codes = codes;
     }
+    let expected = "a duration such as `1s`, `30s` or `5m`";
+    let pause = section.take("pause", expected, problems, |node| text(node)?.parse().ok());
+    retry.pause = pause.unwrap_or(retry.pause);
     Some(retry)
 }
 

@@ -250,6 +250,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                 retry: Retry {
                     attempts: 1 + u32::try_from(grace % 7).unwrap(),
                     exit_codes: (1..=i32::try_from(grace % 4).unwrap()).collect(),
+                    pause: SpecDuration::seconds(grace % 5),
                 },
                 notify: notify(grace),
             }
@@ -346,6 +347,7 @@ schedule:
 retry:
   attempts: 3
   exit_codes: [75]
+  pause: "1s"
 "#
     );
 }

@@ -152,7 +152,7 @@ fn a_whole_spec_passes_and_mistakes_do_not() {
     let with = |line: &str| faults(&format!("{WHOLE}\n{line}\n"));
     assert_eq!(with("sedes: [1]"), ["/sedes: unknown"]);
     assert_eq!(with("retry: {attempts: 0}").len(), 1);
-    assert_eq!(with("retry: {attempts: 2, exit_codes: [75, 137]}"), [""; 0]);
+    assert_eq!(with("retry: {attempts: 2, exit_codes: [75, 137], pause: 5m}"), [""; 0]);
     assert_eq!(with("schedule: {device: cpu}"), ["/schedule/device: unknown"]);
     assert_eq!(with("grid: {momentum: [1]}"), ["/grid/momentum: unknown"]);
     assert_eq!(with("grid: {epochs: []}"), ["/grid/epochs: minItems"]);

@@ -46,6 +46,14 @@ pub struct RunRecord {
     pub used: Used,
     /// File of the validation set's predictions, relative to the runs directory.
     pub predictions: Option<String>,
+    /// When the last point of its curves was written, seconds since 1970.
+    pub last_point: Option<f64>,
+    /// What users say of it.
+    pub tags: Vec<String>,
+    /// A text of theirs about it.
+    pub note: Option<String>,
+    /// Whether listings leave it out.
+    pub archived: bool,
 }
 
 impl RunRecord {
@@ -59,9 +67,11 @@ impl RunRecord {
 /// Columns of a [`RunRecord`], from the tables `r`, `e` and `a`.
 const SELECT: &str =
     "SELECT r.id, e.name AS experiment, e.axes, e.spec ->> 'family' AS family, r.position, r.name, r.content_id, r.axis_values,
-       r.parameters, r.seed, r.state, r.attempts, r.predictions,
+       r.parameters, r.seed, r.state, r.attempts, r.predictions, r.tags, r.note, r.archived,
        a.started, a.finished, NULLIF(a.slot, '') AS slot, NULLIF(a.device, '') AS device, NULLIF(a.host, '') AS host, a.failure, a.reason, a.problem, a.log_tail, a.evidence, a.peak_memory, a.peak_device_memory,
-       a.core_seconds, a.training_seconds, a.training_core_seconds, a.validation_seconds, a.validation_core_seconds
+       a.core_seconds, a.training_seconds, a.training_core_seconds, a.validation_seconds, a.validation_core_seconds,
+       (SELECT max(s.wall_time) FROM _latest l
+        JOIN _scalar s ON s.run_id = l.run_id AND s.tag_id = l.tag_id AND s.step = l.step WHERE l.run_id = r.id) AS last_point
 FROM _run r
 JOIN _experiment e ON e.id = r.experiment_id
 LEFT JOIN _attempt a ON a.run_id = r.id AND a.attempt = r.attempts";
@@ -81,6 +91,10 @@ struct RunRow {
     state: String,
     attempts: i64,
     predictions: Option<String>,
+    tags: String,
+    note: Option<String>,
+    archived: bool,
+    last_point: Option<f64>,
     started: Option<f64>,
     finished: Option<f64>,
     slot: Option<String>,
@@ -122,6 +136,10 @@ impl RunRow {
             problem: self.problem,
             used: self.used.used()?,
             predictions: self.predictions,
+            last_point: self.last_point,
+            tags: from_json("the tags of a run", &self.tags)?,
+            note: self.note,
+            archived: self.archived,
         })
     }
 }

@@ -12,6 +12,7 @@ mod cuts;
 mod experiments;
 mod in_place;
 mod ledger;
+mod marks;
 mod orphans;
 mod ranks;
 mod removal;

@@ -17,7 +17,7 @@ use crate::{
     device::Placement,
     event::Change,
     launch::{self, Children, LaunchPlan, Launcher, LocalLauncher},
-    run::Failure,
+    run::{ExperimentDir, Failure},
     schedule::{Job, Scheduler, Slot},
     spec::Schedule,
     store::{Reader, StoreError},
@@ -49,15 +49,23 @@ pub(crate) async fn sweep(
         .map(|owed| {
             let run = &ready.runs[index(owed.run)];
             let (cost, memory) = forecaster.cost_and_memory(run);
-            Job { run: owed.run, cost, memory, attempt: owed.attempt, elastic: forecaster.is_elastic(run) }
+            Job {
+                run: owed.run,
+                cost,
+                memory,
+                attempt: owed.attempt,
+                elastic: forecaster.is_elastic(run),
+                cancelled: owed.cancelled,
+            }
         })
         .collect();
     // Looked for before anything starts: without it every run would fail alike.
     let needs_worker = !ready.experiment.is_command() && !jobs.is_empty();
     let worker = if needs_worker { launch::find_worker()? } else { PathBuf::new() };
     let slots = u32::try_from(placement.slots.len()).unwrap_or(u32::MAX);
-    let scheduler =
-        Scheduler::new(placement.slots, &placement.capacities, jobs, ready.experiment.retry.attempts)?;
+    let retry = ready.experiment.retry.clone();
+    let scheduler = Scheduler::new(placement.slots, &placement.capacities, jobs, retry.attempts)?
+        .with_pause(retry.pause.duration().as_secs_f64());
     let launcher = LocalLauncher::new(&ready.children, ready.experiment.schedule.log_limit);
     let launcher = launcher.map_err(SweepError::Launcher)?;
     let keys = ready.keys.clone();
@@ -68,14 +76,16 @@ pub(crate) async fn sweep(
     sinks.notifier = notifier;
     let attempts = Attempts::Experiment { ready, forecaster, worker };
     let name = &ready.experiment.name;
-    let retry = ready.experiment.retry.clone();
     let limits = Limits { retry, ..Limits::from(&ready.experiment.schedule) };
     let mut this = Loop::new(attempts, launcher, sinks, scheduler, ready.completed, limits);
     this.meter = Some(Meter::start());
     for problem in unusable {
         this.tell(Now { elapsed: 0.0, wall: wall_now() }, Change::Warning(problem));
     }
-    Ok(drive(this, name, signals).await?.0)
+    let ended = drive(this, name, Some(&ready.dir), signals).await;
+    // Nobody waits for an answer in vain; where it cannot be removed, the lock tells that nobody listens.
+    let _ = ready.dir.stop_listening();
+    Ok(ended?.0)
 }
 
 /// How long the end of a sweep waits for people to be told of it.
@@ -107,13 +117,13 @@ pub(crate) async fn repeat(
 ) -> Result<Repeated, SweepError> {
     let name = forecast.name.clone();
     let (run, attempt) = (plan.run, plan.attempt);
-    let job = Job { run, cost: 0.0, memory: 0, attempt, elastic: false };
+    let job = Job { run, cost: 0.0, memory: 0, attempt, elastic: false, cancelled: false };
     let scheduler = Scheduler::new(vec![slot], &[u64::MAX], vec![job], 1)?;
     let launcher = LocalLauncher::new(children, schedule.log_limit).map_err(SweepError::Launcher)?;
     let sinks = Sinks::new(None, None, Some(terminal));
     let attempts = Attempts::Listed(vec![(plan, forecast)]);
     let this = Loop::new(attempts, launcher, sinks, scheduler, 0, Limits::from(schedule));
-    let (end, failure) = drive(this, &name, signals).await?;
+    let (end, failure) = drive(this, &name, None, signals).await?;
     Ok(Repeated { failure, seconds: end.seconds, interrupted: end.interrupted })
 }
 
@@ -140,16 +150,20 @@ fn ticks() -> Interval {
     tick
 }
 
-/// Plays the sweep to its end. Answers with the failure of the last attempt that failed, too.
+/// Plays the sweep to its end, and does what is asked in the folder `control`. Answers with the failure of the last attempt that failed, too.
 pub(super) async fn drive<L: Launcher>(
     mut this: Loop<'_, L>,
     experiment: &str,
+    control: Option<&ExperimentDir>,
     signals: &mut Signals,
 ) -> Result<(End, Option<Failure>), SweepError> {
     let (clock, own) = (Clock(Instant::now()), own_core_seconds());
     let mut tick = ticks();
     let mut interrupted = false;
     this.begin(clock.now(), experiment);
+    if let Some(dir) = control {
+        this.listen(clock.now(), dir);
+    }
     while !this.over {
         let due = this.wake_at();
         // In this order: an attempt that ended by a signal which came to us as well is not judged before we know of it.
@@ -169,6 +183,7 @@ pub(super) async fn drive<L: Launcher>(
             }
         }
     }
+    this.release_paused(clock.now());
     // The time of the runs: what is written after them is not part of it.
     let seconds = clock.now().elapsed;
     let broken = settle(&mut this, &clock, &mut tick, signals, &mut interrupted).await;

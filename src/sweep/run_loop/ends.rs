@@ -8,11 +8,11 @@ use std::{mem, sync::Arc};
 
 use super::{LiveAttempt, Loop, Now};
 use crate::{
-    base::error::with_causes,
-    event::Change,
+    base::{error::with_causes, human},
+    event::{Attempt, Change},
     launch::{AttemptEnd, Ending, Launcher},
-    run::{Evidence, RunState, Used},
-    schedule::Input,
+    run::{Evidence, Failure, FailureKind, RunState, Used},
+    schedule::{DeviceKind, Input, Standing},
     sweep::attempt::fail,
     tfevents::hparams::Status,
 };
@@ -115,6 +115,11 @@ impl<L: Launcher> Loop<'_, L> {
         }
         // What ends otherwise than completed is settled; a folder that takes nothing may still fail what has completed.
         let is_settled = end.ending != Ending::Completed;
+        if let Ending::Failed(failure) = &end.ending
+            && failure.kind == FailureKind::CudaFault
+        {
+            self.set_device_aside(now, &attempt, failure);
+        }
         if is_settled {
             self.step(now, Input::Ended { run, how: end.ended(&self.limits.retry) });
         }
@@ -146,8 +151,18 @@ impl<L: Launcher> Loop<'_, L> {
         if !is_settled {
             self.step(now, Input::Ended { run, how: end.ended(&self.limits.retry) });
         }
+        let standing = self.scheduler.standing(run);
         let next = failure.as_ref().and_then(|_| self.scheduler.next_try(run));
-        let state = if next.is_some() { RunState::Pending } else { end.state() };
+        let state = match (end.state(), standing) {
+            (RunState::Completed, _) => RunState::Completed,
+            (_, Some(Standing::Cancelled)) => RunState::Cancelled,
+            (_, Some(Standing::Paused)) => RunState::Paused,
+            _ if next.is_some() => RunState::Pending,
+            (state, _) => state,
+        };
+        if state == RunState::Cancelled {
+            self.mark_cancelled(now, run, true);
+        }
         let answers = answers.filter(|_| state == RunState::Completed);
         let (name, attempt) = (attempt.name.clone(), Arc::clone(&attempt));
         let change = Change::AttemptEnded { attempt, state, failure, next, seconds, used: end.used };
@@ -160,6 +175,29 @@ impl<L: Launcher> Loop<'_, L> {
             Some(failure) => self.compare_failure(now, &name, &failure),
             None if state == RunState::Completed => self.alike.completed(),
             None => {}
+        }
+    }
+
+    /// A CUDA device has had a fault: no run starts there any more, and where it was the last one, the sweep ends.
+    fn set_device_aside(&mut self, now: Now, attempt: &Attempt, failure: &Failure) {
+        let slot = self.scheduler.slots().iter().find(|slot| slot.label == attempt.slot);
+        let Some(slot) = slot.filter(|slot| slot.kind() == DeviceKind::Cuda) else { return };
+        let (device, name) = (slot.device_index, slot.device_name().to_owned());
+        let had_devices = self.scheduler.has_devices();
+        self.step(now, Input::SetAside { device });
+        let why = format!("{} has failed there: {}", attempt.name, failure.reason);
+        let text = if self.scheduler.has_devices() || !had_devices {
+            format!("{name} is set aside for the rest of this sweep, and no other run starts there: {why}")
+        } else {
+            let left = human::counted(self.scheduler.counts().waiting + self.starts.len(), "run");
+            format!(
+                "{name} is set aside, and no other device is left: nothing new starts, and {left} stay owed: {why}. \
+                 `gridboard doctor` looks at the device; run the spec again when it is well"
+            )
+        };
+        self.tell(now, Change::Warning(text));
+        if !self.scheduler.has_devices() {
+            self.give_up_starts(now);
         }
     }
 }

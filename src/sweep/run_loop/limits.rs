@@ -77,7 +77,8 @@ impl<L: Launcher> Loop<'_, L> {
     /// As [`Limits::due`]. No limit is on an attempt whose process is gone, nor on one that the user has asked to end: it
     /// has its grace, and is interrupted and not late.
     fn limited(&self, run: u64, live: &LiveAttempt) -> Option<(f64, bool)> {
-        self.limits.due(live).filter(|_| !self.scheduler.is_cancelled() && !self.is_suspect(run))
+        let asked = self.scheduler.is_cancelled() || live.killed_at.is_some() || live.cancelled;
+        self.limits.due(live).filter(|_| !asked && !self.is_suspect(run))
     }
 
     /// Asks attempts to end that take too long, and kills those that do not.

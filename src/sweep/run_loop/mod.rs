@@ -1,16 +1,20 @@
-//! THE loop of a sweep, in six parts: this one has the state and tells the sinks, `starts` carries out what the scheduler
-//! starts, `ends` judges what has ended, `limits` ends what takes too long or is pointless, `measured` tells
-//! what the machine does, and `drive` waits for whatever happens next.
+//! THE loop of a sweep, in parts: this one has the state and tells the sinks, `reads` follows what live runs write, `starts`
+//! carries out what the scheduler starts, `ends` judges what has ended, `limits` ends what takes too long or is pointless,
+//! `measured` tells what the machine does, `control` does what other terminals want, and `drive` waits for whatever happens
+//! next.
 //!
 //! Nothing but `drive` waits or knows a clock: what happens is a call with the time as an argument, so that a test plays a
 //! sweep of ten thousand runs with a stand-in for the launcher in an instant. The scheduler is asked before anybody is
 //! told, so that an event says what becomes of its run.
 
+mod control;
 mod drive;
 mod ends;
 mod limits;
 mod measured;
+mod reads;
 mod starts;
+mod why;
 
 #[cfg(test)]
 mod tests;
@@ -39,7 +43,7 @@ use crate::{
     event::{Attempt, Change, Event, Totals},
     launch::Launcher,
     publish::Answers,
-    run::{Failure, RunState},
+    run::{ExperimentDir, Failure, RunState},
     schedule::{Alike, Effect, Input, Scheduler},
 };
 use ends::Suspect;
@@ -48,12 +52,6 @@ use starts::{Shortage, Start};
 
 /// How often the event files of live runs are read, seconds.
 const TICK: f64 = 0.25;
-/// Each live run adds this to the time between two readings, up to [`LONGEST_PAUSE`], so that following a hundred of them
-/// costs no more than following twenty-five, which are read at every tick. Seconds.
-const PAUSE_PER_RUN: f64 = 0.01;
-/// No run's points are read later than this, seconds.
-const LONGEST_PAUSE: f64 = 2.0;
-
 /// How a sweep ended.
 #[derive(Clone, Debug)]
 pub(crate) struct End {
@@ -105,6 +103,10 @@ struct LiveAttempt {
     last_step: Option<i64>,
     /// When what was measured of it was last told.
     measured: f64,
+    /// When it is killed, where it was asked to end for a pause or since its run was cancelled.
+    killed_at: Option<f64>,
+    /// Whether its run was cancelled.
+    cancelled: bool,
 }
 
 impl LiveAttempt {
@@ -135,6 +137,8 @@ struct Loop<'a, L> {
     suspects: Vec<Suspect>,
     /// Completed before this sweep.
     completed_before: u64,
+    /// Where other terminals ask something of the sweep.
+    control: Option<ExperimentDir>,
     limits: Limits,
     /// Whether all that has ended has failed alike.
     alike: Alike,
@@ -180,6 +184,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
             shortage: None,
             suspects: Vec::new(),
             completed_before,
+            control: None,
             alike: Alike::new(limits.stop_after, completed_before > 0),
             limits,
             deadline: None,
@@ -194,6 +199,17 @@ impl<'a, L: Launcher> Loop<'a, L> {
             over: false,
             problem: None,
             meter: None,
+        }
+    }
+
+    /// Takes requests of other terminals in this folder, which is held.
+    fn listen(&mut self, now: Now, dir: &ExperimentDir) {
+        match dir.listen() {
+            Ok(()) => self.control = Some(dir.clone()),
+            Err(error) => {
+                let text = format!("{}; the sweep takes no requests", with_causes(&error));
+                self.tell(now, Change::Warning(text));
+            }
         }
     }
 
@@ -218,6 +234,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
 
     /// Time has passed.
     fn tick(&mut self, now: Now) {
+        self.serve_all(now);
         self.read_events(now);
         self.tell_measured(now);
         self.catch_up(now);
@@ -235,7 +252,11 @@ impl<'a, L: Launcher> Loop<'a, L> {
             self.cancel(now);
         }
         self.end_late(now);
+        self.kill_who_stayed(now);
         self.judge_suspects(now);
+        if self.scheduler.next_due().is_some_and(|due| now.elapsed >= due) {
+            self.step(now, Input::Wake);
+        }
         self.carry_out(now);
     }
 
@@ -245,7 +266,13 @@ impl<'a, L: Launcher> Loop<'a, L> {
         // A start that waits for the ledger is not due by time.
         let shortage =
             self.shortage.iter().filter(|_| self.sinks.has_room()).map(|shortage| shortage.again_at);
-        suspects.chain(shortage).chain(self.late_at()).chain(self.deadline).min_by(f64::total_cmp)
+        let leaving = self.leaving_at().into_iter().chain(self.scheduler.next_due());
+        suspects
+            .chain(shortage)
+            .chain(leaving)
+            .chain(self.late_at())
+            .chain(self.deadline)
+            .min_by(f64::total_cmp)
     }
 
     /// The ledger has something to say.
@@ -297,82 +324,15 @@ impl<'a, L: Launcher> Loop<'a, L> {
                     self.starts.push_back(Start { run, attempt, slot, threads });
                 }
                 Effect::Stop { run, kill } => {
+                    if !self.scheduler.is_cancelled() {
+                        self.asked_to_leave(now, effect);
+                    }
                     if let Err(error) = self.launcher.stop(run, kill) {
                         self.tell(now, Change::Warning(error.to_string()));
                     }
                 }
                 Effect::Finished(_) => self.over = true,
             }
-        }
-    }
-
-    /// Reads what live runs have written since the last time.
-    fn read_events(&mut self, now: Now) {
-        #[expect(clippy::cast_precision_loss, reason = "a number of runs")]
-        let pause = (PAUSE_PER_RUN * self.live.len() as f64).min(LONGEST_PAUSE);
-        if self.read.is_some_and(|read| now.elapsed - read + TICK / 2.0 < pause) {
-            return;
-        }
-        self.read = Some(now.elapsed);
-        let runs: Vec<u64> = self.live.keys().copied().collect();
-        for run in runs {
-            self.read_run(now, run);
-            if self.limits.stall_timeout.is_some()
-                && let Some(live) = self.live.get_mut(&run)
-            {
-                live.look_at_log(now);
-            }
-            let fraction = self.status.live.get(&run).and_then(super::status::RunProgress::fraction);
-            if let Some(fraction) = fraction {
-                // Progress has no effects; it only teaches the cost model.
-                self.step(now, Input::Progress { run, fraction });
-            }
-        }
-    }
-
-    /// A built-in trainer has refused the state that it was to go on with.
-    fn began_anew(&mut self, now: Now, attempt: &Arc<Attempt>) {
-        let name = &attempt.name;
-        let text = format!("{name}: its training state could not be used, and it began anew: see its log");
-        self.tell(now, Change::Warning(text));
-        self.tell(now, Change::Resumed { attempt: Arc::clone(attempt), from: None });
-        self.step(now, Input::GoesOn { run: attempt.run, done: 0.0 });
-    }
-
-    fn read_run(&mut self, now: Now, run: u64) {
-        let Some(live) = self.live.get_mut(&run) else { return };
-        let attempt = Arc::clone(&live.attempt);
-        let (polled, all, goes_on_at, begins_anew) = match live.tail.poll() {
-            Ok(polled) => {
-                let goes_on_at = live.tail.goes_on_at(&polled.scalars);
-                let begins_anew = live.tail.begins_anew(&polled.scalars);
-                (polled, live.tail.problem(), goes_on_at, begins_anew)
-            }
-            Err(error) => {
-                let problem = format!("{}: {}", attempt.name, with_causes(&error));
-                return self.tell(now, Change::Warning(problem));
-            }
-        };
-        let found: Vec<String> = polled.problems.iter().map(ToString::to_string).collect();
-        if let (1.., Some(all)) = (found.len(), all) {
-            self.tell(now, Change::Problem { attempt: Arc::clone(&attempt), found, all });
-        }
-        if !polled.cuts.is_empty() {
-            let cuts = Arc::new(polled.cuts);
-            self.tell(now, Change::Cut { attempt: Arc::clone(&attempt), cuts });
-        }
-        if let Some(from) = goes_on_at {
-            self.tell(now, Change::Resumed { attempt: Arc::clone(&attempt), from: Some(from) });
-        }
-        if begins_anew {
-            self.began_anew(now, &attempt);
-        }
-        if let (Some(last), Some(live)) = (polled.scalars.last(), self.live.get_mut(&run)) {
-            live.last_step = Some(last.step);
-            live.heard = now.elapsed;
-        }
-        if !polled.scalars.is_empty() {
-            self.tell(now, Change::Scalars { attempt, points: Arc::new(polled.scalars) });
         }
     }
 
@@ -431,7 +391,15 @@ impl<'a, L: Launcher> Loop<'a, L> {
         let completed = self.completed_before + counts.completed as u64;
         let (failed, live) = (counts.failed as u64, (counts.live - to_start) as u64);
         let pending = (counts.waiting + to_start) as u64;
-        Totals { total: completed + failed + live + pending, completed, failed, pending, live }
+        let cancelled = counts.cancelled as u64;
+        Totals {
+            total: completed + failed + live + pending + cancelled,
+            completed,
+            failed,
+            pending,
+            live,
+            cancelled,
+        }
     }
 
     /// The time that is left. Worked out once a tick at most, since that plays the rest of the schedule forward.

@@ -106,6 +106,8 @@ impl<L: Launcher> Loop<'_, L> {
                 log_written: None,
                 last_step: None,
                 measured: now.elapsed,
+                killed_at: None,
+                cancelled: false,
             },
         );
         if let Some(meter) = &self.meter {
@@ -161,11 +163,11 @@ impl<L: Launcher> Loop<'_, L> {
         }
     }
 
-    /// Leaves what is not started yet: its runs stay owed.
+    /// Leaves what is not started yet: its runs wait again, or stay owed.
     pub(super) fn give_up_starts(&mut self, now: Now) {
         self.shortage = None;
         while let Some(start) = self.starts.pop_front() {
-            self.step(now, Input::Ended { run: start.run, how: Ended::Interrupted });
+            self.step(now, Input::Ended { run: start.run, how: Ended::Withdrawn });
         }
     }
 }

@@ -127,7 +127,14 @@ impl Terminal {
             Change::Problem { attempt, found, .. } => {
                 notes.extend(found.iter().map(|problem| format!("warning: {}: {problem}", attempt.name)));
             }
-            Change::AttemptStarted(_)
+            Change::Moved { name, state: RunState::Cancelled, .. } if self.mode != Mode::Quiet => {
+                notes.push(format!("{}: {name} cancelled", self.experiment));
+            }
+            Change::Moved { name, state: RunState::Pending, .. } if self.mode != Mode::Quiet => {
+                notes.push(format!("{}: {name} waits again", self.experiment));
+            }
+            Change::Moved { .. }
+            | Change::AttemptStarted(_)
             | Change::SweepBegun { .. }
             | Change::Scalars { .. }
             | Change::Cut { .. }
@@ -171,7 +178,7 @@ impl Terminal {
 
     /// The live view: the sweep, the best run so far, and a line for each slot that is busy, in the order of the slots.
     fn lines(&self, status: &Status, eta: Option<Duration>, elapsed: f64, columns: usize) -> Vec<String> {
-        let Totals { total, completed, failed, live, .. } = self.totals;
+        let Totals { total, completed, failed, live, cancelled, .. } = self.totals;
         let done = completed + failed;
         #[expect(clippy::cast_precision_loss, reason = "numbers of runs")]
         let part = if total > 0 { done as f64 / total as f64 } else { 0.0 };
@@ -184,6 +191,7 @@ impl Terminal {
                 (format!("{done}/{total} done"), 0),
                 (format!("{live} running"), 3),
                 (if failed > 0 { format!("{failed} failed") } else { String::new() }, 0),
+                (if cancelled > 0 { format!("{cancelled} cancelled") } else { String::new() }, 3),
                 (format!("{elapsed} so far"), 1),
                 (eta.map(left).unwrap_or_default(), 0),
             ],

@@ -11,7 +11,10 @@ fn ends_and_starts_alternate_until_all_is_done() {
     world.end(2, Ending::Failed(failure()));
     world.end(0, Ending::Completed);
     assert!(world.this.over);
-    assert_eq!(world.totals(), Totals { total: 5, completed: 4, failed: 1, pending: 0, live: 0 });
+    assert_eq!(
+        world.totals(),
+        Totals { total: 5, completed: 4, failed: 1, pending: 0, live: 0, cancelled: 0 }
+    );
     assert_eq!(world.this.trained, 3);
 }
 
@@ -19,13 +22,19 @@ fn ends_and_starts_alternate_until_all_is_done() {
 fn a_run_is_tried_three_times_and_counted_once() {
     let mut world = begun(1, 1, 3);
     world.end(0, Ending::Failed(failure()));
-    assert_eq!(world.totals(), Totals { total: 3, completed: 2, failed: 0, pending: 0, live: 1 });
+    assert_eq!(
+        world.totals(),
+        Totals { total: 3, completed: 2, failed: 0, pending: 0, live: 1, cancelled: 0 }
+    );
     world.end(0, Ending::Failed(failure()));
     world.end(0, Ending::Failed(failure()));
     use RunState::{Failed, Pending};
     assert_eq!(world.ends(), [(0, 1, Pending), (0, 2, Pending), (0, 3, Failed)]);
     assert!(world.this.over);
-    assert_eq!(world.totals(), Totals { total: 3, completed: 2, failed: 1, pending: 0, live: 0 });
+    assert_eq!(
+        world.totals(),
+        Totals { total: 3, completed: 2, failed: 1, pending: 0, live: 0, cancelled: 0 }
+    );
 }
 
 #[test]
@@ -57,7 +66,10 @@ fn an_interrupt_while_a_run_is_tried_again_leaves_it_owed() {
     world.cancel();
     world.end(0, Ending::Interrupted);
     assert!(world.this.over);
-    assert_eq!(world.totals(), Totals { total: 4, completed: 2, failed: 0, pending: 2, live: 0 });
+    assert_eq!(
+        world.totals(),
+        Totals { total: 4, completed: 2, failed: 0, pending: 2, live: 0, cancelled: 0 }
+    );
 }
 
 #[test]
@@ -72,7 +84,10 @@ fn a_failure_within_a_moment_of_our_own_signal_is_an_interrupt() {
     assert_eq!(world.ends(), [(0, 1, RunState::Pending)]);
     world.end(1, Ending::Interrupted);
     assert!(world.this.over && world.this.launcher.starts.len() == 2);
-    assert_eq!(world.totals(), Totals { total: 6, completed: 2, failed: 0, pending: 4, live: 0 });
+    assert_eq!(
+        world.totals(),
+        Totals { total: 6, completed: 2, failed: 0, pending: 4, live: 0, cancelled: 0 }
+    );
 }
 
 #[test]

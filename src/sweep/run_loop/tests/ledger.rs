@@ -62,7 +62,7 @@ fn signals_are_heard_while_the_ledger_cannot_be_written() {
             }
             asked.request();
         };
-        let sweep = drive(world.this, "e", &mut signals);
+        let sweep = drive(world.this, "e", None, &mut signals);
         let (ended, ()) = tokio::join!(sweep, user);
         let (end, _) = ended.unwrap();
         assert!(end.interrupted);

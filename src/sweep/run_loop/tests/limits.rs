@@ -39,7 +39,10 @@ fn runs_that_all_fail_alike_leave_the_rest_to_another_time() {
     assert_eq!((world.this.launcher.starts.len(), world.this.over), (4, false));
     world.end(3, Ending::Failed(failure()));
     assert!(world.this.over);
-    assert_eq!(world.totals(), Totals { total: 11, completed: 2, failed: 4, pending: 5, live: 0 });
+    assert_eq!(
+        world.totals(),
+        Totals { total: 11, completed: 2, failed: 4, pending: 5, live: 0, cancelled: 0 }
+    );
     let words = world.warnings();
     assert_eq!(words.len(), 1);
     assert!(words[0].starts_with("the first 3 runs failed alike, and 5 runs would too"), "{words:?}");
@@ -70,7 +73,10 @@ fn what_takes_too_long_is_asked_then_killed_and_has_failed() {
     world.end(1, Ending::Completed);
     world.pass(30.0);
     world.end(2, Ending::Completed);
-    assert_eq!(world.totals(), Totals { total: 5, completed: 4, failed: 1, pending: 0, live: 0 });
+    assert_eq!(
+        world.totals(),
+        Totals { total: 5, completed: 4, failed: 1, pending: 0, live: 0, cancelled: 0 }
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The loop with a stand-in for the launcher, on a clock that the tests turn. Here is the world that they play in.
 
+mod control;
 mod ends;
 mod ledger;
 mod limits;
@@ -78,6 +79,17 @@ fn slot(index: u32) -> Slot {
 }
 
 fn made(runs: u64, slots: u32, limit: u32, answer: impl FnMut(u64, u32) -> Answer + 'static) -> World {
+    made_on((0..slots).map(slot).collect(), runs, limit, answer)
+}
+
+/// As [`made`], on slots whose devices are numbered from 0.
+fn made_on(
+    slots: Vec<Slot>,
+    runs: u64,
+    limit: u32,
+    answer: impl FnMut(u64, u32) -> Answer + 'static,
+) -> World {
+    let capacities = vec![u64::MAX; slots.len()];
     let plan = |run| LaunchPlan {
         run,
         attempt: 1,
@@ -95,9 +107,8 @@ fn made(runs: u64, slots: u32, limit: u32, answer: impl FnMut(u64, u32) -> Answe
         rank_by: crate::tags::VALIDATION_ACCURACY.to_owned(),
         batch_size: None,
     };
-    let job = |run| Job { run, cost: 1.0, memory: 0, attempt: 1, elastic: false };
-    let scheduler =
-        Scheduler::new((0..slots).map(slot).collect(), &[u64::MAX], (0..runs).map(job).collect(), limit);
+    let job = |run| Job { run, cost: 1.0, memory: 0, attempt: 1, elastic: false, cancelled: false };
+    let scheduler = Scheduler::new(slots, &capacities, (0..runs).map(job).collect(), limit);
     let attempts = Attempts::Listed((0..runs).map(|run| (plan(run), forecast(run))).collect());
     let launcher = Fake {
         answer: Box::new(answer),
@@ -188,6 +199,7 @@ impl World {
     /// What must hold of the events at any time: the counts add up, and are those that the events tell.
     fn check(&self) {
         let (mut live, mut completed, mut failed) = (BTreeSet::new(), 2, 0);
+        let (mut failed_runs, mut cancelled_runs, mut cancelled) = (BTreeSet::new(), BTreeSet::new(), 0);
         let told = self.told.borrow();
         let total = told[0].totals.total;
         for Event { totals, change, .. } in told.iter() {
@@ -197,11 +209,32 @@ impl World {
                     assert!(live.remove(&attempt.run), "only what is live ends");
                     completed += u64::from(*state == RunState::Completed);
                     failed += u64::from(*state == RunState::Failed);
+                    if *state == RunState::Failed {
+                        failed_runs.insert(attempt.run);
+                    }
+                    if *state == RunState::Cancelled {
+                        cancelled_runs.insert(attempt.run);
+                        cancelled += 1;
+                    }
                     assert!(*state != RunState::Failed || failure.is_some());
+                }
+                Change::Moved { run, state, .. } => {
+                    assert!(!live.contains(run), "only what is not live moves");
+                    failed -= u64::from(failed_runs.remove(run));
+                    cancelled -= u64::from(cancelled_runs.remove(run));
+                    if *state == RunState::Cancelled {
+                        cancelled_runs.insert(*run);
+                        cancelled += 1;
+                    }
+                    // The scheduler hears of a requeue after the ledger.
+                    continue;
                 }
                 Change::AttemptNotStarted { attempt, state, .. } => {
                     assert!(attempt.handle.is_none() && !live.contains(&attempt.run));
                     failed += u64::from(*state == RunState::Failed);
+                    if *state == RunState::Failed {
+                        failed_runs.insert(attempt.run);
+                    }
                 }
                 _ => {}
             }
@@ -210,8 +243,8 @@ impl World {
                 (total, completed, failed),
                 "{change:?}"
             );
-            assert_eq!(totals.live, live.len() as u64, "{change:?}");
-            assert_eq!(totals.completed + totals.failed + totals.pending + totals.live, total);
+            assert_eq!((totals.live, totals.cancelled), (live.len() as u64, cancelled), "{change:?}");
+            assert_eq!(totals.completed + totals.failed + totals.pending + totals.live + cancelled, total);
         }
         let alive: BTreeSet<u64> = self.this.live.keys().copied().collect();
         assert_eq!(alive, live);

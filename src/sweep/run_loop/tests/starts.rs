@@ -29,7 +29,10 @@ fn what_the_machine_has_no_more_of_is_waited_for() {
         made(4, 3, 1, move |run, _| if run > 0 && *is_full.borrow() { Answer::Full } else { Answer::Alive });
     world.begin();
     assert_eq!(world.this.launcher.starts, [(0, 1)]);
-    assert_eq!(world.totals(), Totals { total: 6, completed: 2, failed: 0, pending: 3, live: 1 });
+    assert_eq!(
+        world.totals(),
+        Totals { total: 6, completed: 2, failed: 0, pending: 3, live: 1, cancelled: 0 }
+    );
     for _ in 0..100 {
         world.pass(1.5);
     }

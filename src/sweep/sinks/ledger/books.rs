@@ -286,11 +286,13 @@ impl Books {
                 store.append_scalars(key(*run), points).await
             }
             Entry::Reread { .. } => Ok(()),
+            Entry::Move { run, state } => store.move_run(key(*run), *state).await,
             Entry::End(end) => {
                 let AttemptEnd { attempt, state, failure, time, used, answers } = &**end;
                 let (run, failure) = (key(attempt.run), failure.as_ref());
                 // For the ledger a run that is tried again has failed until it is: should this process die now, it is owed.
-                let state = if failure.is_some() { RunState::Failed } else { *state };
+                let waits = matches!(state, RunState::Pending | RunState::Paused);
+                let state = if failure.is_some() && waits { RunState::Failed } else { *state };
                 // What the ledger calls ended is on the disk.
                 sync_outcome(dir.run(&attempt.name)).await?;
                 let ending = AttemptEnding {

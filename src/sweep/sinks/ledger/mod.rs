@@ -128,6 +128,11 @@ enum Entry {
         dir: PathBuf,
     },
     End(Box<AttemptEnd>),
+    /// A run without a live attempt is in another state.
+    Move {
+        run: u64,
+        state: RunState,
+    },
 }
 
 /// The end of an attempt.
@@ -199,6 +204,7 @@ impl Ledger {
                 used: *used,
                 answers,
             }),
+            Change::Moved { run, state, .. } => self.put(Entry::Move { run: *run, state: *state }),
             Change::SweepBegun { .. }
             | Change::Cancelled { .. }
             | Change::Note(_)

@@ -158,14 +158,17 @@ impl Decisions {
         if !self.on.contains(&on) {
             return None;
         }
-        let Totals { total, completed, failed, pending, live } = event.totals;
+        let Totals { total, completed, failed, pending, live, cancelled } = event.totals;
         let mut json = json!({
             "event": on.as_str(),
             "experiment": self.experiment,
             "text": text,
             "time": event.time,
             "host": host(),
-            "runs": {"total": total, "completed": completed, "failed": failed, "pending": pending, "live": live},
+            "runs": {
+                "total": total, "completed": completed, "failed": failed, "pending": pending, "live": live,
+                "cancelled": cancelled,
+            },
         });
         if let (Some(json), Json::Object(more)) = (json.as_object_mut(), more) {
             json.extend(more);
@@ -174,11 +177,14 @@ impl Decisions {
     }
 
     fn finished(&self, event: &Event, interrupted: bool) -> Option<Message> {
-        let Totals { total, completed, failed, pending, .. } = event.totals;
+        let Totals { total, completed, failed, pending, cancelled, .. } = event.totals;
         let how = if interrupted { "was interrupted" } else { "is finished" };
         let mut text = format!("{} {how}: {completed} of {total} runs completed", self.experiment);
         if failed > 0 {
             text += &format!(", {failed} failed");
+        }
+        if cancelled > 0 {
+            text += &format!(", {cancelled} cancelled");
         }
         if pending > 0 {
             text += &format!(", {pending} still to run");

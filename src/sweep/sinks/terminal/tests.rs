@@ -5,7 +5,7 @@ use crate::event::Attempt;
 
 fn terminal(mode: Mode) -> Terminal {
     let metric = Metric { tag: tags::VALIDATION_ACCURACY.to_owned(), goal: Goal::Maximize };
-    let totals = Totals { total: 36, completed: 11, failed: 1, pending: 22, live: 2 };
+    let totals = Totals { total: 36, completed: 11, failed: 1, pending: 22, live: 2, cancelled: 0 };
     let best = Some((0.977_77, "2-conv-64-nodes-2-dense-seed-1".to_owned()));
     Terminal { experiment: "quickstart".to_owned(), metric, mode, totals, best, told_without_metric: false }
 }

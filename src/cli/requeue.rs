@@ -1,0 +1,78 @@
+//! `gridboard requeue`: runs that are to be trained after all.
+
+use std::path::Path;
+
+use super::{
+    CliError,
+    control::{self, Reached},
+    output, runtime,
+};
+use crate::{
+    report::Format,
+    run::{Answer, ExperimentDir, Request, RunState},
+    store::Reader,
+};
+
+/// Put runs that failed or were cancelled back into the queue
+///
+/// In a live sweep they start as soon as there is room, with all their attempts; else when the spec is run again. Each goes on
+/// from the state that it has kept. A completed run is trained anew after `gridboard delete EXPERIMENT/RUN`.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The runs, as `gridboard show` takes them
+    #[arg(value_name = "RUN", required_unless_present = "failed", conflicts_with = "failed")]
+    runs: Vec<String>,
+    /// Every run that has failed
+    #[arg(long)]
+    failed: bool,
+    /// Whose runs `--failed` are; without it those of the only experiment, or of the only one that is being run
+    #[arg(long, value_name = "EXPERIMENT", requires = "failed")]
+    experiment: Option<String>,
+    /// Output format
+    #[arg(long, value_parser = output::one_of(&[Format::Table, Format::Json]), default_value = "table")]
+    format: Format,
+}
+
+pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
+    runtime()?.block_on(async {
+        let mut store = Reader::open(runs_dir).await?;
+        let (name, runs) = if args.failed {
+            let name = control::experiment(&mut store, runs_dir, args.experiment.as_deref()).await?;
+            let record = super::experiments::named(&mut store, runs_dir, &name).await?;
+            let mut runs = store.runs(Some(record.key)).await?;
+            runs.retain(|run| run.state == RunState::Failed);
+            (name, runs)
+        } else {
+            let runs = control::named_runs(&mut store, runs_dir, &args.runs).await?;
+            (runs[0].experiment.clone(), runs)
+        };
+        store.close().await?;
+        let dir = ExperimentDir::new(runs_dir, &name);
+        let request = if args.failed {
+            Request::RequeueFailed
+        } else {
+            Request::Requeue { runs: runs.iter().map(|run| run.spec.name.clone()).collect() }
+        };
+        let mut answer = match control::reach(&dir, &name, &request)? {
+            Reached::Live(answer) => return control::tell(&name, &answer, args.format),
+            Reached::Rest(_) if runs.is_empty() => Answer::refusal("no run has failed"),
+            Reached::Rest(_lock) => {
+                control::move_at_rest(runs_dir, &dir, &runs, |state| match state {
+                    RunState::Completed | RunState::Reused => {
+                        Err("it has completed: `gridboard delete EXPERIMENT/RUN` comes first")
+                    }
+                    RunState::Pending | RunState::Running | RunState::Paused => {
+                        Err("it waits already: it is trained when the spec is run again")
+                    }
+                    RunState::Failed | RunState::Cancelled | RunState::Stopped => Ok(RunState::Pending),
+                })
+                .await?
+            }
+        };
+        if !answer.changed.is_empty() {
+            answer.text =
+                Some(format!("nobody runs it now: `gridboard run {}` trains them", dir.spec().display()));
+        }
+        control::tell(&name, &answer, args.format)
+    })
+}

@@ -1,0 +1,126 @@
+//! `marks.json`: what users say of a run, in its folder, so that the database can be made anew from it.
+//!
+//! Written by `gridboard tag`, `note`, `archive`, and by whoever cancels or requeues a run. A run of which nothing is said has none.
+
+use std::{collections::BTreeSet, fs::File, io, path::Path};
+
+use serde::{Deserialize, Serialize};
+
+use super::folder::RunDir;
+use crate::base::files::{Durability, FileError, read_regular, remove_if_there, write_whole};
+
+/// No marks are larger, bytes.
+const MOST_BYTES: u64 = 1 << 20;
+
+/// What users say of a run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Marks {
+    /// Words that it is found by.
+    pub tags: BTreeSet<String>,
+    /// A text about it.
+    pub note: Option<String>,
+    /// Whether listings leave it out.
+    pub archived: bool,
+    /// Whether it is not to be trained.
+    pub cancelled: bool,
+}
+
+impl Marks {
+    /// The marks of the run in this directory; none where there is no file.
+    ///
+    /// # Errors
+    /// The file, and why it cannot be read or understood.
+    pub fn read(dir: &RunDir) -> Result<Self, FileError> {
+        let path = dir.marks();
+        let bytes = match read_regular(&path, MOST_BYTES) {
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+            bytes => bytes?,
+        };
+        serde_json::from_slice(&bytes).map_err(|error| FileError::at("read", &path)(error.into()))
+    }
+
+    /// Changes the marks of the run in this directory, which is made where it is missing; nobody else changes them meanwhile.
+    /// Returns what they are from then on.
+    ///
+    /// # Errors
+    /// The file, and why it cannot be read or written.
+    pub fn change(dir: &RunDir, change: impl FnOnce(&mut Self)) -> Result<Self, FileError> {
+        let path = dir.path();
+        std::fs::create_dir_all(path).map_err(FileError::at("create folder", path))?;
+        // Where the file system has no locks on folders, two who change the same run at once may lose one change.
+        let folder = File::open(path).map_err(FileError::at("open", path))?;
+        let _lock = folder.lock();
+        let before = Self::read(dir)?;
+        let mut marks = before.clone();
+        change(&mut marks);
+        if marks != before {
+            marks.write(&dir.marks())?;
+        }
+        Ok(marks)
+    }
+
+    fn write(&self, path: &Path) -> Result<(), FileError> {
+        if *self == Self::default() {
+            return remove_if_there(path);
+        }
+        let mut text = serde_json::to_vec_pretty(self).expect("texts and flags are JSON");
+        text.push(b'\n');
+        write_whole(path, &[&text], Durability::Synced)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_kept_in_a_file_and_none_need_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = RunDir::new(&folder.path().join("run"));
+        assert_eq!(Marks::read(&dir).unwrap(), Marks::default());
+        let marks = Marks::change(&dir, |marks| {
+            marks.tags.insert("paper".to_owned());
+            marks.note = Some("lr 0.1\nis too much".to_owned());
+        });
+        assert_eq!(Marks::read(&dir).unwrap(), marks.unwrap());
+        Marks::change(&dir, |marks| marks.cancelled = true).unwrap();
+        let text = std::fs::read_to_string(dir.marks()).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let whole = serde_json::json!(
+            {"tags": ["paper"], "note": "lr 0.1\nis too much", "archived": false, "cancelled": true}
+        );
+        assert_eq!(json, whole);
+        Marks::change(&dir, |marks| *marks = Marks::default()).unwrap();
+        assert!(!dir.marks().exists());
+    }
+
+    #[test]
+    fn what_is_no_mark_is_said_and_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = RunDir::new(folder.path());
+        for text in ["{", "{\"tags\": 3}", "[3]", "{\"of a newer version\": 1}"] {
+            std::fs::write(dir.marks(), text).unwrap();
+            let error = Marks::change(&dir, |marks| marks.archived = true).unwrap_err();
+            assert!(error.to_string().contains("marks.json"), "{error}");
+            assert_eq!(std::fs::read_to_string(dir.marks()).unwrap(), text);
+        }
+    }
+
+    #[test]
+    fn nobody_loses_a_change() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = RunDir::new(folder.path());
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let dir = &dir;
+                scope.spawn(move || {
+                    for place in 0..10 {
+                        Marks::change(dir, |marks| marks.tags.extend([format!("{thread}-{place}")])).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(Marks::read(&dir).unwrap().tags.len(), 40);
+    }
+}
