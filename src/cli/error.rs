@@ -9,6 +9,8 @@ use crate::{
     corpus::{BadFile, CorpusError},
     device::{DeviceError, Obstacle, ParseDevicesError},
     figure::FigureError,
+    import::ImportError,
+    index::{IndexError, RecordError},
     launch::{FindWorkerError, ProbeError, ProgramError},
     model::ImpossibleRuns,
     predict::{AskError, SourceError, TrainedRunError},
@@ -30,7 +32,7 @@ pub mod exit {
     pub const USAGE: u8 = 2;
     /// The sweep finished, with failed runs.
     pub const FAILED_RUNS: u8 = 3;
-    /// The runs database was deleted, replaced, emptied or damaged while it was in use.
+    /// The runs database was deleted, replaced, emptied or damaged while it was in use, or files and database disagree.
     pub const LEDGER: u8 = 4;
     /// A signal that asks for an end stopped the command.
     pub const INTERRUPTED: u8 = 130;
@@ -80,6 +82,15 @@ pub enum CliError {
     /// The report could not be made.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// The database could not be made anew.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// A log directory could not be imported.
+    #[error(transparent)]
+    Import(Box<ImportError>),
+    /// What is to be kept of an experiment could not be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// A figure could not be drawn.
     #[error(transparent)]
     Figure(#[from] FigureError),
@@ -192,6 +203,12 @@ pub enum CliError {
     Stdout(io::Error),
 }
 
+impl From<ImportError> for CliError {
+    fn from(error: ImportError) -> Self {
+        Self::Import(Box::new(error))
+    }
+}
+
 fn lines(bad: &[BadFile]) -> String {
     bad.iter().map(|BadFile { file, reason }| format!("\n  `{file}`: {reason}")).collect()
 }
@@ -213,7 +230,11 @@ impl CliError {
                 exit::LEDGER
             }
             Self::Corpus(error) if error.is_usage() => exit::USAGE,
+            Self::Index(IndexError::Nothing(_) | IndexError::Running(_)) => exit::USAGE,
+            Self::Import(error) if error.is_usage() => exit::USAGE,
+            Self::Import(error) if error.is_interrupted() => exit::INTERRUPTED,
             Self::Interrupted
+            | Self::Index(IndexError::Interrupted)
             | Self::Publish(PublishError::Interrupted)
             | Self::Ask(AskError::Interrupted)
             | Self::Sweep(SweepError::Interrupted | SweepError::Corpus(CorpusError::Cancelled)) => {
@@ -249,7 +270,14 @@ impl CliError {
             Self::Worker(error) => Some(error.hint().to_owned()),
             Self::Unusable(obstacle) => Some(obstacle.hint().to_owned()),
             Self::Program(error) => error.hint(),
-            Self::Running(_) => Some("wait for it, or stop it with Ctrl-C in its terminal".to_owned()),
+            Self::Index(IndexError::Nothing(_)) => {
+                Some("name the directory of your runs with `--runs-dir DIR` or GRIDBOARD_RUNS".to_owned())
+            }
+            Self::Import(error) => error.hint(),
+            Self::Index(IndexError::Store(error)) => error.hint().map(str::to_owned),
+            Self::Running(_) | Self::Index(IndexError::Running(_)) => {
+                Some("wait for it, or stop it with Ctrl-C in its terminal".to_owned())
+            }
             Self::Probe(_) => Some("`gridboard doctor` says more".to_owned()),
             _ => None,
         }

@@ -14,12 +14,15 @@ mod doctor_database;
 mod doctor_files;
 mod error;
 mod experiments;
+mod import;
+mod index;
 mod layers;
 mod listing;
 mod output;
 mod plan;
 mod plan_estimate;
 mod predict;
+mod progress;
 mod replace;
 mod report;
 mod rerun;
@@ -34,6 +37,7 @@ mod suite;
 mod tensorboard;
 mod top;
 mod trace;
+mod verify;
 
 use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -47,7 +51,7 @@ pub use error::{CliError, exit};
 #[derive(Debug, Parser)]
 #[command(name = "gridboard", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 done, 1 error, 2 usage or spec, 3 finished with failed runs, \
-                  4 the runs database was lost or damaged meanwhile, 130 interrupted.")]
+                  4 the runs database was lost or damaged meanwhile, or files and database disagree, 130 interrupted.")]
 pub struct Cli {
     /// Where runs and their database are
     #[arg(long, global = true, env = "GRIDBOARD_RUNS", default_value = "runs", value_name = "DIR")]
@@ -72,6 +76,9 @@ enum Command {
     Sql(sql::Args),
     Report(report::Args),
     Delete(delete::Args),
+    Import(import::Args),
+    Index(index::Args),
+    Verify(verify::Args),
     Doctor(doctor::Args),
     Setup(setup::Args),
     Schema(schema::Args),
@@ -108,6 +115,9 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
         Command::Sql(args) => sql::run(&cli.runs_dir, args),
         Command::Report(args) => report::run(&cli.runs_dir, args),
         Command::Delete(args) => delete::run(&cli.runs_dir, args),
+        Command::Import(args) => import::run(&cli.runs_dir, args),
+        Command::Index(args) => index::run(&cli.runs_dir, args),
+        Command::Verify(args) => verify::run(&cli.runs_dir, args),
         Command::Doctor(args) => doctor::run(&cli.runs_dir, args),
         Command::Setup(args) => setup::run(args),
         Command::Schema(args) => schema::run(args),

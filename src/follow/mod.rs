@@ -23,7 +23,6 @@ use std::{
 
 use crate::{
     event::{Cut, Scalar},
-    run::RunDir,
     tfevents::{ScalarTags, hparams},
 };
 use curves::{Curves, Source};
@@ -70,6 +69,13 @@ impl RunFollower {
             numbered: 0,
             with_own: false,
         }
+    }
+
+    /// Lets links lead to what lies below `folder`, too: where an imported run's event files are.
+    #[must_use]
+    pub fn with_links_to(mut self, folder: &Path) -> Self {
+        self.tree.allow(folder);
+        self
     }
 
     /// Everything new since the last poll, up to the end of the last whole record of each file.
@@ -149,7 +155,7 @@ pub fn read_run_with_own(run_dir: &Path) -> Poll {
 
 /// Whether a file is one that Gridboard has written beside the run's.
 fn is_own(path: &Path) -> bool {
-    path.extension().is_some_and(|last| last == RunDir::SESSION) && hparams::is_session(path)
+    hparams::is_session(path)
 }
 
 /// Everything that the event files of a run hold, but for what Gridboard itself has measured.

@@ -124,7 +124,7 @@ pub(crate) fn idle_table(experiment: &str, lanes: &[Lane]) -> Table {
     ];
     let names = ["idle_before_seconds", "idle_between_seconds", "idle_at_end_seconds"];
     for (cause, name) in Cause::ALL.iter().zip(names) {
-        columns.push(Column::number(name).heading(&format!("{} s", cause.as_str())).decimals(1));
+        columns.push(Column::number(name).heading(format!("{} s", cause.as_str())).decimals(1));
     }
     let rows = lanes
         .iter()

@@ -68,7 +68,7 @@ impl View {
         let several = self.records.len() > 1;
         if several {
             let names = self.records.iter().map(|record| Value::Text(record.name.clone())).collect();
-            axes.push(Axis { name: EXPERIMENT.to_owned(), values: names });
+            axes.push(Axis { name: EXPERIMENT.to_owned(), values: names, range: None });
         }
         for place in 0..self.records.len() {
             let record = self.records[place].clone();
