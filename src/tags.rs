@@ -38,6 +38,8 @@ pub const PR_CURVE: &str = "validation/pr_curve";
 
 /// A run's place on the leaderboard, which Gridboard writes beside its HParams records for TensorBoard alone.
 pub const RANK: &str = "rank";
+/// Images that a run has wrong, beside its HParams records.
+pub const MISCLASSIFIED: &str = "misclassified";
 /// Begins the tags of what Gridboard itself measures of the machine while a run trains.
 pub const SYSTEM_FOLDER: &str = "system/";
 

@@ -19,8 +19,11 @@ pub(crate) const TAGS: [&str; 5] = [
 
 /// An experiment of `runs` runs, a multiple of 10.
 pub(crate) fn experiment(name: &str, runs: i64) -> Experiment {
-    let axis =
-        |name: &str, count: i64| Axis { name: name.to_owned(), values: (0..count).map(Value::Int).collect() };
+    let axis = |name: &str, count: i64| Axis {
+        name: name.to_owned(),
+        values: (0..count).map(Value::Int).collect(),
+        range: None,
+    };
     Experiment {
         name: name.to_owned(),
         dataset: None,
@@ -40,6 +43,8 @@ pub(crate) fn experiment(name: &str, runs: i64) -> Experiment {
         schedule: Schedule { devices: "cpu:2".to_owned(), ..Schedule::default() },
         retry: gridboard::spec::Retry::default(),
         notify: Default::default(),
+        exclude: Default::default(),
+        search: Default::default(),
     }
 }
 

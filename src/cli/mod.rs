@@ -47,6 +47,7 @@ mod sweeps;
 mod tag;
 mod tensorboard;
 mod top;
+mod trace;
 mod verify;
 mod why;
 
@@ -78,6 +79,7 @@ enum Command {
     Corpus(audit::Args),
     Top(top::Args),
     Tensorboard(tensorboard::Args),
+    Trace(trace::Args),
     Runs(runs::Args),
     Show(show::Args),
     Predict(predict::Args),
@@ -126,6 +128,7 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
         Command::Top(args) => top::run(&cli.runs_dir, args),
         Command::Tensorboard(args) => tensorboard::run(&cli.runs_dir, args),
         Command::Runs(args) => runs::run(&cli.runs_dir, args),
+        Command::Trace(args) => trace::run(&cli.runs_dir, args),
         Command::Show(args) => show::run(&cli.runs_dir, args),
         Command::Predict(args) => predict::run(&cli.runs_dir, args),
         Command::Rerun(args) => rerun::run(&cli.runs_dir, args),

@@ -15,4 +15,4 @@ pub(crate) use sources::{ImageFile, SourceError, image_files};
 pub(crate) use stream::{Answer, AskError, ask};
 pub(crate) use test_set::{TestImages, predict_test_set};
 pub(crate) use trained::{TrainedRun, TrainedRunError};
-pub(crate) use xrays::{Shown, choose, validation_xrays, xrays};
+pub(crate) use xrays::{Shown, choose, misclassified_xrays, validation_xrays, xrays};

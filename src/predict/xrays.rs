@@ -129,6 +129,29 @@ pub(crate) fn validation_xrays(
     dataset: &RunDataset,
     most: usize,
 ) -> Result<Figure, XraysError> {
+    answered(title, predictions, dataset, most, |_| true)
+}
+
+/// As [`validation_xrays`], of wrong answers alone.
+///
+/// # Errors
+/// As [`validation_xrays`]; [`FigureError::Empty`] where no answer is wrong.
+pub(crate) fn misclassified_xrays(
+    title: &str,
+    predictions: &Path,
+    dataset: &RunDataset,
+    most: usize,
+) -> Result<Figure, XraysError> {
+    answered(title, predictions, dataset, most, Shown::is_wrong)
+}
+
+fn answered(
+    title: &str,
+    predictions: &Path,
+    dataset: &RunDataset,
+    most: usize,
+    is_wanted: impl Fn(&Shown) -> bool,
+) -> Result<Figure, XraysError> {
     let rows = predictions::read(predictions, &dataset.classes)?.rows;
     let all: Vec<Shown> = rows
         .iter()
@@ -139,6 +162,7 @@ pub(crate) fn validation_xrays(
             probability: row.probabilities.get(row.predicted).copied().unwrap_or(f32::NAN),
             truth: Some(row.label),
         })
+        .filter(is_wanted)
         .collect();
     let mapped = MappedCorpus::open(&dataset.cache)?;
     let places = corpus_rows(&dataset.cache)?;

@@ -25,6 +25,7 @@ pub(crate) mod table;
 mod terminal;
 mod test_set;
 mod text;
+mod trace;
 
 pub(crate) use about::{About, RunFacts};
 pub(crate) use audit::{audit_tables, class_table, pair_table};
@@ -40,3 +41,4 @@ pub(crate) use rows::RowWriter;
 pub(crate) use table::{Cell, Column, Table};
 pub(crate) use test_set::{TestResult, test_table};
 pub(crate) use text::{break_words, display_width};
+pub(crate) use trace::{TracedAttempt, idle_table, lanes, trace};

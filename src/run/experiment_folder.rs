@@ -102,6 +102,12 @@ impl ExperimentDir {
         self.0.join("sweep.json")
     }
 
+    /// What the slots did, for Perfetto.
+    #[must_use]
+    pub fn trace(&self) -> PathBuf {
+        self.0.join("trace.json")
+    }
+
     /// The report's folder.
     #[must_use]
     pub fn report(&self) -> PathBuf {

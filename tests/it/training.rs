@@ -106,6 +106,16 @@ fn the_grid_is_trained_ranked_and_shown_alike_everywhere() {
     );
     assert_eq!(images.as_array().expect("images").len(), 2, "one an epoch: {images}");
 
+    // The networks, and what the best run has wrong, beside its HParams.
+    let graphs = board.get_json("/data/plugin/graphs/info", &[]);
+    assert_eq!(graphs.as_object().expect("runs").len(), 27, "{graphs}");
+    let graph = board.get("/data/plugin/graphs/graph?run=2-conv-4-nodes-1-dense&conceptual=false");
+    assert!(String::from_utf8_lossy(&graph).contains("max_pooling2d_2"));
+    let best = view.iter().take(10).find(|row| row["validation_accuracy"].as_f64() < Some(1.0));
+    let best = best.and_then(|row| row["run"].as_str()).expect("a run of the top ten with a wrong answer");
+    let tags = board.get_json("/data/plugin/images/tags", &[]);
+    assert!(tags[best]["misclassified"].is_object(), "{best}: {tags}");
+
     // Without class names in the spec the classes are the phantom's own; one curve, of the positive class.
     let tags = board.get_json("/data/plugin/pr_curves/tags", &[]);
     let tags = tags["1-conv-2-nodes-0-dense/validation"].as_object().expect("tags of PR curves");

@@ -22,15 +22,18 @@ pub(crate) use view::View;
 use super::{Preparation, sinks::hparams};
 use crate::{
     base::clock::wall_now,
+    predict::misclassified_xrays,
     rank::Leaderboard,
     report::{Format, top_table},
-    run::{ExperimentDir, RunState},
+    run::{ExperimentDir, RunDataset, RunState},
     spec::Experiment,
     store::{ExperimentKey, RunKey, Store, StoreError},
     tags,
     tfevents::{
         Category, Chart, EventWriter, WriteError,
-        hparams::{MetricInfo, append_to_session, remove_experiment_records},
+        hparams::{
+            MetricInfo, append_image_to_session, append_to_session, remove_experiment_records, session_has,
+        },
     },
 };
 
@@ -38,6 +41,8 @@ use crate::{
 const PAUSE: Duration = Duration::from_secs(4);
 /// An update that takes long is followed by a pause of so many times that.
 const REST: u32 = 30;
+/// X-rays in a picture of wrong answers, at most.
+const MOST_XRAYS: usize = 12;
 /// In larger experiments, ranks are written at the end alone.
 const MANY_RUNS: usize = 2000;
 
@@ -57,6 +62,7 @@ pub(in crate::sweep) struct Board {
     experiment: Experiment,
     key: ExperimentKey,
     dir: ExperimentDir,
+    dataset: Option<RunDataset>,
     created: f64,
     pages: Pages,
     points: Vec<SeededPoint>,
@@ -88,6 +94,7 @@ impl Board {
             experiment: ready.experiment.clone(),
             key: ready.key,
             dir: ready.dir.clone(),
+            dataset: ready.dataset.clone(),
             created: ready.created,
             pages: Pages::new(ready),
             points,
@@ -162,6 +169,9 @@ impl Board {
         if let Some(writer) = &mut self.writer {
             writer.flush()?;
         }
+        if last {
+            self.write_misclassified(store, &leaderboard, step).await?;
+        }
         Ok(())
     }
 
@@ -219,6 +229,40 @@ impl Board {
                 }
             }
             self.shown.points.insert(place);
+        }
+        Ok(())
+    }
+
+    /// Adds X-rays that they have wrong to the files of the best runs, which are told apart by them.
+    async fn write_misclassified(
+        &mut self,
+        store: &mut Store,
+        leaderboard: &Leaderboard,
+        step: i64,
+    ) -> Result<(), BoardError> {
+        let Some(dataset) = self.dataset.clone().filter(|_| !self.experiment.is_command()) else {
+            return Ok(());
+        };
+        let top = usize::try_from(self.experiment.rank.top).unwrap_or(usize::MAX);
+        let best: HashSet<RunKey> =
+            leaderboard.rows.iter().filter(|row| row.rank.is_some()).take(top).map(|row| row.key).collect();
+        for run in store.runs(Some(self.key)).await? {
+            let Some(started) = run.started.filter(|_| best.contains(&run.key)) else { continue };
+            let dir = self.dir.run(&run.spec.name);
+            if session_has(dir.path(), started, tags::MISCLASSIFIED) {
+                continue;
+            }
+            let (predictions, dataset) = (dir.predictions(), dataset.clone());
+            let title = format!("{}: wrong answers", run.spec.name);
+            // Drawing takes some tens of milliseconds.
+            let figure = tokio::task::spawn_blocking(move || {
+                misclassified_xrays(&title, &predictions, &dataset, MOST_XRAYS).ok()
+            });
+            // Without a wrong answer there is nothing to draw, and of predictions that are damaged the report tells.
+            let Ok(Some(figure)) = figure.await else { continue };
+            let size = (2 * figure.width, 2 * figure.height);
+            let image = (figure.png, size.0, size.1);
+            append_image_to_session(dir.path(), started, (step, wall_now()), tags::MISCLASSIFIED, image)?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@
 //! is full, or descriptors that have run out, pass: what could not be written is kept and tried again. A folder that takes
 //! nothing for another reason fails its run, not the sweep.
 
-use super::hparams::write_session;
+use super::{hparams::write_session, network};
 use crate::{
     base::error::{is_shortage, with_causes},
     base::files::{Durability, FileError},
@@ -13,7 +13,7 @@ use crate::{
     spec::Experiment,
     tfevents::{
         WriteError,
-        hparams::{Status, append_to_session},
+        hparams::{Status, append_graph_to_session, append_to_session},
     },
 };
 
@@ -74,7 +74,14 @@ impl<'a> Folders<'a> {
     pub(in crate::sweep) fn started(&mut self, attempt: &Attempt) -> Result<(), String> {
         // What an earlier attempt has left unwritten must not overtake this one.
         self.late.retain(|record| record.run != attempt.run);
-        self.write(Record { run: attempt.run, started: attempt.started, end: None, outcome: None })
+        self.write(Record { run: attempt.run, started: attempt.started, end: None, outcome: None })?;
+        let nodes = network::graph(&self.runs[super::super::index(attempt.run)], self.experiment);
+        if !nodes.is_empty() {
+            let dir = self.dir.run(&attempt.name);
+            // Where a full disk does not take it, the tab Graphs lacks a run.
+            let _ = append_graph_to_session(dir.path(), attempt.started, &nodes);
+        }
+        Ok(())
     }
 
     /// An attempt has ended. `end` is for one that ends its run, `outcome` where the trainer has left none.

@@ -8,6 +8,7 @@ mod folders;
 pub(super) mod hparams;
 mod ledger;
 mod live;
+mod network;
 mod notify;
 mod terminal;
 

@@ -18,10 +18,10 @@ use crate::{
     base::files::{Durability, FileError, write_whole},
     run::RunDir,
     spec::Value,
-    tags::{RANK, SYSTEM_FOLDER},
+    tags::{MISCLASSIFIED, RANK, SYSTEM_FOLDER},
     tfevents::{
-        RecordReader, WriteError,
-        message::{Data, Event, Summary, SummaryValue, What},
+        GraphNode, RecordReader, WriteError, graph,
+        message::{Data, Event, Image, Summary, SummaryValue, What},
         record,
         writer::{EventWriter, file_name},
     },
@@ -104,20 +104,55 @@ pub fn append_to_session(
     (step, wall_time): (i64, f64),
     scalars: &[(&str, f32)],
 ) -> Result<bool, WriteError> {
-    let path = session_file(dir, start);
-    let mut file = match OpenOptions::new().append(true).open(&path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        Err(source) => return Err(WriteError::Write { path, source }),
-    };
     let value = |(tag, value): &(&str, f32)| SummaryValue {
         tag: (*tag).to_owned(),
         data: Some(Data::SimpleValue(*value)),
         metadata: None,
     };
     let summary = Summary { value: scalars.iter().map(value).collect() };
+    append_event(dir, start, &Event { wall_time, step, what: Some(What::Summary(summary)) })
+}
+
+/// Adds a picture to a session, as [`append_to_session`] adds scalars: a whole PNG file and its size in pixels.
+///
+/// # Errors
+/// As [`append_to_session`].
+pub fn append_image_to_session(
+    dir: &Path,
+    start: f64,
+    (step, wall_time): (i64, f64),
+    tag: &str,
+    (encoded, width, height): (Vec<u8>, u32, u32),
+) -> Result<bool, WriteError> {
+    let image = Image { height, width, colorspace: Image::RGB, encoded };
+    let value = SummaryValue { tag: tag.to_owned(), data: Some(Data::Image(image)), metadata: None };
+    append_event(dir, start, &Event { wall_time, step, what: Some(What::Summary(value.into())) })
+}
+
+/// Whether the session of the attempt that started at `start` has values of a tag already.
+#[must_use]
+pub fn session_has(dir: &Path, start: f64, tag: &str) -> bool {
+    fs::read(session_file(dir, start)).is_ok_and(|bytes| contains(&bytes, tag.as_bytes()))
+}
+
+/// Adds a network to a session, as [`append_to_session`] adds scalars.
+///
+/// # Errors
+/// As [`append_to_session`].
+pub fn append_graph_to_session(dir: &Path, start: f64, nodes: &[GraphNode]) -> Result<bool, WriteError> {
+    let what = Some(What::GraphDef(graph::encode(nodes)));
+    append_event(dir, start, &Event { wall_time: start, step: 0, what })
+}
+
+fn append_event(dir: &Path, start: f64, event: &Event) -> Result<bool, WriteError> {
+    let path = session_file(dir, start);
+    let mut file = match OpenOptions::new().append(true).open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(source) => return Err(WriteError::Write { path, source }),
+    };
     let mut bytes = Vec::new();
-    record::append(&mut bytes, &Event { wall_time, step, what: Some(What::Summary(summary)) });
+    record::append(&mut bytes, event);
     let before = file.metadata().map(|metadata| metadata.len());
     let written = before.and_then(|before| {
         file.write_all(&bytes).inspect_err(|_| {
@@ -221,7 +256,13 @@ fn remove_others(dir: &Path, path: &Path, kind: &str) -> Result<(), WriteError> 
         let named = name.starts_with("events.out.tfevents.")
             && name.rsplit_once('.').is_some_and(|(_, last)| last == kind);
         if named && entry.path() != path && is_ours(&entry.path(), kind) {
-            match fs::remove_file(entry.path()) {
+            // TensorBoard's loader in Python, which may be at it, never gets over the end of a file that is gone.
+            let away = if kind == RunDir::SESSION {
+                OpenOptions::new().write(true).open(entry.path()).and_then(|file| file.set_len(0))
+            } else {
+                fs::remove_file(entry.path())
+            };
+            match away {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(failed(&entry.path(), error));
                 }
@@ -273,12 +314,16 @@ fn is_ours(path: &Path, kind: &str) -> bool {
         let Ok(Some(record)) = reader.next_record() else { break };
         let tags: Vec<String> = match Event::decode(record).map(|event| event.what) {
             Ok(Some(What::FileVersion(_))) => continue,
+            Ok(Some(What::GraphDef(_))) if kind == RunDir::SESSION => continue,
             Ok(Some(What::Summary(summary))) => summary.value.into_iter().map(|value| value.tag).collect(),
             _ => return false,
         };
         let of_kind = |tag: &String| match tag.strip_prefix("_hparams_/") {
             Some(record) => record.starts_with(kind),
-            None => kind == RunDir::SESSION && (tag == RANK || tag.starts_with(SYSTEM_FOLDER)),
+            None => {
+                let is_own = [RANK, MISCLASSIFIED].contains(&tag.as_str()) || tag.starts_with(SYSTEM_FOLDER);
+                kind == RunDir::SESSION && is_own
+            }
         };
         if tags.is_empty() || !tags.iter().all(of_kind) {
             return false;

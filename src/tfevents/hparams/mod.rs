@@ -25,8 +25,8 @@ use message::{
 };
 
 pub use files::{
-    append_to_session, has_experiment_record, is_session, remove_experiment_records, write_experiment_record,
-    write_session,
+    append_graph_to_session, append_image_to_session, append_to_session, has_experiment_record, is_session,
+    remove_experiment_records, session_has, write_experiment_record, write_session,
 };
 pub use read::HParamsRecord;
 pub(super) use read::records_of;

@@ -123,3 +123,149 @@ schedule: {devices: 'cpu:2'}
         assert_eq!(statuses.1.keys().collect::<Vec<_>>(), ["needs-9"]);
     }
 }
+
+/// A program that logs as PyTorch's and Keras' users do, by its argument: all into one file with slashes in its tags, or into
+/// folders.
+const STYLES: &str = "import os, sys
+sys.path.insert(0, 'TESTS')
+from trainer import Writer
+style, folder = sys.argv[1], os.environ['GRIDBOARD_RUN_DIR']
+if style == 'torch':
+    writer = Writer(folder)
+    for step in range(3):
+        writer.scalar('Loss/val', step, 1 - step / 4)
+        writer.scalar('Loss/train', step, 1 - step / 5)
+else:
+    train, val = Writer(folder + '/train'), Writer(folder + '/validation')
+    for step in range(3):
+        train.scalar('epoch_loss', step, 1 - step / 5)
+        val.scalar('epoch_loss', step, 1 - step / 4)
+        writer = Writer(folder + '/Loss')
+        writer.scalar('val', step, 1 - step / 4)
+";
+
+#[test]
+fn programs_of_different_habits_have_columns_where_they_write() {
+    let project = Project::with_spec(
+        "
+experiment: styles
+model: {family: command, run: [python3, styles.py, '{style}']}
+grid: {style: [torch, keras], rate: [null, 0.5]}
+rank: {by: Loss/val}
+schedule: {devices: 'cpu:2'}
+",
+    );
+    project.write("styles.py", &STYLES.replace("TESTS", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it")));
+    project.run(&["run", "spec.yaml"]).expect(0);
+    let sql = project.sql("select run, \"Loss/val\" as loss, rank from styles");
+    for fast in LOADERS {
+        let mut board = TensorBoard::start_as(&project.path("runs/styles"), fast);
+        let groups = board.wait_for("four rows with ranks", |board| {
+            let groups = session_groups(board, &["STATUS_SUCCESS"]);
+            let ranked = groups.values().filter(|group| metric(group, "", "rank").is_some()).count();
+            (ranked == 4).then_some(groups)
+        });
+        for row in &sql {
+            let name = row["run"].as_str().expect("a name");
+            let group = &groups[name];
+            let shown = metric(group, "", "Loss/val").or_else(|| metric(group, "Loss", "val"));
+            assert_eq!(shown, row["loss"].as_f64(), "{name}");
+            assert_eq!(metric(group, "", "rank"), row["rank"].as_f64(), "{name}");
+            let hparams = group["hparams"].as_object().expect("hparams");
+            // Of one type: a number beside a null is a text as well.
+            assert!(hparams["rate"].is_string() && hparams["style"].is_string(), "{group}");
+        }
+        let plugins = board.get_json("/data/plugins_listing", &[]);
+        for plugin in ["scalars", "hparams", "text", "custom_scalars"] {
+            assert_eq!(plugins[plugin]["enabled"], true, "{plugin}: {plugins}");
+        }
+    }
+}
+
+#[test]
+fn a_live_sweep_shows_its_table_before_it_ends() {
+    let project = Project::with_spec(
+        "
+experiment: live
+model: {family: command, run: [sh, -c, 'python3 TRAINER 0.{x}; test {x} = 1 || until test -e GO; do :; done']}
+grid: {x: [1, 2]}
+schedule: {devices: 'cpu:1'}
+",
+    );
+    let (trainer, go) = (concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/trainer.py"), project.path("go"));
+    let spec = project.read("spec.yaml").replace("TRAINER", trainer).replace("GO", &go.to_string_lossy());
+    project.write("spec.yaml", &spec);
+    std::fs::create_dir_all(project.path("runs/live")).expect("the folder");
+    let mut boards = LOADERS.map(|fast| TensorBoard::start_as(&project.path("runs/live"), fast));
+    let mut sweep = project.start(&["run", "spec.yaml"]);
+    for board in &mut boards {
+        board.wait_for("the first run in the table", |board| {
+            text(board, "top_ten").contains("x-1").then_some(())
+        });
+        let groups = session_groups(board, &["STATUS_SUCCESS"]);
+        assert_eq!(groups.keys().collect::<Vec<_>>(), ["x-1"]);
+    }
+    assert!(sweep.try_wait().expect("its state").is_none(), "it goes on");
+    std::fs::write(&go, "").expect("let it end");
+    assert!(sweep.wait().expect("its end").success(), "{}", project.read("err.log"));
+    for board in &mut boards {
+        board.wait_for("both rows", |board| {
+            let groups = session_groups(board, &["STATUS_SUCCESS"]);
+            (groups.values().filter(|group| metric(group, "", "rank").is_some()).count() == 2).then_some(())
+        });
+        board.wait_for("both in the table", |board| text(board, "top_ten").contains("x-2").then_some(()));
+    }
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn five_hundred_runs_are_all_there_and_equal_to_the_database() {
+    let values: Vec<String> = (100..600).map(|value| value.to_string()).collect();
+    let spec = format!(
+        "experiment: many\nmodel: {{family: command, run: [{}, '0.{{x}}']}}\ngrid: {{x: [{}]}}\n\
+         schedule: {{devices: 'cpu:4'}}\n",
+        crate::support::trainer(),
+        values.join(", ")
+    );
+    let project = Project::with_spec(&spec);
+    project.run(&["run", "spec.yaml", "--quiet"]).expect(0);
+    let rows = project.sql("select run, validation_accuracy, rank from many");
+    assert_eq!(rows.len(), 500);
+    for fast in LOADERS {
+        let mut board = TensorBoard::start_as(&project.path("runs/many"), fast);
+        let groups = board.wait_for("all rows with their ranks", |board| {
+            let groups = session_groups(board, &["STATUS_SUCCESS"]);
+            let whole = groups.values().filter(|group| {
+                metric(group, "", "rank").is_some() && metric(group, "validation", "epoch_accuracy").is_some()
+            });
+            (whole.count() == 500).then_some(groups)
+        });
+        for row in &rows {
+            let group = &groups[row["run"].as_str().expect("a name")];
+            assert_eq!(metric(group, "", "rank"), row["rank"].as_f64());
+            let accuracy = metric(group, "validation", "epoch_accuracy");
+            assert_eq!(accuracy, row["validation_accuracy"].as_f64());
+        }
+    }
+}
+
+#[test]
+fn a_trace_has_a_span_for_every_attempt() {
+    let project = Project::with_spec(
+        "
+experiment: traced
+model: {family: command, run: [{trainer}, '0.{x}']}
+grid: {x: [1, 2, 3]}
+schedule: {devices: 'cpu:2'}
+",
+    );
+    project.run(&["run", "spec.yaml"]).expect(0);
+    let ran = project.run(&["trace", "traced", "--format", "json"]).expect(0);
+    assert_eq!(ran.json().len(), 2, "{}", ran.stdout);
+    let trace: Value = serde_json::from_str(&project.read("runs/traced/trace.json")).expect("JSON");
+    let events = trace["traceEvents"].as_array().expect("events");
+    let spans: Vec<&Value> = events.iter().filter(|event| event["cat"] == "run").collect();
+    assert_eq!(spans.len(), 3);
+    assert!(spans.iter().all(|span| span["dur"].as_i64() > Some(0) && span["args"]["state"] == "completed"));
+    project.run(&["trace", "nothing"]).expect(2);
+}

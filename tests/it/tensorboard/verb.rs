@@ -52,7 +52,9 @@ fn experiments_are_one_table_and_their_best_runs_another() {
     let experiment = board.post_json("/data/plugin/hparams/experiment", &json!({"experimentName": ""}));
     assert_eq!(experiment["hparamInfos"].as_array().map(Vec::len), Some(2), "{experiment}");
     let texts = board.get_json("/data/plugin/text/tags", &[]);
-    assert_eq!(texts["."], json!(["top_ten/high", "top_ten/low"]));
+    for tag in ["top_ten/high", "top_ten/low"] {
+        assert!(texts["."].as_array().is_some_and(|tags| tags.contains(&json!(tag))), "{texts}");
+    }
     drop(board);
 
     let mut board = start(&project, &["low", "--top", "2"]);
