@@ -46,6 +46,26 @@ impl Marks {
     /// # Errors
     /// The file, and why it cannot be read or written.
     pub fn change(dir: &RunDir, change: impl FnOnce(&mut Self)) -> Result<Self, FileError> {
+        Self::change_with(dir, Durability::Synced, change)
+    }
+
+    /// Notes whether a run is wanted, as [`Marks::change`] does. Not synced to the disk, since thousands may be cancelled at
+    /// once: the database is.
+    ///
+    /// # Errors
+    /// The file, and why it cannot be read or written.
+    pub fn set_cancelled(dir: &RunDir, cancelled: bool) -> Result<(), FileError> {
+        if Self::read(dir)?.cancelled == cancelled {
+            return Ok(());
+        }
+        Self::change_with(dir, Durability::Written, |marks| marks.cancelled = cancelled).map(|_| ())
+    }
+
+    fn change_with(
+        dir: &RunDir,
+        durability: Durability,
+        change: impl FnOnce(&mut Self),
+    ) -> Result<Self, FileError> {
         let path = dir.path();
         std::fs::create_dir_all(path).map_err(FileError::at("create folder", path))?;
         // Where the file system has no locks on folders, two who change the same run at once may lose one change.
@@ -55,18 +75,18 @@ impl Marks {
         let mut marks = before.clone();
         change(&mut marks);
         if marks != before {
-            marks.write(&dir.marks())?;
+            marks.write(&dir.marks(), durability)?;
         }
         Ok(marks)
     }
 
-    fn write(&self, path: &Path) -> Result<(), FileError> {
+    fn write(&self, path: &Path, durability: Durability) -> Result<(), FileError> {
         if *self == Self::default() {
             return remove_if_there(path);
         }
         let mut text = serde_json::to_vec_pretty(self).expect("texts and flags are JSON");
         text.push(b'\n');
-        write_whole(path, &[&text], Durability::Synced)
+        write_whole(path, &[&text], durability)
     }
 }
 
@@ -84,7 +104,9 @@ mod tests {
             marks.note = Some("lr 0.1\nis too much".to_owned());
         });
         assert_eq!(Marks::read(&dir).unwrap(), marks.unwrap());
-        Marks::change(&dir, |marks| marks.cancelled = true).unwrap();
+        for _ in 0..2 {
+            Marks::set_cancelled(&dir, true).unwrap();
+        }
         let text = std::fs::read_to_string(dir.marks()).unwrap();
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         let whole = serde_json::json!(

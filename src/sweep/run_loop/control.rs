@@ -61,7 +61,7 @@ impl<L: Launcher> Loop<'_, L> {
             Request::Pause => self.pause(now),
             Request::Resume => self.resume(now),
             Request::Drain => self.drain_as_asked(now),
-            Request::Why { run } => match self.attempts.index_of(run) {
+            Request::Why { run } => match self.attempts.indices_of(std::slice::from_ref(run))[0] {
                 Some(index) => Answer::said(self.why(now, index)),
                 None => Answer::refusal(format!("no run `{run}` in this sweep")),
             },
@@ -78,8 +78,8 @@ impl<L: Launcher> Loop<'_, L> {
         act: impl Fn(&mut Self, Now, u64) -> Result<(RunState, Option<String>), String>,
     ) -> Answer {
         let mut answer = Answer::default();
-        for run in runs {
-            let done = match self.attempts.index_of(run) {
+        for (run, index) in runs.iter().zip(self.attempts.indices_of(runs)) {
+            let done = match index {
                 Some(index) => act(self, now, index),
                 None => Err("it is not in the spec that is being run".to_owned()),
             };

@@ -57,6 +57,8 @@ pub(crate) struct End {
     pub failed: u64,
     /// Runs that are still owed.
     pub pending: u64,
+    /// Runs that the user does not want.
+    pub cancelled: u64,
     /// Attempts of this sweep that ran to their end, with or without results.
     pub trained: u64,
     /// Duration of this sweep.
