@@ -110,6 +110,10 @@ impl Resumed {
     /// The first step of a curve that is not an earlier attempt's.
     #[must_use]
     pub fn first_step(self, tag: &str) -> i64 {
+        // What was measured of the machine was of the earlier attempt.
+        if tag.starts_with(tags::SYSTEM_FOLDER) {
+            return i64::MIN;
+        }
         if tag.starts_with(tags::BATCH_FOLDER) { self.batch } else { self.epoch.into() }
     }
 }
@@ -165,6 +169,13 @@ pub enum Change {
         /// The attempt.
         attempt: Arc<Attempt>,
         /// The points.
+        points: Arc<Vec<Scalar>>,
+    },
+    /// What the machine has done for an attempt. No point of its own, and no sign of life.
+    Measured {
+        /// The attempt.
+        attempt: Arc<Attempt>,
+        /// The readings; steps are seconds since the attempt began.
         points: Arc<Vec<Scalar>>,
     },
     /// An attempt ended.

@@ -51,8 +51,12 @@ mod predict;
 
 mod publish;
 
+mod index;
+
 mod sweep;
 
 mod rerun;
+
+mod import;
 
 pub mod cli;

@@ -41,6 +41,23 @@ pub const RANK: &str = "rank";
 /// Begins the tags of what Gridboard itself measures of the machine while a run trains.
 pub const SYSTEM_FOLDER: &str = "system/";
 
+/// Cores that a run and all that it has started keep busy.
+pub const SYSTEM_CORES: &str = "system/processor_cores";
+/// Their resident memory, MiB.
+pub const SYSTEM_MEMORY: &str = "system/memory_mib";
+/// What they have written to disks since the attempt began, MiB.
+pub const SYSTEM_WRITTEN: &str = "system/disk_written_mib";
+/// Part of the time in which the run's device was busy, for whomever, percent.
+pub const SYSTEM_GPU: &str = "system/gpu_utilization_percent";
+/// Allocated memory of the device, MiB.
+pub const SYSTEM_GPU_MEMORY: &str = "system/gpu_memory_mib";
+/// Power of the device, watts.
+pub const SYSTEM_GPU_POWER: &str = "system/gpu_power_watts";
+/// Temperature of the device, degrees Celsius.
+pub const SYSTEM_GPU_TEMPERATURE: &str = "system/gpu_temperature_celsius";
+/// The run's share of the energy of its device since the attempt began, joules: what several runs share is divided.
+pub const SYSTEM_ENERGY: &str = "system/gpu_energy_joules";
+
 /// A tag in few letters, for people: `val. acc.`, `train loss`, `val. auc`; one of another trainer as it is.
 #[must_use]
 pub fn short(tag: &str) -> String {

@@ -39,6 +39,7 @@ pub(crate) fn experiment(name: &str, runs: i64) -> Experiment {
         keep: Keep::default(),
         schedule: Schedule { devices: "cpu:2".to_owned(), ..Schedule::default() },
         retry: gridboard::spec::Retry::default(),
+        notify: Default::default(),
     }
 }
 

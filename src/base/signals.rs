@@ -21,7 +21,7 @@ use std::{
 };
 
 use nix::{
-    sys::signal::{SigSet, Signal, killpg},
+    sys::signal::{SigSet, Signal, kill, killpg},
     unistd::Pid,
 };
 use signal_hook::{
@@ -176,6 +176,14 @@ fn end(group: i32) {
     if group > 1 {
         // It may have ended by itself: that is what is wanted.
         let _ = killpg(Pid::from_raw(group), Signal::SIGKILL);
+    }
+}
+
+/// Asks a child that is not waited for yet to end.
+pub fn ask_to_end(child: u32) {
+    if let Some(child) = i32::try_from(child).ok().filter(|child| *child > 1) {
+        // It may have ended by itself: that is what is wanted.
+        let _ = kill(Pid::from_raw(child), Signal::SIGTERM);
     }
 }
 

@@ -2,12 +2,16 @@
 //!
 //! Asked by the sweep's account, by the launcher about its children, and by the trainer about itself.
 
+mod tree;
+
 use std::fs;
 
 use nix::sys::{
     resource::{UsageWho, getrusage},
     time::TimeValLike as _,
 };
+
+pub use tree::{ProcessTree, TreeUsage};
 
 /// User and system time of all threads of this process so far, seconds; its children's is not in it.
 #[must_use]

@@ -14,6 +14,7 @@ use crate::{
     report::{Format, MetricSides, Sides},
     spec::Value,
     store::{Point, Reader, RunRecord},
+    tags::SYSTEM_FOLDER,
 };
 
 /// Compare two runs on the validation images that both predicted
@@ -99,7 +100,8 @@ async fn sides(runs_dir: &Path, args: &Args) -> Result<Found, CliError> {
         let [first, second] = [store.last_points(runs[0].key).await?, store.last_points(runs[1].key).await?];
         if !first.is_empty() && !second.is_empty() {
             let values = |points: Vec<(String, Point)>| -> HashMap<String, f64> {
-                points.into_iter().map(|(tag, point)| (tag, point.value)).collect()
+                let metrics = points.into_iter().filter(|(tag, _)| !tag.starts_with(SYSTEM_FOLDER));
+                metrics.map(|(tag, point)| (tag, point.value)).collect()
             };
             let metrics = beside(&values(first), &values(second));
             return Ok(Found::Metrics(MetricSides { names, parameters, metrics }));

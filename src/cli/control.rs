@@ -174,11 +174,14 @@ pub(super) async fn move_at_rest(
     let mut moved = Vec::new();
     for run in runs {
         // What it is now: it may have been read while its sweep lived.
-        let state = store.run(run.key).await?.state;
+        let RunRecord { state, attempts, .. } = store.run(run.key).await?;
         let name = run.spec.name.clone();
         match verdict(state) {
             Ok(state) => {
-                Marks::set_cancelled(&dir.run(&name), state == RunState::Cancelled)?;
+                match state {
+                    RunState::Cancelled => Marks::cancel(&dir.run(&name))?,
+                    _ => Marks::requeue(&dir.run(&name), attempts)?,
+                }
                 moved.push((run.key, state));
                 answer.changed.push(Changed { run: name, state, text: None });
             }

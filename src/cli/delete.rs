@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{CliError, confirm, exit, listing, output, runtime, signals};
 use crate::{
     base::{human, signals::Signals},
+    index::keep_record,
     launch::Children,
     report::Format,
     run::{ExperimentDir, RunState, bytes_on_disk},
@@ -246,6 +247,7 @@ async fn delete(
             if let (Some(store), Some(record)) = (&mut store, &doomed.record) {
                 let keys: Vec<_> = doomed.runs.iter().map(|run| run.key).collect();
                 store.remove_runs(record.key, &keys).await?;
+                keep_record(store, record.key, dir).await?;
                 kept = store.runs(Some(record.key)).await?;
             }
             // What is in the database was noted by somebody who was cut off before it was taken out.

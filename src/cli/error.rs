@@ -9,6 +9,8 @@ use crate::{
     corpus::{BadFile, CorpusError},
     device::{DeviceError, Obstacle, ParseDevicesError},
     figure::FigureError,
+    import::ImportError,
+    index::{IndexError, RecordError},
     launch::{FindWorkerError, ProbeError, ProgramError},
     model::ImpossibleRuns,
     predict::{AskError, SourceError, TrainedRunError},
@@ -18,7 +20,7 @@ use crate::{
     run::Holder,
     spec::SpecError,
     store::StoreError,
-    sweep::SweepError,
+    sweep::{BoardError, SweepError},
 };
 
 /// Exit codes, as the help text and `docs/failure-and-resume.md` list them.
@@ -31,7 +33,7 @@ pub mod exit {
     pub const USAGE: u8 = 2;
     /// The sweep finished, with failed runs.
     pub const FAILED_RUNS: u8 = 3;
-    /// The runs database was deleted, replaced, emptied or damaged while it was in use.
+    /// The runs database was deleted, replaced, emptied or damaged while it was in use, or files and database disagree.
     pub const LEDGER: u8 = 4;
     /// A signal that asks for an end stopped the command.
     pub const INTERRUPTED: u8 = 130;
@@ -67,9 +69,29 @@ pub enum CliError {
     /// The sweep could not be carried out.
     #[error(transparent)]
     Sweep(#[from] SweepError),
+    /// The log directory for TensorBoard could not be made.
+    #[error(transparent)]
+    Board(#[from] BoardError),
+    /// TensorBoard is not there or does not start.
+    #[error("{message}")]
+    TensorBoard {
+        /// What is wrong.
+        message: String,
+        /// How to get it.
+        hint: Option<String>,
+    },
     /// The report could not be made.
     #[error(transparent)]
     Publish(#[from] PublishError),
+    /// The database could not be made anew.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// A log directory could not be imported.
+    #[error(transparent)]
+    Import(Box<ImportError>),
+    /// What is to be kept of an experiment could not be written.
+    #[error(transparent)]
+    Record(#[from] RecordError),
     /// A figure could not be drawn.
     #[error(transparent)]
     Figure(#[from] FigureError),
@@ -190,6 +212,12 @@ pub enum CliError {
     Stdout(io::Error),
 }
 
+impl From<ImportError> for CliError {
+    fn from(error: ImportError) -> Self {
+        Self::Import(Box::new(error))
+    }
+}
+
 /// Who holds the lock of an experiment.
 fn by(holder: Option<&Holder>) -> String {
     holder.map(|holder| format!(": process {} on {} holds it", holder.pid, holder.host)).unwrap_or_default()
@@ -216,7 +244,11 @@ impl CliError {
                 exit::LEDGER
             }
             Self::Corpus(error) if error.is_usage() => exit::USAGE,
+            Self::Index(IndexError::Nothing(_) | IndexError::Running(_)) => exit::USAGE,
+            Self::Import(error) if error.is_usage() => exit::USAGE,
+            Self::Import(error) if error.is_interrupted() => exit::INTERRUPTED,
             Self::Interrupted
+            | Self::Index(IndexError::Interrupted)
             | Self::Publish(PublishError::Interrupted)
             | Self::Ask(AskError::Interrupted)
             | Self::Sweep(SweepError::Interrupted | SweepError::Corpus(CorpusError::Cancelled)) => {
@@ -244,6 +276,7 @@ impl CliError {
             Self::NotFound { hint, .. }
             | Self::Incomparable { hint, .. }
             | Self::Usage { hint, .. }
+            | Self::TensorBoard { hint, .. }
             | Self::Setup { hint, .. } => hint.clone(),
             Self::Device(error) => error.hint().map(str::to_owned),
             Self::Repeat(error) => error.hint(),
@@ -251,10 +284,15 @@ impl CliError {
             Self::Worker(error) => Some(error.hint().to_owned()),
             Self::Unusable(obstacle) => Some(obstacle.hint().to_owned()),
             Self::Program(error) => error.hint(),
+            Self::Index(IndexError::Nothing(_)) => {
+                Some("name the directory of your runs with `--runs-dir DIR` or GRIDBOARD_RUNS".to_owned())
+            }
+            Self::Import(error) => error.hint(),
+            Self::Index(IndexError::Store(error)) => error.hint().map(str::to_owned),
             Self::Deaf { .. } => {
                 Some("it is being prepared, or its report is made: try again in a moment".to_owned())
             }
-            Self::Running(_) => {
+            Self::Running(_) | Self::Index(IndexError::Running(_)) => {
                 Some("wait for it, or stop it: Ctrl-C in its terminal, or `gridboard drain`".to_owned())
             }
             Self::Probe(_) => Some("`gridboard doctor` says more".to_owned()),

@@ -18,6 +18,8 @@ mod doctor_files;
 mod drain;
 mod error;
 mod experiments;
+mod import;
+mod index;
 mod layers;
 mod listing;
 mod marks;
@@ -27,6 +29,7 @@ mod pause;
 mod plan;
 mod plan_estimate;
 mod predict;
+mod progress;
 mod replace;
 mod report;
 mod requeue;
@@ -42,7 +45,9 @@ mod sql;
 mod suite;
 mod sweeps;
 mod tag;
+mod tensorboard;
 mod top;
+mod verify;
 mod why;
 
 use std::{io, path::PathBuf, process::ExitCode, time::Duration};
@@ -57,7 +62,7 @@ pub use error::{CliError, exit};
 #[derive(Debug, Parser)]
 #[command(name = "gridboard", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "Exit codes: 0 done, 1 error, 2 usage or spec, 3 finished with failed runs, \
-                  4 the runs database was lost or damaged meanwhile, 130 interrupted.")]
+                  4 the runs database was lost or damaged meanwhile, or files and database disagree, 130 interrupted.")]
 pub struct Cli {
     /// Where runs and their database are
     #[arg(long, global = true, env = "GRIDBOARD_RUNS", default_value = "runs", value_name = "DIR")]
@@ -72,6 +77,7 @@ enum Command {
     Plan(plan::Args),
     Corpus(audit::Args),
     Top(top::Args),
+    Tensorboard(tensorboard::Args),
     Runs(runs::Args),
     Show(show::Args),
     Predict(predict::Args),
@@ -89,6 +95,9 @@ enum Command {
     Note(note::Args),
     Archive(archive::Args),
     Delete(delete::Args),
+    Import(import::Args),
+    Index(index::Args),
+    Verify(verify::Args),
     Doctor(doctor::Args),
     Setup(setup::Args),
     Schema(schema::Args),
@@ -115,6 +124,7 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
         Command::Plan(args) => plan::run(&cli.runs_dir, args),
         Command::Corpus(args) => audit::run(&cli.runs_dir, args),
         Command::Top(args) => top::run(&cli.runs_dir, args),
+        Command::Tensorboard(args) => tensorboard::run(&cli.runs_dir, args),
         Command::Runs(args) => runs::run(&cli.runs_dir, args),
         Command::Show(args) => show::run(&cli.runs_dir, args),
         Command::Predict(args) => predict::run(&cli.runs_dir, args),
@@ -132,6 +142,9 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
         Command::Note(args) => note::run(&cli.runs_dir, args),
         Command::Archive(args) => archive::run(&cli.runs_dir, args),
         Command::Delete(args) => delete::run(&cli.runs_dir, args),
+        Command::Import(args) => import::run(&cli.runs_dir, args),
+        Command::Index(args) => index::run(&cli.runs_dir, args),
+        Command::Verify(args) => verify::run(&cli.runs_dir, args),
         Command::Doctor(args) => doctor::run(&cli.runs_dir, args),
         Command::Setup(args) => setup::run(args),
         Command::Schema(args) => schema::run(args),

@@ -56,7 +56,7 @@ pub(super) struct Cuda {
 }
 
 /// The name that the driver installs its library under, the one nvml-wrapper loads by default.
-const LIBRARY: &str = "libnvidia-ml.so.1";
+pub(super) const LIBRARY: &str = "libnvidia-ml.so.1";
 
 const NO_DEVICE: &str = "names no device";
 

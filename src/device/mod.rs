@@ -8,6 +8,7 @@
 mod cpu;
 mod cuda;
 mod discovery;
+mod gauge;
 pub(crate) mod kernel;
 mod libtorch;
 mod place;
@@ -15,6 +16,7 @@ mod place;
 pub(crate) use cpu::CpuInfo;
 pub(crate) use cuda::{CudaDevice, Driver};
 pub(crate) use discovery::{Discovery, discover};
+pub(crate) use gauge::{Gauges, Reading};
 pub(crate) use libtorch::{LibtorchCuda, Obstacle};
 pub(crate) use place::{DeviceError, Placement, place, slots_on_cpu};
 

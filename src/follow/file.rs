@@ -14,10 +14,12 @@ use std::{
 use super::{
     FollowProblem,
     curves::{Curves, Source},
+    is_own,
     tree::{is_gone, join},
 };
 use crate::{
     event::Scalar,
+    tags::SYSTEM_FOLDER,
     tfevents::{EventReader, RecordError, ScalarTags, Told},
 };
 
@@ -41,6 +43,8 @@ pub(super) enum Look {
 /// How far one event file has been read.
 #[derive(Debug)]
 pub(super) struct EventFile {
+    /// Whether it is Gridboard's own file of the run.
+    is_own: bool,
     /// The sub-run.
     prefix: String,
     source: Source,
@@ -90,6 +94,7 @@ impl Seen {
 impl EventFile {
     pub(super) fn new(prefix: &str, source: Source, path: &Path) -> Self {
         Self {
+            is_own: is_own(path),
             prefix: prefix.to_owned(),
             source,
             linked: fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()),
@@ -186,8 +191,10 @@ impl EventFile {
         let mut file = File::open(path).map_err(RecordError::Io)?;
         file.seek(SeekFrom::Start(self.offset)).map_err(RecordError::Io)?;
         let mut reader = EventReader::new(&file, self.offset);
-        let (prefix, source, mut timeless) = (&self.prefix, self.source, false);
+        let (prefix, source, is_own, mut timeless) = (&self.prefix, self.source, self.is_own, false);
         let result = reader.read(tags, |told| match told {
+            // The rank beside it is of the leaderboard, not of the run.
+            Told::Point(point) if is_own && !point.tag.starts_with(SYSTEM_FOLDER) => {}
             Told::Point(point) => {
                 timeless |= point.wall_time.is_nan();
                 let tag = join(prefix, point.tag);

@@ -25,11 +25,11 @@ pub(super) enum Target {
     Nothing,
 }
 
-/// Looks where the link at `path` leads; `root` is the run's folder, without links.
-pub(super) fn target(root: &Path, path: &Path) -> Target {
+/// Looks where the link at `path` leads; `root` is the run's folder, without links, and `allowed` is as good.
+pub(super) fn target(root: &Path, allowed: Option<&Path>, path: &Path) -> Target {
     let Ok(target) = fs::canonicalize(path) else { return Target::Nothing };
     let Ok(metadata) = fs::metadata(&target) else { return Target::Nothing };
-    let inside = target.starts_with(root);
+    let inside = target.starts_with(root) || allowed.is_some_and(|allowed| target.starts_with(allowed));
     if metadata.is_dir() {
         // A link to a folder that it lies in leads round for ever.
         let around = path.parent().and_then(|parent| fs::canonicalize(parent).ok());

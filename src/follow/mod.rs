@@ -23,7 +23,7 @@ use std::{
 
 use crate::{
     event::{Cut, Scalar},
-    tfevents::ScalarTags,
+    tfevents::{ScalarTags, hparams},
 };
 use curves::{Curves, Source};
 use file::{EventFile, Look};
@@ -53,6 +53,8 @@ pub struct RunFollower {
     curves: Curves,
     /// How many files there have been.
     numbered: usize,
+    /// Whether what Gridboard itself has measured is read too.
+    with_own: bool,
 }
 
 impl RunFollower {
@@ -65,7 +67,15 @@ impl RunFollower {
             directories: HashMap::new(),
             curves: Curves::default(),
             numbered: 0,
+            with_own: false,
         }
+    }
+
+    /// Lets links lead to what lies below `folder`, too: where an imported run's event files are.
+    #[must_use]
+    pub fn with_links_to(mut self, folder: &Path) -> Self {
+        self.tree.allow(folder);
+        self
     }
 
     /// Everything new since the last poll, up to the end of the last whole record of each file.
@@ -116,7 +126,8 @@ impl RunFollower {
     fn find(&mut self, problems: &mut Vec<FollowProblem>) -> HashSet<usize> {
         let mut new: Vec<(PathBuf, usize)> = Vec::new();
         self.tree.refresh(SystemTime::now(), problems, |directory, prefix, path| {
-            if self.files.contains_key(&path) {
+            // What Gridboard has written itself is no sign of life, and the database has it.
+            if self.files.contains_key(&path) || (!self.with_own && is_own(&path)) {
                 return;
             }
             let number = self.directories.len();
@@ -135,7 +146,19 @@ impl RunFollower {
     }
 }
 
-/// Everything that the event files of a run hold.
+/// As [`read_run`], with what Gridboard itself has measured of the machine: for whoever puts all points of a run into the
+/// database.
+#[must_use]
+pub fn read_run_with_own(run_dir: &Path) -> Poll {
+    RunFollower { with_own: true, ..RunFollower::new(run_dir) }.poll()
+}
+
+/// Whether a file is one that Gridboard has written beside the run's.
+fn is_own(path: &Path) -> bool {
+    hparams::is_session(path)
+}
+
+/// Everything that the event files of a run hold, but for what Gridboard itself has measured.
 #[must_use]
 pub fn read_run(run_dir: &Path) -> Poll {
     RunFollower::new(run_dir).poll()

@@ -178,7 +178,11 @@ fn sessions_and_foreign_files_hold_no_points() {
     hparams::write_session(dir, &hparams, "", 1.0, Some((hparams::Status::Success, 2.0))).unwrap();
     hparams::write_session(dir, &hparams, "", 3.0, None).unwrap();
     assert!(points(follower).is_empty());
-    assert_eq!(follower.files.len(), 1);
+    assert!(follower.files.is_empty(), "Gridboard's own file is not the run's");
+    hparams::append_to_session(dir, 3.0, (4, 7.0), &[("system/memory_mib", 2.0), ("rank", 1.0)]).unwrap();
+    assert!(points(follower).is_empty());
+    let own: Vec<String> = read_run_with_own(dir).scalars.into_iter().map(|point| point.tag).collect();
+    assert_eq!(own, ["system/memory_mib"], "the rank is not the run's either");
 }
 
 #[test]

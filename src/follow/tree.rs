@@ -26,6 +26,8 @@ const SETTLED: Duration = Duration::from_secs(3);
 #[derive(Debug)]
 pub(super) struct Tree {
     root: PathBuf,
+    /// What links may lead to beside the run's folder, without links itself.
+    allowed: Option<PathBuf>,
     directories: BTreeMap<PathBuf, Directory>,
     /// The links in them, and whether it has been told that one leads outside.
     links: BTreeMap<PathBuf, Link>,
@@ -75,7 +77,12 @@ impl Directory {
 impl Tree {
     pub(super) fn new(root: &Path) -> Self {
         let directories = BTreeMap::from([(root.to_owned(), Directory::following(String::new(), 0, false))]);
-        Self { root: root.to_owned(), directories, links: BTreeMap::new() }
+        Self { root: root.to_owned(), allowed: None, directories, links: BTreeMap::new() }
+    }
+
+    /// Lets links lead to what lies below `folder`.
+    pub(super) fn allow(&mut self, folder: &Path) {
+        self.allowed = fs::canonicalize(folder).ok();
     }
 
     /// Hands directory, prefix and path of the event files in every changed directory to `found`, known ones included.
@@ -151,7 +158,7 @@ impl Tree {
             if !fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_symlink()) {
                 return false;
             }
-            match links::target(&root, path) {
+            match links::target(&root, self.allowed.as_deref(), path) {
                 Target::Directory if link.depth <= MAX_DEPTH => {
                     if !self.directories.contains_key(path) {
                         let name = path.file_name().unwrap_or_default().to_string_lossy();

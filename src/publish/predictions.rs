@@ -11,7 +11,7 @@ use crate::{
     metrics::{ConfusionMatrix, roc_auc_binary},
     predictions::{self, Hits, Predictions, PredictionsError},
     run::RunDir,
-    store::{RunKey, Store, StoreError},
+    store::{LoadedAnswers, RunKey, Store, StoreError},
 };
 
 /// Takes a completed run's predictions into the database. A run without a predictions file (a command that writes none) has
@@ -81,6 +81,15 @@ impl Answers {
     pub(crate) async fn keep(&self, store: &mut Store, run: RunKey) -> Result<(), StoreError> {
         store.put_confusion(run, &self.matrix, &self.classes, (self.hits.as_ref(), self.auc)).await?;
         store.set_predictions(run, Some(&self.file)).await
+    }
+}
+
+impl Answers {
+    /// As a load of the database takes them.
+    #[must_use]
+    pub(crate) fn loaded(&self) -> LoadedAnswers<'_> {
+        let Self { matrix, classes, hits, auc, file } = self;
+        LoadedAnswers { matrix, classes, hits: hits.as_ref(), auc: *auc, file }
     }
 }
 

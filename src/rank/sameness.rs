@@ -95,7 +95,9 @@ pub fn constant_answer(rows: &[Row], is_whole: bool) -> Option<String> {
 /// That a program may not have looked at a parameter which its command does not name.
 fn unseen(spec: &Experiment, name: &str) -> String {
     let place = format!("{{{name}}}");
-    if !spec.is_command() || spec.command.iter().any(|part| part.contains(&place)) {
+    // Without a command the runs were imported.
+    if !spec.is_command() || spec.command.is_empty() || spec.command.iter().any(|part| part.contains(&place))
+    {
         return String::new();
     }
     format!("; the command has no {place}, and the program seems not to look for it in its environment")

@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use super::{folder::ExperimentDir, state::RunState};
+use super::{experiment_folder::ExperimentDir, state::RunState};
 use crate::base::files::{Durability, FileError, read_regular, remove_if_there, write_whole};
 
 const REQUEST: &str = "request";

@@ -12,7 +12,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::folder::ExperimentDir;
+use super::experiment_folder::ExperimentDir;
 use crate::base::{process, program::host};
 
 /// A look at the lock holds it for an instant, which must not refuse a sweep that starts in it.

@@ -4,14 +4,17 @@
 //! `run.json` ([`RunFile`]) is what an attempt is told, `outcome.json` ([`Outcome`]) is what it answers. Both are plain
 //! JSON, read by users too. What else lies in the folders is named in `folder`.
 
+mod attempt_log;
 mod control;
 mod cuda_fault;
 mod evidence;
+mod experiment_folder;
 mod failure;
 mod file;
 mod folder;
 mod handle;
 mod key;
+mod ledger_file;
 mod lock;
 mod marks;
 mod outcome;
@@ -23,14 +26,17 @@ mod training_state;
 mod used;
 mod words;
 
+pub use attempt_log::{AttemptEnding, AttemptEvent, AttemptLog, AttemptStart, LoggedAttempt};
 pub use control::{Answer, Changed, Refused, Request, Ticket};
 pub use cuda_fault::CudaFault;
 pub use evidence::{Evidence, last_line};
+pub use experiment_folder::ExperimentDir;
 pub use failure::{Failure, FailureKind};
 pub use file::{GitState, Keeping, Provenance, RunDataset, RunFile, RunFileError};
-pub use folder::{ExperimentDir, RunDir};
+pub use folder::RunDir;
 pub use handle::Handle;
 pub use key::{RunIndex, RunKey};
+pub use ledger_file::{ImportSource, LedgerFile, LedgerFileError};
 pub use lock::{ExperimentLock, Holder};
 pub use marks::Marks;
 pub use outcome::{Outcome, OutcomeError};

@@ -5,7 +5,7 @@
 
 use std::{fs, io, os::unix::fs::MetadataExt as _, path::Path};
 
-use super::folder::ExperimentDir;
+use super::experiment_folder::ExperimentDir;
 use crate::base::files::{Durability, FileError, read_regular, remove_if_there, write_whole};
 
 /// No note is longer, bytes: a million names.

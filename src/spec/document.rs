@@ -9,10 +9,13 @@ use std::fmt::Write;
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Checkpoint, Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, OnError, Retry, Source, TestSet, Value,
-    goal_of,
+    Axis, AxisRange, Checkpoint, Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, Notify, OnError, Retry,
+    Source, TestSet, Value, goal_of,
     parameter::{Section, parameter_of_any},
-    read::keep::{BEST, CHECKPOINT, KEEP},
+    read::{
+        keep::{BEST, CHECKPOINT, KEEP},
+        notify::{COMMAND, ON},
+    },
     scalar::{Scalar, core_schema},
     size,
 };
@@ -28,14 +31,14 @@ pub fn to_yaml(experiment: &Experiment) -> String {
 }
 
 /// What differs between two experiments, a line for each key of the spec: `dataset.image_size: 224 -> 64`. `rank`,
-/// `schedule`, `retry` and what runs keep are not compared, since they change no result, nor are places: images are told by their
+/// `schedule`, `retry`, `notify` and what runs keep are not compared, since they change no result, nor are places: images are told by their
 /// content, and the folder that a program is started in is a project's own.
 #[must_use]
 pub fn difference(old: &Experiment, new: &Experiment) -> Vec<String> {
     let flat = |experiment: &Experiment| {
         let mut document = document(&without_places(experiment));
         if let Json::Object(map) = &mut document {
-            map.retain(|key, _| !["rank", "schedule", "retry"].contains(&key.as_str()));
+            map.retain(|key, _| !["rank", "schedule", "retry", "notify"].contains(&key.as_str()));
             if let (false, Some(Json::Object(train))) = (experiment.is_command(), map.get_mut("train")) {
                 train.retain(|key, _| ![CHECKPOINT, KEEP].contains(&key.as_str()));
             }
@@ -174,6 +177,12 @@ fn document(experiment: &Experiment) -> Json {
         document.insert("train".to_owned(), Json::Object(train));
     }
     document.insert("grid".to_owned(), grid);
+    if let Some(search) = &experiment.search {
+        document.insert("search".to_owned(), json!(search));
+    }
+    if !experiment.exclude.is_empty() {
+        document.insert("exclude".to_owned(), json!(experiment.exclude));
+    }
     document.insert("seeds".to_owned(), json!(experiment.seeds));
     let rank = &experiment.rank;
     document.insert(
@@ -197,7 +206,22 @@ fn document(experiment: &Experiment) -> Json {
     let Retry { attempts, exit_codes, pause } = &experiment.retry;
     let retry = json!({"attempts": attempts, "exit_codes": exit_codes, "pause": pause});
     document.insert("retry".to_owned(), retry);
+    if !experiment.notify.is_default() {
+        document.insert("notify".to_owned(), notify(&experiment.notify));
+    }
     Json::Object(document)
+}
+
+fn notify(notify: &Notify) -> Json {
+    let mut map = Map::new();
+    for (by, address) in &notify.targets {
+        map.insert(by.as_str().to_owned(), json!(address));
+    }
+    if !notify.command.is_empty() {
+        map.insert(COMMAND.to_owned(), json!(notify.command));
+    }
+    map.insert(ON.to_owned(), json!(notify.on));
+    Json::Object(map)
 }
 
 fn dataset(experiment: &Experiment) -> Option<Json> {
@@ -232,8 +256,28 @@ fn dataset(experiment: &Experiment) -> Option<Json> {
 }
 
 fn axes(grid: &Grid) -> Json {
-    let values = |values: &[Value]| Json::Array(values.iter().map(scalar).collect());
-    Json::Object(grid.axes.iter().map(|axis| (axis.name.clone(), values(&axis.values))).collect())
+    let values = |axis: &Axis| match axis.range {
+        Some(range) => self::range(range),
+        None => Json::Array(axis.values.iter().map(scalar).collect()),
+    };
+    Json::Object(grid.axes.iter().map(|axis| (axis.name.clone(), values(axis))).collect())
+}
+
+fn range(range: AxisRange) -> Json {
+    let number = |value: f64| match range.is_integer {
+        #[expect(clippy::cast_possible_truncation, reason = "ends and steps of integers are integers")]
+        true => json!(value as i64),
+        false => json!(value),
+    };
+    let mut map = Map::new();
+    map.insert("from".to_owned(), number(range.from));
+    map.insert("to".to_owned(), number(range.to));
+    if range.is_log {
+        map.insert("scale".to_owned(), json!("log"));
+    } else if let Some(step) = range.step {
+        map.insert("step".to_owned(), number(step));
+    }
+    Json::Object(map)
 }
 
 /// The tag alone where its goal follows from it without a doubt.

@@ -9,7 +9,7 @@ use std::{
     fs::{self, File, TryLockError},
     io,
     os::unix::fs::PermissionsExt as _,
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -17,9 +17,10 @@ use sqlx::{
     Connection as _, SqliteConnection,
     sqlite::{SqliteJournalMode, SqliteSynchronous},
 };
-use tempfile::TempPath;
+use tempfile::{TempDir, TempPath};
 
 use super::{
+    FILE_NAME,
     connection::{BUSY_TIMEOUT, Lying, beside, connect, look, options},
     error::{StoreError, sqlite},
     schema::{self, Found},
@@ -110,6 +111,59 @@ pub(super) async fn give_name(connection: &mut SqliteConnection, path: &Path) ->
         remove_if_there(&beside(path, suffix)).map_err(|error| fail(path)(error.source))?;
     }
     name(file, path, false)
+}
+
+/// Puts the database of one directory, closed and whole, in the place of another directory's, which is kept beside it under
+/// the name that is returned. Only for who knows that nobody writes there.
+///
+/// # Errors
+/// Where a file cannot be renamed.
+pub(crate) async fn take_place(made: &Path, runs_dir: &Path) -> Result<Option<PathBuf>, StoreError> {
+    let (new, path) = (made.join(FILE_NAME), runs_dir.join(FILE_NAME));
+    File::open(&new).and_then(|file| file.sync_all()).map_err(fail(&new))?;
+    let _lock = lock(runs_dir).await.map_err(fail(&path))?;
+    let there = look(&path)? != Lying::Missing;
+    let kept = beside(&path, KEPT);
+    for suffix in COMPANIONS {
+        remove_if_there(&beside(&kept, suffix)).map_err(|error| fail(&kept)(error.source))?;
+        // A log without its database would be taken for the new one's.
+        match fs::rename(beside(&path, suffix), beside(&kept, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(&kept)(error)),
+            _ => {}
+        }
+    }
+    if there {
+        // Linked first: at every instant there is a database under the name.
+        remove_if_there(&kept).map_err(|error| fail(&kept)(error.source))?;
+        if fs::hard_link(&path, &kept).is_err() {
+            fs::rename(&path, &kept).map_err(fail(&kept))?;
+        }
+    }
+    fs::rename(&new, &path).map_err(fail(&path))?;
+    sync_folder(runs_dir).map_err(|error| fail(&path)(error.source))?;
+    Ok(there.then_some(kept))
+}
+
+/// Follows the name of a database that another one has taken the place of.
+const KEPT: &str = ".before";
+
+/// A folder in which a database is made that is to take the place of a runs directory's. What others have left there that were
+/// killed meanwhile is removed.
+///
+/// # Errors
+/// Where the folder cannot be made, or another one cannot be removed.
+pub(crate) fn room(runs_dir: &Path) -> Result<TempDir, StoreError> {
+    let prefix = format!("{PARTIAL}index-");
+    let make = || {
+        for entry in fs::read_dir(runs_dir)? {
+            let entry = entry?;
+            if entry.file_name().to_string_lossy().starts_with(&prefix) && entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        tempfile::Builder::new().prefix(&prefix).tempdir_in(runs_dir)
+    };
+    make().map_err(fail(&runs_dir.join(FILE_NAME)))
 }
 
 fn fail(path: &Path) -> impl FnOnce(io::Error) -> StoreError {

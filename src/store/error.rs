@@ -240,11 +240,14 @@ impl StoreError {
     pub fn hint(&self) -> Option<&'static str> {
         match self {
             Self::NoDatabase { .. } => Some(
-                "run `gridboard run SPEC` first, or name the directory of your runs with `--runs-dir DIR` or GRIDBOARD_RUNS",
+                "run `gridboard run SPEC` first, or name the directory of your runs with `--runs-dir DIR` or GRIDBOARD_RUNS; \
+                 where their folders are there, `gridboard index --rebuild` makes it anew",
             ),
-            Self::NotADatabase { .. } | Self::NotAFile { .. } => {
-                Some("name another directory with `--runs-dir DIR`")
-            }
+            Self::NotAFile { .. } => Some("name another directory with `--runs-dir DIR`"),
+            Self::NotADatabase { .. } => Some(
+                "name another directory with `--runs-dir DIR`; where it was the database of these runs and is damaged, \
+                 `gridboard index --rebuild` makes it anew from their folders",
+            ),
             Self::NewerSchema { .. } => Some("use the Gridboard that wrote it, or a newer one"),
             Self::OlderSchema { .. } => {
                 Some("any command brings it up to date where the runs directory may be written")
@@ -253,7 +256,7 @@ impl StoreError {
                 Some("nothing is missing in it, but somebody wanted it to be gone")
             }
             Self::Lost { .. } | Self::Damaged { .. } => Some(
-                "the runs' folders are untouched: put a copy of the database back, or move the runs directory away; \
+                "the runs' folders are untouched: `gridboard index --rebuild` makes the database anew from them; \
                  gridboard doctor looks at it",
             ),
             Self::NameCollision { .. } | Self::ReservedName { .. } => {
@@ -265,6 +268,8 @@ impl StoreError {
             Self::Sqlite { code: Some(code), .. } => match code & 0xff {
                 // SQLITE_BUSY
                 5 => Some("another program keeps a write transaction open on the runs database"),
+                // SQLITE_CORRUPT, SQLITE_NOTADB
+                11 | 26 => Some("`gridboard index --rebuild` makes the database anew from the runs' folders"),
                 // SQLITE_FULL
                 13 => Some("make room on the disk that holds the runs directory"),
                 _ => None,

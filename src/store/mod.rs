@@ -73,12 +73,14 @@ mod validation;
 mod views;
 mod writer;
 
+pub(crate) use birth::{room, take_place};
 pub use connection::FILE_NAME;
 pub use error::StoreError;
 pub use examine::{Examination, examine};
 pub use keys::{ExperimentKey, RunKey};
+pub(crate) use reader::RawValidation;
 pub use reader::{
     Answer, AttemptRecord, AttemptState, Curve, ExperimentRecord, Point, QueryResult, Reader, RunRecord,
     SqlValue, Untaken,
 };
-pub use writer::{NewAttempt, Orphan, Store};
+pub use writer::{Bulk, LoadedAnswers, LoadedRun, NewAttempt, Orphan, Store};

@@ -17,7 +17,8 @@ impl StoreError {
             Self::Sqlite { code: Some(code), .. } => *code != MOVED && PASSING.contains(&(code & 0xff)),
             Self::CreateDirectory { source, .. }
             | Self::CreateDatabase { source, .. }
-            | Self::Look { source, .. } => crate::base::error::is_shortage(source),
+            | Self::Look { source, .. }
+            | Self::Sync { source, .. } => crate::base::error::is_shortage(source),
             _ => false,
         }
     }

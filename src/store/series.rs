@@ -14,6 +14,7 @@ use super::{
 use crate::{
     rank::{Wanted, never_written, standard_metrics},
     spec::RankRule,
+    tags::SYSTEM_FOLDER,
 };
 
 const ACTION: &str = "find the metrics of the runs";
@@ -148,7 +149,8 @@ pub(super) async fn absent(
         .fetch_all(&mut *connection)
         .await
         .map_err(sqlite(ACTION))?;
-        let written: Vec<&str> = written.iter().map(String::as_str).collect();
+        let written: Vec<&str> =
+            written.iter().map(String::as_str).filter(|tag| !tag.starts_with(SYSTEM_FOLDER)).collect();
         let series: Vec<&str> = several.get(run).into_iter().flatten().map(String::as_str).collect();
         reasons.insert(*run, never_written(tag, &series, &written));
     }

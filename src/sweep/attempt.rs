@@ -108,13 +108,14 @@ impl Attempts<'_> {
         }
     }
 
-    /// Keeps in the run's folder whether the user wants it.
+    /// Keeps in the run's folder whether the user wants it, after so many attempts.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub(super) fn mark_cancelled(&self, run: u64, cancelled: bool) -> Result<(), FileError> {
+    pub(super) fn mark_cancelled(&self, run: u64, cancelled: bool, attempts: u32) -> Result<(), FileError> {
         let Self::Experiment { ready, .. } = self else { return Ok(()) };
-        Marks::set_cancelled(&ready.dir.run(self.name(run)), cancelled)
+        let folder = ready.dir.run(self.name(run));
+        if cancelled { Marks::cancel(&folder) } else { Marks::requeue(&folder, attempts) }
     }
 
     /// What is known of the run before it starts.

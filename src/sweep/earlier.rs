@@ -7,8 +7,9 @@ use std::{fs, path::Path};
 
 use super::SweepError;
 use crate::{
-    run::{ExperimentDir, Outcome, RunDir, RunState},
-    store::{ExperimentKey, Store},
+    base::files::Durability,
+    run::{AttemptEvent, ExperimentDir, LoggedAttempt, Outcome, RunDir, RunState},
+    store::{ExperimentKey, Orphan, Store},
 };
 
 /// Refuses to start an experiment anew that the database does not know, where finished runs of it lie in its folder.
@@ -52,10 +53,26 @@ pub(super) async fn take_back_gone(
     Ok(names)
 }
 
+/// Says in the folders of runs whose sweep was killed that nobody took the ends of their attempts: an end may be noted there
+/// that did not come into the ledger any more.
+///
+/// # Errors
+/// Where a log cannot be read or written.
+pub(super) fn note_lost(dir: &ExperimentDir, orphans: &[Orphan]) -> Result<(), SweepError> {
+    for orphan in orphans {
+        let folder = dir.run(&orphan.name);
+        let log = folder.read_attempts()?.unwrap_or_default();
+        let is_last = |attempt: &&LoggedAttempt| attempt.start.attempt == orphan.attempt;
+        if log.attempts.last().filter(is_last).is_some_and(|attempt| attempt.end.is_some()) {
+            folder.log_attempt(&AttemptEvent::Lost { attempt: orphan.attempt }, Durability::Written)?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::files::Durability;
     use crate::store::testing::{Bench, small};
 
     #[test]

@@ -7,10 +7,20 @@ use thiserror::Error;
 use crate::{
     base::{files::FileError, human::counted},
     corpus::CorpusError,
+    index::RecordError,
     launch::FindWorkerError,
     store::StoreError,
     tfevents::WriteError,
 };
+
+impl From<RecordError> for SweepError {
+    fn from(error: RecordError) -> Self {
+        match error {
+            RecordError::Store(error) => error.into(),
+            RecordError::File(error) => error.into(),
+        }
+    }
+}
 
 impl From<FileError> for SweepError {
     fn from(FileError { action, path, source }: FileError) -> Self {
@@ -145,7 +155,7 @@ impl SweepError {
                     .to_owned(),
             ),
             Self::Unknown { experiment, dir, .. } => Some(format!(
-                "put the database back that they belong to, or `gridboard delete {experiment}` and train them all again; \
+                "`gridboard index --rebuild` takes them into the database; `gridboard delete {experiment}` trains them all again; \
                  --set experiment={experiment}-2 leaves them in `{}`",
                 dir.display()
             )),

@@ -21,6 +21,7 @@ use crate::{
     },
     corpus::{self, CorpusError, LoadingTable, Part, Prepared, SplitRule},
     grid,
+    index::keep_record,
     launch::Children,
     run::{ExperimentDir, ExperimentLock, RunDataset, RunSpec, RunState},
     spec::{self, Dataset, Experiment},
@@ -348,7 +349,9 @@ async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
         }
     };
     store.insert_runs(key, grid::runs(experiment)).await?;
+    keep_record(&mut store, key, dir).await?;
     let orphans = store.reset_orphans(key).await?;
+    earlier::note_lost(dir, &orphans)?;
     let gone = earlier::take_back_gone(&mut store, key, dir).await?;
     let records = store.runs(Some(key)).await?;
     let taken_back = orphans.into_iter().map(|orphan| orphan.name).collect();

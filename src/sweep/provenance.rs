@@ -14,7 +14,7 @@ use crate::{
     launch::WORKER_VARIABLE,
     run::{GitState, Provenance, RunSpec},
     schedule::Slot,
-    spec::{Axis, Experiment, FAMILY_AXIS, Family, Grid},
+    spec::{Axis, Experiment, FAMILY_AXIS, Family, Grid, Notify},
 };
 
 /// How long git may take: a sweep does not wait for a network file system.
@@ -102,7 +102,7 @@ fn narrowed(experiment: &Experiment, run: &RunSpec) -> Experiment {
     let axes = run
         .axes
         .iter()
-        .map(|(name, value)| Axis { name: name.clone(), values: vec![value.clone()] })
+        .map(|(name, value)| Axis { name: name.clone(), values: vec![value.clone()], range: None })
         .collect();
     Experiment {
         name: experiment.name.clone(),
@@ -114,11 +114,14 @@ fn narrowed(experiment: &Experiment, run: &RunSpec) -> Experiment {
         cwd: experiment.cwd.clone(),
         fixed: experiment.fixed.clone(),
         grids: vec![Grid { axes }],
+        search: None,
+        exclude: Vec::new(),
         seeds: vec![run.seed],
         rank: experiment.rank.clone(),
         keep: experiment.keep,
         schedule: experiment.schedule.clone(),
         retry: experiment.retry.clone(),
+        notify: Notify::default(),
     }
 }
 

@@ -81,6 +81,7 @@ impl Status {
             }
             Change::SweepBegun { .. }
             | Change::Cut { .. }
+            | Change::Measured { .. }
             | Change::Resumed { .. }
             | Change::Problem { .. }
             | Change::Moved { .. }

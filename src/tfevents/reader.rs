@@ -1,4 +1,4 @@
-//! The scalars of an event file, streamed.
+//! The scalars of an event file, streamed, and its HParams records.
 //!
 //! Used by `follow`, which opens the files and remembers how far it got. Knows no paths: its errors carry the offset, and
 //! the caller adds the rest.
@@ -6,6 +6,7 @@
 use std::io::Read;
 
 use super::{
+    hparams::{HParamsRecord, records_of},
     record::{RecordError, RecordReader},
     scalars::{self, ScalarTags, Told},
 };
@@ -35,8 +36,31 @@ impl<R: Read> EventReader<R> {
     ///
     /// # Errors
     /// [`RecordError::Corrupt`] at a record that is none or holds no event; [`RecordError::Io`] where the input fails.
-    pub fn read(&mut self, tags: &mut ScalarTags, mut sink: impl FnMut(Told<'_>)) -> Result<(), RecordError> {
+    pub fn read(&mut self, tags: &mut ScalarTags, sink: impl FnMut(Told<'_>)) -> Result<(), RecordError> {
+        self.read_events(tags, sink, |_| {})
+    }
+
+    /// As [`Self::read`], and hands every HParams record to `hparams`.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_with_hparams(
+        &mut self,
+        tags: &mut ScalarTags,
+        sink: impl FnMut(Told<'_>),
+        mut hparams: impl FnMut(HParamsRecord),
+    ) -> Result<(), RecordError> {
+        self.read_events(tags, sink, |event| records_of(event).into_iter().for_each(&mut hparams))
+    }
+
+    fn read_events(
+        &mut self,
+        tags: &mut ScalarTags,
+        mut sink: impl FnMut(Told<'_>),
+        mut look: impl FnMut(&[u8]),
+    ) -> Result<(), RecordError> {
         while let Some(event) = self.records.next_record()? {
+            look(event);
             scalars::of_event(event, tags, &mut sink)
                 .map_err(|corruption| RecordError::Corrupt { offset: self.offset, corruption })?;
             self.offset = self.records.offset();

@@ -1,12 +1,17 @@
 //! A real TensorBoard on a log directory, asked over HTTP: for every test that must know what a user would see.
 //!
 //! It is the TensorBoard of `.venv`, which `scripts/setup.sh` makes. `event_files` proves that it shows what `tfevents`
-//! writes, `sweeps` what it makes of whole sweeps.
+//! writes, `sweeps` what it makes of whole sweeps, `verb` starts it by
+//! `gridboard tensorboard`, `machine` looks at what is measured beside the runs.
 
 #[cfg(test)]
 mod event_files;
 #[cfg(test)]
+mod machine;
+#[cfg(test)]
 mod sweeps;
+#[cfg(test)]
+mod verb;
 
 use std::{
     fs::{self, File},
@@ -43,20 +48,27 @@ impl TensorBoard {
     pub(crate) fn start_as(logdir: &Path, fast: bool) -> Self {
         let program = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv/bin/tensorboard");
         assert!(program.exists(), "{} is missing: run scripts/setup.sh", program.display());
-        let scratch = tempfile::tempdir().expect("a directory for the log");
-        let log = File::create(scratch.path().join("log")).expect("a log file");
-        let child = Command::new(&program)
+        let mut command = Command::new(&program);
+        command
             .arg("--logdir")
             .arg(logdir)
             .args(["--host", "127.0.0.1", "--port", "0", "--reload_interval", "1"])
-            .arg(format!("--load_fast={fast}"))
+            .arg(format!("--load_fast={fast}"));
+        Self::spawn(&mut command)
+    }
+
+    /// Starts a command that starts TensorBoard on 127.0.0.1, and returns when that answers.
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let scratch = tempfile::tempdir().expect("a directory for the log");
+        let log = File::create(scratch.path().join("log")).expect("a log file");
+        let child = command
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))
             .stderr(log)
             // A group of its own: TensorBoard has a data server as its child.
             .process_group(0)
             .spawn()
-            .unwrap_or_else(|error| panic!("cannot start {}: {error}", program.display()));
+            .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
         let mut board = Self { child, port: 0, scratch };
         board.port = board.wait_for("TensorBoard's address", |board| {
             if let Ok(Some(status)) = board.child.try_wait() {

@@ -3,10 +3,12 @@
 mod bounds;
 mod families;
 mod messages;
+mod notify;
 mod overriding;
 mod rank;
 mod round_trip;
 mod schema;
+mod search;
 mod secrets;
 mod shipped;
 mod suite;

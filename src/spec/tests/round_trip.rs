@@ -71,7 +71,11 @@ fn built_in() -> BoxedStrategy<Trainer> {
             }
             let axes: Vec<Axis> = swept
                 .iter()
-                .map(|&index| Axis { name: rows[index].name.to_owned(), values: values[index].clone() })
+                .map(|&index| Axis {
+                    name: rows[index].name.to_owned(),
+                    values: values[index].clone(),
+                    range: None,
+                })
                 .collect();
             let mut grids = vec![Grid { axes }];
             if twice {
@@ -91,8 +95,9 @@ fn baselines() -> BoxedStrategy<Trainer> {
             let words = |families: &[Family]| Axis {
                 name: FAMILY_AXIS.to_owned(),
                 values: families.iter().map(|family| Value::Text(family.as_str().to_owned())).collect(),
+                range: None,
             };
-            let axis = |name: &str, value| Axis { name: name.to_owned(), values: vec![value] };
+            let axis = |name: &str, value| Axis { name: name.to_owned(), values: vec![value], range: None };
             let mut fixed = Parameters::from([
                 ("epochs".to_owned(), Value::Int(3)),
                 ("batch_size".to_owned(), Value::Int(32)),
@@ -139,7 +144,7 @@ fn command() -> BoxedStrategy<Trainer> {
             let mut command = vec!["python".to_owned()];
             command.extend(arguments);
             command.extend(axes.keys().chain(fixed.keys()).map(|name| format!("--{name}={{{name}}}")));
-            let axes = axes.into_iter().map(|(name, values)| Axis { name, values }).collect();
+            let axes = axes.into_iter().map(|(name, values)| Axis { name, values, range: None }).collect();
             (Some(Family::Command), command, fixed, vec![Grid { axes }])
         })
         .boxed()
@@ -228,6 +233,8 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                 command,
                 fixed,
                 grids,
+                search: None,
+                exclude: Vec::new(),
                 seeds: seeds.into_iter().collect(),
                 keep,
                 rank: RankRule { by, then, top },
@@ -245,9 +252,25 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                     exit_codes: (1..=i32::try_from(grace % 4).unwrap()).collect(),
                     pause: SpecDuration::seconds(grace % 5),
                 },
+                notify: notify(grace),
             }
         },
     )
+}
+
+/// Nobody, or some of those who can be told.
+fn notify(number: u64) -> Notify {
+    let targets = NotifyBy::ALL.into_iter().take(usize::try_from(number % 5).unwrap());
+    let notify = Notify {
+        targets: targets.map(|by| (by, format!("${}_URL", by.as_str()))).collect(),
+        command: if number.is_multiple_of(2) {
+            vec!["tell".to_owned(), "a b".to_owned()]
+        } else {
+            Vec::new()
+        },
+        on: NotifyOn::ALL[..1 + usize::try_from(number % 4).unwrap()].to_vec(),
+    };
+    if notify.is_default() { Notify::default() } else { notify }
 }
 
 /// A text, one that YAML would take for a number, and a variable of the caller's.

@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use sqlx_macros::FromRow;
 
 use crate::{
-    run::{Failure, Phases, Spent, Used},
+    run::{AttemptEnding, Failure, FailureKind, Phases, RunState, Spent, Used},
     store::{
         Reader, RunKey,
         convert::{narrow, word},
@@ -29,6 +29,16 @@ pub enum AttemptState {
 }
 
 impl AttemptState {
+    /// The state of an attempt with this end, or whose end nobody saw.
+    pub(crate) fn of_end(end: Option<&AttemptEnding>) -> Self {
+        match end.map(|end| (end.failure.as_ref().map(|failure| failure.kind), end.state)) {
+            None | Some((Some(FailureKind::Lost), _)) => Self::Lost,
+            Some((Some(_), _)) => Self::Failed,
+            Some((None, RunState::Completed)) => Self::Completed,
+            Some((None, _)) => Self::Interrupted,
+        }
+    }
+
     /// The word for the database and the tables.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -69,14 +69,14 @@ impl Reader {
         Ok(curves)
     }
 
-    /// Every tag that a run of an experiment has written, by name.
+    /// Every tag that a run of an experiment has written, by name; what was measured of the machine is none.
     ///
     /// # Errors
     /// If the database cannot be read.
     pub async fn written_tags(&mut self, experiment: ExperimentKey) -> Result<Vec<String>, StoreError> {
         sqlx::query_scalar(
             "SELECT DISTINCT t.name FROM _run r JOIN _latest l ON l.run_id = r.id JOIN _tag t ON t.id = l.tag_id
-             WHERE r.experiment_id = ?1 ORDER BY t.name",
+             WHERE r.experiment_id = ?1 AND t.name NOT LIKE 'system/%' ORDER BY t.name",
         )
         .bind(experiment)
         .fetch_all(&mut self.connection)

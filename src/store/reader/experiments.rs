@@ -83,7 +83,10 @@ impl Reader {
     }
 
     /// The experiment of this key.
-    pub(in crate::store) async fn experiment_by_key(
+    ///
+    /// # Errors
+    /// [`StoreError::NoSuchExperiment`], or if the database cannot be read.
+    pub(crate) async fn experiment_by_key(
         &mut self,
         ExperimentKey(id): ExperimentKey,
     ) -> Result<ExperimentRecord, StoreError> {

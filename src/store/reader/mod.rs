@@ -13,6 +13,7 @@ mod leaderboard;
 mod others;
 mod query;
 mod question;
+mod raw;
 mod runs;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ pub use attempts::{AttemptRecord, AttemptState};
 pub use curves::{Curve, Point};
 pub use experiments::ExperimentRecord;
 pub use query::{Answer, QueryResult, SqlValue};
+pub(crate) use raw::RawValidation;
 pub use runs::{RunRecord, Untaken};
 
 use super::error::{StoreError, sqlite};

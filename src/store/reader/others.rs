@@ -15,6 +15,7 @@ use crate::{
         ExperimentKey, RunKey,
         error::{StoreError, sqlite},
     },
+    tags::SYSTEM_FOLDER,
 };
 
 const ACTION: &str = "read the metrics of the runs";
@@ -36,8 +37,7 @@ pub(super) async fn give(
     taken.extend(standard_metrics(&board.rule).map(|(_, tag)| tag));
     let is_new = |tag: &str| !taken.contains(&tag) && !instead.values().any(|series| series == tag);
     let values = last_values(connection, best.key).await?;
-    let mut metrics: Vec<String> =
-        values.into_keys().filter(|tag| is_new(tag) && goal_of(tag).is_some() && !is_of_time(tag)).collect();
+    let mut metrics: Vec<String> = values.into_keys().filter(|tag| is_new(tag) && is_metric(tag)).collect();
     // Those over data that does not train tell more.
     metrics.sort_by_key(|tag| {
         let words = words_of_tag(tag);
@@ -92,6 +92,11 @@ fn without_folder(tag: &str, folder: Option<&str>) -> String {
     below.unwrap_or(tag).to_owned()
 }
 
+/// Whether a tag is a result of its run, by its words.
+fn is_metric(tag: &str) -> bool {
+    goal_of(tag).is_some() && !is_of_time(tag) && !tag.starts_with(SYSTEM_FOLDER)
+}
+
 async fn last_values(
     connection: &mut SqliteConnection,
     run: RunKey,
@@ -123,7 +128,7 @@ pub(super) async fn results(
     let rule = [Some(&board.rule.by.tag), board.rule.then.as_ref().map(|then| &then.tag)];
     let metrics: HashMap<i64, String> = tags
         .into_iter()
-        .filter(|(_, tag)| (goal_of(tag).is_some() && !is_of_time(tag)) || rule.contains(&Some(tag)))
+        .filter(|(_, tag)| is_metric(tag) || rule.contains(&Some(tag)))
         .map(|(id, tag)| (id, without_numbered_folders(&tag)))
         .collect();
     let rows: Vec<(i64, i64, i64, Option<f64>)> = sqlx::query_as(

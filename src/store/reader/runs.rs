@@ -68,7 +68,7 @@ impl RunRecord {
 const SELECT: &str =
     "SELECT r.id, e.name AS experiment, e.axes, e.spec ->> 'family' AS family, r.position, r.name, r.content_id, r.axis_values,
        r.parameters, r.seed, r.state, r.attempts, r.predictions, r.tags, r.note, r.archived,
-       a.started, a.finished, a.slot, a.device, a.host, a.failure, a.reason, a.problem, a.log_tail, a.evidence, a.peak_memory, a.peak_device_memory,
+       a.started, a.finished, NULLIF(a.slot, '') AS slot, NULLIF(a.device, '') AS device, NULLIF(a.host, '') AS host, a.failure, a.reason, a.problem, a.log_tail, a.evidence, a.peak_memory, a.peak_device_memory,
        a.core_seconds, a.training_seconds, a.training_core_seconds, a.validation_seconds, a.validation_core_seconds,
        (SELECT max(s.wall_time) FROM _latest l
         JOIN _scalar s ON s.run_id = l.run_id AND s.tag_id = l.tag_id AND s.step = l.step WHERE l.run_id = r.id) AS last_point
@@ -219,6 +219,38 @@ impl Reader {
         .fetch_all(&mut self.connection)
         .await
         .map_err(sqlite("read the ledger"))
+    }
+
+    /// Content id and name of every run of an experiment, in the order of the grid.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub(crate) async fn run_ids(
+        &mut self,
+        experiment: ExperimentKey,
+    ) -> Result<Vec<(String, String)>, StoreError> {
+        sqlx::query_as("SELECT content_id, name FROM _run WHERE experiment_id = ?1 ORDER BY position, id")
+            .bind(experiment)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(sqlite("read the ledger"))
+    }
+
+    /// Content id and key of every run of an experiment.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub(crate) async fn run_keys(
+        &mut self,
+        experiment: ExperimentKey,
+    ) -> Result<Vec<(String, RunKey)>, StoreError> {
+        let rows: Vec<(String, i64)> =
+            sqlx::query_as("SELECT content_id, id FROM _run WHERE experiment_id = ?1")
+                .bind(experiment)
+                .fetch_all(&mut self.connection)
+                .await
+                .map_err(sqlite("read the ledger"))?;
+        Ok(rows.into_iter().map(|(content_id, id)| (content_id, RunKey::new(id))).collect())
     }
 
     /// The completed runs of an experiment, by key and name, in the order of the grid.

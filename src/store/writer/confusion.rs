@@ -1,5 +1,7 @@
 //! What a run's predictions say: its confusion matrix with the class metrics that follow, and where the file lies.
 
+use sqlx::SqliteConnection;
+
 use super::Commit;
 use crate::{
     metrics::{ClassMetrics, ConfusionMatrix},
@@ -11,6 +13,8 @@ use crate::{
         validation::put_validation,
     },
 };
+
+const ACTION: &str = "keep the confusion matrix of a run";
 
 impl Store {
     /// Replaces the confusion matrix of a run, its precision, recall and F1 per class, the interval of its accuracy, and
@@ -26,46 +30,12 @@ impl Store {
         classes: &[String],
         (hits, auc): (Option<&Hits>, Option<f64>),
     ) -> Result<(), StoreError> {
-        let action = "keep the confusion matrix of a run";
         if matrix.classes() != classes.len() {
             return Err(StoreError::ClassCount { matrix: matrix.classes(), names: classes.len() });
         }
         let mut transaction = self.begin(Commit::Written).await?;
-        for sql in ["DELETE FROM _class_metric WHERE run_id = ?1", "DELETE FROM _confusion WHERE run_id = ?1"]
-        {
-            sqlx::query(sql).bind(run).execute(&mut *transaction).await.map_err(sqlite(action))?;
-        }
-        for (index, class) in classes.iter().enumerate() {
-            let ClassMetrics { precision, recall, f1, .. } = matrix.class_metrics(index);
-            sqlx::query(
-                "INSERT INTO _class_metric (run_id, class_index, class, support, precision, recall, f1)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-            )
-            .bind(run)
-            .bind(whole("class", index as u64)?)
-            .bind(class)
-            .bind(whole("number of images", matrix.support(index))?)
-            .bind(precision)
-            .bind(recall)
-            .bind(f1)
-            .execute(&mut *transaction)
-            .await
-            .map_err(sqlite(action))?;
-            for predicted in 0..classes.len() {
-                sqlx::query(
-                    "INSERT INTO _confusion (run_id, true_class, predicted_class, images) VALUES (?1, ?2, ?3, ?4)",
-                )
-                .bind(run)
-                .bind(whole("class", index as u64)?)
-                .bind(whole("class", predicted as u64)?)
-                .bind(whole("number of images", matrix.count(index, predicted))?)
-                .execute(&mut *transaction)
-                .await
-                .map_err(sqlite(action))?;
-            }
-        }
-        put_validation(&mut transaction, run, matrix.into(), hits, auc).await?;
-        transaction.commit().await.map_err(sqlite(action))
+        put_confusion(&mut transaction, run, matrix, classes, (hits, auc)).await?;
+        transaction.commit().await.map_err(sqlite(ACTION))
     }
 
     /// Notes where a run's predictions lie, relative to the runs directory.
@@ -86,4 +56,47 @@ impl Store {
         }
         transaction.commit().await.map_err(sqlite(action))
     }
+}
+
+/// Puts the confusion matrix of a run and what follows from it in place of what was there, within a transaction.
+pub(super) async fn put_confusion(
+    connection: &mut SqliteConnection,
+    run: RunKey,
+    matrix: &ConfusionMatrix,
+    classes: &[String],
+    (hits, auc): (Option<&Hits>, Option<f64>),
+) -> Result<(), StoreError> {
+    for sql in ["DELETE FROM _class_metric WHERE run_id = ?1", "DELETE FROM _confusion WHERE run_id = ?1"] {
+        sqlx::query(sql).bind(run).execute(&mut *connection).await.map_err(sqlite(ACTION))?;
+    }
+    for (index, class) in classes.iter().enumerate() {
+        let ClassMetrics { precision, recall, f1, .. } = matrix.class_metrics(index);
+        sqlx::query(
+            "INSERT INTO _class_metric (run_id, class_index, class, support, precision, recall, f1)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        )
+        .bind(run)
+        .bind(whole("class", index as u64)?)
+        .bind(class)
+        .bind(whole("number of images", matrix.support(index))?)
+        .bind(precision)
+        .bind(recall)
+        .bind(f1)
+        .execute(&mut *connection)
+        .await
+        .map_err(sqlite(ACTION))?;
+        for predicted in 0..classes.len() {
+            sqlx::query(
+                "INSERT INTO _confusion (run_id, true_class, predicted_class, images) VALUES (?1, ?2, ?3, ?4)",
+            )
+            .bind(run)
+            .bind(whole("class", index as u64)?)
+            .bind(whole("class", predicted as u64)?)
+            .bind(whole("number of images", matrix.count(index, predicted))?)
+            .execute(&mut *connection)
+            .await
+            .map_err(sqlite(ACTION))?;
+        }
+    }
+    put_validation(connection, run, matrix.into(), hits, auc).await
 }

@@ -18,11 +18,11 @@ const CHUNKS: [usize; 4] = [256, 32, 4, 1];
 
 /// A point as it goes into the table. SQLite turns NaN into NULL.
 #[derive(Clone, Copy)]
-struct Row {
-    tag: i64,
-    step: i64,
-    value: f64,
-    wall_time: f64,
+pub(super) struct Row {
+    pub(super) tag: i64,
+    pub(super) step: i64,
+    pub(super) value: f64,
+    pub(super) wall_time: f64,
 }
 
 impl Store {

@@ -5,6 +5,7 @@
 //! then stays as it is.
 
 mod attempts;
+mod bulk;
 mod confusion;
 mod curves;
 mod cuts;
@@ -27,6 +28,7 @@ use std::{
 use sqlx::{AssertSqlSafe, Connection, Sqlite, SqliteConnection, Transaction, sqlite::SqliteSynchronous};
 
 pub use attempts::NewAttempt;
+pub use bulk::{Bulk, LoadedAnswers, LoadedRun};
 pub use orphans::Orphan;
 
 use super::{
@@ -62,6 +64,8 @@ enum Commit {
     Written,
     /// The disk has it: survives a power cut.
     Synced,
+    /// Nothing: the database is being loaded, and is thrown away where that fails.
+    Loaded,
 }
 
 impl Deref for Store {
@@ -169,9 +173,9 @@ impl Store {
     /// Begins a transaction that takes the write lock at once, so that it cannot fail half-way for want of it.
     async fn begin(&mut self, commit: Commit) -> Result<Transaction<'_, Sqlite>, StoreError> {
         self.be_in_place().await?;
-        if self.commits != commit {
+        if self.commits != commit && self.commits != Commit::Loaded {
             let pragma = match commit {
-                Commit::Written => "PRAGMA synchronous = NORMAL",
+                Commit::Written | Commit::Loaded => "PRAGMA synchronous = NORMAL",
                 Commit::Synced => "PRAGMA synchronous = FULL",
             };
             sqlx::raw_sql(pragma)

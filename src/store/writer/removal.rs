@@ -25,8 +25,11 @@ const OF_A_RUN: [&str; 10] = [
     "_validation WHERE run_id",
     "_statistic WHERE run_id",
     "_attempt WHERE run_id",
-    "_run WHERE id",
+    ITSELF,
 ];
+
+/// The run's own row.
+const ITSELF: &str = "_run WHERE id";
 
 impl Store {
     /// Removes an experiment with its runs and its view. One that is not there is removed already.
@@ -81,6 +84,14 @@ pub(super) async fn remove_runs(
         for run in runs {
             delete(connection, &sql, run.get()).await?;
         }
+    }
+    Ok(())
+}
+
+/// Removes everything of a run but its place in the ledger, within a transaction.
+pub(super) async fn clear_run(connection: &mut SqliteConnection, run: RunKey) -> Result<(), StoreError> {
+    for table in OF_A_RUN.iter().filter(|table| **table != ITSELF) {
+        delete(connection, &format!("DELETE FROM {table} = ?1"), run.get()).await?;
     }
     Ok(())
 }

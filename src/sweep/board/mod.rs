@@ -7,6 +7,7 @@
 
 mod margins;
 mod pages;
+mod view;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -15,7 +16,8 @@ use std::{
 
 use margins::SeededPoint;
 pub(in crate::sweep) use margins::point_name;
-pub(super) use pages::Pages;
+use pages::Pages;
+pub(crate) use view::View;
 
 use super::{Preparation, sinks::hparams};
 use crate::{
@@ -41,7 +43,7 @@ const MANY_RUNS: usize = 2000;
 
 /// Why the sweep's own run is not up to date.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::sweep) enum BoardError {
+pub enum BoardError {
     /// The database cannot be read.
     #[error("the sweep's own page in TensorBoard is not up to date: {0}")]
     Store(#[from] StoreError),

@@ -20,14 +20,15 @@ use crate::{
     run::{ExperimentDir, Failure},
     schedule::{Job, Scheduler, Slot},
     spec::Schedule,
-    store::StoreError,
+    store::{Reader, StoreError},
     sweep::{
         Preparation, RunForecast, SweepError,
         attempt::Attempts,
         board::Board,
         forecast::Forecaster,
         index,
-        sinks::{Folders, Ledger, LedgerNews, Sinks, Terminal},
+        meter::Meter,
+        sinks::{Folders, Ledger, LedgerNews, Notifier, Sinks, Terminal},
     },
 };
 
@@ -70,16 +71,25 @@ pub(crate) async fn sweep(
     let keys = ready.keys.clone();
     let ledger = Ledger::open(&ready.runs_dir, ready.key, keys, &ready.dir, slots, Board::new(ready)).await?;
     let folders = Folders::new(&ready.experiment, &ready.dir, &ready.runs);
-    let sinks = Sinks::new(Some(ledger), Some(folders), Some(terminal));
+    let (notifier, unusable) = Notifier::start(&ready.experiment, best_so_far(ready).await?);
+    let mut sinks = Sinks::new(Some(ledger), Some(folders), Some(terminal));
+    sinks.notifier = notifier;
     let attempts = Attempts::Experiment { ready, forecaster, worker };
     let name = &ready.experiment.name;
     let limits = Limits { retry, ..Limits::from(&ready.experiment.schedule) };
-    let this = Loop::new(attempts, launcher, sinks, scheduler, ready.completed, limits);
+    let mut this = Loop::new(attempts, launcher, sinks, scheduler, ready.completed, limits);
+    this.meter = Some(Meter::start());
+    for problem in unusable {
+        this.tell(Now { elapsed: 0.0, wall: wall_now() }, Change::Warning(problem));
+    }
     let ended = drive(this, name, Some(&ready.dir), signals).await;
     // Nobody waits for an answer in vain; where it cannot be removed, the lock tells that nobody listens.
     let _ = ready.dir.stop_listening();
     Ok(ended?.0)
 }
+
+/// How long the end of a sweep waits for people to be told of it.
+const LAST_WORDS: Duration = Duration::from_secs(12);
 
 /// How the repetition of one run ended.
 #[derive(Clone, Debug)]
@@ -178,6 +188,7 @@ pub(super) async fn drive<L: Launcher>(
     let seconds = clock.now().elapsed;
     let broken = settle(&mut this, &clock, &mut tick, signals, &mut interrupted).await;
     this.tell(clock.now(), Change::SweepEnded { interrupted });
+    until_notified(&mut this, &clock, &mut tick, signals).await;
     if let Some(problem) = this.problem.or(broken.map(SweepError::Store)) {
         return Err(problem);
     }
@@ -195,6 +206,46 @@ pub(super) async fn drive<L: Launcher>(
         interrupted,
     };
     Ok((end, this.last_failure))
+}
+
+/// The metric that ranks of the best run of earlier sweeps, where somebody is to be told of a better one.
+async fn best_so_far(ready: &Preparation) -> Result<Option<f64>, SweepError> {
+    if ready.experiment.notify.is_default() || ready.completed == 0 {
+        return Ok(None);
+    }
+    let mut reader = Reader::open(&ready.runs_dir).await?;
+    let head = reader.leaderboard_head(ready.key, 1, 0).await?;
+    Ok(head.rows.first().filter(|row| row.rank == Some(1)).and_then(|row| row.by))
+}
+
+impl<L: Launcher> Loop<'_, L> {
+    /// Tells what has gone wrong with telling people.
+    pub(super) fn tell_notifier(&mut self, now: Now) {
+        let problems = self.sinks.notifier.as_mut().map(Notifier::problems).unwrap_or_default();
+        for problem in problems {
+            self.tell(now, Change::Warning(problem));
+        }
+    }
+}
+
+/// Waits a moment until people are told; a signal ends the wait.
+async fn until_notified<L: Launcher>(
+    this: &mut Loop<'_, L>,
+    clock: &Clock,
+    tick: &mut Interval,
+    signals: &mut Signals,
+) {
+    let begun = Instant::now();
+    while this.sinks.notifier.as_ref().is_some_and(|notifier| !notifier.is_idle())
+        && begun.elapsed() < LAST_WORDS
+    {
+        tokio::select! {
+            biased;
+            () = signals.next() => break,
+            _ = tick.tick() => {}
+        }
+    }
+    this.tell_notifier(clock.now());
 }
 
 /// Waits until everything is written. A signal is heard meanwhile: the first asks for patience, one more than the first

@@ -76,6 +76,9 @@ impl<L: Launcher> Loop<'_, L> {
         else {
             return;
         };
+        if let Some(points) = self.meter.as_ref().map(|meter| meter.forget(run)) {
+            self.measured(now, Arc::clone(&attempt), points);
+        }
         self.judge_late(late, stalled, &mut end);
         let seconds = (ended.elapsed - begun).max(0.0);
         self.used.add(seconds, &end.used);

@@ -1,5 +1,6 @@
-//! THE loop of a sweep, in parts: this one has the state and tells the sinks, `reads` follows what live runs write, `starts` carries out what the scheduler
-//! starts, `ends` judges what has ended, `limits` ends what takes too long or is pointless, `control` does what other terminals want, and `drive` waits for whatever happens next.
+//! THE loop of a sweep, in parts: this one has the state and tells the sinks, `reads` follows what live runs write, `starts`
+//! carries out what the scheduler starts, `ends` judges what has ended, `limits` ends what takes too long or is pointless,
+//! `measured` tells what the machine does, `control` does what other terminals want, and `drive` waits for whatever happens next.
 //!
 //! Nothing but `drive` waits or knows a clock: what happens is a call with the time as an argument, so that a test plays a
 //! sweep of ten thousand runs with a stand-in for the launcher in an instant. The scheduler is asked before anybody is
@@ -9,6 +10,7 @@ mod control;
 mod drive;
 mod ends;
 mod limits;
+mod measured;
 mod reads;
 mod starts;
 mod why;
@@ -29,6 +31,7 @@ pub(crate) use drive::{repeat, sweep};
 use super::{
     Sum, SweepError,
     attempt::Attempts,
+    meter::Meter,
     sinks::{Context, LedgerState, Sinks},
     status::{RunProgress, Status},
     tail::Tail,
@@ -103,6 +106,8 @@ struct LiveAttempt {
     killed_at: Option<f64>,
     /// Whether its run was cancelled.
     cancelled: bool,
+    /// When what was measured of it was last told.
+    measured: f64,
 }
 
 impl LiveAttempt {
@@ -156,6 +161,8 @@ struct Loop<'a, L> {
     over: bool,
     /// What ends the sweep beside its runs.
     problem: Option<SweepError>,
+    /// Looks at what the machine does for the live runs.
+    meter: Option<Meter>,
 }
 
 impl<'a, L: Launcher> Loop<'a, L> {
@@ -192,6 +199,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
             last_failure: None,
             over: false,
             problem: None,
+            meter: None,
         }
     }
 
@@ -229,7 +237,9 @@ impl<'a, L: Launcher> Loop<'a, L> {
     fn tick(&mut self, now: Now) {
         self.serve_all(now);
         self.read_events(now);
+        self.tell_measured(now);
         self.catch_up(now);
+        self.tell_notifier(now);
         self.wake(now);
         let eta = self.eta(now);
         if let Some(terminal) = &mut self.sinks.terminal {

@@ -107,8 +107,12 @@ impl<L: Launcher> Loop<'_, L> {
                 last_step: None,
                 killed_at: None,
                 cancelled: false,
+                measured: now.elapsed,
             },
         );
+        if let Some(meter) = &self.meter {
+            meter.watch(&attempt);
+        }
         let folder = self.sinks.folders.as_mut().map_or(Ok(()), |folders| folders.started(&attempt));
         if let Some(refused) = refused {
             let text = format!(

@@ -8,10 +8,13 @@ use super::hparams::write_session;
 use crate::{
     base::error::{is_shortage, with_causes},
     base::files::{Durability, FileError},
-    event::Attempt,
+    event::{Attempt, Scalar},
     run::{ExperimentDir, Outcome, RunSpec, RunState},
     spec::Experiment,
-    tfevents::{WriteError, hparams::Status},
+    tfevents::{
+        WriteError,
+        hparams::{Status, append_to_session},
+    },
 };
 
 /// What is written for an attempt.
@@ -89,6 +92,19 @@ impl<'a> Folders<'a> {
         }
         self.late.retain(|record| record.run != attempt.run);
         self.write(Record { run: attempt.run, started: attempt.started, end, outcome })
+    }
+
+    /// Adds what the machine has done for an attempt to its own file. What a full disk does not take is in the database alone.
+    pub(in crate::sweep) fn measured(&mut self, attempt: &Attempt, points: &[Scalar]) {
+        let dir = self.dir.run(&attempt.name);
+        for reading in points.chunk_by(|one, next| one.step == next.step) {
+            let values: Vec<(&str, f32)> =
+                reading.iter().map(|point| (point.tag.as_str(), point.value)).collect();
+            let at = (reading[0].step, reading[0].wall_time);
+            if !matches!(append_to_session(dir.path(), attempt.started, at, &values), Ok(true)) {
+                return;
+            }
+        }
     }
 
     fn write(&mut self, record: Record) -> Result<(), String> {

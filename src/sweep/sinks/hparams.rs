@@ -83,22 +83,23 @@ pub(in crate::sweep) fn experiment_record(
     metrics: &[MetricInfo],
     created: f64,
 ) -> Summary {
-    let infos: Vec<HParamInfo> = axes(experiment)
-        .iter()
-        .map(|axis| HParamInfo::new(&axis.name, &stable(&axis.values, &axis.values)))
-        .collect();
+    let axes = axes(experiment);
+    let info = |axis: &Axis| {
+        let values: Vec<Value> =
+            axis.values.iter().map(|value| stable_in(&axes, &axis.name, value)).collect();
+        HParamInfo::new(&axis.name, &values)
+    };
+    let infos: Vec<HParamInfo> = axes.iter().map(info).collect();
     hparams::experiment(&infos, metrics, &experiment.name, "", created)
 }
 
-/// Values of an axis whose values are all of these, as TensorBoard takes them: of one type, else as texts, since a column has
-/// one type alone.
-fn stable(values: &[Value], all: &[Value]) -> Vec<Value> {
+/// A value of an axis as TensorBoard takes it: as it is where all its values are of one type, else as a text, since a column
+/// has one type alone.
+pub(in crate::sweep) fn stable_in(axes: &[Axis], name: &str, value: &Value) -> Value {
+    let all = axes.iter().find(|axis| axis.name == name).map_or(&[][..], |axis| &axis.values);
     let numbers = all.iter().all(|value| value.as_f64().is_some());
     let bools = all.iter().all(|value| matches!(value, Value::Bool(_)));
-    if numbers || bools {
-        return values.to_vec();
-    }
-    values.iter().map(|value| Value::Text(value.to_string())).collect()
+    if numbers || bools { value.clone() } else { Value::Text(value.to_string()) }
 }
 
 /// Columns of metrics beyond these are left out.
@@ -180,10 +181,7 @@ pub(in crate::sweep) fn write_session(
     // seed has none, and its row is named after the run.
     let group = if experiment.seeds.len() > 1 { point_name(run) } else { "" };
     let axes = axes(experiment);
-    let value = |(name, value): &(String, Value)| {
-        let all = axes.iter().find(|axis| axis.name == *name).map_or(&[][..], |axis| &axis.values);
-        (name.clone(), stable(std::slice::from_ref(value), all).remove(0))
-    };
+    let value = |(name, value): &(String, Value)| (name.clone(), stable_in(&axes, name, value));
     let values: Vec<(String, Value)> = run.axes.iter().map(value).collect();
     hparams::write_session(run_dir, &values, group, started, end).map(|_| ())
 }

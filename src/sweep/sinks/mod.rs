@@ -8,11 +8,13 @@ mod folders;
 pub(super) mod hparams;
 mod ledger;
 mod live;
+mod notify;
 mod terminal;
 
 pub(super) use folders::Folders;
 pub(crate) use hparams::foreign_records;
 pub(super) use ledger::{Ledger, LedgerNews, LedgerState};
+pub(super) use notify::Notifier;
 pub(super) use terminal::Context;
 pub(crate) use terminal::{Terminal, Verbosity};
 
@@ -26,6 +28,8 @@ pub(super) struct Sinks<'a> {
     pub(super) folders: Option<Folders<'a>>,
     /// stderr.
     pub(super) terminal: Option<&'a mut Terminal>,
+    /// People, by webhooks and programs.
+    pub(super) notifier: Option<Notifier>,
     /// Every event, for tests.
     #[cfg(test)]
     pub(super) told: Option<std::rc::Rc<std::cell::RefCell<Vec<Event>>>>,
@@ -41,6 +45,7 @@ impl<'a> Sinks<'a> {
             ledger,
             folders,
             terminal,
+            notifier: None,
             #[cfg(test)]
             told: None,
         }
@@ -53,6 +58,9 @@ impl<'a> Sinks<'a> {
         }
         if let Some(terminal) = &mut self.terminal {
             terminal.tell(event, context);
+        }
+        if let Some(notifier) = &mut self.notifier {
+            notifier.tell(event, context.ranked.map(f64::from));
         }
         #[cfg(test)]
         if let Some(told) = &self.told {

@@ -138,6 +138,7 @@ impl Terminal {
             | Change::SweepBegun { .. }
             | Change::Scalars { .. }
             | Change::Cut { .. }
+            | Change::Measured { .. }
             | Change::Resumed { .. } => {}
         }
         if self.mode == Mode::Lines {

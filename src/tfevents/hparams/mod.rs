@@ -13,6 +13,7 @@
 
 mod files;
 mod message;
+mod read;
 
 use prost::Message;
 
@@ -27,6 +28,8 @@ pub use files::{
     append_to_session, has_experiment_record, is_session, remove_experiment_records, write_experiment_record,
     write_session,
 };
+pub use read::HParamsRecord;
+pub(super) use read::records_of;
 
 /// From so many values on, TensorBoard asks for a regular expression instead of a tick per value; a range serves better.
 const INTERVAL_FROM: usize = 10;

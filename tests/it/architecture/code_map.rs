@@ -49,11 +49,11 @@ pub(super) fn misfits(
     found
 }
 
-/// Names of files under "On disk" that no source has, and names of `home` that are not under it.
+/// Names of files under "On disk" that no source has, and names of their `homes` that are not under it.
 pub(super) fn on_disk<'a>(
     text: &str,
     literals: impl Iterator<Item = (&'a str, &'a str)>,
-    home: &str,
+    homes: &[&'a str],
 ) -> Vec<String> {
     let words = |line: &str| -> Vec<String> {
         let place = line.trim_start().split("  ").next().unwrap_or_default();
@@ -66,14 +66,14 @@ pub(super) fn on_disk<'a>(
     for (file, literal) in literals {
         for name in homes::names(literal).filter(|name| !name.starts_with("GRIDBOARD_")) {
             known.insert(name);
-            if file == home {
-                owed.insert(name);
+            if homes.contains(&file) {
+                owed.insert((name, file));
             }
         }
     }
-    let missing = owed.into_iter().filter(|name| !listed.contains(*name));
+    let missing = owed.into_iter().filter(|(name, _)| !listed.contains(*name));
     let mut found: Vec<String> =
-        missing.map(|name| format!("{home} has `{name}`, which is not under \"On disk\"")).collect();
+        missing.map(|(name, home)| format!("{home} has `{name}`, which is not under \"On disk\"")).collect();
     for name in listed.iter().flat_map(|word| homes::names(word)).filter(|name| !known.contains(name)) {
         found.push(format!("\"On disk\" has `{name}`, which no source has"));
     }
@@ -131,7 +131,7 @@ mod tests {
             ("src/a.rs", "b.csv"),
         ];
         assert_eq!(
-            on_disk(TEXT, literals.into_iter(), home),
+            on_disk(TEXT, literals.into_iter(), &[home]),
             [
                 "src/run/folder.rs has `run.json`, which is not under \"On disk\"",
                 "\"On disk\" has `old.csv`, which no source has",

@@ -31,7 +31,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("plotters", &["figure"]),
     ("prost", &["tfevents"]),
     ("rand_chacha", &["corpus", "search", "worker"]),
-    ("rayon", &["corpus", "predict"]),
+    ("rayon", &["corpus", "import", "index", "predict"]),
     ("regex", &["base", "corpus", "spec"]),
     ("rustix", &["launch"]),
     ("safetensors", &["worker"]),
@@ -45,6 +45,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("terminal_size", &["cli", "sweep"]),
     ("tokio", &["base", "cli", "launch", "store", "sweep"]),
     ("unicode_width", &["report"]),
+    ("ureq", &["sweep"]),
     ("zip", &["worker"]),
     ("zune_jpeg", &["corpus"]),
 ];
@@ -103,7 +104,7 @@ const ENDINGS: [&str; 10] =
 /// Names that stand in two files for two things.
 const TWICE: [(&str, [&str; 2]); 1] =
     // Tab. 1 of an experiment, and the head of a folder of the cache.
-    [("corpus.json", ["src/corpus/manifest.rs", "src/run/folder.rs"])];
+    [("corpus.json", ["src/corpus/manifest.rs", "src/run/experiment_folder.rs"])];
 
 /// The names of files in a literal, which may be a path, and the variable of the environment that it is.
 pub(super) fn names(literal: &str) -> impl Iterator<Item = &str> {

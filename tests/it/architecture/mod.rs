@@ -108,5 +108,6 @@ fn the_code_map_is_of_what_is_there() {
 #[test]
 fn the_list_of_files_on_disk_is_of_what_is_written() {
     let literals = project().literals().map(|(file, _, literal)| (file, literal));
-    none(&code_map::on_disk(&architecture(), literals, "src/run/folder.rs"));
+    let homes = ["src/run/folder.rs", "src/run/experiment_folder.rs"];
+    none(&code_map::on_disk(&architecture(), literals, &homes));
 }

@@ -14,13 +14,14 @@ use tokio::{
 use super::{AttemptEnd, Entry, LedgerState, Waiting};
 use crate::{
     base::{
-        error::with_causes,
-        files::{FileError, sync_written},
+        error::{is_shortage, with_causes},
+        files::{Durability, FileError, sync_written},
         process,
         program::host,
     },
-    follow::read_run,
-    run::{ExperimentDir, Handle, RunDir, RunState},
+    event::Attempt,
+    follow::read_run_with_own,
+    run::{AttemptEnding, AttemptEvent, AttemptStart, ExperimentDir, Handle, RunDir, RunState},
     store::{ExperimentKey, NewAttempt, RunKey, Store, StoreError},
     sweep::board::{Board, BoardError},
 };
@@ -73,7 +74,7 @@ pub(super) async fn keep(
         let Some(mut entry) = received else { break };
         if let Entry::Reread { run, attempt, dir } = entry {
             waiting.is_read_now(run, attempt);
-            let poll = tokio::task::spawn_blocking(move || read_run(&dir)).await.unwrap_or_default();
+            let poll = tokio::task::spawn_blocking(move || read_run_with_own(&dir)).await.unwrap_or_default();
             entry = Entry::Curves { run, points: poll.scalars };
         } else if let Entry::Points { points, .. } = &entry {
             waiting.points.fetch_sub(points.len(), Ordering::Relaxed);
@@ -140,10 +141,51 @@ async fn until_written(
     }
 }
 
-/// Syncs `outcome.json`, which the sweep writes without that where the trainer has left none.
+/// Appends to the log of attempts in a run's folder, before the ledger knows of it. A folder that takes nothing, or is gone,
+/// keeps no log: its run has failed for that already, or is trained again.
+async fn log(dir: RunDir, event: AttemptEvent) -> Result<(), StoreError> {
+    on_disk(move || dir.log_attempt(&event, Durability::Written)).await
+}
+
+/// Brings the end of an attempt to the disk: its line, and `outcome.json`, which the sweep writes without that where the trainer
+/// has left none. A trainer that has emptied the folder has taken the start of the attempt with it.
+async fn log_end(dir: RunDir, start: AttemptEvent, end: AttemptEvent) -> Result<(), StoreError> {
+    on_disk(move || {
+        if dir.path().is_dir() && !dir.attempts().exists() {
+            dir.log_attempt(&start, Durability::Written)?;
+        }
+        dir.log_attempt(&end, Durability::Synced)
+    })
+    .await
+}
+
 async fn sync_outcome(dir: RunDir) -> Result<(), StoreError> {
     let synced = tokio::task::spawn_blocking(move || sync_written(&dir.outcome())).await;
     synced.unwrap_or(Ok(())).map_err(|FileError { path, source, .. }| StoreError::Sync { path, source })
+}
+
+/// Does something to a run's folder on a thread of its own: a disk may take long. What passes is an error, to be tried again.
+async fn on_disk(work: impl FnOnce() -> Result<(), FileError> + Send + 'static) -> Result<(), StoreError> {
+    match tokio::task::spawn_blocking(work).await.unwrap_or(Ok(())) {
+        Err(FileError { path, source, .. }) if is_shortage(&source) => Err(StoreError::Sync { path, source }),
+        _ => Ok(()),
+    }
+}
+
+/// The start of an attempt as its folder keeps it.
+fn started(attempt: &Attempt) -> AttemptEvent {
+    AttemptEvent::Started(AttemptStart {
+        attempt: attempt.number,
+        pid: attempt.handle.as_ref().and_then(Handle::pid),
+        pid_start: attempt.pid_start,
+        boot_id: process::boot_id().map(str::to_owned),
+        slot: Some(attempt.slot.clone()),
+        device: Some(attempt.device.clone()),
+        threads: Some(attempt.threads),
+        host: Some(host().to_owned()),
+        started: attempt.started,
+        resumed_from: attempt.resumed.map(|resumed| resumed.epoch.into()),
+    })
 }
 
 impl Books {
@@ -204,6 +246,7 @@ impl Books {
         let key = |run: u64| keys[crate::sweep::index(run)];
         match entry {
             Entry::Start(attempt) => {
+                log(dir.run(&attempt.name), started(attempt)).await?;
                 let new = NewAttempt {
                     attempt: attempt.number,
                     pid: attempt.handle.as_ref().and_then(Handle::pid).unwrap_or(0),
@@ -227,8 +270,17 @@ impl Books {
             }
             Entry::Points { run, points } => store.append_scalars(key(*run), points).await,
             Entry::Cuts { run, cuts } => store.cut_curves(key(*run), cuts).await,
-            Entry::Resumed { run, attempt, from } => store.note_resumed(key(*run), *attempt, *from).await,
-            Entry::Problem { run, attempt, text } => store.note_problem(key(*run), *attempt, text).await,
+            Entry::Resumed { attempt, from } => {
+                let (run, number) = (key(attempt.run), attempt.number);
+                log(dir.run(&attempt.name), AttemptEvent::Resumed { attempt: number, from: *from }).await?;
+                store.note_resumed(run, number, *from).await
+            }
+            Entry::Problem { attempt, text } => {
+                let (run, number) = (key(attempt.run), attempt.number);
+                let event = AttemptEvent::Problem { attempt: number, text: text.clone() };
+                log(dir.run(&attempt.name), event).await?;
+                store.note_problem(run, number, text).await
+            }
             Entry::Curves { run, points } => {
                 store.clear_curves(key(*run)).await?;
                 store.append_scalars(key(*run), points).await
@@ -238,14 +290,22 @@ impl Books {
             Entry::End(end) => {
                 let AttemptEnd { attempt, state, failure, time, used, answers } = &**end;
                 let (run, failure) = (key(attempt.run), failure.as_ref());
-                // What the ledger calls ended is on the disk.
-                sync_outcome(dir.run(&attempt.name)).await?;
-                if let Some(answers) = answers {
-                    answers.keep(store, run).await?;
-                }
                 // For the ledger a run that is tried again has failed until it is: should this process die now, it is owed.
                 let waits = matches!(state, RunState::Pending | RunState::Paused);
                 let state = if failure.is_some() && waits { RunState::Failed } else { *state };
+                // What the ledger calls ended is on the disk.
+                sync_outcome(dir.run(&attempt.name)).await?;
+                let ending = AttemptEnding {
+                    attempt: attempt.number,
+                    state,
+                    finished: *time,
+                    failure: failure.cloned(),
+                    used: *used,
+                };
+                log_end(dir.run(&attempt.name), started(attempt), AttemptEvent::Ended(ending)).await?;
+                if let Some(answers) = answers {
+                    answers.keep(store, run).await?;
+                }
                 match store.finish_attempt(run, attempt.number, state, failure, *time, *used).await {
                     Err(StoreError::NotRunning { state: found, attempts, .. })
                         if again && (found, attempts) == (state, attempt.number) =>

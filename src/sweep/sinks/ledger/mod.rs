@@ -108,14 +108,12 @@ enum Entry {
     },
     /// What is wrong with the event files of an attempt.
     Problem {
-        run: u64,
-        attempt: u32,
+        attempt: Arc<Attempt>,
         text: String,
     },
     /// Where an attempt goes on with an earlier one.
     Resumed {
-        run: u64,
-        attempt: u32,
+        attempt: Arc<Attempt>,
         from: Option<i64>,
     },
     /// All points of a run, in place of those that are there.
@@ -190,12 +188,13 @@ impl Ledger {
                 });
             }
             Change::Scalars { attempt, points } => self.put_points(attempt, points),
+            Change::Measured { attempt, points } => self.put_points(attempt, points),
             Change::Cut { attempt, cuts } => self.put_cuts(attempt, cuts),
             Change::Resumed { attempt, from } => {
-                self.put(Entry::Resumed { run: attempt.run, attempt: attempt.number, from: *from })
+                self.put(Entry::Resumed { attempt: Arc::clone(attempt), from: *from })
             }
             Change::Problem { attempt, all, .. } => {
-                self.put(Entry::Problem { run: attempt.run, attempt: attempt.number, text: all.clone() })
+                self.put(Entry::Problem { attempt: Arc::clone(attempt), text: all.clone() })
             }
             Change::AttemptEnded { attempt, state, failure, used, .. } => self.put_end(AttemptEnd {
                 attempt: Arc::clone(attempt),

@@ -1,0 +1,202 @@
+//! The database is made anew from the folders: under a temporary name, whole, and put in the place of the one that is there.
+//!
+//! Folders are read on all cores, a piece ahead of the one connection that writes. The locks of all experiments are held
+//! meanwhile. What is cut off leaves the database that was there.
+
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    folders::{self, FoundExperiment, FoundRun},
+    read_ahead::read_ahead,
+    record::RecordError,
+    salvage::salvage,
+};
+use crate::{
+    base::{error::with_causes, files::FileError, human::counted, signals::Signals},
+    run::{ExperimentLock, LedgerFile, Marks, RunState},
+    store::{LoadedRun, Reader, RunKey, Store, StoreError, room, take_place},
+};
+
+/// Why the database was not made anew. The one that is there is what it was.
+#[derive(Debug, thiserror::Error)]
+pub enum IndexError {
+    /// An experiment is being run.
+    #[error("`{0}` is being run by another process")]
+    Running(String),
+    /// There is nothing to make one of.
+    #[error("no experiment's folder in `{}`", .0.display())]
+    Nothing(PathBuf),
+    /// A folder does not say what is in it.
+    #[error("{0}")]
+    Folder(String),
+    /// A database cannot be written or read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A file cannot be written.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The user wants it to end.
+    #[error("interrupted")]
+    Interrupted,
+}
+
+/// What was made.
+#[derive(Debug, Default)]
+pub(crate) struct Rebuilt {
+    pub(crate) experiments: usize,
+    pub(crate) runs: usize,
+    pub(crate) completed: usize,
+    pub(crate) points: u64,
+    /// Where the database lies that was there.
+    pub(crate) kept: Option<PathBuf>,
+    /// What is not as it was, or not known.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Makes the database of a runs directory anew. `progress` is told how many runs of how many are done.
+///
+/// # Errors
+/// [`IndexError`]; nothing has changed then.
+pub(crate) async fn rebuild(
+    runs_dir: &Path,
+    progress: &(dyn Fn(usize, usize) + Sync),
+    signals: &Signals,
+) -> Result<Rebuilt, IndexError> {
+    let mut rebuilt = Rebuilt::default();
+    // Held before anything is read, so that nothing changes meanwhile.
+    let (before, _) = folders::experiments(runs_dir);
+    let _locks = before.iter().map(lock).collect::<Result<Vec<_>, _>>()?;
+    take_from_database(runs_dir, &mut rebuilt.notes).await;
+    let (experiments, problems) = folders::experiments(runs_dir);
+    rebuilt.notes.extend(problems);
+    if experiments.is_empty() {
+        return Err(match rebuilt.notes.pop() {
+            Some(problem) => IndexError::Folder(problem),
+            None => IndexError::Nothing(runs_dir.to_owned()),
+        });
+    }
+    let folder = room(runs_dir)?;
+    let mut store = Store::open(folder.path()).await?;
+    store.be_loaded().await?;
+    let total = experiments.iter().map(|experiment| folders::runs(&experiment.file).count()).sum();
+    let mut done = 0;
+    for experiment in &experiments {
+        rebuilt.notes.extend(experiment.notes.iter().cloned());
+        let mut advance = |runs: usize| {
+            done += runs;
+            progress(done, total);
+        };
+        load(&mut store, experiment, &mut rebuilt, &mut advance, signals).await?;
+    }
+    store.finish_load().await?;
+    rebuilt.kept = take_place(folder.path(), runs_dir).await?;
+    Ok(rebuilt)
+}
+
+fn lock(experiment: &FoundExperiment) -> Result<ExperimentLock, IndexError> {
+    let taken = experiment.dir.take_lock().map_err(FileError::at("lock", &experiment.dir.lock()))?;
+    taken.ok_or_else(|| IndexError::Running(experiment.file.spec.name.clone()))
+}
+
+/// Takes what only the database that is there knows, where it can be read.
+async fn take_from_database(runs_dir: &Path, notes: &mut Vec<String>) {
+    let taken = async {
+        let mut store = Reader::open(runs_dir).await?;
+        let salvaged = salvage(&mut store, runs_dir).await?;
+        store.close().await?;
+        Ok::<usize, RecordError>(salvaged)
+    };
+    match taken.await {
+        Ok(0) | Err(RecordError::Store(StoreError::NoDatabase { .. })) => {}
+        Ok(runs) => notes.push(format!(
+            "{} of an older version: what only the database knew of their attempts was put into their folders",
+            counted(runs, "run")
+        )),
+        Err(error) => {
+            notes.push(format!("the database that was there is of no help: {}", with_causes(&error)));
+        }
+    }
+}
+
+/// Loads an experiment with its runs.
+async fn load(
+    store: &mut Store,
+    experiment: &FoundExperiment,
+    rebuilt: &mut Rebuilt,
+    advance: &mut dyn FnMut(usize),
+    signals: &Signals,
+) -> Result<(), IndexError> {
+    let file = &experiment.file;
+    let LedgerFile { spec, fingerprint, created, .. } = file;
+    let key = store.create_experiment(spec, fingerprint.as_deref(), *created).await?;
+    store.insert_runs(key, folders::runs(file)).await?;
+    let keys: HashMap<String, RunKey> = store.run_keys(key).await?.into_iter().collect();
+    let mut bulk = store.bulk().await?;
+    let (mut unlogged, mut completed) = (0, 0);
+    let mut marked: Vec<(RunKey, Marks)> = Vec::new();
+    let pieces = read_ahead(&experiment.dir, file, signals)?;
+    while let Ok(piece) = pieces.recv() {
+        let runs = piece.len();
+        for (run, found) in piece {
+            let found = found.unwrap_or_else(|problem| {
+                rebuilt.notes.push(format!("{}/{}: {problem}", spec.name, run.name));
+                FoundRun::unknown()
+            });
+            let Some(&key) = keys.get(&run.id) else { continue };
+            unlogged += usize::from(!found.is_logged && !found.attempts.is_empty());
+            rebuilt.runs += 1;
+            completed += usize::from(found.state == RunState::Completed);
+            rebuilt.points += found.points.len() as u64;
+            if found.marks != Marks::default() {
+                marked.push((key, found.marks.clone()));
+            }
+            let FoundRun { state, attempts, points, answers, .. } = &found;
+            bulk.run(&LoadedRun { key, state: *state, attempts, points }).await?;
+            if let Some(answers) = answers {
+                bulk.answers(key, answers.loaded()).await?;
+            }
+        }
+        advance(runs);
+    }
+    if signals.heard() {
+        return Err(IndexError::Interrupted);
+    }
+    bulk.commit().await?;
+    for (run, marks) in &marked {
+        store.set_marks(*run, marks).await?;
+    }
+    store.set_ranks(key).await?;
+    if completed > 0 {
+        let leaderboard = store.leaderboard(key).await?;
+        store.keep_statistics(key, &leaderboard).await?;
+    }
+    if unlogged > 0 {
+        rebuilt.notes.push(format!(
+            "experiment `{}`: {} of version 0.1, whose folders do not tell slot, process, processor time and earlier attempts: \
+             they are empty",
+            spec.name,
+            counted(unlogged, "run")
+        ));
+    }
+    rebuilt.experiments += 1;
+    rebuilt.completed += completed;
+    Ok(())
+}
+
+impl FoundRun {
+    /// A run whose folder tells nothing.
+    fn unknown() -> Self {
+        Self {
+            state: RunState::Pending,
+            marks: Marks::default(),
+            attempts: Vec::new(),
+            points: Vec::new(),
+            answers: None,
+            is_logged: true,
+            lost: Vec::new(),
+        }
+    }
+}

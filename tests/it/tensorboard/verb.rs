@@ -1,0 +1,85 @@
+//! `gridboard tensorboard`: one experiment, several in one table, the best runs alone.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::{
+    TensorBoard,
+    sweeps::{metric, session_groups},
+};
+use crate::support::Project;
+
+/// Two experiments of one grid: TensorBoard itself would take rows of one name for seeds of one another.
+fn project() -> Project {
+    let spec = |name: &str, offset: u32, seeds: &str| {
+        format!(
+            "experiment: {name}\nmodel: {{family: command, run: [{}, '0.{offset}{{x}}{{seed}}']}}\n\
+             grid: {{x: [1, 2, 3]}}\nseeds: {seeds}\nschedule: {{devices: 'cpu:2'}}\n",
+            crate::support::trainer()
+        )
+    };
+    let environment = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv");
+    let project = Project::new().env("VIRTUAL_ENV", environment.to_string_lossy());
+    project.write("low.yaml", &spec("low", 5, "[1, 2]"));
+    project.write("high.yaml", &spec("high", 7, "[1, 2]"));
+    for spec in ["low.yaml", "high.yaml"] {
+        project.run(&["run", spec]).expect(0);
+    }
+    project
+}
+
+fn start(project: &Project, arguments: &[&str]) -> TensorBoard {
+    let mut all = vec!["tensorboard"];
+    all.extend(arguments);
+    all.extend(["--port", "0", "--", "--host", "127.0.0.1", "--reload_interval", "1"]);
+    TensorBoard::spawn(&mut project.command(&all))
+}
+
+#[test]
+fn experiments_are_one_table_and_their_best_runs_another() {
+    let project = project();
+    let mut board = start(&project, &[]);
+    let groups = board.wait_for("all rows of both", |board| {
+        let groups = session_groups(board, &["STATUS_SUCCESS"]);
+        let whole = groups.values().filter(|group| metric(group, "validation", "epoch_accuracy").is_some());
+        (whole.count() == 6).then_some(groups)
+    });
+    let sizes: Vec<usize> =
+        groups.values().map(|group| group["sessions"].as_array().map_or(0, Vec::len)).collect();
+    assert_eq!(sizes, [2; 6], "seeds are together and experiments apart");
+    assert_eq!(groups["high/x-3"]["hparams"], json!({"experiment": "high", "x": 3.0}));
+    let experiment = board.post_json("/data/plugin/hparams/experiment", &json!({"experimentName": ""}));
+    assert_eq!(experiment["hparamInfos"].as_array().map(Vec::len), Some(2), "{experiment}");
+    let texts = board.get_json("/data/plugin/text/tags", &[]);
+    assert_eq!(texts["."], json!(["top_ten/high", "top_ten/low"]));
+    drop(board);
+
+    let mut board = start(&project, &["low", "--top", "2"]);
+    let groups = board.wait_for("the best two", |board| {
+        let groups = session_groups(board, &["STATUS_SUCCESS"]);
+        groups
+            .values()
+            .all(|group| metric(group, "", "rank").is_some())
+            .then_some(groups)
+            .filter(|of| of.len() == 2)
+    });
+    assert_eq!(groups.keys().collect::<Vec<_>>(), ["x-3-seed-1", "x-3-seed-2"]);
+    assert_eq!(metric(&groups["x-3-seed-2"], "", "rank"), Some(1.0));
+}
+
+#[test]
+fn one_experiment_is_its_own_folder_and_a_missing_program_is_told() {
+    let project = project();
+    let ran = project.run(&["tensorboard", "high", "--dry-run", "--port", "7007"]).expect(0);
+    let expected = ".venv/bin/tensorboard --logdir runs/high --reload_interval 5";
+    assert!(ran.stdout.contains(expected) && ran.stdout.contains("--port 7007"), "{}", ran.stdout);
+    let nowhere = project
+        .command(&["tensorboard", "high"])
+        .env("VIRTUAL_ENV", "/nowhere")
+        .env("PATH", "/nowhere")
+        .output();
+    let ran = crate::support::Ran::from(nowhere.expect("start gridboard")).expect(1);
+    assert!(ran.stderr.contains("pip install tensorboard"), "{}", ran.stderr);
+    project.run(&["tensorboard", "hihg"]).expect(2);
+}
