@@ -175,11 +175,14 @@ impl Decisions {
     }
 
     fn finished(&self, event: &Event, interrupted: bool) -> Option<Message> {
-        let Totals { total, completed, failed, pending, .. } = event.totals;
+        let Totals { total, completed, failed, pending, cancelled, .. } = event.totals;
         let how = if interrupted { "was interrupted" } else { "is finished" };
         let mut text = format!("{} {how}: {completed} of {total} runs completed", self.experiment);
         if failed > 0 {
             text += &format!(", {failed} failed");
+        }
+        if cancelled > 0 {
+            text += &format!(", {cancelled} cancelled");
         }
         if pending > 0 {
             text += &format!(", {pending} still to run");
