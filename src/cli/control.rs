@@ -4,7 +4,7 @@
 //! makes its report.
 
 use std::{
-    io,
+    fs, io,
     path::Path,
     process,
     time::{Duration, Instant},
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{CliError, exit, experiments, listing, output, show};
 use crate::{
-    base::clock::wall_now,
+    base::{clock::wall_now, files::FileError},
     report::Format,
     run::{
         Answer, Changed, ExperimentDir, ExperimentLock, Marks, Refused, Request, RunDir, RunState, Ticket,
@@ -44,6 +44,8 @@ pub(super) enum Reached {
 /// [`CliError::Deaf`] where the sweep takes no requests; what cannot be read or written.
 pub(super) fn reach(dir: &ExperimentDir, experiment: &str, request: &Request) -> Result<Reached, CliError> {
     let begun = Instant::now();
+    // It may have been deleted by hand.
+    fs::create_dir_all(dir.path()).map_err(FileError::at("create folder", dir.path()))?;
     loop {
         if !dir.is_locked()
             && let Some(lock) = dir.take_lock().map_err(|source| {
@@ -172,12 +174,14 @@ pub(super) async fn move_at_rest(
     let mut moved = Vec::new();
     for run in runs {
         // What it is now: it may have been read while its sweep lived.
-        let state = store.run(run.key).await?.state;
+        let RunRecord { state, attempts, .. } = store.run(run.key).await?;
         let name = run.spec.name.clone();
         match verdict(state) {
             Ok(state) => {
-                let cancelled = state == RunState::Cancelled;
-                mark(&dir.run(&name), |marks| marks.cancelled = cancelled)?;
+                match state {
+                    RunState::Cancelled => Marks::cancel(&dir.run(&name))?,
+                    _ => Marks::requeue(&dir.run(&name), attempts)?,
+                }
                 moved.push((run.key, state));
                 answer.changed.push(Changed { run: name, state, text: None });
             }

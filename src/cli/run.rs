@@ -387,6 +387,9 @@ fn closing(
     if end.pending > 0 {
         text += &format!(", {} still to run", end.pending);
     }
+    if end.cancelled > 0 {
+        text += &format!(", {} cancelled", end.cancelled);
+    }
     if end.trained > 0 {
         text += &format!(" ({} trained in {}", end.trained, human::seconds(end.seconds));
         if let Some(busy) = account.shares.slots {

@@ -17,8 +17,8 @@ use crate::{
     grid,
     publish::Answers,
     run::{
-        AttemptEnding, AttemptStart, ExperimentDir, LedgerFile, LoggedAttempt, Outcome, RunDir, RunFile,
-        RunSpec, RunState, Used,
+        AttemptEnding, AttemptStart, ExperimentDir, LedgerFile, LoggedAttempt, Marks, Outcome, RunDir,
+        RunFile, RunSpec, RunState, Used,
     },
     spec::{self, Experiment, Overrides},
 };
@@ -36,6 +36,8 @@ pub(super) struct FoundExperiment {
 #[derive(Debug)]
 pub(crate) struct FoundRun {
     pub(crate) state: RunState,
+    /// What users say of it.
+    pub(crate) marks: Marks,
     pub(crate) attempts: Vec<LoggedAttempt>,
     pub(crate) points: Vec<Scalar>,
     pub(crate) answers: Option<Answers>,
@@ -155,6 +157,7 @@ pub(super) fn run(
 ) -> Result<FoundRun, String> {
     let mut found = FoundRun {
         state: RunState::Pending,
+        marks: Marks::read(dir).map_err(|error| with_causes(&error))?,
         attempts: Vec::new(),
         points: Vec::new(),
         answers: None,
@@ -168,8 +171,11 @@ pub(super) fn run(
             found.attempts = of_outcome(dir)?.into_iter().collect();
         }
     }
-    let Some(last) = found.attempts.last() else { return Ok(found) };
-    found.state = last.run_state();
+    let Some(last) = found.attempts.last() else {
+        found.state = found.marks.state_after(0, found.state);
+        return Ok(found);
+    };
+    found.state = found.marks.state_after(last.start.attempt, last.run_state());
     let mut follower = RunFollower::new(dir.path());
     if let Some(linked) = linked {
         follower = follower.with_links_to(linked);

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     base::{error::with_causes, files::FileError, human::counted, signals::Signals},
-    run::{ExperimentLock, LedgerFile, RunState},
+    run::{ExperimentLock, LedgerFile, Marks, RunState},
     store::{LoadedRun, Reader, RunKey, Store, StoreError, room, take_place},
 };
 
@@ -136,6 +136,7 @@ async fn load(
     let keys: HashMap<String, RunKey> = store.run_keys(key).await?.into_iter().collect();
     let mut bulk = store.bulk().await?;
     let (mut unlogged, mut completed) = (0, 0);
+    let mut marked: Vec<(RunKey, Marks)> = Vec::new();
     let pieces = read_ahead(&experiment.dir, file, signals)?;
     while let Ok(piece) = pieces.recv() {
         let runs = piece.len();
@@ -149,6 +150,9 @@ async fn load(
             rebuilt.runs += 1;
             completed += usize::from(found.state == RunState::Completed);
             rebuilt.points += found.points.len() as u64;
+            if found.marks != Marks::default() {
+                marked.push((key, found.marks.clone()));
+            }
             let FoundRun { state, attempts, points, answers, .. } = &found;
             bulk.run(&LoadedRun { key, state: *state, attempts, points }).await?;
             if let Some(answers) = answers {
@@ -161,6 +165,9 @@ async fn load(
         return Err(IndexError::Interrupted);
     }
     bulk.commit().await?;
+    for (run, marks) in &marked {
+        store.set_marks(*run, marks).await?;
+    }
     store.set_ranks(key).await?;
     if completed > 0 {
         let leaderboard = store.leaderboard(key).await?;
@@ -184,6 +191,7 @@ impl FoundRun {
     fn unknown() -> Self {
         Self {
             state: RunState::Pending,
+            marks: Marks::default(),
             attempts: Vec::new(),
             points: Vec::new(),
             answers: None,

@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs::File, io, path::Path};
 
 use serde::{Deserialize, Serialize};
 
-use super::folder::RunDir;
+use super::{folder::RunDir, state::RunState};
 use crate::base::files::{Durability, FileError, read_regular, remove_if_there, write_whole};
 
 /// No marks are larger, bytes.
@@ -24,6 +24,9 @@ pub struct Marks {
     pub archived: bool,
     /// Whether it is not to be trained.
     pub cancelled: bool,
+    /// The attempt after which it was put back into the queue, whatever became of that attempt.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requeued_after: Option<u32>,
 }
 
 impl Marks {
@@ -46,6 +49,55 @@ impl Marks {
     /// # Errors
     /// The file, and why it cannot be read or written.
     pub fn change(dir: &RunDir, change: impl FnOnce(&mut Self)) -> Result<Self, FileError> {
+        Self::change_with(dir, Durability::Synced, change)
+    }
+
+    /// Notes that a run is cancelled, as [`Marks::change`] does. Not synced to the disk, since thousands may be cancelled at
+    /// once: the database is.
+    ///
+    /// # Errors
+    /// The file, and why it cannot be read or written.
+    pub fn cancel(dir: &RunDir) -> Result<(), FileError> {
+        Self::be(dir, true, None)
+    }
+
+    /// Notes that a run is to be trained after all, whatever became of its attempts so far; as [`Marks::cancel`].
+    ///
+    /// # Errors
+    /// The file, and why it cannot be read or written.
+    pub fn requeue(dir: &RunDir, attempts: u32) -> Result<(), FileError> {
+        Self::be(dir, false, (attempts > 0).then_some(attempts))
+    }
+
+    fn be(dir: &RunDir, cancelled: bool, requeued_after: Option<u32>) -> Result<(), FileError> {
+        let before = Self::read(dir)?;
+        if (before.cancelled, before.requeued_after) == (cancelled, requeued_after) {
+            return Ok(());
+        }
+        let change = |marks: &mut Self| (marks.cancelled, marks.requeued_after) = (cancelled, requeued_after);
+        Self::change_with(dir, Durability::Written, change).map(|_| ())
+    }
+
+    /// What a run is whose attempts, the last one of them `attempt`, have left it in a state.
+    #[must_use]
+    pub fn state_after(&self, attempt: u32, state: RunState) -> RunState {
+        match state {
+            state if state.has_results() => state,
+            _ if self.cancelled => RunState::Cancelled,
+            RunState::Failed | RunState::Cancelled | RunState::Stopped
+                if self.requeued_after.is_some_and(|after| attempt <= after) =>
+            {
+                RunState::Pending
+            }
+            state => state,
+        }
+    }
+
+    fn change_with(
+        dir: &RunDir,
+        durability: Durability,
+        change: impl FnOnce(&mut Self),
+    ) -> Result<Self, FileError> {
         let path = dir.path();
         std::fs::create_dir_all(path).map_err(FileError::at("create folder", path))?;
         // Where the file system has no locks on folders, two who change the same run at once may lose one change.
@@ -55,18 +107,18 @@ impl Marks {
         let mut marks = before.clone();
         change(&mut marks);
         if marks != before {
-            marks.write(&dir.marks())?;
+            marks.write(&dir.marks(), durability)?;
         }
         Ok(marks)
     }
 
-    fn write(&self, path: &Path) -> Result<(), FileError> {
+    fn write(&self, path: &Path, durability: Durability) -> Result<(), FileError> {
         if *self == Self::default() {
             return remove_if_there(path);
         }
         let mut text = serde_json::to_vec_pretty(self).expect("texts and flags are JSON");
         text.push(b'\n');
-        write_whole(path, &[&text], Durability::Synced)
+        write_whole(path, &[&text], durability)
     }
 }
 
@@ -84,7 +136,9 @@ mod tests {
             marks.note = Some("lr 0.1\nis too much".to_owned());
         });
         assert_eq!(Marks::read(&dir).unwrap(), marks.unwrap());
-        Marks::change(&dir, |marks| marks.cancelled = true).unwrap();
+        for _ in 0..2 {
+            Marks::cancel(&dir).unwrap();
+        }
         let text = std::fs::read_to_string(dir.marks()).unwrap();
         let json: serde_json::Value = serde_json::from_str(&text).unwrap();
         let whole = serde_json::json!(
@@ -92,6 +146,24 @@ mod tests {
         );
         assert_eq!(json, whole);
         Marks::change(&dir, |marks| *marks = Marks::default()).unwrap();
+        assert!(!dir.marks().exists());
+    }
+
+    #[test]
+    fn marks_say_what_a_run_is_after_its_attempts() {
+        use RunState::{Cancelled, Completed, Failed, Pending};
+        let folder = tempfile::tempdir().unwrap();
+        let dir = RunDir::new(folder.path());
+        let after = |attempt, state| Marks::read(&dir).unwrap().state_after(attempt, state);
+        assert_eq!((after(1, Failed), after(0, Pending)), (Failed, Pending));
+        Marks::cancel(&dir).unwrap();
+        assert_eq!(
+            (after(1, Failed), after(0, Pending), after(1, Completed)),
+            (Cancelled, Cancelled, Completed)
+        );
+        Marks::requeue(&dir, 2).unwrap();
+        assert_eq!((after(2, Failed), after(2, Cancelled), after(3, Failed)), (Pending, Pending, Failed));
+        Marks::requeue(&dir, 0).unwrap();
         assert!(!dir.marks().exists());
     }
 

@@ -46,6 +46,14 @@ impl Scheduler {
         Some(self.tasks[*self.positions.get(&run)?].memory())
     }
 
+    /// Number of the last attempt that a run has made; 0 before the first.
+    #[must_use]
+    pub fn last_attempt(&self, run: u64) -> u32 {
+        let Some(position) = self.positions.get(&run) else { return 0 };
+        let task = &self.tasks[*position];
+        task.job.attempt.saturating_sub(1) + task.attempts
+    }
+
     /// Seconds that a live run should take from where its attempt began, by what completed runs have taken.
     #[must_use]
     pub fn expected_seconds(&self, run: u64) -> Option<f64> {

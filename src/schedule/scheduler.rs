@@ -324,6 +324,8 @@ impl Scheduler {
                 self.model.learn(slot.kind(), cost, (now - live.started) * speed);
             }
             _ if wish == Wish::Cancel => {
+                // Its number goes to the next one, should it be requeued.
+                task.attempts -= u32::from(how == Ended::Withdrawn && task.attempts > 0);
                 task.fate = Fate::Cancelled;
                 self.cancelled_runs += 1;
             }

@@ -4,11 +4,12 @@
 //! mixed types, the number of runs) is left to the validation.
 
 mod notify;
+mod retry;
 
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Checkpoint, FAMILY_AXIS, Family, Retry, Schedule, SpecDuration,
+    Checkpoint, FAMILY_AXIS, Family, Schedule, SpecDuration,
     parameter::{Default, Kind, Parameter, Section, family_axis, parameters_of_any},
     read::{
         MAX_RUNS_PER_DEVICE, MAX_STOP_AFTER, MAX_TOP,
@@ -71,7 +72,7 @@ pub fn schema() -> Json {
             },
             "rank": rank(),
             "schedule": schedule(),
-            "retry": retry(),
+            "retry": retry::retry(),
             "notify": notify::schema()
         },
         "if": {
@@ -230,35 +231,6 @@ fn rank() -> Json {
                 "minimum": 1,
                 "maximum": MAX_TOP,
                 "default": 10
-            }
-        }
-    })
-}
-
-fn retry() -> Json {
-    json!({
-        "description": "When a failed run is tried again in the same sweep.",
-        "type": ["object", "null"],
-        "additionalProperties": false,
-        "properties": {
-            "attempts": {
-                "description": "Attempts that a run has in one sweep, the first one too; 1 tries nothing again.",
-                "type": "integer",
-                "minimum": 1,
-                "maximum": Retry::MOST_ATTEMPTS,
-                "default": Retry::ATTEMPTS
-            },
-            "exit_codes": {
-                "description": "Exit codes of a command that ask for another try.",
-                "type": "array",
-                "items": {"type": "integer", "minimum": 1, "maximum": 255},
-                "default": [Retry::TEMPORARY]
-            },
-            "pause": {
-                "description": "How long a run that was killed, lost or not started waits before it is tried again; twice as long each further time, at most 5 minutes.",
-                "type": "string",
-                "pattern": SpecDuration::PATTERN,
-                "default": Retry::default().pause
             }
         }
     })

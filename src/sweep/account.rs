@@ -51,6 +51,7 @@ impl Watch {
             completed: end.completed,
             failed: end.failed,
             pending: end.pending,
+            cancelled: end.cancelled,
             seconds: Seconds { command: total, runs: end.seconds },
             core_seconds: CoreSeconds {
                 available,
@@ -96,6 +97,8 @@ pub(crate) struct Account {
     pub failed: u64,
     /// Runs that are still owed.
     pub pending: u64,
+    /// Runs that the user does not want.
+    pub cancelled: u64,
     /// By the clock.
     pub seconds: Seconds,
     /// By the cores.
@@ -200,6 +203,7 @@ mod tests {
             completed: 3,
             failed: 0,
             pending: 0,
+            cancelled: 0,
             trained: 2,
             seconds: 10.0,
             slots: 2,

@@ -1,7 +1,10 @@
 //! One attempt, from its folder to its verdict: what is prepared before its process starts, and how its end
 //! is judged beside what the launcher says.
 
-use std::path::PathBuf;
+use std::{
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+};
 
 use super::{
     Preparation,
@@ -88,9 +91,13 @@ impl Attempts<'_> {
         count as u64
     }
 
-    /// Index of the run of this name.
-    pub(super) fn index_of(&self, name: &str) -> Option<u64> {
-        (0..self.count()).find(|run| self.name(*run) == name)
+    /// Indices of the runs of these names, in their order; `None` for what is no run.
+    pub(super) fn indices_of(&self, names: &[String]) -> Vec<Option<u64>> {
+        let wanted: HashSet<&str> = names.iter().map(String::as_str).collect();
+        let named =
+            (0..self.count()).map(|run| (self.name(run), run)).filter(|(name, _)| wanted.contains(name));
+        let known: HashMap<&str, u64> = named.collect();
+        names.iter().map(|name| known.get(name.as_str()).copied()).collect()
     }
 
     /// What the run was before this sweep, where that is known.
@@ -101,17 +108,14 @@ impl Attempts<'_> {
         }
     }
 
-    /// Keeps in the run's folder whether the user wants it.
+    /// Keeps in the run's folder whether the user wants it, after so many attempts.
     ///
     /// # Errors
     /// If it cannot be written.
-    pub(super) fn mark_cancelled(&self, run: u64, cancelled: bool) -> Result<(), FileError> {
+    pub(super) fn mark_cancelled(&self, run: u64, cancelled: bool, attempts: u32) -> Result<(), FileError> {
         let Self::Experiment { ready, .. } = self else { return Ok(()) };
         let folder = ready.dir.run(self.name(run));
-        if !cancelled && !folder.marks().exists() {
-            return Ok(());
-        }
-        Marks::change(&folder, |marks| marks.cancelled = cancelled).map(|_| ())
+        if cancelled { Marks::cancel(&folder) } else { Marks::requeue(&folder, attempts) }
     }
 
     /// What is known of the run before it starts.

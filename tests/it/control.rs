@@ -122,7 +122,7 @@ fn runs_of_a_live_sweep_are_cancelled_and_requeued() {
     assert_eq!(json!(unranked), json!([{"reason": "was cancelled"}]));
     assert_eq!(answer(&project, &["requeue", "x-4", "x-2"], 1)["refused"][0]["reason"], "it is being run");
     assert!(!project.path("runs/live/x-4/marks.json").exists());
-    assert_eq!(states(&project)[3], "pending");
+    wait_until("it waits again", || states(&project)[3] == "pending");
     assert_eq!(end(&project, sweep, &[1, 2, 3, 4]), Some(0), "{}", project.read("err.log"));
     assert_eq!(states(&project), ["cancelled", "completed", "completed", "completed"]);
 
@@ -260,4 +260,35 @@ fn what_makes_no_sense_is_refused_with_a_sentence() {
     assert!(ran.stderr.contains("error: `live` takes no requests at the moment: process "), "{}", ran.stderr);
     let ran = project.run(&["delete", "live", "--yes"]).expect(1);
     assert!(ran.stderr.contains("`live` is being run by another process"), "{}", ran.stderr);
+}
+
+#[test]
+fn the_database_is_made_anew_with_what_users_have_said_and_done() {
+    let project = project();
+    for file in ["fail-1", "go-2", "go-3", "fail-4"] {
+        project.write(file, "");
+    }
+    project.run(&["run", "spec.yaml"]).expect(3);
+    project.run(&["requeue", "x-1"]).expect(0);
+    project.run(&["cancel", "x-4"]).expect(0);
+    project.run(&["tag", "x-2", "paper"]).expect(0);
+    project.run(&["note", "x-1", "again"]).expect(0);
+    project.run(&["archive", "x-3"]).expect(0);
+    let said = || {
+        let runs = "select run, state, attempts, failure, tags, note, archived, last_point from runs order by position";
+        let attempts = "select run, attempt, state, pid, pid_start, boot_id, failure, reason from attempts";
+        json!([project.sql(runs), project.sql(attempts), project.sql("select * from experiments")])
+    };
+    let before = said();
+    assert_eq!(states(&project), ["pending", "completed", "completed", "cancelled"]);
+    project.run(&["verify", "live"]).expect(0);
+    fs::remove_file(project.path("runs/gridboard.db")).expect("remove the database");
+    project.run(&["index", "--rebuild"]).expect(0);
+    assert_eq!(said(), before);
+    // Its mark is of an attempt that is over.
+    project.run(&["run", "spec.yaml"]).expect(3);
+    assert_eq!(states(&project), ["failed", "completed", "completed", "cancelled"]);
+    project.run(&["index", "--rebuild"]).expect(0);
+    assert_eq!(states(&project), ["failed", "completed", "completed", "cancelled"]);
+    project.run(&["verify", "live"]).expect(0);
 }

@@ -49,6 +49,41 @@ fn after_a_kill_every_command_says_the_same() {
     assert_eq!(serde_json::json!(reasons), serde_json::json!([{"run": "x-2", "reason": "not run yet"}]));
 }
 
+/// A copy is not what is being run, whatever its rows say; the original is.
+#[test]
+fn a_copied_runs_directory_has_no_live_sweep() {
+    let project = Project::with_spec(
+        &SPEC.replace("TRAINER", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/trainer.py")),
+    );
+    let mut sweep = project.start(&["run", "spec.yaml"]);
+    let of = |runs: &str, what: &str| {
+        let ran = project.run(&["--runs-dir", runs, "sql", "--format", "json", what]).expect(0);
+        serde_json::Value::from(ran.json())
+    };
+    let states = "select state from runs order by position";
+    wait_until("one run is alive and the other has ended", || {
+        project.path("runs/cut/x-2/alive").exists()
+            && of("runs", states) == serde_json::json!([{"state": "completed"}, {"state": "running"}])
+    });
+    let attempts = "select a.pid > 0 as pid, a.pid_start > 0 as start, length(a.boot_id) as boot, r.last_point_age is null as age
+        from attempts a join runs r using (run) where a.state = 'running'";
+    assert_eq!(of("runs", attempts), serde_json::json!([{"pid": 1, "start": 1, "boot": 36, "age": 1}]));
+    let copied = std::process::Command::new("cp")
+        .arg("-r")
+        .arg(project.path("runs"))
+        .arg(project.path("copy"))
+        .status();
+    assert!(copied.expect("start cp").success());
+    assert_eq!(of("copy", states), serde_json::json!([{"state": "completed"}, {"state": "pending"}]));
+    let lost = "select state, failure, reason from attempts where run = 'x-2'";
+    let said = serde_json::json!([{"state": "lost", "failure": "lost", "reason": "its sweep was killed"}]);
+    assert_eq!(of("copy", lost), said);
+    assert_eq!(of("runs", states)[1]["state"], "running");
+    signal(&sweep, Signal::SIGTERM);
+    sweep.wait().expect("the sweep ends");
+    assert_eq!(of("runs", lost)[0]["state"], "interrupted");
+}
+
 fn json(state: &str) -> serde_json::Value {
     serde_json::json!({"state": state})
 }

@@ -6,7 +6,10 @@
 
 use super::{Loop, Now};
 use crate::{
-    base::{error::with_causes, human},
+    base::{
+        error::{is_shortage, with_causes},
+        human,
+    },
     event::Change,
     launch::Launcher,
     run::{Answer, Changed, Refused, Request, RunState},
@@ -19,6 +22,8 @@ impl<L: Launcher> Loop<'_, L> {
         let Some(dir) = self.control.clone() else { return };
         let requests = match dir.requests() {
             Ok(requests) => requests,
+            // Descriptors that have run out come back: the requests wait.
+            Err(error) if is_shortage(&error.source) => return,
             // Told once: the sweep does without.
             Err(error) => {
                 self.control = None;
@@ -61,7 +66,7 @@ impl<L: Launcher> Loop<'_, L> {
             Request::Pause => self.pause(now),
             Request::Resume => self.resume(now),
             Request::Drain => self.drain_as_asked(now),
-            Request::Why { run } => match self.attempts.index_of(run) {
+            Request::Why { run } => match self.attempts.indices_of(std::slice::from_ref(run))[0] {
                 Some(index) => Answer::said(self.why(now, index)),
                 None => Answer::refusal(format!("no run `{run}` in this sweep")),
             },
@@ -78,8 +83,8 @@ impl<L: Launcher> Loop<'_, L> {
         act: impl Fn(&mut Self, Now, u64) -> Result<(RunState, Option<String>), String>,
     ) -> Answer {
         let mut answer = Answer::default();
-        for run in runs {
-            let done = match self.attempts.index_of(run) {
+        for (run, index) in runs.iter().zip(self.attempts.indices_of(runs)) {
+            let done = match index {
                 Some(index) => act(self, now, index),
                 None => Err("it is not in the spec that is being run".to_owned()),
             };
@@ -201,14 +206,17 @@ impl<L: Launcher> Loop<'_, L> {
 
     /// A run that has no live attempt is in another state, in the ledger and in its folder.
     fn moved(&mut self, now: Now, run: u64, state: RunState) {
-        self.mark_cancelled(now, run, state == RunState::Cancelled);
+        // What was paused waits as it did before.
+        if self.scheduler.standing(run) != Some(Standing::Paused) {
+            self.mark_cancelled(now, run, state == RunState::Cancelled);
+        }
         let name = self.attempts.name(run).to_owned();
         self.tell(now, Change::Moved { run, name, state });
     }
 
     /// Keeps in the folder of a run whether it is wanted.
     pub(super) fn mark_cancelled(&mut self, now: Now, run: u64, cancelled: bool) {
-        if let Err(error) = self.attempts.mark_cancelled(run, cancelled) {
+        if let Err(error) = self.attempts.mark_cancelled(run, cancelled, self.scheduler.last_attempt(run)) {
             self.tell(now, Change::Warning(with_causes(&error)));
         }
     }

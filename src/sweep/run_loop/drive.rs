@@ -197,6 +197,7 @@ pub(super) async fn drive<L: Launcher>(
         completed: this.completed_before + totals.completed as u64,
         failed: totals.failed as u64,
         pending: totals.waiting as u64,
+        cancelled: totals.cancelled as u64,
         trained: this.trained,
         seconds,
         slots: u32::try_from(this.scheduler.slots().len()).unwrap_or(u32::MAX),

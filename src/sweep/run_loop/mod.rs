@@ -1,7 +1,6 @@
 //! THE loop of a sweep, in parts: this one has the state and tells the sinks, `reads` follows what live runs write, `starts`
 //! carries out what the scheduler starts, `ends` judges what has ended, `limits` ends what takes too long or is pointless,
-//! `measured` tells what the machine does, `control` does what other terminals want, and `drive` waits for whatever happens
-//! next.
+//! `measured` tells what the machine does, `control` does what other terminals want, and `drive` waits for whatever happens next.
 //!
 //! Nothing but `drive` waits or knows a clock: what happens is a call with the time as an argument, so that a test plays a
 //! sweep of ten thousand runs with a stand-in for the launcher in an instant. The scheduler is asked before anybody is
@@ -61,6 +60,8 @@ pub(crate) struct End {
     pub failed: u64,
     /// Runs that are still owed.
     pub pending: u64,
+    /// Runs that the user does not want.
+    pub cancelled: u64,
     /// Attempts of this sweep that ran to their end, with or without results.
     pub trained: u64,
     /// Duration of this sweep.
@@ -101,12 +102,12 @@ struct LiveAttempt {
     log_written: Option<SystemTime>,
     /// The step of the last point that was read.
     last_step: Option<i64>,
-    /// When what was measured of it was last told.
-    measured: f64,
     /// When it is killed, where it was asked to end for a pause or since its run was cancelled.
     killed_at: Option<f64>,
     /// Whether its run was cancelled.
     cancelled: bool,
+    /// When what was measured of it was last told.
+    measured: f64,
 }
 
 impl LiveAttempt {

@@ -105,9 +105,9 @@ impl<L: Launcher> Loop<'_, L> {
                 log: RunDir::new(&plan.run_dir).log(),
                 log_written: None,
                 last_step: None,
-                measured: now.elapsed,
                 killed_at: None,
                 cancelled: false,
+                measured: now.elapsed,
             },
         );
         if let Some(meter) = &self.meter {

@@ -165,10 +165,8 @@ impl Decisions {
             "text": text,
             "time": event.time,
             "host": host(),
-            "runs": {
-                "total": total, "completed": completed, "failed": failed, "pending": pending, "live": live,
-                "cancelled": cancelled,
-            },
+            "runs": {"total": total, "completed": completed, "failed": failed, "pending": pending, "live": live,
+                "cancelled": cancelled},
         });
         if let (Some(json), Json::Object(more)) = (json.as_object_mut(), more) {
             json.extend(more);

@@ -23,7 +23,11 @@ fn decisions() -> Decisions {
 }
 
 fn event(time: f64, change: Change) -> Event {
-    Event { time, totals: Totals { total: 9, completed: 2, failed: 1, pending: 6, live: 0, cancelled: 0 }, change }
+    Event {
+        time,
+        totals: Totals { total: 9, completed: 2, failed: 1, pending: 6, live: 0, cancelled: 0 },
+        change,
+    }
 }
 
 fn ended(time: f64, kind: Option<FailureKind>, next: Option<NextTry>) -> Event {
