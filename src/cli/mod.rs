@@ -26,6 +26,7 @@ mod progress;
 mod replace;
 mod report;
 mod rerun;
+mod room;
 mod run;
 mod runs;
 mod schema;

@@ -17,6 +17,7 @@ mod iterating;
 mod libtorch;
 mod linking;
 mod lost_database;
+mod mutated;
 mod one_state;
 mod others_files;
 mod own_metrics;
