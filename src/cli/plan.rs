@@ -20,7 +20,7 @@ use crate::{
     run::RunSpec,
     schedule::Slot,
     spec::{
-        Experiment, FAMILY_AXIS, Family, Source, Spec, Train,
+        Experiment, FAMILY_AXIS, Family, SearchMethod, Source, Spec, Train,
         parameter::{Section, parameter_of_any},
     },
 };
@@ -99,6 +99,30 @@ fn loading(experiment: &Experiment) -> Result<Option<LoadingTable>, CliError> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// What of the space is trained, where that is not all of it.
+fn chosen(experiment: &Experiment, runs: u64) -> Vec<String> {
+    let points = runs / (experiment.seeds.len() as u64).max(1);
+    let rules = human::counted(experiment.exclude.len(), "rule");
+    if let Some(search) = experiment.search {
+        let short = if points < search.points {
+            format!(" ({} were asked for: {rules} of `exclude` leave no more)", search.points)
+        } else {
+            String::new()
+        };
+        let how = match search.method {
+            SearchMethod::Random => "random points",
+            SearchMethod::Sobol => "points of Sobol's sequence",
+        };
+        return vec![format!("search: {points} {how}, seed {}{short}", search.seed)];
+    }
+    if experiment.exclude.is_empty() {
+        return Vec::new();
+    }
+    let all = grid::count(&Experiment { exclude: Vec::new(), seeds: vec![0], ..experiment.clone() });
+    let left_out = all.saturating_sub(u128::from(points));
+    vec![format!("{left_out} of {all} grid points are left out by {rules} of `exclude`")]
 }
 
 /// What the runs of a grid cost. A grid has far fewer networks than runs, so each is asked for once.
@@ -267,7 +291,8 @@ impl<'a> RunTable<'a> {
     fn columns(&self) -> Vec<Column> {
         let mut columns = vec![Column::text("name").heading("run")];
         // The name of a run tells its axes and its seed.
-        let axis = |name: &String| Column::number(name).heading(name.replace('_', " ")).expendable(4);
+        let axis =
+            |name: &String| Column::number(name).chosen().heading(name.replace('_', " ")).expendable(4);
         columns.extend(self.axes.iter().map(axis));
         columns.push(Column::number("seed").expendable(3));
         if !self.has_costs() {
@@ -334,6 +359,7 @@ impl<'a> RunTable<'a> {
     fn notes(&self, runs: u64) -> Vec<String> {
         let Sums { flops, room, owed, seconds } = &self.sums;
         let mut notes = vec![human::counted(runs, "run")];
+        notes.extend(chosen(self.costs.experiment, runs));
         if *flops > 0.0 {
             notes.push(format!(
                 "about {}FLOP to train (three times forward, validation not counted); memory is an estimate",

@@ -4,6 +4,7 @@
 //! `spec`, whether the networks can be built is asked of `model`.
 
 mod name;
+mod points;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -26,6 +27,8 @@ pub struct GridRuns<'a> {
     experiment: &'a Experiment,
     /// Grid and index inside it of every grid point, where a union left some out; else the grids follow one another.
     kept: Option<Vec<(usize, u64)>>,
+    /// The points of a search, which are no product.
+    searched: Option<Vec<points::Values>>,
     /// Grid points.
     n_points: u64,
     /// Whether the family is an axis of any grid.
@@ -38,7 +41,9 @@ pub struct GridRuns<'a> {
 #[must_use]
 pub fn count(experiment: &Experiment) -> u128 {
     match experiment.grids.as_slice() {
-        [grid] => size(grid).saturating_mul(experiment.seeds.len() as u128),
+        [grid] if experiment.search.is_none() && experiment.exclude.is_empty() => {
+            size(grid).saturating_mul(experiment.seeds.len() as u128)
+        }
         _ => GridRuns::new(experiment).len().into(),
     }
 }
@@ -73,11 +78,22 @@ impl<'a> GridRuns<'a> {
             experiment,
             sweeps_family: axes.any(|axis| axis.name == FAMILY_AXIS) && !experiment.is_command(),
             kept: None,
+            searched: None,
             n_points: u64::try_from(total).unwrap_or(u64::MAX),
             shared_names: HashSet::new(),
         };
+        if let Some(search) = experiment.search {
+            let points = points::searched(experiment, search);
+            plan.n_points = points.len() as u64;
+            plan.searched = Some(points);
+            // The number in a point's name is no other's.
+            return plan;
+        }
         if experiment.grids.len() > 1 {
             plan.drop_repeated();
+        }
+        if !experiment.exclude.is_empty() {
+            plan.drop_excluded();
         }
         if name::may_collide(experiment) {
             plan.find_shared_names();
@@ -104,7 +120,8 @@ impl<'a> GridRuns<'a> {
         let family = self.experiment.family_of(&axes)?;
         let parameters = self.merged(&axes);
         let id = content_id(&self.experiment.command, family, &parameters, seed);
-        let name = name::name(name::plain(self.experiment, &axes, seed), &id, &self.shared_names);
+        let number = self.number(index);
+        let name = name::name(name::plain(self.experiment, number, &axes, seed), &id, &self.shared_names);
         Some(RunSpec { index: RunIndex::new(index), name, id, family, axes, parameters, seed })
     }
 
@@ -140,10 +157,18 @@ impl<'a> GridRuns<'a> {
         Some((self.point(point)?, seed))
     }
 
+    /// The number of a searched point, from 0.
+    fn number(&self, index: u64) -> Option<u64> {
+        self.searched.as_ref().and_then(|_| index.checked_div(self.experiment.seeds.len() as u64))
+    }
+
     /// The values of a grid point.
     fn point(&self, point: u64) -> Option<Vec<(String, Value)>> {
         if point >= self.n_points {
             return None;
+        }
+        if let Some(points) = &self.searched {
+            return points.get(usize::try_from(point).ok()?).cloned();
         }
         match &self.kept {
             Some(kept) => {
@@ -207,6 +232,22 @@ impl<'a> GridRuns<'a> {
         self.kept = Some(kept);
     }
 
+    /// Leaves out what the rules of the spec exclude.
+    fn drop_excluded(&mut self) {
+        let all = self.kept.take().unwrap_or_else(|| {
+            let sizes =
+                self.experiment.grids.iter().map(|grid| u64::try_from(size(grid)).unwrap_or(u64::MAX));
+            sizes.enumerate().flat_map(|(grid, size)| (0..size).map(move |point| (grid, point))).collect()
+        });
+        let is_kept = |(grid, point): &(usize, u64)| {
+            let values = self.experiment.grids.get(*grid).and_then(|grid| values(grid, (*point).into()));
+            values.is_some_and(|values| !points::is_excluded(self.experiment, &values))
+        };
+        let kept: Vec<(usize, u64)> = all.into_iter().filter(is_kept).collect();
+        self.n_points = kept.len() as u64;
+        self.kept = Some(kept);
+    }
+
     /// Finds every name that more than one run would have. A run that carries its id in its name could meet another
     /// run's plain name, so names are looked at again until nothing is shared.
     fn find_shared_names(&mut self) {
@@ -216,12 +257,12 @@ impl<'a> GridRuns<'a> {
             let mut found = HashSet::new();
             let plain_at = |index: u64| {
                 let (axes, seed) = self.place(index)?;
-                Some(name::plain(self.experiment, &axes, seed).to_ascii_lowercase())
+                Some(name::plain(self.experiment, None, &axes, seed).to_ascii_lowercase())
             };
             for index in 0..self.len() {
                 let Some((axes, seed)) = self.place(index) else { break };
                 let Some(family) = self.experiment.family_of(&axes) else { break };
-                let plain = name::plain(self.experiment, &axes, seed);
+                let plain = name::plain(self.experiment, None, &axes, seed);
                 let lower = plain.to_ascii_lowercase();
                 let full = if name::carries_id(&plain, &self.shared_names) {
                     let id = content_id(&self.experiment.command, family, &self.merged(&axes), seed);

@@ -34,8 +34,14 @@ pub(super) fn carries_id(plain: &str, shared: &HashSet<String>) -> bool {
     plain.len() > MAX_BYTES || !shared.is_empty() && shared.contains(&plain.to_ascii_lowercase())
 }
 
-/// The name of a run without a look at the others, of any length.
-pub(super) fn plain(experiment: &Experiment, axes: &[(String, Value)], seed: u64) -> String {
+/// The name of a run without a look at the others, of any length. A searched point has a number, and values of three digits:
+/// those that tell it from others are in its parameters.
+pub(super) fn plain(
+    experiment: &Experiment,
+    number: Option<u64>,
+    axes: &[(String, Value)],
+    seed: u64,
+) -> String {
     let network = match experiment.family_of(axes) {
         Some(Family::GridCnn) => network(experiment, axes),
         Some(Family::Command) | None => None,
@@ -43,11 +49,13 @@ pub(super) fn plain(experiment: &Experiment, axes: &[(String, Value)], seed: u64
     };
     let in_network = |axis: &str| network.is_some() && (axis == FAMILY_AXIS || NETWORK.contains(&axis));
     let is_baseline = network.is_some() && experiment.family_of(axes) != Some(Family::GridCnn);
-    let mut parts: Vec<String> = network.iter().cloned().collect();
+    let mut parts: Vec<String> = number.map(|number| format!("{number:03}")).into_iter().collect();
+    parts.extend(network.iter().cloned());
     for (axis, value) in axes.iter().filter(|(axis, _)| !in_network(axis)) {
         let value = match value {
             // A file of weights is known by its name; grid CNNs' runs keep the names that they have.
             Value::Text(path) if is_baseline && axis == "initial_weights" => stem(path),
+            Value::Float(number_of_axis) if number.is_some() => three_digits(*number_of_axis),
             value => slug(value),
         };
         parts.push(format!("{}-{value}", clean(axis)));
@@ -80,6 +88,12 @@ fn network(experiment: &Experiment, axes: &[(String, Value)]) -> Option<String> 
         swept.or_else(|| experiment.fixed.get(name))
     });
     Some(format!("{}-conv-{}-nodes-{}-dense", conv?, size?, dense?))
+}
+
+/// `0.00316`, `12.5`, `3.16e-5`: three significant digits, zeros at the end left out.
+fn three_digits(number: f64) -> String {
+    let rounded: f64 = format!("{number:.2e}").parse().unwrap_or(number);
+    slug(&Value::Float(rounded))
 }
 
 fn slug(value: &Value) -> String {

@@ -158,7 +158,8 @@ fn an_axis_without_values_or_seeds_has_no_runs() {
 
 #[test]
 fn the_last_of_a_million_runs_is_found_without_the_others() {
-    let axis = |name: &str| Axis { name: name.to_owned(), values: (0..100).map(Value::Int).collect() };
+    let axis =
+        |name: &str| Axis { name: name.to_owned(), values: (0..100).map(Value::Int).collect(), range: None };
     let mut experiment = command("");
     experiment.grids[0].axes = vec![axis("a"), axis("b"), axis("c")];
     assert_eq!(count(&experiment), 1_000_000);
@@ -188,7 +189,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                     let number = value.as_f64().map(|number| (number + 0.0).to_string());
                     seen.insert(number.unwrap_or_else(|| json!(value).to_string()))
                 });
-                Axis { name, values }
+                Axis { name, values, range: None }
             })
             .collect(),
     });
@@ -202,6 +203,8 @@ fn experiment() -> impl Strategy<Value = Experiment> {
         cwd: None,
         fixed: Parameters::from([("a".to_owned(), Value::Int(1))]),
         grids,
+        search: None,
+        exclude: Vec::new(),
         seeds: seeds.into_iter().collect(),
         rank: RankRule { by: crate::spec::Metric::by_tag("a/b"), then: None, top: 10 },
         keep: crate::spec::Keep::default(),
@@ -241,4 +244,74 @@ proptest! {
             }
         }
     }
+}
+
+/// The runs of a spec of a user's program.
+fn runs_of(lines: &str) -> Vec<RunSpec> {
+    let text = format!("experiment: e\nmodel: {{family: command, run: [x]}}\nrank: {{by: loss}}\n{lines}\n");
+    let experiment =
+        crate::spec::parse(&text, std::path::Path::new("e.yaml"), &crate::spec::Overrides::default());
+    let experiment = experiment.unwrap_or_else(|error| panic!("{error}"));
+    let all: Vec<RunSpec> = runs(&experiment).collect();
+    assert_eq!(all.len() as u128, count(&experiment));
+    all
+}
+
+#[test]
+fn searched_points_have_numbers_and_grow() {
+    let space =
+        "grid: {learning_rate: {from: 1e-5, to: 0.1, scale: log}, width: {from: 16, to: 256}, kind: [a, b]}";
+    for method in ["random", "sobol"] {
+        let search = |points: u32| {
+            runs_of(&format!(
+                "{space}\nsearch: {{method: {method}, points: {points}, seed: 1}}\nseeds: [0, 2]"
+            ))
+        };
+        let (few, more) = (search(5), search(40));
+        assert_eq!(few, more[..10], "more points leave the first as they are");
+        assert_eq!(more.len(), 80);
+        for (place, run) in more.iter().enumerate() {
+            let number = format!("{:03}-learning_rate-", place / 2);
+            assert!(run.name.starts_with(&number), "{}", run.name);
+            assert_eq!(run.name.ends_with("-seed-2"), place % 2 == 1, "{}", run.name);
+            let Value::Float(rate) = run.parameters["learning_rate"] else { panic!("a number") };
+            assert!((1e-5..=0.1).contains(&rate));
+            // Three digits in the name, all of them in the parameters.
+            let digits = run.name[number.len()..].split("-width-").next().unwrap().parse::<f64>().unwrap();
+            assert!((digits / rate - 1.0).abs() < 0.006, "{} of {rate}", run.name);
+        }
+        let ids: HashSet<&String> = more.iter().map(|run| &run.id).collect();
+        assert_eq!(ids.len(), 80);
+    }
+    let other = runs_of(&format!("{space}\nsearch: {{method: random, points: 5, seed: 2}}"));
+    assert_ne!(
+        other[0].id,
+        runs_of(&format!("{space}\nsearch: {{method: random, points: 5, seed: 1}}"))[0].id
+    );
+}
+
+#[test]
+fn sub_spaces_take_turns_and_share_no_point() {
+    let lines = "grid:\n- {optimizer: [adam], rate: {from: 0.1, to: 1.5}}\n- {optimizer: [sgd], momentum: [0, 1], rate: {from: 0.1, to: 1.5}}\n\
+                 - {optimizer: [adam], rate: [7]}\nsearch: {method: random, points: 9}";
+    let all = runs_of(lines);
+    assert_eq!(all.len(), 9);
+    let sgd = all.iter().filter(|run| run.parameters.contains_key("momentum")).count();
+    assert!(sgd == 4, "{sgd} of the second: the third has one point alone");
+    // Three grids of which two are the same point.
+    let same = runs_of("grid:\n- {a: [1, 2]}\n- {a: [2, 3]}\nsearch: {method: sobol, points: 3}");
+    let ids: HashSet<&String> = same.iter().map(|run| &run.id).collect();
+    assert_eq!(ids.len(), 3);
+}
+
+#[test]
+fn excluded_points_are_not_there() {
+    let grid = "grid: {a: [1, 2, 3], b: [1, 2]}";
+    let names = |lines: &str| runs_of(lines).into_iter().map(|run| run.name).collect::<Vec<_>>().join(" ");
+    assert_eq!(names(&format!("{grid}\nexclude: [{{a: 3, b: 1}}, {{a: 1}}]")), "a-2-b-1 a-2-b-2 a-3-b-2");
+    assert_eq!(names("grid:\n- {a: [1, 2]}\n- {a: [2, 3]}\nexclude: [{a: 2}]"), "a-1 a-3");
+    assert_eq!(names(&format!("{grid}\nexclude: [{{a: 1}}, {{a: 2}}, {{a: 3}}]")), "");
+    let searched = runs_of(&format!("{grid}\nsearch: {{method: random, points: 3}}\nexclude: [{{a: 1}}]"));
+    assert!(searched.len() == 3 && searched.iter().all(|run| run.parameters["a"] != Value::Int(1)));
+    assert_eq!(names("grid: {\"a, b\": [[1, 1], [2, 2]]}"), "a-1-b-1 a-2-b-2");
 }

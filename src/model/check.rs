@@ -32,7 +32,7 @@ pub struct ImpossibleRuns {
     pub image_size: u32,
     /// Runs in the grid.
     pub total: u64,
-    /// Every impossible one, in the order of the grid; at least one.
+    /// Every impossible one, in the order of the grid; none where the grid has no runs at all.
     pub runs: Vec<ImpossibleRun>,
 }
 
@@ -42,6 +42,7 @@ impl fmt::Display for ImpossibleRuns {
         let n_runs = runs.len();
         let are = if n_runs == 1 { "is" } else { "are" };
         match *total {
+            0 => return write!(f, "`exclude` leaves out every grid point of experiment `{experiment}`"),
             1 => write!(f, "the only run of experiment `{experiment}`")?,
             total if total == n_runs as u64 => write!(f, "all {total} runs of experiment `{experiment}`")?,
             total => write!(f, "{n_runs} of the {total} runs of experiment `{experiment}`")?,
@@ -62,6 +63,10 @@ impl fmt::Display for ImpossibleRuns {
 /// # Errors
 /// Lists every run whose image is too small for its convolutions, with the layer.
 pub fn check(experiment: &Experiment) -> Result<(), ImpossibleRuns> {
+    if !experiment.exclude.is_empty() && grid::GridRuns::new(experiment).is_empty() {
+        let (experiment, runs) = (experiment.name.clone(), Vec::new());
+        return Err(ImpossibleRuns { experiment, image_size: 0, total: 0, runs });
+    }
     let Some(dataset) = experiment.dataset.as_ref().filter(|_| !experiment.is_command()) else {
         return Ok(());
     };
@@ -82,14 +87,19 @@ pub fn check(experiment: &Experiment) -> Result<(), ImpossibleRuns> {
         reasons.collect()
     };
     // A grid has far fewer networks than runs, and mostly all of them are possible.
-    if impossible(&networks(experiment)).is_empty() {
+    let is_product = experiment.search.is_none() && experiment.exclude.is_empty();
+    if is_product && impossible(&networks(experiment)).is_empty() {
+        return Ok(());
+    }
+    let runs = impossible(experiment);
+    if runs.is_empty() {
         return Ok(());
     }
     Err(ImpossibleRuns {
         experiment: experiment.name.clone(),
         image_size: dataset.image_size,
         total: grid::GridRuns::new(experiment).len(),
-        runs: impossible(experiment),
+        runs,
     })
 }
 

@@ -10,7 +10,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::{
     document::{Block, Document, Section},
     paper::NOT_STATED,
-    table::{Align, Cell, Column, Table},
+    table::{Align, Cell, Column, Digits, Table},
     text::shown,
 };
 use crate::{
@@ -105,13 +105,13 @@ fn prose(text: &str) -> Markup {
 }
 
 /// A cell as the page shows it: large whole numbers with a comma between thousands.
-fn cell_text(cell: &Cell, decimals: Option<usize>) -> String {
+fn cell_text(cell: &Cell, digits: Digits) -> String {
     match cell {
         Cell::Int(number) => match u64::try_from(*number) {
             Ok(number) if number >= GROUPED_FROM => human::grouped(number),
             _ => number.to_string(),
         },
-        cell => one_line(&shown(cell, decimals)),
+        cell => one_line(&shown(cell, digits)),
     }
 }
 
@@ -161,7 +161,7 @@ fn table(stem: &str, table: &Table) -> Markup {
                     @for row in &table.rows {
                         tr {
                             @for (column, cell) in table.cells(row) {
-                                @let text = cell_text(cell, column.decimals);
+                                @let text = cell_text(cell, column.digits);
                                 td class=[class(column, &text)] { (text) }
                             }
                         }

@@ -24,12 +24,24 @@ pub(crate) struct Column {
     pub heading: Option<String>,
     /// Where the cells stand.
     pub align: Align,
-    /// Digits behind the point of floats, for people; without, as many as the value needs.
-    pub decimals: Option<usize>,
+    /// How floats are shown to people.
+    pub digits: Digits,
     /// Who reads it.
     pub readers: Readers,
     /// A terminal that is too narrow leaves the columns of the highest number out first; 0 always stays.
     pub expendable: u8,
+}
+
+/// The digits of a float that people see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Digits {
+    /// As many as the value needs.
+    #[default]
+    All,
+    /// So many behind the point.
+    Behind(usize),
+    /// All of a value that somebody has written, four of one that a search has drawn.
+    Chosen,
 }
 
 /// Who a column is for.
@@ -78,7 +90,7 @@ impl Column {
             name: name.into(),
             heading: None,
             align: Align::Left,
-            decimals: None,
+            digits: Digits::All,
             readers: Readers::All,
             expendable: 0,
         }
@@ -93,7 +105,13 @@ impl Column {
     /// The same column with so many digits behind the point, for people.
     #[must_use]
     pub(crate) fn decimals(self, decimals: usize) -> Self {
-        Self { decimals: Some(decimals), ..self }
+        Self { digits: Digits::Behind(decimals), ..self }
+    }
+
+    /// The same column of values that somebody or a search has chosen.
+    #[must_use]
+    pub(crate) fn chosen(self) -> Self {
+        Self { digits: Digits::Chosen, ..self }
     }
 
     /// The same column with a heading for people.

@@ -86,7 +86,7 @@ impl Running {
     /// One more row.
     pub(super) fn line(&self, columns: &[Column], row: &[Cell]) -> String {
         let cells: Vec<String> =
-            columns.iter().zip(row).map(|(column, cell)| one_line(&shown(cell, column.decimals))).collect();
+            columns.iter().zip(row).map(|(column, cell)| one_line(&shown(cell, column.digits))).collect();
         let mut text = String::new();
         push_line(&mut text, &self.shape, WIDE, cells.iter().map(String::as_str));
         text

@@ -5,7 +5,7 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::table::{Cell, Column, Table};
+use super::table::{Cell, Column, Digits, Table};
 use crate::base::{
     csv::without_formula,
     text::{harmless, one_line},
@@ -13,7 +13,7 @@ use crate::base::{
 
 /// All cells of a table as people read them.
 pub(super) fn shown_rows(table: &Table, escape: impl Fn(&str) -> String) -> Vec<Vec<String>> {
-    let shown = |(column, cell): (&Column, &Cell)| escape(&shown(cell, column.decimals));
+    let shown = |(column, cell): (&Column, &Cell)| escape(&shown(cell, column.digits));
     table.rows.iter().map(|row| table.cells(row).map(shown).collect()).collect()
 }
 
@@ -23,29 +23,36 @@ pub(crate) fn display_width(text: &str) -> usize {
 }
 
 /// A cell for people.
-pub(super) fn shown(cell: &Cell, decimals: Option<usize>) -> String {
+pub(super) fn shown(cell: &Cell, digits: Digits) -> String {
     match cell {
         Cell::Empty => "-".to_owned(),
         Cell::Text(text) => text.clone(),
         Cell::Int(number) => number.to_string(),
-        Cell::Float(number) => shown_float(*number, decimals),
+        Cell::Float(number) => shown_float(*number, digits),
         Cell::Bool(value) => value.to_string(),
         Cell::Json(value) => value.to_string(),
     }
 }
 
+/// Longer numbers are none that somebody has written.
+const MOST_WRITTEN: usize = 9;
+
 /// A float for people; what would round to zero or be very long is written with an exponent.
-fn shown_float(number: f64, decimals: Option<usize>) -> String {
+fn shown_float(number: f64, digits: Digits) -> String {
     let size = number.abs();
-    match decimals {
+    match digits {
         _ if !number.is_finite() => number.to_string(),
-        Some(decimals) if size != 0.0 && size < 0.5 * 10f64.powi(-(decimals as i32)) => {
+        Digits::Chosen if number.to_string().len() > MOST_WRITTEN => {
+            let rounded = format!("{number:.3e}").parse().unwrap_or(number);
+            shown_float(rounded, Digits::All)
+        }
+        Digits::Behind(decimals) if size != 0.0 && size < 0.5 * 10f64.powi(-(decimals as i32)) => {
             format!("{number:.1e}")
         }
-        Some(_) if size >= 1e9 => format!("{number:.3e}"),
-        Some(decimals) => format!("{number:.decimals$}"),
-        None if size != 0.0 && !(1e-4..1e9).contains(&size) => format!("{number:e}"),
-        None => number.to_string(),
+        Digits::Behind(_) if size >= 1e9 => format!("{number:.3e}"),
+        Digits::Behind(decimals) => format!("{number:.decimals$}"),
+        Digits::All | Digits::Chosen if size != 0.0 && !(1e-4..1e9).contains(&size) => format!("{number:e}"),
+        Digits::All | Digits::Chosen => number.to_string(),
     }
 }
 
@@ -255,18 +262,21 @@ pub(super) mod tests {
     #[test]
     fn floats_for_people_keep_what_matters() {
         let cases = [
-            (0.953125, Some(4), "0.9531"),
-            (0.0, Some(4), "0.0000"),
-            (0.00002, Some(4), "2.0e-5"),
-            (1.23e12, Some(4), "1.230e12"),
-            (f64::NAN, Some(4), "NaN"),
-            (f64::NEG_INFINITY, None, "-inf"),
-            (0.001, None, "0.001"),
-            (1e-7, None, "1e-7"),
-            (32.0, None, "32"),
+            (0.953125, Digits::Behind(4), "0.9531"),
+            (0.0, Digits::Behind(4), "0.0000"),
+            (0.00002, Digits::Behind(4), "2.0e-5"),
+            (1.23e12, Digits::Behind(4), "1.230e12"),
+            (f64::NAN, Digits::Behind(4), "NaN"),
+            (f64::NEG_INFINITY, Digits::All, "-inf"),
+            (0.001, Digits::All, "0.001"),
+            (1e-7, Digits::All, "1e-7"),
+            (0.017320508075688777, Digits::Chosen, "0.01732"),
+            (2.04004692355049e-5, Digits::Chosen, "2.04e-5"),
+            (0.00025, Digits::Chosen, "0.00025"),
+            (32.0, Digits::All, "32"),
         ];
-        for (number, decimals, text) in cases {
-            assert_eq!(shown_float(number, decimals), text);
+        for (number, digits, text) in cases {
+            assert_eq!(shown_float(number, digits), text);
         }
     }
 

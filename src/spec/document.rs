@@ -9,8 +9,8 @@ use std::fmt::Write;
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Checkpoint, Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, OnError, Retry, Source, TestSet, Value,
-    goal_of,
+    Axis, AxisRange, Checkpoint, Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, OnError, Retry, Source,
+    TestSet, Value, goal_of,
     parameter::{Section, parameter_of_any},
     read::keep::{BEST, CHECKPOINT, KEEP},
     scalar::{Scalar, core_schema},
@@ -174,6 +174,12 @@ fn document(experiment: &Experiment) -> Json {
         document.insert("train".to_owned(), Json::Object(train));
     }
     document.insert("grid".to_owned(), grid);
+    if let Some(search) = &experiment.search {
+        document.insert("search".to_owned(), json!(search));
+    }
+    if !experiment.exclude.is_empty() {
+        document.insert("exclude".to_owned(), json!(experiment.exclude));
+    }
     document.insert("seeds".to_owned(), json!(experiment.seeds));
     let rank = &experiment.rank;
     document.insert(
@@ -231,8 +237,28 @@ fn dataset(experiment: &Experiment) -> Option<Json> {
 }
 
 fn axes(grid: &Grid) -> Json {
-    let values = |values: &[Value]| Json::Array(values.iter().map(scalar).collect());
-    Json::Object(grid.axes.iter().map(|axis| (axis.name.clone(), values(&axis.values))).collect())
+    let values = |axis: &Axis| match axis.range {
+        Some(range) => self::range(range),
+        None => Json::Array(axis.values.iter().map(scalar).collect()),
+    };
+    Json::Object(grid.axes.iter().map(|axis| (axis.name.clone(), values(axis))).collect())
+}
+
+fn range(range: AxisRange) -> Json {
+    let number = |value: f64| match range.is_integer {
+        #[expect(clippy::cast_possible_truncation, reason = "ends and steps of integers are integers")]
+        true => json!(value as i64),
+        false => json!(value),
+    };
+    let mut map = Map::new();
+    map.insert("from".to_owned(), number(range.from));
+    map.insert("to".to_owned(), number(range.to));
+    if range.is_log {
+        map.insert("scale".to_owned(), json!("log"));
+    } else if let Some(step) = range.step {
+        map.insert("step".to_owned(), number(step));
+    }
+    Json::Object(map)
 }
 
 /// The tag alone where its goal follows from it without a doubt.

@@ -22,6 +22,7 @@ mod read;
 mod retry;
 mod scalar;
 mod schema;
+mod search;
 mod size;
 mod suite;
 mod train;
@@ -51,6 +52,7 @@ pub use problem::{Place, Problem, SpecError, suggest};
 pub use read::MAX_RUNS;
 pub use retry::Retry;
 pub use schema::schema;
+pub use search::{AxisRange, SearchMethod, SearchPlan};
 pub use suite::{Spec, Suite, load_any, suite_schema};
 pub use train::Train;
 pub use value::{Parameters, Value};
@@ -134,6 +136,12 @@ pub struct Experiment {
     pub fixed: Parameters,
     /// The grids whose union is run. At least one; a grid without axes is one grid point.
     pub grids: Vec<Grid>,
+    /// Which points are trained instead of all: what the grids span is then a space, whose axes may be ranges.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub search: Option<SearchPlan>,
+    /// Grid points that are left out: those that have all values of one of these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exclude: Vec<Parameters>,
     /// Each grid point is trained once with each seed.
     pub seeds: Vec<u64>,
     /// The order of the leaderboard.
@@ -155,13 +163,16 @@ pub struct Grid {
     pub axes: Vec<Axis>,
 }
 
-/// A swept parameter and its values: at least one, none repeated.
+/// A swept parameter and its values: at least one, none repeated, or a range of them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Axis {
     /// The parameter's name.
     pub name: String,
-    /// In the order of the spec.
+    /// In the order of the spec; none where the axis is a range.
     pub values: Vec<Value>,
+    /// The range of an axis that is searched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<AxisRange>,
 }
 
 /// The images of an experiment and what is done to them before training.

@@ -17,7 +17,7 @@ use super::{
         keep::{BEST, CHECKPOINT, KEEP},
         known_tags,
     },
-    size,
+    search, size,
 };
 
 /// The schema of a spec file.
@@ -57,6 +57,8 @@ pub fn schema() -> Json {
                 "description": "Axes and their values; the first axis varies slowest. A list of grids is a union.",
                 "type": ["object", "array", "null"]
             },
+            "search": search::schema(),
+            "exclude": search::exclude_schema(),
             "seeds": {
                 "description": "Each grid point is trained once with each seed.",
                 "type": "array",
@@ -317,7 +319,8 @@ fn command() -> Json {
     let scalar = json!({"type": ["number", "boolean", "string"]});
     let single = json!({"type": ["number", "boolean", "string", "null"]});
     let value = json!({"type": ["number", "boolean", "string", "null", "array"], "items": single});
-    let values = json!({"type": "array", "items": value, "minItems": 1, "uniqueItems": true});
+    let values =
+        values_or_range(&json!({"type": "array", "items": value, "minItems": 1, "uniqueItems": true}));
     let axes = json!({"type": ["object", "null"], "propertyNames": {"pattern": name}, "additionalProperties": values});
     let mut schema = grids(&axes);
     schema["properties"]["model"] = json!({
@@ -356,9 +359,12 @@ fn built_in() -> Json {
         .iter()
         .chain(&rows)
         .map(|row| {
-            let values = json!({
-                "description": row.doc, "type": "array", "items": kind(row), "minItems": 1, "uniqueItems": true
-            });
+            let values = json!({"type": "array", "items": kind(row), "minItems": 1, "uniqueItems": true});
+            let mut values = match row.kind {
+                Kind::Int { .. } | Kind::Float { .. } => values_or_range(&values),
+                Kind::Bool | Kind::Path | Kind::Choice(_) => values,
+            };
+            values["description"] = json!(row.doc);
             (row.name.to_owned(), values)
         })
         .collect();
@@ -380,6 +386,11 @@ fn built_in() -> Json {
     train.extend(keep());
     schema["properties"]["train"] = json!({"additionalProperties": false, "properties": train});
     schema
+}
+
+/// An axis that is listed or searched.
+fn values_or_range(values: &Json) -> Json {
+    json!({"if": {"type": "object"}, "then": search::range_schema(), "else": values})
 }
 
 /// What runs keep while they train.

@@ -137,6 +137,7 @@ pub(crate) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
     let axis = |&(name, values): &(&str, &[i64])| Axis {
         name: name.to_owned(),
         values: values.iter().map(|&value| Value::Int(value)).collect(),
+        range: None,
     };
     Experiment {
         name: name.to_owned(),
@@ -161,6 +162,8 @@ pub(crate) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
             ("learning_rate".to_owned(), Value::Float(0.001)),
         ]),
         grids: vec![Grid { axes: axes.iter().map(axis).collect() }],
+        search: None,
+        exclude: Vec::new(),
         seeds: vec![0],
         rank: RankRule {
             by: Metric::by_tag(tags::VALIDATION_ACCURACY),

@@ -102,7 +102,7 @@ fn narrowed(experiment: &Experiment, run: &RunSpec) -> Experiment {
     let axes = run
         .axes
         .iter()
-        .map(|(name, value)| Axis { name: name.clone(), values: vec![value.clone()] })
+        .map(|(name, value)| Axis { name: name.clone(), values: vec![value.clone()], range: None })
         .collect();
     Experiment {
         name: experiment.name.clone(),
@@ -114,6 +114,8 @@ fn narrowed(experiment: &Experiment, run: &RunSpec) -> Experiment {
         cwd: experiment.cwd.clone(),
         fixed: experiment.fixed.clone(),
         grids: vec![Grid { axes }],
+        search: None,
+        exclude: Vec::new(),
         seeds: vec![run.seed],
         rank: experiment.rank.clone(),
         keep: experiment.keep,

@@ -27,6 +27,7 @@ mod programs;
 mod reporting;
 mod rerun;
 mod resume;
+mod searching;
 mod secrets;
 mod setup;
 mod spec_and_plan;

@@ -188,7 +188,7 @@ pub(in crate::report) fn axis_columns(leaderboard: &Leaderboard) -> Vec<Column> 
     let column = |(index, (axis, name)): (usize, (&String, String))| {
         let values = leaderboard.rows.iter().filter_map(|row| row.axes.get(index)?.as_ref());
         let numeric = values.clone().all(|value| value.as_f64().is_some());
-        let column = if numeric { Column::number(name) } else { Column::text(name) };
+        let column = if numeric { Column::number(name).chosen() } else { Column::text(name) };
         column.heading(axis.replace('_', " "))
     };
     leaderboard.axes.iter().zip(names).enumerate().map(column).collect()

@@ -174,6 +174,7 @@ fn architectures_have_the_papers_accuracies() {
     let axis = Axis {
         name: "family".to_owned(),
         values: families.map(|name| Value::Text(name.to_owned())).to_vec(),
+        range: None,
     };
     input.about.spec.grids = vec![Grid { axes: vec![axis] }];
     input.leaderboard.axes = vec!["family".to_owned()];

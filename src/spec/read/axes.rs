@@ -4,10 +4,11 @@ use std::{collections::HashSet, path::Path};
 
 use super::{
     parameters::{Trainer, value},
-    section::{Section, must_be},
+    range,
+    section::must_be,
 };
 use crate::spec::{
-    FAMILY_AXIS, Family, Value,
+    AxisRange, FAMILY_AXIS, Family, Value,
     names::parameter_name_fault,
     parameter::parameters_of_any,
     problem::{Place, Problems, hint},
@@ -15,10 +16,13 @@ use crate::spec::{
 };
 
 /// An axis under reading: every name that was given counts as swept, even where its values are bad.
+#[derive(Clone)]
 pub(super) struct RawAxis<'a> {
     pub(super) name: &'a str,
     pub(super) place: &'a Place,
     pub(super) values: Vec<Value>,
+    /// The range that the axis is given as.
+    pub(super) range: Option<AxisRange>,
 }
 
 /// `` `vgg16`, `vgg19` ``.
@@ -26,39 +30,45 @@ pub(super) fn listed(families: &[Family]) -> String {
     families.iter().map(|family| format!("`{family}`")).collect::<Vec<_>>().join(", ")
 }
 
-/// Reads the axes of one grid.
-pub(super) fn axes<'a>(
-    node: &'a Node,
-    path: &str,
-    place: &Place,
-    trainer: &Trainer,
-    spec_file: &Path,
-    problems: &mut Problems,
-) -> Option<Vec<RawAxis<'a>>> {
-    let section = Section::open(node, path, place, problems)?;
-    Some(section.entries.iter().map(|entry| axis(entry, trainer, spec_file, problems)).collect())
-}
-
-fn axis<'a>(entry: &'a Entry, trainer: &Trainer, spec_file: &Path, problems: &mut Problems) -> RawAxis<'a> {
+/// Whether the trainer has a parameter of the name; what is wrong with it is reported.
+pub(super) fn is_parameter(name: &str, place: &Place, trainer: &Trainer, problems: &mut Problems) -> bool {
     let families = &trainer.families;
-    let name = entry.key.as_str();
-    let mut axis = RawAxis { name, place: &entry.place, values: Vec::new() };
     if trainer.is_command() {
         if let Some(fault) = parameter_name_fault(name) {
-            problems.add(&entry.place, format!("axis `{name}` {fault}"));
-            return axis;
+            problems.add(place, format!("axis `{name}` {fault}"));
+            return false;
         }
     } else if trainer.is_sure && name != FAMILY_AXIS {
         let rows = parameters_of_any(families);
         if rows.iter().all(|row| row.name != name) {
             let known: Vec<&str> = rows.iter().map(|row| row.name).collect();
             let (hint, families) = (hint(name, &known), listed(families));
-            problems.add(&entry.place, format!("axis `{name}` is not a parameter of {families}{hint}"));
-            return axis;
+            problems.add(place, format!("axis `{name}` is not a parameter of {families}{hint}"));
+            return false;
         }
+    }
+    true
+}
+
+/// Reads one axis.
+pub(super) fn axis<'a>(
+    entry: &'a Entry,
+    trainer: &Trainer,
+    spec_file: &Path,
+    problems: &mut Problems,
+) -> RawAxis<'a> {
+    let families = &trainer.families;
+    let name = entry.key.as_str();
+    let mut axis = RawAxis { name, place: &entry.place, values: Vec::new(), range: None };
+    if !is_parameter(name, &entry.place, trainer, problems) {
+        return axis;
     }
     let items = match &entry.value.content {
         Content::Sequence(items) if !items.is_empty() => items,
+        Content::Mapping(_) => {
+            axis.range = range::read(entry, trainer, problems);
+            return axis;
+        }
         _ if entry.value.is_null() || matches!(entry.value.content, Content::Sequence(_)) => {
             problems.add(&entry.place, format!("axis `{name}` has no values"));
             return axis;

@@ -6,22 +6,22 @@ use std::{
 };
 
 use super::{
-    axes::{RawAxis, axes},
+    MAX_RUNS,
+    axes::{RawAxis, axis},
     families,
     parameters::Trainer,
+    search,
     section::Section,
+    zip,
 };
 use crate::spec::{
-    Axis, Family, Grid, Parameters,
+    Axis, Family, Grid, Parameters, SearchPlan,
     command::{BUILT_IN_PLACES, places},
     names::fold,
     parameter::{Default, parameters_of_any},
     problem::{Place, Problems, hint},
-    yaml::Content,
+    yaml::{Content, Node},
 };
-
-/// Most runs of one experiment, repeated grid points of a union included.
-pub const MAX_RUNS: u128 = 1_000_000;
 
 /// What `grid` makes of a trainer.
 pub(super) struct Swept {
@@ -32,20 +32,21 @@ pub(super) struct Swept {
     pub(super) cwd: Option<PathBuf>,
     pub(super) fixed: Parameters,
     pub(super) grids: Vec<Grid>,
+    pub(super) exclude: Vec<Parameters>,
 }
 
 /// Reads the section and checks it against the trainer.
 pub(super) fn read(
     top: &Section<'_>,
     trainer: Trainer,
-    n_seeds: usize,
+    (search, n_seeds): (Option<SearchPlan>, usize),
     spec_file: &Path,
     problems: &mut Problems,
 ) -> Option<Swept> {
     let place = top.entry("grid").map_or(&top.place, |entry| &entry.place);
     let mut read_axes = |node, path: &str, place| axes(node, path, place, &trainer, spec_file, problems);
-    let grids: Vec<Option<Vec<RawAxis<'_>>>> = match top.given("grid") {
-        None => vec![Some(Vec::new())],
+    let grids: Vec<Option<Vec<Vec<RawAxis<'_>>>>> = match top.given("grid") {
+        None => vec![Some(vec![Vec::new()])],
         Some(entry) => match &entry.value.content {
             Content::Sequence(items) => {
                 let grids = items.iter().enumerate();
@@ -58,15 +59,51 @@ pub(super) fn read(
         problems.add(place, "`grid` is an empty list; leave the key out for a single run");
     }
     // Of a grid that is no mapping nothing can be said; that was reported.
-    let grids: Vec<Vec<RawAxis<'_>>> = grids.into_iter().collect::<Option<_>>()?;
+    let grids: Vec<Vec<RawAxis<'_>>> =
+        grids.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect();
     check_names(&trainer, &grids, problems);
     check_fixed(&trainer, &grids, problems);
     if trainer.is_sure && !trainer.is_command() {
         families::check(top, &trainer, &grids, problems);
     }
     check_command(&trainer, &grids, problems);
-    check_size(&grids, n_seeds, place, problems);
-    Some(whole(trainer, grids))
+    let exclude = search::exclude(top, &trainer, &grids, spec_file, problems);
+    search::check(top, search, &grids, problems);
+    check_size(&grids, search, n_seeds, place, problems);
+    Some(Swept { exclude, ..whole(trainer, grids) })
+}
+
+/// Reads the axes of one grid: the grid itself, or one for each row of axes that are zipped (`"a, b": [[1, 2], [3, 4]]`).
+fn axes<'a>(
+    node: &'a Node,
+    path: &str,
+    place: &Place,
+    trainer: &Trainer,
+    spec_file: &Path,
+    problems: &mut Problems,
+) -> Option<Vec<Vec<RawAxis<'a>>>> {
+    let section = Section::open(node, path, place, problems)?;
+    let mut grids = vec![Vec::new()];
+    let mut seen: Vec<&str> = Vec::new();
+    for entry in &section.entries {
+        let rows = if entry.key.contains(',') {
+            zip::read(entry, trainer, spec_file, problems)
+        } else {
+            vec![vec![axis(entry, trainer, spec_file, problems)]]
+        };
+        for axis in rows.first().into_iter().flatten() {
+            if seen.contains(&axis.name) {
+                problems.add(axis.place, format!("axis `{}` is given twice in one grid", axis.name));
+            }
+            seen.push(axis.name);
+        }
+        let mut longer = Vec::with_capacity(grids.len() * rows.len());
+        for grid in &grids {
+            longer.extend(rows.iter().map(|row| [grid.as_slice(), row].concat()));
+        }
+        grids = longer;
+    }
+    Some(grids)
 }
 
 /// Names that are the same column or variable but not the same word.
@@ -126,11 +163,20 @@ fn check_command(trainer: &Trainer, grids: &[Vec<RawAxis<'_>>], problems: &mut P
 }
 
 /// The number of runs from the lengths alone, before anything is made of it.
-fn check_size(grids: &[Vec<RawAxis<'_>>], n_seeds: usize, place: &Place, problems: &mut Problems) {
+fn check_size(
+    grids: &[Vec<RawAxis<'_>>],
+    search: Option<SearchPlan>,
+    n_seeds: usize,
+    place: &Place,
+    problems: &mut Problems,
+) {
     let points = grids.iter().map(|grid| {
         grid.iter().fold(1_u128, |product, axis| product.saturating_mul(axis.values.len() as u128))
     });
-    let points = points.fold(0_u128, u128::saturating_add);
+    let points = match search {
+        Some(search) => search.points.into(),
+        None => points.fold(0_u128, u128::saturating_add),
+    };
     let runs = points.saturating_mul(n_seeds as u128);
     if runs > MAX_RUNS {
         let message = format!(
@@ -173,11 +219,11 @@ fn whole(trainer: Trainer, grids: Vec<Vec<RawAxis<'_>>>) -> Swept {
         .map(|grid| Grid {
             axes: grid
                 .into_iter()
-                .map(|axis| Axis { name: axis.name.to_owned(), values: axis.values })
+                .map(|axis| Axis { name: axis.name.to_owned(), values: axis.values, range: axis.range })
                 .collect(),
         })
         .collect();
     let command = trainer.command.into_iter().map(|(argument, _)| argument).collect();
     let (family, env, cwd) = (trainer.said.map(|(family, _)| family), trainer.env, trainer.cwd);
-    Swept { family, command, env, cwd, fixed, grids }
+    Swept { family, command, env, cwd, fixed, grids, exclude: Vec::new() }
 }

@@ -11,13 +11,15 @@ mod families;
 mod grid;
 pub(super) mod keep;
 mod parameters;
+mod range;
 mod rank;
+mod search;
 mod section;
 mod suite;
+mod zip;
 
 use std::path::Path;
 
-pub use grid::MAX_RUNS;
 pub(super) use rank::{MAX_TOP, known_tags};
 use section::{Section, int, must_be, text};
 pub(super) use suite::suite;
@@ -32,9 +34,22 @@ use super::{
 };
 
 /// The keys of a spec, in the order they are written.
-pub(super) const KEYS: [&str; 9] =
-    ["experiment", "dataset", "model", "train", "grid", "seeds", "rank", "schedule", "retry"];
+pub(super) const KEYS: [&str; 11] = [
+    "experiment",
+    "dataset",
+    "model",
+    "train",
+    "grid",
+    "search",
+    "exclude",
+    "seeds",
+    "rank",
+    "schedule",
+    "retry",
+];
 
+/// Most runs of one experiment, repeated grid points of a union included.
+pub const MAX_RUNS: u128 = 1_000_000;
 /// Most runs that may fail alike, beside any number.
 pub(super) const MAX_STOP_AFTER: u32 = 1_000_000;
 /// Most runs at once on one device that a spec may ask for.
@@ -62,7 +77,8 @@ pub(super) fn experiment(
     };
     let (is_command, keep) = (trainer.is_command(), trainer.keep);
     let seeds = seeds(&top, problems);
-    let swept = grid::read(&top, trainer, seeds.len(), spec_file, problems);
+    let search = search::read(&top, problems);
+    let swept = grid::read(&top, trainer, (search, seeds.len()), spec_file, problems);
     let rank = rank::read(&top, built_in, (name.as_deref().unwrap_or_default(), untold), problems);
     let schedule = schedule(&top, is_command, problems);
     let retry = retry(&top, problems);
@@ -76,6 +92,8 @@ pub(super) fn experiment(
         cwd: swept.cwd,
         fixed: swept.fixed,
         grids: swept.grids,
+        search,
+        exclude: swept.exclude,
         seeds,
         rank: rank?,
         keep,

@@ -7,6 +7,7 @@ mod overriding;
 mod rank;
 mod round_trip;
 mod schema;
+mod search;
 mod secrets;
 mod shipped;
 mod suite;

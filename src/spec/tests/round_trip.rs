@@ -71,7 +71,11 @@ fn built_in() -> BoxedStrategy<Trainer> {
             }
             let axes: Vec<Axis> = swept
                 .iter()
-                .map(|&index| Axis { name: rows[index].name.to_owned(), values: values[index].clone() })
+                .map(|&index| Axis {
+                    name: rows[index].name.to_owned(),
+                    values: values[index].clone(),
+                    range: None,
+                })
                 .collect();
             let mut grids = vec![Grid { axes }];
             if twice {
@@ -91,8 +95,9 @@ fn baselines() -> BoxedStrategy<Trainer> {
             let words = |families: &[Family]| Axis {
                 name: FAMILY_AXIS.to_owned(),
                 values: families.iter().map(|family| Value::Text(family.as_str().to_owned())).collect(),
+                range: None,
             };
-            let axis = |name: &str, value| Axis { name: name.to_owned(), values: vec![value] };
+            let axis = |name: &str, value| Axis { name: name.to_owned(), values: vec![value], range: None };
             let mut fixed = Parameters::from([
                 ("epochs".to_owned(), Value::Int(3)),
                 ("batch_size".to_owned(), Value::Int(32)),
@@ -139,7 +144,7 @@ fn command() -> BoxedStrategy<Trainer> {
             let mut command = vec!["python".to_owned()];
             command.extend(arguments);
             command.extend(axes.keys().chain(fixed.keys()).map(|name| format!("--{name}={{{name}}}")));
-            let axes = axes.into_iter().map(|(name, values)| Axis { name, values }).collect();
+            let axes = axes.into_iter().map(|(name, values)| Axis { name, values, range: None }).collect();
             (Some(Family::Command), command, fixed, vec![Grid { axes }])
         })
         .boxed()
@@ -228,6 +233,8 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                 command,
                 fixed,
                 grids,
+                search: None,
+                exclude: Vec::new(),
                 seeds: seeds.into_iter().collect(),
                 keep,
                 rank: RankRule { by, then, top },

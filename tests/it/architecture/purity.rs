@@ -11,8 +11,8 @@ pub(super) const PURE: [&str; 4] = ["src/rank/", "src/schedule/", "src/search/",
 const STANDARD: [&str; 11] =
     ["cmp", "collections", "convert", "f64", "fmt", "iter", "mem", "num", "ops", "str", "time::Duration"];
 
-/// The crates that they may name.
-const CRATES: [&str; 2] = ["serde", "thiserror"];
+/// The crates that they may name: types, and functions of their arguments.
+const CRATES: [&str; 5] = ["crc32fast", "libm", "rand_chacha", "serde", "thiserror"];
 
 /// Macros that speak to the outside.
 const MACROS: [&str; 7] = ["dbg!", "env!", "eprint!", "eprintln!", "print!", "println!", "thread_local!"];
