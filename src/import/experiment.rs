@@ -133,8 +133,11 @@ pub(super) fn ledger_file(
     let mut seen = HashSet::new();
     for (point, _) in &points {
         if seen.insert(key(point, 0)) {
-            let axis =
-                |(name, value): (&String, &Value)| Axis { name: name.clone(), values: vec![value.clone()] };
+            let axis = |(name, value): (&String, &Value)| Axis {
+                name: name.clone(),
+                values: vec![value.clone()],
+                range: None,
+            };
             let swept = point.iter().filter(|(name, _)| !fixed.contains_key(*name));
             grids.push(Grid { axes: swept.map(axis).collect() });
         }
@@ -144,7 +147,7 @@ pub(super) fn ledger_file(
         && first.axes[0].name == DIRECTORY
     {
         let values = grids.iter().flat_map(|grid| grid.axes[0].values.clone()).collect();
-        grids = vec![Grid { axes: vec![Axis { name: DIRECTORY.to_owned(), values }] }];
+        grids = vec![Grid { axes: vec![Axis { name: DIRECTORY.to_owned(), values, range: None }] }];
     }
     let spec = Experiment {
         name: name.to_owned(),
@@ -160,6 +163,8 @@ pub(super) fn ledger_file(
         keep: Keep::default(),
         schedule: Schedule::of(true),
         retry: Retry::default(),
+        exclude: Vec::new(),
+        search: None,
     };
     let mut by_point: HashMap<String, ForeignRun> =
         points.into_iter().zip(runs).map(|((point, seed), run)| (key(&point, seed), run)).collect();
