@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 use thiserror::Error;
 
 use crate::{
-    base::files::FileError,
+    base::{files::FileError, human::bytes},
     corpus::{BadFile, CorpusError},
     device::{DeviceError, Obstacle, ParseDevicesError},
     figure::FigureError,
@@ -204,6 +204,21 @@ pub enum CliError {
     /// An experiment is being run.
     #[error("`{0}` is being run by another process")]
     Running(String),
+    /// The runs of a sweep will not fit onto the disk.
+    #[error(
+        "the runs that are owed take about {} and {} are free where `{}` lies: nothing was started",
+        bytes(*.needed),
+        bytes(*.free),
+        .dir.display()
+    )]
+    NoRoom {
+        /// What they take, bytes.
+        needed: u64,
+        /// What is free, bytes.
+        free: u64,
+        /// The experiment's folder.
+        dir: PathBuf,
+    },
     /// The async runtime could not be started.
     #[error("cannot start the runtime: {0}")]
     Runtime(io::Error),
@@ -295,6 +310,10 @@ impl CliError {
             Self::Running(_) | Self::Index(IndexError::Running(_)) => {
                 Some("wait for it, or stop it: Ctrl-C in its terminal, or `gridboard drain`".to_owned())
             }
+            Self::NoRoom { .. } => Some(
+                "make room, or name a directory on another disk with `--runs-dir DIR`; `gridboard plan SPEC` says what takes it"
+                    .to_owned(),
+            ),
             Self::Probe(_) => Some("`gridboard doctor` says more".to_owned()),
             _ => None,
         }

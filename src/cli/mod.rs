@@ -35,6 +35,7 @@ mod report;
 mod requeue;
 mod rerun;
 mod resume;
+mod room;
 mod run;
 mod runs;
 mod schema;

@@ -202,7 +202,7 @@ fn threads_on_processor(experiment: &Experiment, discovery: &Discovery) -> Optio
 }
 
 /// Parameters, FLOPs and memory, where the family is a built-in one. With `threads` the memory is that on the processor.
-fn summary(experiment: &Experiment, threads: Option<u32>, run: &RunSpec) -> Option<Summary> {
+pub(super) fn summary(experiment: &Experiment, threads: Option<u32>, run: &RunSpec) -> Option<Summary> {
     let dataset = experiment.dataset.as_ref()?;
     let network = Architecture::from_parameters(run.family, &run.parameters).ok()??;
     let mut train = Train::from_parameters(&run.parameters).ok()?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{
     CliError, apart, corpus, devices, exit, listing, output,
     replace::{self, Earlier},
-    runtime, signals,
+    room, runtime, signals,
     spec_args::{SpecArgs, check_weights},
     suite, unless_asked,
 };
@@ -181,6 +181,7 @@ fn one(runs_dir: &Path, experiment: Experiment, manner: Manner, signals: &Signal
         let say = |text: &str| manner.note(text);
         let ready = sweep::prepare(runs_dir, experiment, prepared, replace, say);
         let mut ready = unless_asked(signals, ready).await?;
+        room::check(&ready)?;
         ready.surroundings.name_gpus(&discovery);
         let open = match choice {
             DeviceChoice::Cpu { slots } => slots.is_none(),

@@ -294,4 +294,21 @@ mod tests {
             assert_eq!((numbers, read.unreadable), expected, "{length} bytes");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_a_log(bytes: Vec<u8>, places in proptest::collection::vec((0_usize..1000, 0_u8..), 0..6)) {
+            let _ = AttemptLog::parse(&bytes);
+            let mut text = Vec::new();
+            for event in [AttemptEvent::Started(start(1)), AttemptEvent::Ended(end(1, RunState::Completed, None))] {
+                text.extend(serde_json::to_vec(&event).unwrap());
+                text.push(b'\n');
+            }
+            for (place, byte) in places {
+                let place = place % text.len();
+                text[place] = byte;
+            }
+            proptest::prop_assert!(AttemptLog::parse(&text).attempts.len() <= 2);
+        }
+    }
 }

@@ -326,4 +326,23 @@ mod tests {
         dir.clear().unwrap();
         assert!(!path.exists() && !dir.state().exists());
     }
+
+    proptest::proptest! {
+        /// With and without a header that says how long it is.
+        #[test]
+        fn any_bytes_end_in_a_state_or_a_sentence(bytes: Vec<u8>, framed: bool, text in "[{}:,0-9a-z_\"\\[\\]]{0,60}") {
+            let folder = tempfile::tempdir().unwrap();
+            let dir = RunDir::new(folder.path());
+            let content = if framed {
+                [&(text.len() as u64).to_le_bytes()[..], text.as_bytes(), &bytes].concat()
+            } else {
+                bytes
+            };
+            fs::write(dir.state(), content).unwrap();
+            if let Err(error) = TrainingState::read(&dir) {
+                let sentence = error.to_string();
+                proptest::prop_assert!(sentence.contains("state.safetensors"), "{}", sentence);
+            }
+        }
+    }
 }

@@ -31,7 +31,7 @@ pub(crate) use board::View;
 pub(crate) use change::{Change, planned_change};
 pub(crate) use division::measured_division;
 pub(crate) use error::SweepError;
-pub(crate) use prepare::{Corpus, Preparation, prepare, prepare_corpus};
+pub(crate) use prepare::{Corpus, Owed, Preparation, prepare, prepare_corpus};
 pub(crate) use prepare::{check_dataset, write_split};
 pub(crate) use provenance::Surroundings;
 pub(crate) use run_loop::{End, repeat, sweep};

@@ -18,6 +18,7 @@ mod iterating;
 mod libtorch;
 mod linking;
 mod lost_database;
+mod mutated;
 mod notify;
 mod one_state;
 mod others_files;
