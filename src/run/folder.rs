@@ -166,9 +166,7 @@ impl RunDir {
                 Some(&bytes) => cut(path, bytes),
                 // Emptied and not removed: TensorBoard's loader in Python, which may be at it, never gets over the end of a
                 // file that is gone.
-                None if event_file && ((!kept.is_empty() && is_curve(below)) || is_session(name)) => {
-                    cut(path, 0)
-                }
+                None if event_file && !kept.is_empty() && is_curve(below) => cut(path, 0),
                 // A writer that was killed has left the file that it was making.
                 None if event_file || LEFT_OVER.contains(&name) || name.starts_with(PARTIAL) => {
                     remove_if_there(path)
@@ -219,10 +217,7 @@ impl RunDir {
     pub fn set_aside(&self) -> Result<(), FileError> {
         self.each_file(&|path, name| {
             // Gridboard's own is of the earlier attempt alone, whatever the next one goes on with.
-            if is_session(name) {
-                return cut(path, 0);
-            }
-            if LEFT_OVER.contains(&name) {
+            if LEFT_OVER.contains(&name) || is_session(name) {
                 return remove_if_there(path);
             }
             rename(path, name, EVENTS, ASIDE)

@@ -256,13 +256,7 @@ fn remove_others(dir: &Path, path: &Path, kind: &str) -> Result<(), WriteError> 
         let named = name.starts_with("events.out.tfevents.")
             && name.rsplit_once('.').is_some_and(|(_, last)| last == kind);
         if named && entry.path() != path && is_ours(&entry.path(), kind) {
-            // TensorBoard's loader in Python, which may be at it, never gets over the end of a file that is gone.
-            let away = if kind == RunDir::SESSION {
-                OpenOptions::new().write(true).open(entry.path()).and_then(|file| file.set_len(0))
-            } else {
-                fs::remove_file(entry.path())
-            };
-            match away {
+            match fs::remove_file(entry.path()) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     return Err(failed(&entry.path(), error));
                 }

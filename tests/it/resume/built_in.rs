@@ -74,8 +74,9 @@ fn left(project: &Project) -> Left {
     for (tag, curve) in &curves {
         assert!(curve.iter().map(|point| point.0).eq(0..curve.len() as i64), "{tag}: {curve:?}");
     }
-    let query =
-        format!("select run, tag, step, value from history where tag <> '{measures}' order by 1, 2, 3");
+    let query = format!(
+        "select run, tag, step, value from history where tag <> '{measures}' and tag not like 'system/%' order by 1, 2, 3"
+    );
     let leaderboard = project.read("runs/cut/report/leaderboard.csv");
     Left { files, curves, sql: project.sql(&query), leaderboard }
 }

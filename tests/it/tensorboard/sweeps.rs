@@ -111,15 +111,15 @@ schedule: {devices: 'cpu:2'}
     let trainer = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/trainer.py");
     project.write("spec.yaml", &project.read("spec.yaml").replace("TRAINER", trainer));
     std::fs::create_dir_all(project.path("runs/again")).expect("the folder");
-    let mut boards = LOADERS.map(|fast| TensorBoard::start_as(&project.path("runs/again"), fast));
     project.run(&["run", "spec.yaml"]).expect(3);
-    for board in &mut boards {
+    for fast in LOADERS {
+        let mut board = TensorBoard::start_as(&project.path("runs/again"), fast);
         let statuses = board.wait_for("three ends", |board| {
             let completed = session_groups(board, &["STATUS_SUCCESS"]);
             let failed = session_groups(board, &["STATUS_FAILURE"]);
             (completed.len() + failed.len() == 3).then_some((completed, failed))
         });
-        assert_eq!(statuses.0.keys().collect::<Vec<_>>(), ["needs-1", "needs-2"], "while it looked on");
+        assert_eq!(statuses.0.keys().collect::<Vec<_>>(), ["needs-1", "needs-2"]);
         assert_eq!(statuses.1.keys().collect::<Vec<_>>(), ["needs-9"]);
     }
 }
