@@ -39,6 +39,9 @@ pub(super) struct Args {
     /// Delete them without a question
     #[arg(long, requires = "replace")]
     yes: bool,
+    /// Train every run that is owed, also where another experiment has its results
+    #[arg(long)]
+    fresh: bool,
     /// Format of the top ten on stdout
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -53,6 +56,7 @@ struct Manner {
     format: Format,
     verbosity: Verbosity,
     earlier: Earlier,
+    fresh: bool,
 }
 
 impl Manner {
@@ -67,7 +71,8 @@ impl Manner {
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let signals = signals()?;
     let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
-    let manner = Manner { format: args.format, verbosity, earlier: Earlier::new(args.replace, args.yes) };
+    let earlier = Earlier::new(args.replace, args.yes);
+    let manner = Manner { format: args.format, verbosity, earlier, fresh: args.fresh };
     match args.spec.load(runs_dir)? {
         Spec::Experiment(experiment) => one(runs_dir, *experiment, manner, &signals),
         Spec::Suite(suite) => all(runs_dir, &suite, manner, &signals),
@@ -179,7 +184,7 @@ fn one(runs_dir: &Path, experiment: Experiment, manner: Manner, signals: &Signal
     runtime.block_on(async {
         let replace = earlier != Earlier::Keep;
         let say = |text: &str| manner.note(text);
-        let ready = sweep::prepare(runs_dir, experiment, prepared, replace, say);
+        let ready = sweep::prepare(runs_dir, experiment, prepared, (replace, manner.fresh), say);
         let mut ready = unless_asked(signals, ready).await?;
         room::check(&ready)?;
         ready.surroundings.name_gpus(&discovery);
@@ -250,6 +255,13 @@ fn opening(ready: &sweep::Preparation, placement: &device::Placement) -> String 
     if ready.replaced > 0 {
         let what = human::counted(ready.replaced, "run");
         text += &format!("{}: {what} of an earlier spec removed\n", ready.experiment.name);
+    }
+    if !ready.reused.is_empty() {
+        let whose: Vec<String> =
+            ready.reused.iter().map(|(run, whose)| format!("{run} of {whose}")).collect();
+        let whose: Vec<&str> = whose.iter().map(String::as_str).collect();
+        let whose = listing::shortened(&whose, 8);
+        text += &format!("{}: reused, not trained again (--fresh trains): {whose}\n", ready.experiment.name);
     }
     if ready.killed > 0 {
         let what = human::counted(ready.killed, "process");

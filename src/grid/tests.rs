@@ -205,6 +205,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
         grids,
         search: None,
         exclude: Vec::new(),
+        reuse: None,
         seeds: seeds.into_iter().collect(),
         rank: RankRule { by: crate::spec::Metric::by_tag("a/b"), then: None, top: 10 },
         keep: crate::spec::Keep::default(),

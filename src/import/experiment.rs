@@ -166,6 +166,7 @@ pub(super) fn ledger_file(
         schedule: Schedule::of(true),
         retry: Retry::default(),
         notify: crate::spec::Notify::default(),
+        reuse: None,
     };
     let mut by_point: HashMap<String, ForeignRun> =
         points.into_iter().zip(runs).map(|((point, seed), run)| (key(&point, seed), run)).collect();

@@ -149,7 +149,7 @@ pub(crate) fn runs(file: &LedgerFile) -> impl Iterator<Item = RunSpec> + '_ {
 ///
 /// # Errors
 /// A file of the folder that is there and cannot be read.
-pub(super) fn run(
+pub(crate) fn run(
     dir: &RunDir,
     experiment: &Experiment,
     relative: &str,
@@ -167,15 +167,22 @@ pub(super) fn run(
     match dir.read_attempts().map_err(|error| with_causes(&error))? {
         Some(log) => found.attempts = log.attempts,
         None => {
-            found.is_logged = false;
-            found.attempts = of_outcome(dir)?.into_iter().collect();
+            // A run that has another's results never had an attempt.
+            found.is_logged = dir.reused().is_file();
+            if !found.is_logged {
+                found.attempts = of_outcome(dir)?.into_iter().collect();
+            }
         }
     }
-    let Some(last) = found.attempts.last() else {
-        found.state = found.marks.state_after(0, found.state);
-        return Ok(found);
-    };
-    found.state = found.marks.state_after(last.start.attempt, last.run_state());
+    if found.attempts.is_empty() && dir.reused().is_file() {
+        found.state = RunState::Reused;
+    } else {
+        let Some(last) = found.attempts.last() else {
+            found.state = found.marks.state_after(0, found.state);
+            return Ok(found);
+        };
+        found.state = found.marks.state_after(last.start.attempt, last.run_state());
+    }
     let mut follower = RunFollower::new(dir.path());
     if let Some(linked) = linked {
         follower = follower.with_links_to(linked);
@@ -184,7 +191,7 @@ pub(super) fn run(
     found.points = poll.scalars;
     found.lost = poll.problems;
     let mut problems: Vec<String> = found.lost.iter().map(|problem| with_causes(problem)).collect();
-    if found.state == RunState::Completed {
+    if found.state.has_results() {
         let classes = experiment.dataset.as_ref().map_or(&[][..], |dataset| &dataset.classes);
         let (answers, warnings) = Answers::read(dir, relative, classes);
         found.answers = answers;

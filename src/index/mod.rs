@@ -12,7 +12,7 @@ mod record;
 mod salvage;
 mod verify;
 
-pub(crate) use folders::{FoundRun, runs};
+pub(crate) use folders::{FoundRun, run as read_run, runs};
 pub(crate) use read_ahead::read_ahead;
 pub(crate) use rebuild::IndexError;
 pub(crate) use rebuild::{Rebuilt, rebuild};

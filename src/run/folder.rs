@@ -42,6 +42,8 @@ impl RunDir {
     const OUTCOME: &'static str = "outcome.json";
     /// Standard output and error of every attempt.
     const LOG: &'static str = "worker.log";
+    /// Which run of another experiment the results are of.
+    const REUSED: &'static str = "reused.json";
     /// What happened to every attempt.
     const ATTEMPTS: &'static str = "attempts.jsonl";
 
@@ -73,6 +75,12 @@ impl RunDir {
     #[must_use]
     pub fn outcome(&self) -> PathBuf {
         self.0.join(Self::OUTCOME)
+    }
+
+    /// Which run of another experiment the results are of.
+    #[must_use]
+    pub fn reused(&self) -> PathBuf {
+        self.0.join(Self::REUSED)
     }
 
     /// What happened to every attempt, a line at a time.
@@ -247,7 +255,7 @@ impl RunDir {
 }
 
 /// What an attempt leaves beside its event files, and what was made of it.
-const LEFT_OVER: [&str; 3] = [RunDir::PREDICTIONS, RunDir::TEST_PREDICTIONS, RunDir::OUTCOME];
+const LEFT_OVER: [&str; 4] = [RunDir::PREDICTIONS, RunDir::TEST_PREDICTIONS, RunDir::OUTCOME, RunDir::REUSED];
 /// What makes a file an event file by its name.
 pub(super) const EVENTS: &str = "tfevents";
 /// What stands in the name of one that was set aside.

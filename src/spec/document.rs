@@ -38,7 +38,7 @@ pub fn difference(old: &Experiment, new: &Experiment) -> Vec<String> {
     let flat = |experiment: &Experiment| {
         let mut document = document(&without_places(experiment));
         if let Json::Object(map) = &mut document {
-            map.retain(|key, _| !["rank", "schedule", "retry", "notify"].contains(&key.as_str()));
+            map.retain(|key, _| !["rank", "schedule", "retry", "notify", "reuse"].contains(&key.as_str()));
             if let (false, Some(Json::Object(train))) = (experiment.is_command(), map.get_mut("train")) {
                 train.retain(|key, _| ![CHECKPOINT, KEEP].contains(&key.as_str()));
             }
@@ -206,6 +206,9 @@ fn document(experiment: &Experiment) -> Json {
     let Retry { attempts, exit_codes, pause } = &experiment.retry;
     let retry = json!({"attempts": attempts, "exit_codes": exit_codes, "pause": pause});
     document.insert("retry".to_owned(), retry);
+    if let Some(reuse) = experiment.reuse {
+        document.insert("reuse".to_owned(), json!(reuse));
+    }
     if !experiment.notify.is_default() {
         document.insert("notify".to_owned(), notify(&experiment.notify));
     }

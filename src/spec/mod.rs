@@ -156,6 +156,10 @@ pub struct Experiment {
     /// When a failed run is tried again. Never part of what is compared when a spec is run again.
     #[serde(default, skip_serializing_if = "Retry::is_default")]
     pub retry: Retry,
+    /// Whether runs take the results of the same runs of other experiments; where the spec says nothing, those of built-in
+    /// trainers do and a `command`'s do not. Never part of what is compared when a spec is run again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reuse: Option<bool>,
     /// Who is told what of a sweep. Never part of what is compared when a spec is run again.
     #[serde(default, skip_serializing_if = "Notify::is_default")]
     pub notify: Notify,

@@ -73,6 +73,7 @@ pub fn schema() -> Json {
             "rank": rank(),
             "schedule": schedule(),
             "retry": retry::retry(),
+            "reuse": retry::reuse(),
             "notify": notify::schema()
         },
         "if": {

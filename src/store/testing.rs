@@ -164,6 +164,7 @@ pub(crate) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
         grids: vec![Grid { axes: axes.iter().map(axis).collect() }],
         search: None,
         exclude: Vec::new(),
+        reuse: None,
         seeds: vec![0],
         rank: RankRule {
             by: Metric::by_tag(tags::VALIDATION_ACCURACY),

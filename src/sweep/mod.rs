@@ -16,6 +16,7 @@ mod forecast;
 mod meter;
 mod prepare;
 mod provenance;
+mod reuse;
 mod run_loop;
 mod sinks;
 mod status;

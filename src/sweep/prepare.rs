@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Surroundings, SweepError, change, earlier, sinks::hparams};
+use super::{Surroundings, SweepError, change, earlier, reuse, sinks::hparams};
 use crate::{
     base::{
         clock::wall_now,
@@ -63,6 +63,8 @@ pub(crate) struct Preparation {
     pub gone: Vec<String>,
     /// Runs of an earlier spec that were removed.
     pub replaced: usize,
+    /// Runs that have the results of other experiments' now, and whose.
+    pub reused: Vec<(String, String)>,
     /// Processes of theirs that were still alive, and were ended.
     pub killed: usize,
     /// The corpus as workers find it.
@@ -203,7 +205,7 @@ pub(crate) fn check_dataset(dataset: &RunDataset) -> Result<(), String> {
 }
 
 /// Opens the ledger for a sweep: takes the experiment's lock, compares spec and images with those of its earlier runs, removes
-/// runs that the spec has not any more (completed ones only where `replace` says so), adds the runs that are missing, takes back what a dead orchestrator left, and writes the experiment's files. `say` is
+/// runs that the spec has not any more (completed ones only where `replace` says so), adds the runs that are missing, takes the results of other experiments (unless `fresh`), takes back what a dead orchestrator left, and writes the experiment's files. `say` is
 /// told what it waits for.
 ///
 /// # Errors
@@ -212,7 +214,7 @@ pub(crate) async fn prepare(
     runs_dir: &Path,
     experiment: Experiment,
     corpus: Option<Corpus>,
-    replace: bool,
+    (replace, fresh): (bool, bool),
     say: impl Fn(&str),
 ) -> Result<Preparation, SweepError> {
     let dir = experiment_dir(runs_dir, &experiment.name)?;
@@ -227,8 +229,8 @@ pub(crate) async fn prepare(
     // First of all: what is alive of an earlier sweep writes to the folders, and may be at the database.
     let killed = children.end_orphans();
     let fingerprint = corpus.as_ref().map(|corpus| corpus.fingerprint.as_str());
-    let asked = Asked { runs_dir, experiment: &experiment, fingerprint, dir: &dir, replace };
-    let Entered { store, key, created, records, taken_back, gone, replaced, is_regrouped } =
+    let asked = Asked { runs_dir, experiment: &experiment, fingerprint, dir: &dir, replace, fresh };
+    let Entered { store, key, created, records, taken_back, gone, replaced, reused, is_regrouped } =
         enter_patiently(&asked, say).await?;
 
     write_whole(&dir.spec(), &[spec::to_yaml(&experiment).as_bytes()], Durability::Synced)?;
@@ -263,6 +265,7 @@ pub(crate) async fn prepare(
         completed,
         gone,
         replaced,
+        reused,
         taken_back,
         killed,
         children,
@@ -293,6 +296,8 @@ struct Asked<'a> {
     dir: &'a ExperimentDir,
     /// Whether completed runs of an earlier spec may be removed.
     replace: bool,
+    /// Whether results of other experiments are left alone.
+    fresh: bool,
 }
 
 /// What the ledger knows of a sweep before it begins.
@@ -309,6 +314,8 @@ struct Entered {
     gone: Vec<String>,
     /// Runs of an earlier spec that were removed.
     replaced: usize,
+    /// Runs that have the results of other experiments' now, and whose.
+    reused: Vec<(String, String)>,
     /// Whether the earlier spec had one seed and this one has several, or the other way round.
     is_regrouped: bool,
 }
@@ -353,9 +360,13 @@ async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
     let orphans = store.reset_orphans(key).await?;
     earlier::note_lost(dir, &orphans)?;
     let gone = earlier::take_back_gone(&mut store, key, dir).await?;
+    let mut reused = Vec::new();
+    if !asked.fresh {
+        reused = reuse::take(&mut store, key, experiment, fingerprint, dir).await?;
+    }
     let records = store.runs(Some(key)).await?;
     let taken_back = orphans.into_iter().map(|orphan| orphan.name).collect();
-    Ok(Entered { store, key, created, records, taken_back, gone, replaced, is_regrouped })
+    Ok(Entered { store, key, created, records, taken_back, gone, replaced, reused, is_regrouped })
 }
 
 /// Puts a new spec in place of the one that the experiment was run with, and removes the runs that it has not. Returns how many

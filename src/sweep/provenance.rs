@@ -116,6 +116,7 @@ fn narrowed(experiment: &Experiment, run: &RunSpec) -> Experiment {
         grids: vec![Grid { axes }],
         search: None,
         exclude: Vec::new(),
+        reuse: experiment.reuse,
         seeds: vec![run.seed],
         rank: experiment.rank.clone(),
         keep: experiment.keep,

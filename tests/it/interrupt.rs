@@ -240,7 +240,7 @@ fn an_interrupt_while_the_placement_is_measured_starts_nothing() {
 experiment: e
 dataset: {phantom: {images: [20, 20]}, image_size: 32}
 model: {family: grid_cnn, conv_layers: 1, dense_layers: 1}
-train: {epochs: 10000, batch_size: 8}
+train: {epochs: 50000, batch_size: 8}
 grid: {layer_size: [16, 17, 18, 19]}
 schedule: {devices: cpu}
 ",

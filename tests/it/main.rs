@@ -29,6 +29,7 @@ mod programs;
 mod reporting;
 mod rerun;
 mod resume;
+mod reuse;
 mod searching;
 mod secrets;
 mod setup;

@@ -322,7 +322,7 @@ fn the_number_of_threads_changes_no_bit() {
         let grid = format!("grid={{conv_layers: [2], dense_layers: [1], layer_size: {sizes}}}");
         let experiment = format!("experiment={name}");
         project
-            .run(&["run", "spec.yaml", "--devices", "cpu:2", "--set", &experiment, "--set", &grid])
+            .run(&["run", "spec.yaml", "--fresh", "--devices", "cpu:2", "--set", &experiment, "--set", &grid])
             .expect(0);
         let filter = format!("where experiment = '{name}' and run = '{run}'");
         let used = project.sql(&format!("select threads from runs {filter}"));

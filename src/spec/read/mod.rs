@@ -35,7 +35,7 @@ use super::{
 };
 
 /// The keys of a spec, in the order they are written.
-pub(super) const KEYS: [&str; 12] = [
+pub(super) const KEYS: [&str; 13] = [
     "experiment",
     "dataset",
     "model",
@@ -47,6 +47,7 @@ pub(super) const KEYS: [&str; 12] = [
     "rank",
     "schedule",
     "retry",
+    "reuse",
     "notify",
 ];
 
@@ -84,6 +85,7 @@ pub(super) fn experiment(
     let rank = rank::read(&top, built_in, (name.as_deref().unwrap_or_default(), untold), problems);
     let schedule = schedule(&top, is_command, problems);
     let retry = retry(&top, problems);
+    let reuse = top.bool("reuse", problems);
     let notify = notify::read(&top, problems);
     let swept = swept?;
     Some(Experiment {
@@ -102,6 +104,7 @@ pub(super) fn experiment(
         keep,
         schedule: schedule?,
         retry: retry?,
+        reuse,
         notify: notify?,
     })
 }

@@ -33,3 +33,11 @@ pub(super) fn retry() -> Json {
         }
     })
 }
+
+/// Whether results are taken over.
+pub(super) fn reuse() -> Json {
+    json!({
+        "description": "Whether a run takes the results of the same run of another experiment: the same parameters, seed, images and program. For built-in trainers this is so where nothing is said, for a command only where this is true.",
+        "type": "boolean"
+    })
+}

@@ -235,6 +235,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                 grids,
                 search: None,
                 exclude: Vec::new(),
+                reuse: None,
                 seeds: seeds.into_iter().collect(),
                 keep,
                 rank: RankRule { by, then, top },

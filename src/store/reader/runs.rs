@@ -208,6 +208,15 @@ impl Reader {
         self.select(filter, |query| query.bind(digits)).await
     }
 
+    /// The runs of all experiments with this content id.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub(crate) async fn runs_of_id(&mut self, id: &str) -> Result<Vec<RunRecord>, StoreError> {
+        let id = id.to_owned();
+        self.select("WHERE r.content_id = ?1", |query| query.bind(id)).await
+    }
+
     /// Experiment and name of every run.
     ///
     /// # Errors

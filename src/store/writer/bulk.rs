@@ -123,7 +123,7 @@ impl Bulk<'_> {
     /// If the database cannot be written.
     pub async fn run(&mut self, run: &LoadedRun<'_>) -> Result<(), StoreError> {
         let attempts = run.attempts.last().map_or(0, |attempt| attempt.start.attempt);
-        if attempts > 0 {
+        if attempts > 0 || run.state != RunState::Pending {
             sqlx::query("UPDATE _run SET state = ?2, attempts = ?3 WHERE id = ?1")
                 .bind(run.key)
                 .bind(run.state.as_str())
