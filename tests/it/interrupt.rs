@@ -238,9 +238,9 @@ fn an_interrupt_while_the_placement_is_measured_starts_nothing() {
     let project = with_worker(
         "
 experiment: e
-dataset: {phantom: {images: [20, 20]}, image_size: 32}
+dataset: {phantom: {images: [20, 20]}, image_size: 256}
 model: {family: grid_cnn, conv_layers: 1, dense_layers: 1}
-train: {epochs: 50000, batch_size: 8}
+train: {epochs: 20000, batch_size: 8}
 grid: {layer_size: [16, 17, 18, 19]}
 schedule: {devices: cpu}
 ",
