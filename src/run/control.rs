@@ -153,6 +153,14 @@ impl ExperimentDir {
         }
     }
 
+    /// Whether an answer waits for whoever has asked.
+    #[must_use]
+    pub fn has_answers(&self) -> bool {
+        let is_answer = |path: PathBuf| path.extension().is_some_and(|last| last == ANSWER);
+        fs::read_dir(self.control())
+            .is_ok_and(|entries| entries.flatten().any(|entry| is_answer(entry.path())))
+    }
+
     /// Whether a sweep listens, as far as the folder tells; one that was killed may have left it.
     #[must_use]
     pub fn listens(&self) -> bool {

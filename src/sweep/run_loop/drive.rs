@@ -83,10 +83,18 @@ pub(crate) async fn sweep(
         this.tell(Now { elapsed: 0.0, wall: wall_now() }, Change::Warning(problem));
     }
     let ended = drive(this, name, Some(&ready.dir), signals).await;
+    // The request that has ended the sweep is still to be told so; whoever has asked may be gone.
+    let until = Instant::now() + LAST_ANSWER;
+    while ready.dir.has_answers() && Instant::now() < until {
+        tokio::time::sleep(LAST_ANSWER / 100).await;
+    }
     // Nobody waits for an answer in vain; where it cannot be removed, the lock tells that nobody listens.
     let _ = ready.dir.stop_listening();
     Ok(ended?.0)
 }
+
+/// How long the end of a sweep waits for answers to be read.
+const LAST_ANSWER: Duration = Duration::from_secs(1);
 
 /// How long the end of a sweep waits for people to be told of it.
 const LAST_WORDS: Duration = Duration::from_secs(12);
