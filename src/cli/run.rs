@@ -186,7 +186,7 @@ fn one(runs_dir: &Path, experiment: Experiment, manner: Manner, signals: &Signal
         let say = |text: &str| manner.note(text);
         let ready = sweep::prepare(runs_dir, experiment, prepared, (replace, manner.fresh), say);
         let mut ready = unless_asked(signals, ready).await?;
-        room::check(&ready)?;
+        room::check(&ready, say)?;
         ready.surroundings.name_gpus(&discovery);
         let open = match choice {
             DeviceChoice::Cpu { slots } => slots.is_none(),
