@@ -10,7 +10,6 @@ use super::{
 use crate::{
     report::Format,
     run::{Answer, ExperimentDir, Request, RunState},
-    store::Reader,
 };
 
 /// Cancel runs: they are not trained before they are requeued
@@ -35,18 +34,8 @@ pub(super) struct Args {
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     runtime()?.block_on(async {
-        let mut store = Reader::open(runs_dir).await?;
-        let (name, runs) = if args.all {
-            let name = control::experiment(&mut store, runs_dir, args.experiment.as_deref()).await?;
-            let record = super::experiments::named(&mut store, runs_dir, &name).await?;
-            let mut runs = store.runs(Some(record.key)).await?;
-            runs.retain(|run| run.state.is_owed());
-            (name, runs)
-        } else {
-            let runs = control::named_runs(&mut store, runs_dir, &args.runs).await?;
-            (runs[0].experiment.clone(), runs)
-        };
-        store.close().await?;
+        let all = args.all.then_some(RunState::is_owed as fn(RunState) -> bool);
+        let (name, runs) = control::chosen(runs_dir, &args.runs, args.experiment.as_deref(), all).await?;
         let dir = ExperimentDir::new(runs_dir, &name);
         let request = if args.all {
             Request::CancelAll

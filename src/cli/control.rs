@@ -100,7 +100,7 @@ fn wait_for(dir: &ExperimentDir, ticket: &Ticket) -> Result<Option<Answer>, CliE
 ///
 /// # Errors
 /// Where a name is none, or they are of several experiments.
-pub(super) async fn named_runs(
+async fn named_runs(
     store: &mut Reader,
     runs_dir: &Path,
     wanted: &[String],
@@ -122,6 +122,29 @@ pub(super) async fn named_runs(
         });
     }
     Ok(runs)
+}
+
+/// The runs that a verb is for, with the name of their experiment: those that are named, or with `all` those of an experiment in
+/// such a state.
+///
+/// # Errors
+/// As [`named_runs`] and [`experiment`].
+pub(super) async fn chosen(
+    runs_dir: &Path,
+    named: &[String],
+    of: Option<&str>,
+    all: Option<fn(RunState) -> bool>,
+) -> Result<(String, Vec<RunRecord>), CliError> {
+    let mut store = Reader::open(runs_dir).await?;
+    let Some(is_meant) = all else {
+        let runs = named_runs(&mut store, runs_dir, named).await?;
+        return Ok((runs[0].experiment.clone(), runs));
+    };
+    let name = experiment(&mut store, runs_dir, of).await?;
+    let record = experiments::named(&mut store, runs_dir, &name).await?;
+    let mut runs = store.runs(Some(record.key)).await?;
+    runs.retain(|run| is_meant(run.state));
+    Ok((name, runs))
 }
 
 /// The experiment of this name; without one the only one that is being run, else the only one there is.

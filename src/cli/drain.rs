@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::{CliError, output, sweeps};
-use crate::{report::Format, run::Request};
+use super::{CliError, sweeps};
+use crate::run::Request;
 
 /// End a live sweep when its live runs have ended
 ///
@@ -11,19 +11,10 @@ use crate::{report::Format, run::Request};
 /// again.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The experiment; without it the only one that is being run
-    experiment: Option<String>,
-    /// Output format
-    #[arg(long, value_parser = output::one_of(&[Format::Table, Format::Json]), default_value = "table")]
-    format: Format,
+    #[command(flatten)]
+    of: sweeps::Of,
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
-    sweeps::ask(
-        runs_dir,
-        args.experiment.as_deref(),
-        &Request::Drain,
-        "there is nothing to drain",
-        args.format,
-    )
+    sweeps::ask(runs_dir, &args.of, &Request::Drain, "there is nothing to drain")
 }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::{CliError, output, sweeps};
-use crate::{report::Format, run::Request};
+use super::{CliError, sweeps};
+use crate::run::Request;
 
 /// Pause a live sweep: nothing new starts, live runs make room
 ///
@@ -11,19 +11,10 @@ use crate::{report::Format, run::Request};
 /// are `paused` until `gridboard resume`, and go on from their state. The sweep stays, and Ctrl-C or `gridboard drain` ends it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// The experiment; without it the only one that is being run
-    experiment: Option<String>,
-    /// Output format
-    #[arg(long, value_parser = output::one_of(&[Format::Table, Format::Json]), default_value = "table")]
-    format: Format,
+    #[command(flatten)]
+    of: sweeps::Of,
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
-    sweeps::ask(
-        runs_dir,
-        args.experiment.as_deref(),
-        &Request::Pause,
-        "there is nothing to pause",
-        args.format,
-    )
+    sweeps::ask(runs_dir, &args.of, &Request::Pause, "there is nothing to pause")
 }

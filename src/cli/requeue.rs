@@ -10,7 +10,6 @@ use super::{
 use crate::{
     report::Format,
     run::{Answer, ExperimentDir, Request, RunState},
-    store::Reader,
 };
 
 /// Put runs that failed or were cancelled back into the queue
@@ -35,18 +34,8 @@ pub(super) struct Args {
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     runtime()?.block_on(async {
-        let mut store = Reader::open(runs_dir).await?;
-        let (name, runs) = if args.failed {
-            let name = control::experiment(&mut store, runs_dir, args.experiment.as_deref()).await?;
-            let record = super::experiments::named(&mut store, runs_dir, &name).await?;
-            let mut runs = store.runs(Some(record.key)).await?;
-            runs.retain(|run| run.state == RunState::Failed);
-            (name, runs)
-        } else {
-            let runs = control::named_runs(&mut store, runs_dir, &args.runs).await?;
-            (runs[0].experiment.clone(), runs)
-        };
-        store.close().await?;
+        let all = args.failed.then_some((|state| state == RunState::Failed) as fn(RunState) -> bool);
+        let (name, runs) = control::chosen(runs_dir, &args.runs, args.experiment.as_deref(), all).await?;
         let dir = ExperimentDir::new(runs_dir, &name);
         let request = if args.failed {
             Request::RequeueFailed

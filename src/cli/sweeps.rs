@@ -5,7 +5,7 @@ use std::path::Path;
 use super::{
     CliError,
     control::{self, Reached},
-    runtime,
+    output, runtime,
 };
 use crate::{
     report::Format,
@@ -13,24 +13,28 @@ use crate::{
     store::Reader,
 };
 
+/// Which sweep, and how the answer is shown.
+#[derive(Debug, clap::Args)]
+pub(super) struct Of {
+    /// The experiment; without it the only one that is being run
+    experiment: Option<String>,
+    /// Output format
+    #[arg(long, value_parser = output::one_of(&[Format::Table, Format::Json]), default_value = "table")]
+    format: Format,
+}
+
 /// Asks the sweep of an experiment; of one that rests, `instead` is said.
 ///
 /// # Errors
 /// As [`control::reach`]; where the experiment is none, or one of several.
-pub(super) fn ask(
-    runs_dir: &Path,
-    experiment: Option<&str>,
-    request: &Request,
-    instead: &str,
-    format: Format,
-) -> Result<u8, CliError> {
+pub(super) fn ask(runs_dir: &Path, of: &Of, request: &Request, instead: &str) -> Result<u8, CliError> {
     let name = runtime()?.block_on(async {
         let mut store = Reader::open(runs_dir).await?;
-        control::experiment(&mut store, runs_dir, experiment).await
+        control::experiment(&mut store, runs_dir, of.experiment.as_deref()).await
     })?;
     let answer = match control::reach(&ExperimentDir::new(runs_dir, &name), &name, request)? {
         Reached::Live(answer) => answer,
         Reached::Rest(_) => Answer::refusal(format!("it is not being run: {instead}")),
     };
-    control::tell(&name, &answer, format)
+    control::tell(&name, &answer, of.format)
 }

@@ -78,6 +78,13 @@ impl RunFollower {
         self
     }
 
+    /// Reads what Gridboard itself has measured of the machine, too: for whoever puts all points of a run into the database.
+    #[must_use]
+    pub fn with_own(mut self) -> Self {
+        self.with_own = true;
+        self
+    }
+
     /// Everything new since the last poll, up to the end of the last whole record of each file.
     ///
     /// Where nothing changed this costs a `stat` per directory and file.
@@ -144,13 +151,6 @@ impl RunFollower {
         });
         new.into_iter().map(|(_, number)| number).collect()
     }
-}
-
-/// As [`read_run`], with what Gridboard itself has measured of the machine: for whoever puts all points of a run into the
-/// database.
-#[must_use]
-pub fn read_run_with_own(run_dir: &Path) -> Poll {
-    RunFollower { with_own: true, ..RunFollower::new(run_dir) }.poll()
 }
 
 /// Whether a file is one that Gridboard has written beside the run's.

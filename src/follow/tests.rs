@@ -181,7 +181,8 @@ fn sessions_and_foreign_files_hold_no_points() {
     assert!(follower.files.is_empty(), "Gridboard's own file is not the run's");
     hparams::append_to_session(dir, 3.0, (4, 7.0), &[("system/memory_mib", 2.0), ("rank", 1.0)]).unwrap();
     assert!(points(follower).is_empty());
-    let own: Vec<String> = read_run_with_own(dir).scalars.into_iter().map(|point| point.tag).collect();
+    let own: Vec<String> =
+        RunFollower::new(dir).with_own().poll().scalars.into_iter().map(|point| point.tag).collect();
     assert_eq!(own, ["system/memory_mib"], "the rank is not the run's either");
 }
 

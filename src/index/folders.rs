@@ -183,7 +183,7 @@ pub(crate) fn run(
         };
         found.state = found.marks.state_after(last.start.attempt, last.run_state());
     }
-    let mut follower = RunFollower::new(dir.path());
+    let mut follower = RunFollower::new(dir.path()).with_own();
     if let Some(linked) = linked {
         follower = follower.with_links_to(linked);
     }

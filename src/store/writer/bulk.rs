@@ -7,7 +7,12 @@ use std::collections::HashMap;
 
 use sqlx::{AssertSqlSafe, Sqlite, Transaction, raw_sql};
 
-use super::{Commit, confusion::put_confusion, curves::Row, removal::clear_run};
+use super::{
+    Commit,
+    confusion::put_confusion,
+    curves::{Row, rows_of},
+    removal::clear_run,
+};
 use crate::{
     event::Scalar,
     metrics::ConfusionMatrix,
@@ -37,7 +42,7 @@ pub struct LoadedRun<'a> {
     pub state: RunState,
     /// Its attempts, the first one first.
     pub attempts: &'a [LoggedAttempt],
-    /// Its curves, each tag and step once, steps rising.
+    /// Its curves; of two points of one tag and step the later one counts.
     pub points: &'a [Scalar],
 }
 
@@ -188,22 +193,7 @@ impl Bulk<'_> {
     }
 
     async fn curves(&mut self, run: RunKey, points: &[Scalar]) -> Result<(), StoreError> {
-        let mut ids: HashMap<&str, i64> = HashMap::new();
-        let mut rows = Vec::with_capacity(points.len());
-        for point in points {
-            let tag = match ids.get(point.tag.as_str()) {
-                Some(&tag) => tag,
-                None => {
-                    let tag = self.intern(&point.tag).await?;
-                    ids.insert(&point.tag, tag);
-                    tag
-                }
-            };
-            let (value, wall_time) = (f64::from(point.value), point.wall_time);
-            rows.push(Row { tag, step: point.step, value, wall_time });
-        }
-        // The points of a file with several tags take turns; those of each are in order.
-        rows.sort_by_key(|row| (row.tag, row.step));
+        let rows = rows_of(&mut self.transaction, &mut self.tags, points, ACTION).await?;
         let mut rest = rows.as_slice();
         for (size, sql) in CHUNKS.into_iter().zip(&self.statements) {
             while let Some((chunk, after)) = rest.split_at_checked(size) {
@@ -227,24 +217,6 @@ impl Bulk<'_> {
                 .map_err(sqlite(ACTION))?;
         }
         Ok(())
-    }
-
-    async fn intern(&mut self, tag: &str) -> Result<i64, StoreError> {
-        if let Some(&id) = self.tags.get(tag) {
-            return Ok(id);
-        }
-        sqlx::query("INSERT INTO _tag (name) VALUES (?1) ON CONFLICT DO NOTHING")
-            .bind(tag)
-            .execute(&mut *self.transaction)
-            .await
-            .map_err(sqlite(ACTION))?;
-        let id = sqlx::query_scalar("SELECT id FROM _tag WHERE name = ?1")
-            .bind(tag)
-            .fetch_one(&mut *self.transaction)
-            .await
-            .map_err(sqlite(ACTION))?;
-        self.tags.insert(tag.to_owned(), id);
-        Ok(id)
     }
 
     /// Takes what a run's predictions say.

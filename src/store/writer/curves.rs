@@ -35,7 +35,8 @@ impl Store {
         if points.is_empty() {
             return Ok(());
         }
-        let rows = self.rows(points).await?;
+        // Apart from the transaction: a tag without points does no harm, a number that was rolled back would.
+        let rows = rows_of(&mut self.reader.connection, &mut self.tags, points, ACTION).await?;
         let mut transaction = self.begin(Commit::Written).await?;
         let mut rest = rows.as_slice();
         for size in CHUNKS {
@@ -61,54 +62,50 @@ impl Store {
         }
         transaction.commit().await.map_err(sqlite(ACTION))
     }
+}
 
-    /// The points as rows by tag and step, each tag and step once.
-    async fn rows(&mut self, points: &[Scalar]) -> Result<Vec<Row>, StoreError> {
-        let mut ids: HashMap<&str, i64> = HashMap::new();
-        let mut rows = Vec::with_capacity(points.len());
-        for point in points {
-            let tag = match ids.get(point.tag.as_str()) {
-                Some(&tag) => tag,
-                None => {
-                    let tag = self.intern(&point.tag).await?;
-                    ids.insert(&point.tag, tag);
-                    tag
-                }
-            };
-            let (value, wall_time) = (f64::from(point.value), point.wall_time);
-            rows.push(Row { tag, step: point.step, value, wall_time });
-        }
-        // The sort is stable, so that the later of two equal points follows the earlier one, and replaces it below.
-        rows.sort_by_key(|row| (row.tag, row.step));
-        rows.dedup_by(|later, earlier| {
-            let same = (later.tag, later.step) == (earlier.tag, earlier.step);
-            if same {
-                *earlier = *later;
+/// The points as rows by tag and step, each tag and step once: of two points the later one. Tags that are new are given a number.
+///
+/// # Errors
+/// If the database cannot be written.
+pub(super) async fn rows_of(
+    connection: &mut SqliteConnection,
+    tags: &mut HashMap<String, i64>,
+    points: &[Scalar],
+    action: &'static str,
+) -> Result<Vec<Row>, StoreError> {
+    let mut rows = Vec::with_capacity(points.len());
+    for point in points {
+        let tag = match tags.get(&point.tag) {
+            Some(&tag) => tag,
+            None => {
+                let tag = number_of(connection, &point.tag).await.map_err(sqlite(action))?;
+                tags.insert(point.tag.clone(), tag);
+                tag
             }
-            same
-        });
-        Ok(rows)
+        };
+        let (value, wall_time) = (f64::from(point.value), point.wall_time);
+        rows.push(Row { tag, step: point.step, value, wall_time });
     }
-
-    /// The number of a tag, which is given one if it is new, apart from any transaction: a tag without points does no
-    /// harm, a number that was rolled back would.
-    async fn intern(&mut self, tag: &str) -> Result<i64, StoreError> {
-        if let Some(&id) = self.tags.get(tag) {
-            return Ok(id);
+    // The sort is stable, so that the later of two equal points follows the earlier one, and replaces it below.
+    rows.sort_by_key(|row| (row.tag, row.step));
+    rows.dedup_by(|later, earlier| {
+        let same = (later.tag, later.step) == (earlier.tag, earlier.step);
+        if same {
+            *earlier = *later;
         }
-        sqlx::query("INSERT INTO _tag (name) VALUES (?1) ON CONFLICT DO NOTHING")
-            .bind(tag)
-            .execute(&mut self.connection)
-            .await
-            .map_err(sqlite(ACTION))?;
-        let id = sqlx::query_scalar("SELECT id FROM _tag WHERE name = ?1")
-            .bind(tag)
-            .fetch_one(&mut self.connection)
-            .await
-            .map_err(sqlite(ACTION))?;
-        self.tags.insert(tag.to_owned(), id);
-        Ok(id)
-    }
+        same
+    });
+    Ok(rows)
+}
+
+/// The number of a tag, which is given one if it is new.
+async fn number_of(connection: &mut SqliteConnection, tag: &str) -> Result<i64, sqlx::Error> {
+    sqlx::query("INSERT INTO _tag (name) VALUES (?1) ON CONFLICT DO NOTHING")
+        .bind(tag)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query_scalar("SELECT id FROM _tag WHERE name = ?1").bind(tag).fetch_one(connection).await
 }
 
 const ACTION: &str = "add points to the curves of a run";

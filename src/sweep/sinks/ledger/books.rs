@@ -20,7 +20,7 @@ use crate::{
         program::host,
     },
     event::Attempt,
-    follow::read_run_with_own,
+    follow::RunFollower,
     run::{AttemptEnding, AttemptEvent, AttemptStart, ExperimentDir, Handle, RunDir, RunState},
     store::{ExperimentKey, NewAttempt, RunKey, Store, StoreError},
     sweep::board::{Board, BoardError},
@@ -74,7 +74,9 @@ pub(super) async fn keep(
         let Some(mut entry) = received else { break };
         if let Entry::Reread { run, attempt, dir } = entry {
             waiting.is_read_now(run, attempt);
-            let poll = tokio::task::spawn_blocking(move || read_run_with_own(&dir)).await.unwrap_or_default();
+            let poll = tokio::task::spawn_blocking(move || RunFollower::new(&dir).with_own().poll())
+                .await
+                .unwrap_or_default();
             entry = Entry::Curves { run, points: poll.scalars };
         } else if let Entry::Points { points, .. } = &entry {
             waiting.points.fetch_sub(points.len(), Ordering::Relaxed);
