@@ -7,7 +7,10 @@
 
 use std::sync::Arc;
 
-use crate::run::{Failure, Handle, RunState, Used};
+use crate::{
+    grid::Suggested,
+    run::{Failure, Handle, RunSpec, RunState, Used},
+};
 
 pub use crate::tags;
 
@@ -193,6 +196,13 @@ pub enum Change {
         seconds: f64,
         /// What it has used of the machine.
         used: Used,
+    },
+    /// A search has suggested a point: its runs are to be made.
+    Suggested {
+        /// The point.
+        point: Arc<Suggested>,
+        /// Its runs, one for each seed.
+        runs: Arc<Vec<RunSpec>>,
     },
     /// A run without a live attempt is in another state.
     Moved {

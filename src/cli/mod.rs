@@ -37,6 +37,7 @@ mod rerun;
 mod resume;
 mod room;
 mod run;
+mod run_words;
 mod runs;
 mod schema;
 mod setup;

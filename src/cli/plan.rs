@@ -20,7 +20,7 @@ use crate::{
     run::RunSpec,
     schedule::Slot,
     spec::{
-        Experiment, FAMILY_AXIS, Family, SearchMethod, Source, Spec, Train,
+        Experiment, FAMILY_AXIS, Family, SearchMethod, SearchPlan, Source, Spec, Train,
         parameter::{Section, parameter_of_any},
     },
 };
@@ -63,7 +63,13 @@ fn plan(runs_dir: &Path, experiments: &[Experiment], format: Format) -> Result<(
         }
         images.push(loading(experiment)?);
     }
-    let plans: Vec<grid::GridRuns<'_>> = experiments.iter().map(grid::GridRuns::new).collect();
+    let plans: Vec<grid::GridRuns<'_>> = experiments
+        .iter()
+        .map(|experiment| {
+            let first = grid::first_points(experiment, &|values| model::is_possible(experiment, values));
+            grid::GridRuns::with(experiment, &first)
+        })
+        .collect();
     let mut all: Vec<Costs<'_>> = Vec::with_capacity(experiments.len());
     for (experiment, loading) in experiments.iter().zip(images) {
         let mut costs = Costs::new(experiment, &discovery);
@@ -114,6 +120,7 @@ fn chosen(experiment: &Experiment, runs: u64) -> Vec<String> {
         let how = match search.method {
             SearchMethod::Random => "random points",
             SearchMethod::Sobol => "points of Sobol's sequence",
+            SearchMethod::Tpe => return suggested(experiment, search, points),
         };
         return vec![format!("search: {points} {how}, seed {}{short}", search.seed)];
     }
@@ -124,6 +131,28 @@ fn chosen(experiment: &Experiment, runs: u64) -> Vec<String> {
     let left_out = all.saturating_sub(u128::from(points));
     vec![format!("{left_out} of {all} grid points are left out by {rules} of `exclude`")]
 }
+
+/// What is known of a search that learns before it begins.
+fn suggested(experiment: &Experiment, search: SearchPlan, first: u64) -> Vec<String> {
+    let wanted = human::counted(search.points, "point");
+    let mut notes = vec![format!(
+        "search: {wanted} by TPE, seed {}; these are the first {first}, which are drawn, the others follow from what the runs \
+         have come to",
+        search.seed
+    )];
+    let all =
+        grid::count(&Experiment { search: None, exclude: Vec::new(), seeds: vec![0], ..experiment.clone() });
+    let is_finite = experiment.grids.iter().flat_map(|grid| &grid.axes).all(|axis| axis.range.is_none());
+    if is_finite && all < FEW_POINTS {
+        notes.push(format!(
+            "{all} points: a search gains nothing here, a shuffled grid (`method: random`) finds the best as soon"
+        ));
+    }
+    notes
+}
+
+/// Below so many points a search finds the best one no sooner than a shuffled grid.
+const FEW_POINTS: u128 = 50;
 
 /// What the runs of a grid cost. A grid has far fewer networks than runs, so each is asked for once.
 struct Costs<'a> {

@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::{CliError, exit, layers, listing, output, runtime};
 use crate::{
     base::human,
+    grid::Suggested,
     metrics::{self, ConfusionMatrix},
     predictions::Prediction,
     publish::checked_predictions,
@@ -15,7 +16,7 @@ use crate::{
     run::ExperimentDir,
     spec::suggest,
     stats,
-    store::{AttemptRecord, Point, Reader, RunRecord},
+    store::{AttemptRecord, ExperimentRecord, Point, Reader, RunRecord},
 };
 
 /// Show one run: parameters, attempts, metrics, confusion matrix, files
@@ -43,6 +44,8 @@ struct RunDetails {
     /// Areas under the curves of its predictions, where those are stored.
     areas: Option<Areas>,
     classes: Vec<String>,
+    /// Why its point was suggested, where a search has.
+    suggested: Option<Suggested>,
     directory: String,
     /// What is wrong with its predictions.
     warnings: Vec<String>,
@@ -88,6 +91,10 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             Some(record) => store.leaderboard_row(record.key, run.key).await?,
             None => None,
         };
+        let suggested = match &record {
+            Some(record) => suggestion(&mut store, record, &run).await?,
+            None => None,
+        };
         let classes = record.map(|record| record.classes).unwrap_or_default();
         let confusion = store.confusion(run.key).await?;
         let dir = ExperimentDir::new(runs_dir, &run.experiment).run(&run.spec.name);
@@ -108,6 +115,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             last: store.last_points(run.key).await?,
             confusion,
             classes,
+            suggested,
             directory: dir.path().display().to_string(),
             warnings,
             run,
@@ -119,6 +127,18 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         }
         Ok(exit::DONE)
     })
+}
+
+/// Why the point of a run was suggested; `None` where it was not.
+pub(super) async fn suggestion(
+    store: &mut Reader,
+    record: &ExperimentRecord,
+    run: &RunRecord,
+) -> Result<Option<Suggested>, CliError> {
+    if !record.spec.suggests() {
+        return Ok(None);
+    }
+    Ok(store.point(record.key, run.spec.index.point(record.spec.seeds.len())).await?)
 }
 
 /// The one run that `wanted` names, as the argument's help says.
@@ -202,6 +222,7 @@ impl RunDetails {
             "seed": run.spec.seed, "axes": axes, "parameters": run.spec.parameters, "directory": self.directory,
             "predictions": run.predictions, "attempts": attempts, "last": last, "confusion": confusion,
             "tags": run.tags, "note": run.note, "archived": run.archived, "last_point": run.last_point,
+            "suggested": self.suggested,
             "statistics": certainty, "areas": areas, "warnings": self.warnings,
         })
     }
@@ -229,6 +250,9 @@ impl RunDetails {
         line("seed", run.spec.seed.to_string());
         for (name, value) in &run.spec.parameters {
             line("parameter", format!("{name} = {value}"));
+        }
+        if let Some(point) = &self.suggested {
+            line("suggested", point.words());
         }
         line("directory", self.directory.clone());
         for attempt in &self.attempts {

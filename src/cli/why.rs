@@ -41,6 +41,10 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             }
             None => (None, String::new()),
         };
+        let suggested = match &record {
+            Some(record) => show::suggestion(&mut store, record, &run).await?,
+            None => None,
+        };
         store.close().await?;
         let dir = ExperimentDir::new(runs_dir, &run.experiment);
         let mut sentence = of_ledger(&run, &attempts, (row.as_ref(), &metric), &dir);
@@ -60,6 +64,9 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
                 }
                 Err(error) => return Err(error),
             };
+        }
+        if let Some(point) = &suggested {
+            sentence += &format!("; {}", point.words());
         }
         if args.format == Format::Json {
             output::json(&json!({

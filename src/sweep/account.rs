@@ -204,6 +204,7 @@ mod tests {
             failed: 0,
             pending: 0,
             cancelled: 0,
+            stopped: 0,
             trained: 2,
             seconds: 10.0,
             slots: 2,

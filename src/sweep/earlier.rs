@@ -3,13 +3,13 @@
 //! Called by `prepare`. The two are made together and can only differ where somebody has deleted one: then finished runs would
 //! be cleared and trained again without a word, or a run without its files would be called completed.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
-use super::SweepError;
+use super::{SweepError, status::ranks, told::Told};
 use crate::{
     base::files::Durability,
     run::{AttemptEvent, ExperimentDir, LoggedAttempt, Outcome, RunDir, RunState},
-    store::{ExperimentKey, Orphan, Store},
+    store::{ExperimentKey, Orphan, Reader, RunRecord, Store},
 };
 
 /// Refuses to start an experiment anew that the database does not know, where finished runs of it lie in its folder.
@@ -68,6 +68,34 @@ pub(super) fn note_lost(dir: &ExperimentDir, orphans: &[Orphan]) -> Result<(), S
         }
     }
     Ok(())
+}
+
+/// What the search of an experiment is told of runs that have ended: the metric `rank_by` at the last step.
+///
+/// # Errors
+/// Where the database cannot be read.
+pub(super) async fn told(
+    store: &mut Reader,
+    runs: &[RunRecord],
+    rank_by: &str,
+) -> Result<BTreeMap<u64, Told>, SweepError> {
+    let mut told = BTreeMap::new();
+    for run in runs.iter().filter(|run| run.state.has_results() || run.state == RunState::Stopped) {
+        let last = store.last_points(run.key).await?;
+        let last = last.into_iter().filter(|(tag, _)| ranks(rank_by, tag)).map(|(_, point)| point);
+        let known = match last.max_by_key(|point| point.step) {
+            None => Told::Nothing,
+            Some(point) if run.state == RunState::Stopped => {
+                Told::Stopped(u64::try_from(point.step).unwrap_or(0), point.value)
+            }
+            Some(point) => Told::Value(point.value),
+        };
+        told.insert(run.spec.index.get(), known);
+    }
+    // What the user does not want tells nothing.
+    let cancelled = runs.iter().filter(|run| run.state == RunState::Cancelled);
+    told.extend(cancelled.map(|run| (run.spec.index.get(), Told::Nothing)));
+    Ok(told)
 }
 
 #[cfg(test)]

@@ -19,11 +19,13 @@ mod prepare;
 mod provenance;
 mod reuse;
 mod run_loop;
+mod runs;
 mod sinks;
 mod status;
 mod sum;
 mod tail;
 mod time_left;
+mod told;
 
 pub(crate) use account::{Account, Watch};
 pub(crate) use audit::{AuditProgress, audit_dataset, audit_folder};

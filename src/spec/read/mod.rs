@@ -16,6 +16,7 @@ mod range;
 mod rank;
 mod search;
 mod section;
+mod stop;
 mod suite;
 mod zip;
 
@@ -85,9 +86,13 @@ pub(super) fn experiment(
     let rank = rank::read(&top, built_in, (name.as_deref().unwrap_or_default(), untold), problems);
     let schedule = schedule(&top, is_command, problems);
     let retry = retry(&top, problems);
+    let (stop, budget) = (stop::read(&top, problems), stop::budget(&top, problems));
     let reuse = top.bool("reuse", problems);
     let notify = notify::read(&top, problems);
     let swept = swept?;
+    if let (Some(stop), Some(rank)) = (stop, &rank) {
+        stop::check(&top, stop, (&swept.fixed, &swept.grids, &rank.by.tag), problems);
+    }
     Some(Experiment {
         name: name?,
         dataset: dataset?,
@@ -99,6 +104,8 @@ pub(super) fn experiment(
         grids: swept.grids,
         search,
         exclude: swept.exclude,
+        stop,
+        budget,
         seeds,
         rank: rank?,
         keep,

@@ -156,7 +156,8 @@ impl<L: Launcher> Loop<'_, L> {
         let state = match (end.state(), standing) {
             (RunState::Completed, _) => RunState::Completed,
             (_, Some(Standing::Cancelled)) => RunState::Cancelled,
-            (_, Some(Standing::Paused)) => RunState::Paused,
+            (_, Some(Standing::Stopped)) => RunState::Stopped,
+            (_, Some(Standing::Paused | Standing::Held)) => RunState::Paused,
             _ if next.is_some() => RunState::Pending,
             (state, _) => state,
         };
@@ -164,6 +165,8 @@ impl<L: Launcher> Loop<'_, L> {
             self.mark_cancelled(now, run, true);
         }
         let answers = answers.filter(|_| state == RunState::Completed);
+        let ranked = self.status.live.get(&run).and_then(|live| live.ranked);
+        let told = failure.clone();
         let (name, attempt) = (attempt.name.clone(), Arc::clone(&attempt));
         let change = Change::AttemptEnded { attempt, state, failure, next, seconds, used: end.used };
         let failed = match (&change, state) {
@@ -171,6 +174,7 @@ impl<L: Launcher> Loop<'_, L> {
             _ => None,
         };
         self.tell_with(Now { wall: ended.wall, ..now }, change, answers);
+        self.tell_search(now, run, state, told.as_ref(), ranked);
         match failed {
             Some(failure) => self.compare_failure(now, &name, &failure),
             None if state == RunState::Completed => self.alike.completed(),

@@ -1,6 +1,6 @@
 //! THE loop of a sweep, in parts: this one has the state and tells the sinks, `reads` follows what live runs write, `starts`
 //! carries out what the scheduler starts, `ends` judges what has ended, `limits` ends what takes too long or is pointless,
-//! `measured` tells what the machine does, `control` does what other terminals want, and `drive` waits for whatever happens next.
+//! `supply` tells the scheduler of further runs, `measured` tells what the machine does, `control` does what other terminals want, and `drive` waits for whatever happens next.
 //!
 //! Nothing but `drive` waits or knows a clock: what happens is a call with the time as an argument, so that a test plays a
 //! sweep of ten thousand runs with a stand-in for the launcher in an instant. The scheduler is asked before anybody is
@@ -13,6 +13,7 @@ mod limits;
 mod measured;
 mod reads;
 mod starts;
+mod supply;
 mod why;
 
 #[cfg(test)]
@@ -48,6 +49,7 @@ use crate::{
 use ends::Suspect;
 use limits::{Late, Limits};
 use starts::{Shortage, Start};
+use supply::Supply;
 
 /// How often the event files of live runs are read, seconds.
 const TICK: f64 = 0.25;
@@ -62,6 +64,8 @@ pub(crate) struct End {
     pub pending: u64,
     /// Runs that the user does not want.
     pub cancelled: u64,
+    /// Runs that a stopping rule has ended in this sweep.
+    pub stopped: u64,
     /// Attempts of this sweep that ran to their end, with or without results.
     pub trained: u64,
     /// Duration of this sweep.
@@ -163,6 +167,10 @@ struct Loop<'a, L> {
     problem: Option<SweepError>,
     /// Looks at what the machine does for the live runs.
     meter: Option<Meter>,
+    /// The search that suggests points while the sweep lasts.
+    search: Option<Supply<'a>>,
+    /// Tag of the metric that ranks.
+    rank_by: String,
 }
 
 impl<'a, L: Launcher> Loop<'a, L> {
@@ -200,6 +208,8 @@ impl<'a, L: Launcher> Loop<'a, L> {
             over: false,
             problem: None,
             meter: None,
+            search: None,
+            rank_by: String::new(),
         }
     }
 
@@ -391,8 +401,9 @@ impl<'a, L: Launcher> Loop<'a, L> {
         let to_start = self.starts.len();
         let completed = self.completed_before + counts.completed as u64;
         let (failed, live) = (counts.failed as u64, (counts.live - to_start) as u64);
-        let pending = (counts.waiting + to_start) as u64;
-        let cancelled = counts.cancelled as u64;
+        let unknown = self.search.as_ref().map_or(0, Supply::left);
+        let pending = (counts.waiting + to_start) as u64 + unknown;
+        let cancelled = (counts.cancelled + counts.stopped) as u64;
         Totals {
             total: completed + failed + live + pending + cancelled,
             completed,

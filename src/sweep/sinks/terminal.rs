@@ -134,6 +134,7 @@ impl Terminal {
                 notes.push(format!("{}: {name} waits again", self.experiment));
             }
             Change::Moved { .. }
+            | Change::Suggested { .. }
             | Change::AttemptStarted(_)
             | Change::SweepBegun { .. }
             | Change::Scalars { .. }

@@ -29,8 +29,9 @@ use tokio::{
 
 use crate::{
     event::{Attempt, Change, Cut, Event, Scalar},
+    grid::Suggested,
     publish::Answers,
-    run::{ExperimentDir, Failure, RunState, Used},
+    run::{ExperimentDir, Failure, RunSpec, RunState, Used},
     store::{ExperimentKey, RunKey, StoreError},
     sweep::board::Board,
 };
@@ -127,6 +128,11 @@ enum Entry {
         attempt: u32,
         dir: PathBuf,
     },
+    /// A point that a search has suggested, with its runs.
+    Point {
+        point: Arc<Suggested>,
+        runs: Arc<Vec<RunSpec>>,
+    },
     End(Box<AttemptEnd>),
     /// A run without a live attempt is in another state.
     Move {
@@ -204,6 +210,9 @@ impl Ledger {
                 used: *used,
                 answers,
             }),
+            Change::Suggested { point, runs } => {
+                self.put(Entry::Point { point: Arc::clone(point), runs: Arc::clone(runs) })
+            }
             Change::Moved { run, state, .. } => self.put(Entry::Move { run: *run, state: *state }),
             Change::SweepBegun { .. }
             | Change::Cancelled { .. }
