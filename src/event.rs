@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use crate::{
     grid::Suggested,
-    run::{Failure, Handle, RunSpec, RunState, Used},
+    run::{Decided, Failure, Handle, RunSpec, RunState, Used},
 };
 
 pub use crate::tags;
@@ -196,6 +196,26 @@ pub enum Change {
         seconds: f64,
         /// What it has used of the machine.
         used: Used,
+    },
+    /// A stopping rule has decided something of a run.
+    Decided {
+        /// Index of the run.
+        run: u64,
+        /// The run's name.
+        name: String,
+        /// Number of its last attempt.
+        attempt: u32,
+        /// What.
+        decided: Decided,
+    },
+    /// A run that was held back is not made again, by a stopping rule.
+    Stopped {
+        /// Index of the run.
+        run: u64,
+        /// The run's name.
+        name: String,
+        /// Number of its last attempt.
+        attempt: u32,
     },
     /// A search has suggested a point: its runs are to be made.
     Suggested {

@@ -28,6 +28,7 @@ mod output;
 mod pause;
 mod plan;
 mod plan_estimate;
+mod plan_notes;
 mod predict;
 mod progress;
 mod replace;

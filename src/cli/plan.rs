@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::{
     CliError, corpus, devices, exit, output,
     plan_estimate::{self, Pace, Room},
+    plan_notes::{chosen, stops},
     spec_args::{self, SpecArgs},
     suite,
 };
@@ -20,7 +21,7 @@ use crate::{
     run::RunSpec,
     schedule::Slot,
     spec::{
-        Experiment, FAMILY_AXIS, Family, SearchMethod, SearchPlan, Source, Spec, Train,
+        Experiment, FAMILY_AXIS, Family, Source, Spec, Train,
         parameter::{Section, parameter_of_any},
     },
 };
@@ -106,53 +107,6 @@ fn loading(experiment: &Experiment) -> Result<Option<LoadingTable>, CliError> {
         Err(error) => Err(error.into()),
     }
 }
-
-/// What of the space is trained, where that is not all of it.
-fn chosen(experiment: &Experiment, runs: u64) -> Vec<String> {
-    let points = runs / (experiment.seeds.len() as u64).max(1);
-    let rules = human::counted(experiment.exclude.len(), "rule");
-    if let Some(search) = experiment.search {
-        let short = if points < search.points {
-            format!(" ({} were asked for: {rules} of `exclude` leave no more)", search.points)
-        } else {
-            String::new()
-        };
-        let how = match search.method {
-            SearchMethod::Random => "random points",
-            SearchMethod::Sobol => "points of Sobol's sequence",
-            SearchMethod::Tpe => return suggested(experiment, search, points),
-        };
-        return vec![format!("search: {points} {how}, seed {}{short}", search.seed)];
-    }
-    if experiment.exclude.is_empty() {
-        return Vec::new();
-    }
-    let all = grid::count(&Experiment { exclude: Vec::new(), seeds: vec![0], ..experiment.clone() });
-    let left_out = all.saturating_sub(u128::from(points));
-    vec![format!("{left_out} of {all} grid points are left out by {rules} of `exclude`")]
-}
-
-/// What is known of a search that learns before it begins.
-fn suggested(experiment: &Experiment, search: SearchPlan, first: u64) -> Vec<String> {
-    let wanted = human::counted(search.points, "point");
-    let mut notes = vec![format!(
-        "search: {wanted} by TPE, seed {}; these are the first {first}, which are drawn, the others follow from what the runs \
-         have come to",
-        search.seed
-    )];
-    let all =
-        grid::count(&Experiment { search: None, exclude: Vec::new(), seeds: vec![0], ..experiment.clone() });
-    let is_finite = experiment.grids.iter().flat_map(|grid| &grid.axes).all(|axis| axis.range.is_none());
-    if is_finite && all < FEW_POINTS {
-        notes.push(format!(
-            "{all} points: a search gains nothing here, a shuffled grid (`method: random`) finds the best as soon"
-        ));
-    }
-    notes
-}
-
-/// Below so many points a search finds the best one no sooner than a shuffled grid.
-const FEW_POINTS: u128 = 50;
 
 /// What the runs of a grid cost. A grid has far fewer networks than runs, so each is asked for once.
 struct Costs<'a> {
@@ -391,6 +345,7 @@ impl<'a> RunTable<'a> {
         let Sums { flops, room, owed, seconds } = &self.sums;
         let mut notes = vec![human::counted(runs, "run")];
         notes.extend(chosen(self.costs.experiment, runs));
+        notes.extend(stops(self.costs.experiment, runs));
         if *flops > 0.0 {
             notes.push(format!(
                 "about {}FLOP to train (three times forward, validation not counted); memory is an estimate",

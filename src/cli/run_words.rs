@@ -91,6 +91,9 @@ pub(super) fn closing(
         }
         text += ")";
     }
+    if let Some(what) = &end.ended_by {
+        text += &format!("\n{what}; a larger budget goes on");
+    }
     if let Some(line) = account.line() {
         text += &format!("\n{line}");
     }

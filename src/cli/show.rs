@@ -13,7 +13,7 @@ use crate::{
     publish::checked_predictions,
     rank::{Row, Standing},
     report::{Format, break_words},
-    run::ExperimentDir,
+    run::{Decided, ExperimentDir},
     spec::suggest,
     stats,
     store::{AttemptRecord, ExperimentRecord, Point, Reader, RunRecord},
@@ -44,6 +44,8 @@ struct RunDetails {
     /// Areas under the curves of its predictions, where those are stored.
     areas: Option<Areas>,
     classes: Vec<String>,
+    /// What the stopping rule has decided, with the attempts.
+    decisions: Vec<(u32, Decided)>,
     /// Why its point was suggested, where a search has.
     suggested: Option<Suggested>,
     directory: String,
@@ -116,6 +118,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             confusion,
             classes,
             suggested,
+            decisions: store.decisions(run.key).await?,
             directory: dir.path().display().to_string(),
             warnings,
             run,
@@ -223,6 +226,9 @@ impl RunDetails {
             "predictions": run.predictions, "attempts": attempts, "last": last, "confusion": confusion,
             "tags": run.tags, "note": run.note, "archived": run.archived, "last_point": run.last_point,
             "suggested": self.suggested,
+            "decisions": self.decisions.iter().map(|(attempt, decided)| json!({
+                "attempt": attempt, "epochs": decided.epochs, "action": decided.action, "reason": decided.reason,
+            })).collect::<Vec<_>>(),
             "statistics": certainty, "areas": areas, "warnings": self.warnings,
         })
     }
@@ -278,6 +284,9 @@ impl RunDetails {
                     why.unwrap_or_default()
                 ),
             );
+        }
+        for (_, Decided { action, reason, .. }) in &self.decisions {
+            line("decision", format!("{action}: {reason}"));
         }
         for attempt in &self.attempts {
             if let Some(problem) = &attempt.problem {

@@ -84,7 +84,6 @@ impl Budget {
 }
 
 /// The rule that ends runs.
-#[expect(dead_code, reason = "not offered yet")]
 pub(super) fn schema() -> Json {
     json!({
         "description": "A rule that ends hopeless runs early, decided on rank.by.",
@@ -107,7 +106,6 @@ pub(super) fn schema() -> Json {
 }
 
 /// What ends a sweep.
-#[expect(dead_code, reason = "not offered yet")]
 pub(super) fn budget_schema(duration: &Json) -> Json {
     json!({
         "description": "What ends a sweep before all its runs are made, counted over all sweeps of the experiment; the rest stays pending.",

@@ -205,6 +205,7 @@ mod tests {
             pending: 0,
             cancelled: 0,
             stopped: 0,
+            ended_by: None,
             trained: 2,
             seconds: 10.0,
             slots: 2,

@@ -17,11 +17,13 @@ mod images;
 mod meter;
 mod prepare;
 mod provenance;
+mod purse;
 mod reuse;
 mod run_loop;
 mod runs;
 mod sinks;
 mod status;
+mod stopping;
 mod sum;
 mod tail;
 mod time_left;
@@ -41,6 +43,7 @@ pub(crate) use provenance::Surroundings;
 pub(crate) use run_loop::{End, repeat, sweep};
 pub(crate) use sinks::{Terminal, Verbosity, foreign_records};
 pub(crate) use status::RunForecast;
+pub(crate) use stopping::longest as whole_epochs;
 pub(crate) use sum::Sum;
 
 /// A run's place in the lists of a sweep.

@@ -12,9 +12,11 @@ use std::{
 use super::{
     Surroundings, SweepError, change, earlier,
     images::{Corpus, write_split},
+    purse::Spent,
     reuse,
     runs::Runs,
     sinks::hparams,
+    stopping::Past,
     told::Told,
 };
 use crate::{
@@ -60,6 +62,10 @@ pub(crate) struct Preparation {
     pub states: Vec<RunState>,
     /// What the search knows of runs that have ended.
     pub(super) told: BTreeMap<u64, Told>,
+    /// What earlier sweeps have left for the stopping rule.
+    pub(super) past: Vec<Past>,
+    /// What earlier sweeps have used of the budget.
+    pub(super) spent: Spent,
     /// What is left to do, by index: the number of the next attempt.
     pub owed: Vec<Owed>,
     /// Runs that were completed before.
@@ -159,6 +165,14 @@ pub(crate) async fn prepare(
     } else {
         BTreeMap::new()
     };
+    let past = match experiment.stop {
+        Some(_) => earlier::past(&mut store, key, &records, &experiment.rank.by.tag).await?,
+        None => Vec::new(),
+    };
+    let spent = match experiment.budget.is_default() {
+        true => Spent::default(),
+        false => earlier::spent(&mut store, key, &records).await?,
+    };
     // Of a search that learns the others come while the sweep lasts.
     let room = usize::try_from(grid::count(&experiment)).unwrap_or(usize::MAX);
     let runs = Runs::new(grid::runs_with(&experiment, &points).zip(&records).map(named), room);
@@ -166,6 +180,8 @@ pub(crate) async fn prepare(
         runs,
         points,
         told,
+        past,
+        spent,
         keys: records.iter().map(|record| record.key).collect(),
         states: records.iter().map(|record| record.state).collect(),
         experiment,
@@ -288,6 +304,9 @@ async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
     let mut reused = Vec::new();
     if !asked.fresh {
         reused = reuse::take(&mut store, key, experiment, fingerprint, dir).await?;
+    }
+    if experiment.stop.is_some() {
+        earlier::keep_stopped(&mut store, key, dir).await?;
     }
     let records = store.runs(Some(key)).await?;
     let taken_back = orphans.into_iter().map(|orphan| orphan.name).collect();

@@ -85,6 +85,8 @@ impl Status {
             | Change::Resumed { .. }
             | Change::Problem { .. }
             | Change::Suggested { .. }
+            | Change::Decided { .. }
+            | Change::Stopped { .. }
             | Change::Moved { .. }
             | Change::Cancelled { .. }
             | Change::Note(_)

@@ -36,7 +36,7 @@ use super::{
 };
 
 /// The keys of a spec, in the order they are written.
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 15] = [
     "experiment",
     "dataset",
     "model",
@@ -44,6 +44,8 @@ pub(super) const KEYS: [&str; 13] = [
     "grid",
     "search",
     "exclude",
+    "stop",
+    "budget",
     "seeds",
     "rank",
     "schedule",

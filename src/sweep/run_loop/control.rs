@@ -139,6 +139,9 @@ impl<L: Launcher> Loop<'_, L> {
         // Before it starts: the ledger starts no run that is cancelled.
         self.moved(now, run, RunState::Pending);
         self.forget_told(run);
+        if let Some(stopping) = &mut self.stopping {
+            stopping.exempt(run);
+        }
         self.step(now, Input::Requeue { run });
         Ok((RunState::Pending, None))
     }
@@ -180,7 +183,7 @@ impl<L: Launcher> Loop<'_, L> {
         if !self.scheduler.is_paused() {
             return Answer::refusal("the sweep is not paused");
         }
-        self.release_paused(now);
+        self.release(now, false);
         self.step(now, Input::Resume);
         self.carry_out(now);
         let waiting = self.scheduler.counts().waiting;
@@ -189,10 +192,20 @@ impl<L: Launcher> Loop<'_, L> {
         Answer::said(text)
     }
 
-    /// Runs that are paused wait as others do, or are left to another sweep.
+    /// Runs that are paused are left to another sweep.
     pub(super) fn release_paused(&mut self, now: Now) {
+        self.release(now, true);
+    }
+
+    /// Runs that are paused wait as others do; those that wait at a rung, too, where the sweep is over.
+    fn release(&mut self, now: Now, is_over: bool) {
+        if is_over {
+            for run in self.scheduler.parked() {
+                self.moved(now, run, RunState::Pending);
+            }
+        }
         for run in 0..self.attempts.count() {
-            if matches!(self.scheduler.standing(run), Some(Standing::Paused | Standing::Held)) {
+            if self.scheduler.standing(run) == Some(Standing::Paused) {
                 self.moved(now, run, RunState::Pending);
             }
         }
@@ -213,7 +226,7 @@ impl<L: Launcher> Loop<'_, L> {
     /// A run that has no live attempt is in another state, in the ledger and in its folder.
     fn moved(&mut self, now: Now, run: u64, state: RunState) {
         // What was paused waits as it did before.
-        if self.scheduler.standing(run) != Some(Standing::Paused) {
+        if !matches!(self.scheduler.standing(run), Some(Standing::Paused | Standing::Held)) {
             self.mark_cancelled(now, run, state == RunState::Cancelled);
         }
         let name = self.attempts.name(run).to_owned();

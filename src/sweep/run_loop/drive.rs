@@ -29,7 +29,9 @@ use crate::{
         forecast::Forecaster,
         index,
         meter::Meter,
+        purse::Purse,
         sinks::{Folders, Ledger, LedgerNews, Notifier, Sinks, Terminal},
+        stopping::Stopping,
     },
 };
 
@@ -56,7 +58,14 @@ pub(crate) async fn sweep(
     let retry = ready.experiment.retry.clone();
     let scheduler = Scheduler::new(placement.slots, &placement.capacities, jobs, retry.attempts)?
         .with_pause(retry.pause.duration().as_secs_f64());
-    let scheduler = if ready.experiment.suggests() { scheduler.with_more() } else { scheduler };
+    let purse = Purse::new(ready.experiment.budget, ready.experiment.rank.by.goal, ready.spent);
+    let stopping = Stopping::new(&ready.experiment, &ready.past);
+    let scheduler = scheduler.with_new_runs(purse.new_runs());
+    let scheduler = match (&stopping, ready.experiment.suggests()) {
+        (Some(stopping), _) if stopping.pauses() => scheduler.held_back(),
+        (_, true) => scheduler.with_more(),
+        (_, false) => scheduler,
+    };
     let launcher = LocalLauncher::new(&ready.children, ready.experiment.schedule.log_limit);
     let launcher = launcher.map_err(SweepError::Launcher)?;
     let keys = ready.keys.clone();
@@ -70,6 +79,8 @@ pub(crate) async fn sweep(
     let limits = Limits { retry, ..Limits::from(&ready.experiment.schedule) };
     let mut this = Loop::new(attempts, launcher, sinks, scheduler, ready.completed, limits);
     this.meter = Some(Meter::start());
+    this.begun = ready.owed.iter().filter(|owed| owed.attempt > 1).map(|owed| owed.run).collect();
+    (this.stopping, this.purse) = (stopping, purse);
     this.rank_by.clone_from(&ready.experiment.rank.by.tag);
     this.search = PointSearch::new(&ready.experiment, &ready.points)
         .map(|search| Supply::new(search, ready.experiment.seeds.len(), ready.told.clone()));
@@ -191,13 +202,14 @@ pub(super) async fn drive<L: Launcher>(
     let broken = settle(&mut this, &clock, &mut tick, signals, &mut interrupted).await;
     this.tell(clock.now(), Change::SweepEnded { interrupted });
     until_notified(&mut this, &clock, &mut tick, signals).await;
-    let pending = this.totals().pending;
+    let (pending, ended_by) = (this.totals().pending, this.ended_by());
     if let Some(problem) = this.problem.or(broken.map(SweepError::Store)) {
         return Err(problem);
     }
     let totals = this.scheduler.counts();
     let end = End {
         stopped: totals.stopped as u64,
+        ended_by,
         completed: this.completed_before + totals.completed as u64,
         failed: totals.failed as u64,
         pending,

@@ -88,6 +88,7 @@ impl<L: Launcher> Loop<'_, L> {
 
     /// Starts an attempt, or says why not.
     fn start(&mut self, now: Now, slot: &Slot, attempt: &Attempt) -> Result<(), StartError> {
+        self.count_budget(now);
         let (plan, mut cleared) = self.attempts.prepare(attempt.run, attempt.number, slot, now.wall)?;
         let handle = self.launcher.start(&plan)?;
         let refused = cleared.refused.take();

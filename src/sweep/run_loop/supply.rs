@@ -14,7 +14,7 @@ use crate::{
     grid::{Outcome, PointSearch, Suggested},
     launch::Launcher,
     run::{Failure, FailureKind, RunSpec, RunState},
-    schedule::{Input, Job},
+    schedule::{Input, Job, Standing},
     sweep::told::{Told, outcome_of},
 };
 
@@ -62,11 +62,28 @@ impl<L: Launcher> Loop<'_, L> {
     /// Tells the scheduler of further runs, as long as it has a slot for them.
     pub(super) fn supply(&mut self, now: Now) {
         while self.scheduler.wants_more() {
+            if self.promote(now) || self.release_begun(now) {
+                continue;
+            }
             if self.scheduler.may_begin_new() {
+                if let Some(run) = self.scheduler.next_held() {
+                    self.step(now, Input::Release { run });
+                    continue;
+                }
                 match self.next_point(now) {
                     Next::Added => continue,
                     Next::Later => return,
                     Next::None => {}
+                }
+            }
+            if self.may_promote() {
+                if !self.scheduler.is_idle() {
+                    // Whoever is alive may come to a rung, and let another go on.
+                    return;
+                }
+                // Where a budget has left runs, those that wait may go on when it is larger.
+                if self.scheduler.may_begin_new() {
+                    self.stop_parked(now);
                 }
             }
             return self.step(now, Input::Closed);
@@ -134,7 +151,8 @@ impl<L: Launcher> Loop<'_, L> {
                     None => Told::Nothing,
                 }
             }
-            RunState::Stopped => match self.ranked_in_folder(run) {
+            RunState::Paused if self.scheduler.standing(run) != Some(Standing::Held) => return,
+            RunState::Stopped | RunState::Paused => match self.ranked_in_folder(run) {
                 Some((step, value)) => Told::Stopped(step, value.into()),
                 None => Told::Nothing,
             },
@@ -142,7 +160,7 @@ impl<L: Launcher> Loop<'_, L> {
                 Told::Value(f64::NAN)
             }
             RunState::Failed | RunState::Cancelled => Told::Nothing,
-            RunState::Pending | RunState::Running | RunState::Paused | RunState::Reused => return,
+            RunState::Pending | RunState::Running | RunState::Reused => return,
         };
         let Some(supply) = &mut self.search else { return };
         supply.told.insert(run, told);

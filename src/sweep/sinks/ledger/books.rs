@@ -296,6 +296,15 @@ impl Books {
                 store.append_scalars(key(*run), points).await
             }
             Entry::Reread { .. } | Entry::Point { .. } => Ok(()),
+            Entry::Decided { run, name, attempt, decided } => {
+                let event = AttemptEvent::Decided { attempt: *attempt, decided: decided.clone() };
+                log(dir.run(name), event).await?;
+                store.note_decision(key(*run), *attempt, decided).await
+            }
+            Entry::Stop { run, name, attempt } => {
+                log(dir.run(name), AttemptEvent::Stopped { attempt: *attempt }).await?;
+                store.move_run(key(*run), RunState::Stopped).await
+            }
             Entry::Move { run, state } => store.move_run(key(*run), *state).await,
             Entry::End(end) => {
                 let AttemptEnd { attempt, state, failure, time, used, answers } = &**end;

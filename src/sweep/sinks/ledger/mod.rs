@@ -31,7 +31,7 @@ use crate::{
     event::{Attempt, Change, Cut, Event, Scalar},
     grid::Suggested,
     publish::Answers,
-    run::{ExperimentDir, Failure, RunSpec, RunState, Used},
+    run::{Decided, ExperimentDir, Failure, RunSpec, RunState, Used},
     store::{ExperimentKey, RunKey, StoreError},
     sweep::board::Board,
 };
@@ -128,6 +128,19 @@ enum Entry {
         attempt: u32,
         dir: PathBuf,
     },
+    /// What a stopping rule has decided of a run.
+    Decided {
+        run: u64,
+        name: String,
+        attempt: u32,
+        decided: Decided,
+    },
+    /// A run without a live attempt is not made again.
+    Stop {
+        run: u64,
+        name: String,
+        attempt: u32,
+    },
     /// A point that a search has suggested, with its runs.
     Point {
         point: Arc<Suggested>,
@@ -210,6 +223,15 @@ impl Ledger {
                 used: *used,
                 answers,
             }),
+            Change::Decided { run, name, attempt, decided } => self.put(Entry::Decided {
+                run: *run,
+                name: name.clone(),
+                attempt: *attempt,
+                decided: decided.clone(),
+            }),
+            Change::Stopped { run, name, attempt } => {
+                self.put(Entry::Stop { run: *run, name: name.clone(), attempt: *attempt })
+            }
             Change::Suggested { point, runs } => {
                 self.put(Entry::Point { point: Arc::clone(point), runs: Arc::clone(runs) })
             }
