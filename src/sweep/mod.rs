@@ -15,6 +15,7 @@ mod error;
 mod forecast;
 mod images;
 mod meter;
+mod past;
 mod prepare;
 mod provenance;
 mod purse;

@@ -12,6 +12,7 @@ use std::{
 use super::{
     Surroundings, SweepError, change, earlier,
     images::{Corpus, write_split},
+    past,
     purse::Spent,
     reuse,
     runs::Runs,
@@ -161,17 +162,17 @@ pub(crate) async fn prepare(
     // A run keeps the name that its folder has, whatever this grid would call it.
     let named = |(run, record): (RunSpec, &RunRecord)| RunSpec { name: record.spec.name.clone(), ..run };
     let told = if experiment.suggests() {
-        earlier::told(&mut store, &records, &experiment.rank.by.tag).await?
+        past::told(&mut store, &records, &experiment.rank.by.tag).await?
     } else {
         BTreeMap::new()
     };
     let past = match experiment.stop {
-        Some(_) => earlier::past(&mut store, key, &records, &experiment.rank.by.tag).await?,
+        Some(_) => past::past(&mut store, key, &records, &experiment.rank.by.tag).await?,
         None => Vec::new(),
     };
     let spent = match experiment.budget.is_default() {
         true => Spent::default(),
-        false => earlier::spent(&mut store, key, &records).await?,
+        false => past::spent(&mut store, key, &records).await?,
     };
     // Of a search that learns the others come while the sweep lasts.
     let room = usize::try_from(grid::count(&experiment)).unwrap_or(usize::MAX);
@@ -306,9 +307,10 @@ async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
         reused = reuse::take(&mut store, key, experiment, fingerprint, dir).await?;
     }
     if experiment.stop.is_some() {
-        earlier::keep_stopped(&mut store, key, dir).await?;
+        past::keep_stopped(&mut store, key, dir).await?;
     }
-    let records = store.runs(Some(key)).await?;
+    let mut records = store.runs(Some(key)).await?;
+    earlier::cancel_unwanted(&mut store, key, dir, &mut records).await?;
     let taken_back = orphans.into_iter().map(|orphan| orphan.name).collect();
     Ok(Entered { store, key, created, records, taken_back, gone, replaced, reused, is_regrouped, points })
 }

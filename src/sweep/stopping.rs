@@ -34,8 +34,10 @@ pub(super) struct Stopping {
     judge: Judge,
     /// The epochs that were last looked at of each run.
     seen: HashMap<u64, u64>,
-    /// Runs of which nothing is decided any more: they are stopped, or the user wants them whole.
-    settled: HashSet<u64>,
+    /// Runs that were stopped: what they still write while they end counts for nothing.
+    stopped: HashSet<u64>,
+    /// Runs that the user wants whole.
+    exempt: HashSet<u64>,
     /// The epochs that runs go on to which were promoted: they pause at no rung below.
     goes_to: HashMap<u64, u64>,
     /// Runs that wait at a rung of an earlier sweep.
@@ -73,14 +75,16 @@ impl Stopping {
             StopRule::Asha => Judge::Pauses(Rungs::new(halving, goal, whole)),
         };
         let (seen, goes_to) = (HashMap::new(), HashMap::new());
-        let (settled, waits) = (HashSet::new(), HashSet::new());
-        let mut stopping = Self { judge, seen, settled, goes_to, waits, longest };
+        let (stopped, exempt, waits) = (HashSet::new(), HashSet::new(), HashSet::new());
+        let mut stopping = Self { judge, seen, stopped, exempt, goes_to, waits, longest };
         past.iter().for_each(|past| stopping.recall(past));
         Some(stopping)
     }
 
     fn recall(&mut self, past: &Past) {
-        for (epochs, value) in &past.curve {
+        let is_stop = |decided: &&Decided| decided.action == Action::Stops;
+        let end = past.decisions.iter().rfind(is_stop).map_or(u64::MAX, |decided| decided.epochs);
+        for (epochs, value) in past.curve.iter().filter(|(epochs, _)| *epochs <= end) {
             match &mut self.judge {
                 Judge::Stops(stopper) => drop(stopper.report(past.run, *epochs, *value)),
                 Judge::Pauses(rungs) => rungs.reach(past.run, *epochs, *value),
@@ -99,7 +103,7 @@ impl Stopping {
         }
         let last = past.last().map(|decided| decided.action);
         if last == Some(Action::Stops) {
-            self.settled.insert(past.run);
+            self.stopped.insert(past.run);
         }
         // Its sweep may have been killed before it was asked to make room.
         let goes_to = self.goes_to.get(&past.run).copied().unwrap_or(0);
@@ -131,6 +135,9 @@ impl Stopping {
         is_own: bool,
         whole: Option<u64>,
     ) -> Option<Decided> {
+        if self.stopped.contains(&run) {
+            return None;
+        }
         let seen = self.seen.entry(run).or_insert(0);
         if epochs == 1 && is_own && *seen > 0 {
             // It has begun anew.
@@ -165,9 +172,9 @@ impl Stopping {
                 })
             }
         };
-        let decided = decided.filter(|_| !is_last && !self.settled.contains(&run))?;
+        let decided = decided.filter(|_| !is_last && !self.exempt.contains(&run))?;
         if decided.action == Action::Stops {
-            self.settled.insert(run);
+            self.stopped.insert(run);
         }
         Some(decided)
     }
@@ -181,7 +188,8 @@ impl Stopping {
 
     /// The user wants a run whole.
     pub(super) fn exempt(&mut self, run: u64) {
-        self.settled.insert(run);
+        self.stopped.remove(&run);
+        self.exempt.insert(run);
         self.waits.remove(&run);
     }
 

@@ -1,4 +1,4 @@
-//! `stop` and `budget`.
+//! `stop` and `budget`: what they are read as, how they are written back, and a sentence for each mistake.
 
 use super::*;
 
