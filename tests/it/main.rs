@@ -35,6 +35,7 @@ mod secrets;
 mod setup;
 mod spec_and_plan;
 mod sql;
+mod stopping;
 mod support;
 mod tensorboard;
 #[cfg(feature = "torch")]

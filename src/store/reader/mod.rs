@@ -6,11 +6,13 @@
 mod attempts;
 mod confusion;
 mod curves;
+mod decisions;
 mod evidence;
 mod experiments;
 mod head;
 mod leaderboard;
 mod others;
+mod points;
 mod query;
 mod question;
 mod raw;
