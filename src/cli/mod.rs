@@ -49,6 +49,7 @@ mod suite;
 mod sweeps;
 mod tag;
 mod tensorboard;
+mod tensorboard_link;
 mod top;
 mod trace;
 mod verify;

@@ -5,6 +5,8 @@
 
 use std::{
     env, io,
+    net::{Ipv4Addr, TcpListener},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
     process::ExitStatus,
     time::Duration,
@@ -12,7 +14,7 @@ use std::{
 
 use tokio::process::{Child, Command};
 
-use super::{CliError, exit, experiments, listing, output, runtime, signals};
+use super::{CliError, exit, experiments, listing, output, runtime, signals, tensorboard_link};
 use crate::{
     base::{
         error::with_causes,
@@ -26,6 +28,8 @@ use crate::{
 
 /// How often the folder of links follows the runs.
 const REFRESH: Duration = Duration::from_secs(10);
+/// The ports that TensorBoard tries where none is named.
+const FIRST_PORTS: RangeInclusive<u16> = 6006..=6016;
 /// How long TensorBoard has to end when it is asked to.
 const GRACE: Duration = Duration::from_secs(3);
 /// Points and pictures of a tag that TensorBoard is to keep; its own thousand and ten thin long curves out, and matrices.
@@ -73,12 +77,23 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         let program = find()?;
         if let ([record], None) = (records.as_slice(), args.top) {
             let dir = ExperimentDir::new(runs_dir, &record.name).path().to_owned();
-            let arguments = arguments(&dir, &record.name, args);
+            let is_named = args.more.iter().any(|argument| argument.starts_with("--port"));
+            let port = args.port.or_else(|| free_port().filter(|_| !is_named));
+            let arguments = arguments(&dir, &record.name, port, args);
             if args.dry_run {
                 output::data(&format!("{} {}", program.display(), arguments.join(" ")))?;
                 return Ok(exit::DONE);
             }
             let mut child = start(&program, &arguments)?;
+            let dir = ExperimentDir::new(runs_dir, &record.name);
+            if let (Some(port), Some([table, best])) =
+                (port.filter(|port| *port > 0), tensorboard_link::fragments(&mut reader, &dir, record).await?)
+            {
+                output::note(&format!(
+                    "TensorBoard ticks no run where there are more than 40; with the table, and with the ten best, ticked:\n\
+                     http://localhost:{port}/{table}\nhttp://localhost:{port}/{best}"
+                ));
+            }
             return ended(wait(&mut child, signals, None).await?);
         }
         if args.dry_run {
@@ -98,7 +113,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         let mut view = View::new(folder.path(), records.clone(), top);
         let runs = view.refresh(&mut reader, runs_dir).await?;
         output::note(&format!("{} of {title}", human::counted(runs, "run")));
-        let mut child = start(&program, &arguments(folder.path(), &title, args))?;
+        let mut child = start(&program, &arguments(folder.path(), &title, args.port, args))?;
         let following = Following { view, reader, runs_dir };
         ended(wait(&mut child, signals, Some(following)).await?)
     })
@@ -128,7 +143,7 @@ fn find() -> Result<PathBuf, CliError> {
     })
 }
 
-fn arguments(dir: &Path, title: &str, args: &Args) -> Vec<String> {
+fn arguments(dir: &Path, title: &str, port: Option<u16>, args: &Args) -> Vec<String> {
     let mut arguments = vec![
         "--logdir".to_owned(),
         dir.display().to_string(),
@@ -139,11 +154,16 @@ fn arguments(dir: &Path, title: &str, args: &Args) -> Vec<String> {
         "--window_title".to_owned(),
         format!("Gridboard:{}", title.replace(' ', "")),
     ];
-    if let Some(port) = args.port {
+    if let Some(port) = port {
         arguments.extend(["--port".to_owned(), port.to_string()]);
     }
     arguments.extend(args.more.iter().cloned());
     arguments
+}
+
+/// The first free port that TensorBoard would take.
+fn free_port() -> Option<u16> {
+    FIRST_PORTS.into_iter().find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
 }
 
 fn start(program: &Path, arguments: &[String]) -> Result<Child, CliError> {

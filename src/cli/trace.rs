@@ -4,13 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::{CliError, exit, experiments, listing, output, runtime};
 use crate::{
-    base::{
-        clock::wall_now,
-        files::{Durability, write_whole},
-    },
-    report::{Format, TracedAttempt, idle_table, lanes, trace},
-    store::{AttemptState, Reader},
-    tags::SYSTEM_FOLDER,
+    base::files::{Durability, write_whole},
+    publish::hardware,
+    report::{Format, idle_table, lanes, trace},
+    store::Reader,
 };
 
 /// Write what the slots did as a trace for Perfetto, with a table of their idle times by cause
@@ -36,44 +33,8 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             Some(name) => experiments::named(&mut reader, runs_dir, name).await?,
             None => experiments::all_or_only(&mut reader, runs_dir, false).await?.remove(0),
         };
-        let mut attempts = Vec::new();
-        for run in reader.runs(Some(record.key)).await? {
-            let all = reader.attempts(run.key).await?;
-            let last = all.len();
-            for (number, attempt) in (1..).zip(all) {
-                // Those of the last attempt alone are kept.
-                let counters = if number == last {
-                    let curves = reader.history(run.key, &[]).await?;
-                    let own = curves.into_iter().filter_map(|curve| {
-                        let name = curve.tag.strip_prefix(SYSTEM_FOLDER)?.to_owned();
-                        Some((
-                            name,
-                            curve.points.iter().map(|point| (point.wall_time, point.value)).collect(),
-                        ))
-                    });
-                    own.collect()
-                } else {
-                    Vec::new()
-                };
-                let phases = attempt.used.phases;
-                attempts.push(TracedAttempt {
-                    run: run.spec.name.clone(),
-                    attempt: attempt.attempt,
-                    slot: attempt.slot,
-                    device: attempt.device,
-                    started: attempt.started,
-                    finished: attempt.finished.unwrap_or_else(|| match attempt.state {
-                        AttemptState::Running => wall_now(),
-                        // Nobody saw its end.
-                        _ => attempt.started,
-                    }),
-                    state: attempt.state.as_str().to_owned(),
-                    reason: attempt.failure.map(|failure| failure.reason),
-                    phases: phases.map(|phases| (phases.training.seconds, phases.validation.seconds)),
-                    counters,
-                });
-            }
-        }
+        let runs = reader.runs(Some(record.key)).await?;
+        let attempts = hardware::attempts(&mut reader, &runs, true).await?;
         if attempts.is_empty() {
             return Err(CliError::NotFound {
                 message: format!("no run of `{}` has been started", record.name),

@@ -10,6 +10,7 @@ use std::{
 use super::{
     PublishError,
     audit::{kept, kept_audit},
+    hardware,
     predictions::{checked_predictions, take_predictions},
     run_details, test_set,
 };
@@ -110,15 +111,15 @@ async fn collect(
     let mut curves = Vec::new();
     let mut best_predictions = Vec::new();
     let others = further_metrics(&leaderboard);
-    let runs: HashMap<RunKey, RunRecord> =
-        store.runs(Some(record.key)).await?.into_iter().map(|run| (run.key, run)).collect();
+    let runs = store.runs(Some(record.key)).await?;
+    let by_key: HashMap<RunKey, &RunRecord> = runs.iter().map(|run| (run.key, run)).collect();
     let dir = ExperimentDir::new(runs_dir, &record.name);
     let mut facts = Vec::new();
     for row in &leaderboard.rows {
         if signals.heard() {
             return Err(PublishError::Interrupted);
         }
-        let Some(run) = runs.get(&row.key) else { continue };
+        let Some(&run) = by_key.get(&row.key) else { continue };
         if let Some(rank) = row.rank {
             let matrix = store.confusion(run.key).await?;
             if let Some(file) = run.predictions.as_ref().filter(|_| rank <= MOST_CURVES) {
@@ -141,7 +142,8 @@ async fn collect(
         }
     }
     facts.sort_by_key(|facts| facts.index);
-    let best = leaderboard.rows.iter().find(|row| row.rank == Some(1)).and_then(|row| runs.get(&row.key));
+    let best =
+        leaderboard.rows.iter().find(|row| row.rank == Some(1)).and_then(|row| by_key.get(&row.key).copied());
     let about = About {
         spec: record.spec.clone(),
         loading: known(kept(&dir.loading_table()), &mut warnings),
@@ -171,8 +173,19 @@ async fn collect(
     // A file may be read for several reasons.
     let mut seen = HashSet::new();
     warnings.retain(|warning| seen.insert(warning.clone()));
-    let input =
-        ReportInput { leaderboard, confusion, curves, about, predictions: best_predictions, test, xrays };
+    // An import was trained elsewhere: its slots are not known.
+    let attempts = hardware::attempts(store, &runs, false).await?;
+    let slots = report::lanes(&attempts).into_iter().filter(|lane| !lane.slot.is_empty()).collect();
+    let input = ReportInput {
+        leaderboard,
+        confusion,
+        curves,
+        about,
+        predictions: best_predictions,
+        test,
+        xrays,
+        slots,
+    };
     Ok((input, warnings))
 }
 

@@ -6,6 +6,7 @@
 mod audit;
 mod collect;
 mod error;
+pub(crate) mod hardware;
 mod predictions;
 mod run_details;
 mod test_set;

@@ -2,7 +2,7 @@
 //!
 //! Read by `page`, which decides what is said of them, and by `files`, which writes it.
 
-use super::{about::About, curves::ScoredRun, test_set::TestResult};
+use super::{about::About, curves::ScoredRun, test_set::TestResult, trace::Lane};
 use crate::{
     figure::Figure,
     metrics::ConfusionMatrix,
@@ -27,6 +27,8 @@ pub(crate) struct ReportInput {
     pub test: Vec<TestResult>,
     /// Fig. 11 of the paper: validation images with the best run's answers, where predictions and corpus are there.
     pub xrays: Option<Figure>,
+    /// What the slots did, by their names; empty where that is not known.
+    pub slots: Vec<Lane>,
 }
 
 /// The curves of a run: (epoch from 0, value), by epoch.

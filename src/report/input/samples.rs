@@ -35,7 +35,16 @@ pub(in crate::report) fn input(ranked: u32) -> ReportInput {
         .collect();
     let predictions = leaderboard.rows.iter().filter(|row| row.rank.is_some()).take(10);
     let predictions = predictions.map(|row| (row.run.clone(), scored(40, row.index.get()))).collect();
-    ReportInput { leaderboard, confusion, curves, about: about(), predictions, test: Vec::new(), xrays: None }
+    ReportInput {
+        leaderboard,
+        confusion,
+        curves,
+        about: about(),
+        predictions,
+        test: Vec::new(),
+        xrays: None,
+        slots: Vec::new(),
+    }
 }
 
 /// Tab. 3 of the paper on its own corpus, its runs trained.

@@ -12,6 +12,7 @@ mod corpus;
 mod curves;
 mod glance;
 mod grid;
+mod hardware;
 mod layers;
 mod reproduction;
 
@@ -113,6 +114,7 @@ fn sections(inputs: &[&ReportInput]) -> Result<Vec<Section>, DrawError> {
         add(input, Some(grid::section(input)?));
     }
     for input in inputs {
+        add(input, hardware::section(input));
         add(input, Some(reproduction::section(input)));
     }
     sections.push(caveats::section(inputs));
