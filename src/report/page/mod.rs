@@ -12,6 +12,7 @@ mod corpus;
 mod curves;
 mod glance;
 mod grid;
+mod importance;
 mod layers;
 mod reproduction;
 
@@ -111,6 +112,9 @@ fn sections(inputs: &[&ReportInput]) -> Result<Vec<Section>, DrawError> {
     for input in of(None) {
         add(input, layers::section(input));
         add(input, Some(grid::section(input)?));
+    }
+    for input in inputs {
+        add(input, importance::section(input));
     }
     for input in inputs {
         add(input, Some(reproduction::section(input)));
