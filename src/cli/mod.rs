@@ -19,6 +19,7 @@ mod drain;
 mod error;
 mod experiments;
 mod import;
+mod importance;
 mod index;
 mod layers;
 mod listing;
@@ -82,6 +83,7 @@ enum Command {
     Plan(plan::Args),
     Corpus(audit::Args),
     Top(top::Args),
+    Importance(importance::Args),
     Tensorboard(tensorboard::Args),
     Trace(trace::Args),
     Runs(runs::Args),
@@ -130,6 +132,7 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
         Command::Plan(args) => plan::run(&cli.runs_dir, args),
         Command::Corpus(args) => audit::run(&cli.runs_dir, args),
         Command::Top(args) => top::run(&cli.runs_dir, args),
+        Command::Importance(args) => importance::run(&cli.runs_dir, args),
         Command::Tensorboard(args) => tensorboard::run(&cli.runs_dir, args),
         Command::Runs(args) => runs::run(&cli.runs_dir, args),
         Command::Trace(args) => trace::run(&cli.runs_dir, args),

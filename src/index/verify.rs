@@ -174,6 +174,7 @@ async fn one(
     outcome(&dir, record, experiment.file.import.is_some(), &mut say);
     if found.is_logged {
         attempts::compare(&store.attempts(record.key).await?, &found.attempts, &mut say);
+        attempts::compare_decisions(&store.decisions(record.key).await?, &found.attempts, &mut say);
         if found.state != record.state {
             say(
                 Side::Files,

@@ -4,6 +4,7 @@
 //! SQL views, so that there is one ranking. Tables and figures are left to `report`.
 
 mod columns;
+mod importance;
 mod order;
 mod point;
 mod sameness;
@@ -21,6 +22,7 @@ use crate::{
 };
 
 pub use columns::{axis_columns, rule_metrics, standard_metrics};
+pub use importance::{Importances, Measure, importances};
 pub use order::{Candidate, Ranking, rank, unfinished};
 pub use point::{GridPoint, Means};
 pub use sameness::{Results, constant_answer, without_effect};

@@ -147,22 +147,46 @@ impl Kernels {
     fn add_to<'a>(&self, rows: impl Iterator<Item = (f64, &'a mut [f64])>) {
         match self {
             Self::Choice { count, shares } => {
+                let mut known: HashMap<usize, Vec<f64>> = HashMap::new();
                 for (coordinate, row) in rows {
                     let place = coordinate as usize;
-                    for (kernel, sum) in row.iter_mut().enumerate() {
-                        *sum += shares[kernel * count + place].ln();
+                    let at = || shares.iter().skip(place).step_by(*count).map(|share| share.ln()).collect();
+                    for (sum, logarithm) in row.iter_mut().zip(known.entry(place).or_insert_with(at)) {
+                        *sum += *logarithm;
                     }
                 }
             }
             Self::Normal { number, low, high, kernels } => {
-                let (of, distinct) = distinct(kernels);
+                let (of, distinct) = match number.step {
+                    Some(_) => distinct(kernels),
+                    // Hardly any two are the same.
+                    None => ((0..kernels.len()).collect(), kernels.clone()),
+                };
                 let whole = |kernel: &Normal| {
                     ln_mass((low - kernel.mean) / kernel.deviation, (high - kernel.mean) / kernel.deviation)
                 };
                 let whole: Vec<f64> = distinct.iter().map(whole).collect();
+                let heights: Vec<f64> = distinct.iter().map(|kernel| kernel.deviation.ln()).collect();
                 let at = |coordinate: f64| -> Vec<f64> {
-                    let one = |(kernel, whole): (&Normal, &f64)| kernel.at(number, coordinate) - whole;
-                    distinct.iter().zip(&whole).map(one).collect()
+                    let all = distinct.iter().zip(&whole);
+                    match number.step {
+                        None => {
+                            let scaled = number.scaled(coordinate);
+                            all.zip(&heights)
+                                .map(|((kernel, whole), height)| {
+                                    ln_density(kernel.place(scaled)) - height - whole
+                                })
+                                .collect()
+                        }
+                        Some(step) => {
+                            let (low, high) = (
+                                number.scaled(coordinate - step / 2.0),
+                                number.scaled(coordinate + step / 2.0),
+                            );
+                            all.map(|(kernel, whole)| ln_mass(kernel.place(low), kernel.place(high)) - whole)
+                                .collect()
+                        }
+                    }
                 };
                 let mut known: HashMap<u64, Vec<f64>> = HashMap::new();
                 for (coordinate, row) in rows {
@@ -177,14 +201,9 @@ impl Kernels {
 }
 
 impl Normal {
-    /// The logarithm of the density at a value, or of the mass of the step around it; not yet of what is truncated.
-    fn at(&self, number: &Number, value: f64) -> f64 {
-        let scale = |value: f64| if number.is_log { value.ln() } else { value };
-        let place = |value: f64| (scale(value) - self.mean) / self.deviation;
-        match number.step {
-            None => ln_density(place(value)) - self.deviation.ln(),
-            Some(step) => ln_mass(place(value - step / 2.0), place(value + step / 2.0)),
-        }
+    /// How many deviations a place on the scale of the kernels lies above the mean.
+    fn place(&self, scaled: f64) -> f64 {
+        (scaled - self.mean) / self.deviation
     }
 }
 

@@ -51,6 +51,11 @@ impl Number {
         if self.is_log { (low.ln(), high.ln()) } else { (low, high) }
     }
 
+    /// A value on the scale that is searched.
+    pub(super) fn scaled(&self, value: f64) -> f64 {
+        if self.is_log { value.ln() } else { value }
+    }
+
     /// The value that belongs to a place between the [`Number::ends`].
     pub(super) fn value(&self, place: f64) -> f64 {
         let number = if self.is_log { place.exp() } else { place };

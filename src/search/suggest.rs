@@ -130,7 +130,7 @@ impl Search {
         match (&self.sobol, self.method) {
             (Some(sobol), _) => self.next_of_sequence(sobol, number),
             (None, Method::Tpe) if self.ended() >= STARTUP => {
-                let trials: Vec<Trial> = self.trials.values().cloned().collect();
+                let trials: Vec<&Trial> = self.trials.values().collect();
                 let found = tpe::candidates(&self.space, &trials, self.goal, &mut draws);
                 self.best_untried(&found).or_else(|| self.drawn(&mut draws, Reason::AllTried))
             }

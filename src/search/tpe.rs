@@ -58,7 +58,7 @@ pub(super) struct Candidates {
 }
 
 /// The candidates for the next point. `trials` lie in the order of their numbers, and [`STARTUP`] of them have ended.
-pub(super) fn candidates(space: &Space, trials: &[Trial], goal: Goal, draws: &mut impl Draws) -> Candidates {
+pub(super) fn candidates(space: &Space, trials: &[&Trial], goal: Goal, draws: &mut impl Draws) -> Candidates {
     let (good, others) = split(trials, goal);
     let groups = (good.len(), others.len());
     let of = |places: &[usize]| -> Vec<&[f64]> {
@@ -85,7 +85,7 @@ pub(super) fn candidates(space: &Space, trials: &[Trial], goal: Goal, draws: &mu
 }
 
 /// The places of the best trials and of the others, both in the order of the trials.
-fn split(trials: &[Trial], goal: Goal) -> (Vec<usize>, Vec<usize>) {
+fn split(trials: &[&Trial], goal: Goal) -> (Vec<usize>, Vec<usize>) {
     let mut ended: Vec<usize> =
         (0..trials.len()).filter(|place| trials[*place].known != Known::Running).collect();
     let best = ended.len().div_ceil(10).min(25);

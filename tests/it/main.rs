@@ -12,6 +12,7 @@ mod devices;
 mod docs;
 mod earlier_runs;
 mod import;
+mod importance;
 mod index;
 mod interrupt;
 mod iterating;

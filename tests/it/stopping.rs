@@ -67,6 +67,14 @@ fn a_rung_ends_runs_for_good_and_they_never_rank() {
     assert_eq!((project.sql(decisions), states(&project)), (before, all));
     project.run(&["verify", "stops"]).expect(0);
 
+    // What is said otherwise is found.
+    let log = "runs/stops/acc-0.2/attempts.jsonl";
+    let kept = project.read(log);
+    project.write(log, &kept.replace("epoch 1: 9th", "epoch 1: 1st"));
+    let differs = project.run(&["verify", "stops"]);
+    assert!(differs.stdout.contains("other decisions of the stopping rule"), "{}", differs.stdout);
+    project.write(log, &kept);
+
     // Who wants one whole gets it.
     project.run(&["requeue", "acc-0.2"]).expect(0);
     project.run(&["run", "spec.yaml"]).expect(0);

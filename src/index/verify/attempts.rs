@@ -2,7 +2,7 @@
 
 use super::Side;
 use crate::{
-    run::LoggedAttempt,
+    run::{Decided, LoggedAttempt},
     store::{AttemptRecord, AttemptState},
 };
 
@@ -25,6 +25,21 @@ pub(super) fn compare(rows: &[AttemptRecord], log: &[LoggedAttempt], say: &mut d
                 format!("attempt {number} has another {words} in `attempts.jsonl` than in the database"),
             );
         }
+    }
+}
+
+/// Says where the decisions of a stopping rule disagree.
+pub(super) fn compare_decisions(
+    rows: &[(u32, Decided)],
+    log: &[LoggedAttempt],
+    say: &mut dyn FnMut(Side, String),
+) {
+    let logged = log
+        .iter()
+        .flat_map(|attempt| attempt.decisions.iter().map(|decided| (attempt.start.attempt, decided)));
+    if !logged.eq(rows.iter().map(|(attempt, decided)| (*attempt, decided))) {
+        let what = "`attempts.jsonl` has other decisions of the stopping rule than the database";
+        say(Side::Files, what.to_owned());
     }
 }
 

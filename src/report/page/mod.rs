@@ -13,6 +13,7 @@ mod curves;
 mod glance;
 mod grid;
 mod hardware;
+mod importance;
 mod layers;
 mod reproduction;
 
@@ -115,6 +116,9 @@ fn sections(inputs: &[&ReportInput]) -> Result<Vec<Section>, DrawError> {
     }
     for input in inputs {
         add(input, hardware::section(input));
+        add(input, importance::section(input));
+    }
+    for input in inputs {
         add(input, Some(reproduction::section(input)));
     }
     sections.push(caveats::section(inputs));

@@ -80,7 +80,8 @@ fn replay(study: &Value) -> (usize, f64) {
         let ours = if ended < STARTUP {
             random_point(&space, &mut random)
         } else {
-            let found = candidates(&space, &trials, goal, &mut own);
+            let known: Vec<&Trial> = trials.iter().collect();
+            let found = candidates(&space, &known, goal, &mut own);
             // On a tie any of the tied is right; sums in another order differ in the last bits.
             let is_tied = |score: &f64| found.scores[0] - score <= 1e-12;
             let tied = found.points.into_iter().zip(&found.scores).take_while(|(_, score)| is_tied(score));
