@@ -115,10 +115,10 @@ fn sections(inputs: &[&ReportInput]) -> Result<Vec<Section>, DrawError> {
         add(input, Some(grid::section(input)?));
     }
     for input in inputs {
-        add(input, hardware::section(input));
         add(input, importance::section(input));
     }
     for input in inputs {
+        add(input, hardware::section(input));
         add(input, Some(reproduction::section(input)));
     }
     sections.push(caveats::section(inputs));
