@@ -39,6 +39,7 @@ mod room;
 mod run;
 mod runs;
 mod schema;
+mod serve;
 mod setup;
 mod show;
 mod spec_args;
@@ -79,6 +80,7 @@ enum Command {
     Plan(plan::Args),
     Corpus(audit::Args),
     Top(top::Args),
+    Serve(serve::Args),
     Tensorboard(tensorboard::Args),
     Trace(trace::Args),
     Runs(runs::Args),
@@ -127,6 +129,7 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
         Command::Plan(args) => plan::run(&cli.runs_dir, args),
         Command::Corpus(args) => audit::run(&cli.runs_dir, args),
         Command::Top(args) => top::run(&cli.runs_dir, args),
+        Command::Serve(args) => serve::run(&cli.runs_dir, args),
         Command::Tensorboard(args) => tensorboard::run(&cli.runs_dir, args),
         Command::Runs(args) => runs::run(&cli.runs_dir, args),
         Command::Trace(args) => trace::run(&cli.runs_dir, args),
