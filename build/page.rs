@@ -14,10 +14,13 @@ pub(crate) fn embed(out: &Path) {
     let value = match texts.as_slice() {
         [script, style, licence] => format!("Some([{script:?}, {style:?}, {licence:?}])"),
         _ => {
-            println!("cargo:warning=the live page is left out: {FOLDER} is not there; scripts/setup.sh brings it");
+            println!(
+                "cargo:warning=the live page is left out: {FOLDER} is not there; scripts/setup.sh brings it"
+            );
             "None".to_owned()
         }
     };
-    let source = format!("/// Script, style sheet and licence of uPlot.\nconst UPLOT: Option<[&str; 3]> = {value};\n");
+    let source =
+        format!("/// Script, style sheet and licence of uPlot.\nconst UPLOT: Option<[&str; 3]> = {value};\n");
     fs::write(out.join("vendor.rs"), source).expect("the build's folder can be written");
 }

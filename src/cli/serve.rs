@@ -32,13 +32,16 @@ pub(super) struct Args {
 }
 
 /// TensorBoard's is 6006.
-pub(super) const PORT: u16 = 6007;
+const PORT: u16 = 6007;
 
 /// A path with a slash at either end.
 fn base_path(text: &str) -> Result<String, String> {
     let inner = text.trim_matches('/');
     let fits = |letter: char| letter.is_ascii_alphanumeric() || "-._~/".contains(letter);
-    if !inner.chars().all(fits) || inner.split('/').any(|part| part == ".." || part == ".") || inner.contains("//") {
+    if !inner.chars().all(fits)
+        || inner.split('/').any(|part| part == ".." || part == ".")
+        || inner.contains("//")
+    {
         return Err("a path has letters, digits, `-`, `.`, `_` and `~` between slashes".to_owned());
     }
     Ok(if inner.is_empty() { "/".to_owned() } else { format!("/{inner}/") })
@@ -52,12 +55,22 @@ pub(super) fn run(_: &Path, args: &Args) -> Result<u8, CliError> {
     Err(CliError::NoPage)
 }
 
+#[cfg(not(feature = "page"))]
+pub(super) fn beside(_: &Path, _: u16) -> Result<String, CliError> {
+    Err(CliError::NoPage)
+}
+
 #[cfg(feature = "page")]
-pub(super) use page::run;
+pub(super) use page::{beside, run};
 
 #[cfg(feature = "page")]
 mod page {
-    use std::{path::PathBuf, sync::Arc};
+    use std::{
+        net::Ipv4Addr,
+        path::PathBuf,
+        sync::{Arc, mpsc},
+        thread,
+    };
 
     use super::{Args, CliError, Path};
     use crate::{
@@ -105,15 +118,62 @@ mod page {
         })
     }
 
+    /// Serves the page beside what the command does, on a thread of its own, until the process ends. Answers with what to say of
+    /// it.
+    ///
+    /// # Errors
+    /// Where this program has no page, or no port is to be had.
+    pub(in crate::cli) fn beside(runs_dir: &Path, port: u16) -> Result<String, CliError> {
+        if !has_page() {
+            return Err(CliError::NoPage);
+        }
+        let options = Options {
+            runs_dir: runs_dir.to_owned(),
+            experiments: Vec::new(),
+            address: Ipv4Addr::LOCALHOST.into(),
+            port,
+            or_next: true,
+            allowed_hosts: Vec::new(),
+            private: false,
+            base: "/".to_owned(),
+            carry: carry(runs_dir),
+        };
+        let (sender, bound) = mpsc::channel();
+        let serving = move || {
+            let served = runtime().map(|runtime| {
+                runtime.block_on(async {
+                    let server = match Server::bind(options).await {
+                        Ok(server) => server,
+                        Err(error) => return drop(sender.send(Err(CliError::from(error)))),
+                    };
+                    let taken = server.address().port() != port;
+                    let text = if taken { format!("port {port} is taken\n") } else { String::new() };
+                    let _ = sender.send(Ok(text + &told(&server, false)));
+                    // The sweep does without it.
+                    if let Err(error) = server.serve(std::future::pending()).await {
+                        output::note(&format!("warning: {}", with_causes(&error)));
+                    }
+                });
+            });
+            if let Err(error) = served {
+                output::note(&format!("warning: there is no live page: {}", with_causes(&error)));
+            }
+        };
+        thread::Builder::new().name("page".to_owned()).spawn(serving).map_err(CliError::Runtime)?;
+        bound
+            .recv()
+            .unwrap_or_else(|_| Err(CliError::Runtime(std::io::Error::other("the page has no runtime"))))
+    }
+
     /// Where the page is, and how it may change something.
-    pub(in crate::cli) fn told(server: &Server, private: bool) -> String {
+    fn told(server: &Server, private: bool) -> String {
         let (url, token) = (server.url(), server.token());
         let first = if private { format!("{url}#token={token}") } else { url.clone() };
-        format!("page         {first}\nto change    {url}#token={token}\n")
+        format!("page         {first}\nto change    {url}#token={token}")
     }
 
     /// Carries out what a page asks for.
-    pub(in crate::cli) fn carry(runs_dir: &Path) -> Carry {
+    fn carry(runs_dir: &Path) -> Carry {
         let runs_dir = runs_dir.to_owned();
         Arc::new(move |change| {
             let done = runtime().and_then(|runtime| runtime.block_on(carried(&runs_dir, change)));
@@ -167,7 +227,10 @@ mod tests {
     #[test]
     fn a_base_path_has_a_slash_at_either_end() {
         let path = |text: &str| base_path(text).unwrap();
-        assert_eq!((path("/"), path(""), path("/a/b"), path("a/")), ("/".to_owned(), "/".into(), "/a/b/".into(), "/a/".into()));
+        assert_eq!(
+            (path("/"), path(""), path("/a/b"), path("a/")),
+            ("/".to_owned(), "/".into(), "/a/b/".into(), "/a/".into())
+        );
         for bad in ["/a\"b", "/../a", "/a//b", "/<script>"] {
             assert!(base_path(bad).is_err(), "{bad}");
         }

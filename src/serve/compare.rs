@@ -10,8 +10,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     problem::Problem,
-    routes::Site,
     run::{self, Found, counts, with_key},
+    site::Site,
 };
 use crate::{predictions::Comparison, tags::SYSTEM_FOLDER};
 
@@ -30,8 +30,12 @@ pub(super) struct Asked {
 ///
 /// # Errors
 /// Where a run is not there, or they are fewer than two or more than six.
-pub(super) async fn compare(State(site): State<Site>, Query(asked): Query<Asked>) -> Result<Json<Value>, Problem> {
-    let keys: Result<Vec<i64>, _> = asked.runs.split(',').filter(|key| !key.is_empty()).map(str::parse).collect();
+pub(super) async fn compare(
+    State(site): State<Site>,
+    Query(asked): Query<Asked>,
+) -> Result<Json<Value>, Problem> {
+    let keys: Result<Vec<i64>, _> =
+        asked.runs.split(',').filter(|key| !key.is_empty()).map(str::parse).collect();
     let keys = keys.map_err(|_| Problem::bad("`runs` is to be keys of runs with commas between them"))?;
     if !(2..=MOST).contains(&keys.len()) {
         return Err(Problem::bad(format!("two to {MOST} runs are compared, not {}", keys.len())));
@@ -66,7 +70,9 @@ pub(super) async fn compare(State(site): State<Site>, Query(asked): Query<Asked>
         .collect();
     let against = tokio::task::spawn_blocking(move || {
         let Some(Some(first)) = lists.first() else { return Vec::new() };
-        let side = |list: &Option<_>| list.as_ref().map_or(Value::Null, |list| pair(&Comparison::between(first, list)));
+        let side = |list: &Option<_>| {
+            list.as_ref().map_or(Value::Null, |list| pair(&Comparison::between(first, list)))
+        };
         lists.iter().skip(1).map(side).collect()
     });
     let against = against.await.map_err(|_| Problem::ours("the predictions could not be compared"))?;
@@ -78,7 +84,8 @@ fn pair<E: std::fmt::Display>(compared: &Result<Comparison, E>) -> Value {
         Err(why) => json!({"why": why.to_string()}),
         Ok(comparison) => {
             let k = comparison.first.classes();
-            let row = |truth| (0..k).map(|predicted| comparison.difference(truth, predicted)).collect::<Vec<_>>();
+            let row =
+                |truth| (0..k).map(|predicted| comparison.difference(truth, predicted)).collect::<Vec<_>>();
             json!({
                 "p": comparison.table.p(), "table": comparison.table,
                 "difference": (0..k).map(row).collect::<Vec<_>>(), "disagreements": comparison.disagreements.len(),

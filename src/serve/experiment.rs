@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     problem::Problem,
-    routes::Site,
+    site::Site,
     snapshot::Snapshot,
     thin::{MOST_POINTS, thinned},
 };
@@ -23,7 +23,8 @@ const MOST_CURVES: usize = 200;
 /// So many points are sent at once, over all curves.
 const MOST_OF_ALL: usize = 120_000;
 
-const EXPERIMENTS: &str = "select experiment, created, runs, pending, running, paused, completed, reused, failed,
+const EXPERIMENTS: &str =
+    "select experiment, created, runs, pending, running, paused, completed, reused, failed,
                            cancelled, stopped from experiments order by created desc";
 
 /// `GET /api/experiments`: every experiment that is shown, the latest first.
@@ -45,7 +46,9 @@ pub(super) async fn all(State(site): State<Site>) -> Result<Json<Value>, Problem
             experiments.push(Value::Object(fields));
         }
     }
-    Ok(Json(json!({"experiments": experiments, "private": site.guard.is_private(), "version": env!("CARGO_PKG_VERSION")})))
+    Ok(Json(
+        json!({"experiments": experiments, "private": site.guard.is_private(), "version": env!("CARGO_PKG_VERSION")}),
+    ))
 }
 
 /// Which experiment.
@@ -83,7 +86,10 @@ pub(super) struct Curves {
 ///
 /// # Errors
 /// Where there is no such experiment, or the database cannot be read.
-pub(super) async fn curves(State(site): State<Site>, Query(asked): Query<Curves>) -> Result<Json<Value>, Problem> {
+pub(super) async fn curves(
+    State(site): State<Site>,
+    Query(asked): Query<Curves>,
+) -> Result<Json<Value>, Problem> {
     site.shown(&asked.experiment)?;
     let snapshot = site.hub.board(&asked.experiment).await?.snapshot();
     let tag = asked.tag.clone().unwrap_or_else(|| snapshot.record.spec.rank.by.tag.clone());
@@ -97,7 +103,8 @@ pub(super) async fn curves(State(site): State<Site>, Query(asked): Query<Curves>
     };
     let known = |key: &i64| snapshot.runs.iter().any(|run| run.id == *key);
     let keys: Vec<i64> = keys.into_iter().filter(known).take(MOST_CURVES).collect();
-    let most = (MOST_OF_ALL / keys.len().max(1)).min(asked.points.unwrap_or(MOST_POINTS)).clamp(50, MOST_POINTS);
+    let most =
+        (MOST_OF_ALL / keys.len().max(1)).min(asked.points.unwrap_or(MOST_POINTS)).clamp(50, MOST_POINTS);
     let mut lent = site.readers.lend().await?;
     let mut found: Vec<(i64, Vec<(i64, f64)>)> = Vec::with_capacity(keys.len());
     for key in keys {

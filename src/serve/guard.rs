@@ -43,7 +43,13 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    pub(super) fn new(token: &str, address: SocketAddr, allowed: &[String], private: bool, base: &str) -> Self {
+    pub(super) fn new(
+        token: &str,
+        address: SocketAddr,
+        allowed: &[String],
+        private: bool,
+        base: &str,
+    ) -> Self {
         let allowed = allowed.iter().map(|host| host.to_ascii_lowercase());
         Self {
             token: blake3::hash(token.as_bytes()),
@@ -80,8 +86,10 @@ impl Guard {
         let origin = origin.to_str().unwrap_or_default();
         let of = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
         // A proxy may be asked by another name than it asks by: by one that is allowed.
-        let own = |of: &str| of.eq_ignore_ascii_case(host) || self.hosts[..self.hosts.len() - 1]
-            .contains(&without_port(of).to_ascii_lowercase());
+        let own = |of: &str| {
+            of.eq_ignore_ascii_case(host)
+                || self.hosts[..self.hosts.len() - 1].contains(&without_port(of).to_ascii_lowercase())
+        };
         if of.is_some_and(own) {
             return Ok(());
         }
@@ -100,7 +108,8 @@ impl Guard {
 
     fn may_read(&self, headers: &HeaderMap) -> bool {
         let cookies = headers.get_all(header::COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
-        let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let mut pairs =
+            cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
         !self.private
             || self.may_change(headers)
             || pairs.any(|(name, value)| name == self.cookie && self.is_token(value))
@@ -139,14 +148,19 @@ fn admit(guard: &Guard, request: &Request) -> Result<(), Problem> {
     if request.method() == Method::POST {
         return match guard.may_change(request.headers()) {
             true => Ok(()),
-            false => Err(Problem::unknown("this needs the token that was printed when the server was started")),
+            false => {
+                Err(Problem::unknown("this needs the token that was printed when the server was started"))
+            }
         };
     }
     let path = request.uri().path();
     // The page without any data.
-    let is_data = path.starts_with("/api/") || path.strip_prefix(guard.base.as_str()).is_some_and(|rest| rest.starts_with("api/"));
+    let is_data = path.starts_with("/api/")
+        || path.strip_prefix(guard.base.as_str()).is_some_and(|rest| rest.starts_with("api/"));
     if is_data && !guard.may_read(request.headers()) {
-        return Err(Problem::unknown("this server is private: reading needs the token that was printed at its start"));
+        return Err(Problem::unknown(
+            "this server is private: reading needs the token that was printed at its start",
+        ));
     }
     Ok(())
 }
@@ -199,11 +213,16 @@ mod tests {
     fn reading_a_private_server_needs_the_token() {
         let guard = guard(&[]);
         assert!(!guard.may_read(&HeaderMap::new()));
-        assert!(!guard.may_read(&headers(&[(header::COOKIE, "gridboard-6007=wrong; gridboard-6008=secret")])));
+        assert!(
+            !guard.may_read(&headers(&[(header::COOKIE, "gridboard-6007=wrong; gridboard-6008=secret")]))
+        );
         assert!(guard.may_read(&headers(&[(header::COOKIE, "a=b; gridboard-6007=secret")])));
         let shown = headers(&[(header::AUTHORIZATION, "Bearer secret")]);
         assert!(guard.may_read(&shown) && guard.may_change(&shown));
-        assert!(!guard.may_change(&headers(&[(header::COOKIE, "gridboard-6007=secret")])), "a cookie changes nothing");
+        assert!(
+            !guard.may_change(&headers(&[(header::COOKIE, "gridboard-6007=secret")])),
+            "a cookie changes nothing"
+        );
         let cookie = guard.cookie(&shown).unwrap();
         assert_eq!(cookie.to_str().unwrap(), "gridboard-6007=secret; HttpOnly; SameSite=Strict; Path=/");
     }

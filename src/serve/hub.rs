@@ -96,7 +96,8 @@ impl Hub {
         }
         let mut reader = self.readers.open().await?;
         let snapshot = self.read(&mut reader, experiment, None).await?;
-        let snapshot = snapshot.ok_or_else(|| Problem::missing(format!("there is no experiment `{experiment}`")))?;
+        let snapshot =
+            snapshot.ok_or_else(|| Problem::missing(format!("there is no experiment `{experiment}`")))?;
         let mut boards = lock(&self.boards);
         if let Some(board) = boards.get(experiment).filter(|board| !lock(&board.state).over) {
             return Ok(Arc::clone(board));
@@ -156,7 +157,10 @@ impl Hub {
                 match self.readers.open().await {
                     Ok(fresh) => (reader, opened, version) = (fresh, Instant::now(), None),
                     Err(error) => {
-                        board.tell(vec![("trouble", json!({"error": crate::base::error::with_causes(&error)}))], None);
+                        board.tell(
+                            vec![("trouble", json!({"error": crate::base::error::with_causes(&error)}))],
+                            None,
+                        );
                         pause = FRESH;
                         continue;
                     }
@@ -317,9 +321,9 @@ impl Board {
         let number = since.rsplit_once('-').filter(|(boot, _)| *boot == self.boot);
         let heard: Option<u64> = number.and_then(|(_, number)| number.parse().ok());
         let oldest = state.told.front().map_or(state.number + 1, |told| told.number);
-        let missed = heard.filter(|heard| *heard <= state.number && heard + 1 >= oldest).map(|heard| {
-            state.told.iter().filter(|told| told.number > heard).map(Arc::clone).collect()
-        });
+        let missed = heard
+            .filter(|heard| *heard <= state.number && heard + 1 >= oldest)
+            .map(|heard| state.told.iter().filter(|told| told.number > heard).map(Arc::clone).collect());
         Place { missed, receiver, number: state.number }
     }
 }

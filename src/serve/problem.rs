@@ -7,10 +7,7 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::{
-    base::error::with_causes,
-    store::StoreError,
-};
+use crate::{base::error::with_causes, store::StoreError};
 
 /// A request that cannot be answered.
 #[derive(Debug)]
@@ -59,9 +56,9 @@ impl Problem {
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NoSuchExperiment { .. } | StoreError::NoSuchRun { .. } | StoreError::NoDatabase { .. } => {
-                Self::missing(with_causes(&error))
-            }
+            StoreError::NoSuchExperiment { .. }
+            | StoreError::NoSuchRun { .. }
+            | StoreError::NoDatabase { .. } => Self::missing(with_causes(&error)),
             error => Self::ours(with_causes(&error)),
         }
     }

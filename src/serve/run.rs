@@ -18,7 +18,7 @@ use serde_json::{Map, Value, json};
 use super::{
     problem::Problem,
     readers::Lent,
-    routes::Site,
+    site::Site,
     thin::{MOST_POINTS, thinned},
 };
 use crate::{
@@ -66,7 +66,8 @@ async fn find(site: &Site, experiment: &str, run: &str) -> Result<Found, Problem
     let (mut lent, record) = of_experiment(site, experiment).await?;
     let found = lent.reader().find_runs(&format!("{experiment}/{run}")).await?;
     let found = found.into_iter().find(|found| found.experiment == experiment && found.spec.name == run);
-    let found = found.ok_or_else(|| Problem::missing(format!("there is no run `{run}` in `{experiment}`")))?;
+    let found =
+        found.ok_or_else(|| Problem::missing(format!("there is no run `{run}` in `{experiment}`")))?;
     let dir = ExperimentDir::new(site.readers.runs_dir(), experiment).run(run);
     Ok(Found { lent, experiment: record, run: found, dir })
 }
@@ -184,7 +185,10 @@ pub(super) struct Curves {
 ///
 /// # Errors
 /// Where there is none of this name, or the database cannot be read.
-pub(super) async fn curves(State(site): State<Site>, Query(asked): Query<Curves>) -> Result<Json<Value>, Problem> {
+pub(super) async fn curves(
+    State(site): State<Site>,
+    Query(asked): Query<Curves>,
+) -> Result<Json<Value>, Problem> {
     let Found { mut lent, run, .. } = find(&site, &asked.experiment, &asked.run).await?;
     let curves = lent.reader().history(run.key, &[]).await?;
     drop(lent);
@@ -245,7 +249,10 @@ pub(super) async fn log(State(site): State<Site>, Query(of): Query<Of>) -> Resul
 ///
 /// # Errors
 /// Where there is no such run, or it has no predictions that can be believed.
-pub(super) async fn predictions(State(site): State<Site>, Query(of): Query<Of>) -> Result<Json<Value>, Problem> {
+pub(super) async fn predictions(
+    State(site): State<Site>,
+    Query(of): Query<Of>,
+) -> Result<Json<Value>, Problem> {
     let mut found = find(&site, &of.experiment, &of.run).await?;
     let read = believed(&site, &mut found).await?;
     drop(found);
@@ -263,7 +270,8 @@ pub(super) async fn believed(site: &Site, found: &mut Found) -> Result<Predictio
     let file = file.ok_or_else(|| Problem::missing(format!("run `{name}` has no predictions")))?;
     let counted = found.lent.reader().confusion(found.run.key).await?;
     let (path, classes) = (site.readers.runs_dir().join(file), found.experiment.classes.clone());
-    let read = tokio::task::spawn_blocking(move || checked_predictions(&path, &classes, counted.as_ref())).await;
+    let read =
+        tokio::task::spawn_blocking(move || checked_predictions(&path, &classes, counted.as_ref())).await;
     let (read, warnings) = read.map_err(|_| Problem::ours("the predictions could not be read"))?;
     read.ok_or_else(|| Problem::conflict(warnings.join("; ")))
 }
@@ -273,14 +281,16 @@ fn separation(read: &Predictions) -> Value {
     let known = read.rows.iter().all(|row| row.probabilities.len() == k);
     let mut classes = Vec::new();
     if known {
-        let probabilities: Vec<f32> = read.rows.iter().flat_map(|row| row.probabilities.iter().copied()).collect();
+        let probabilities: Vec<f32> =
+            read.rows.iter().flat_map(|row| row.probabilities.iter().copied()).collect();
         let truths: Vec<usize> = read.rows.iter().map(|row| row.label).collect();
         // Of two classes the positive one says it all.
         for class in if k == 2 { 1..2 } else { 0..k } {
             let (scores, positive) = one_vs_rest(&probabilities, &truths, k, class);
             let roc = RocCurve::from_scores(&scores, &positive);
             let pr = PrCurve::from_scores(&scores, &positive);
-            let share = positive.iter().filter(|positive| **positive).count() as f64 / positive.len().max(1) as f64;
+            let share =
+                positive.iter().filter(|positive| **positive).count() as f64 / positive.len().max(1) as f64;
             classes.push(json!({
                 "class": read.classes[class], "share": share,
                 "auc": roc.as_ref().map(|roc| roc.area),
@@ -325,7 +335,8 @@ pub(super) async fn wrong(State(site): State<Site>, Query(of): Query<Of>) -> Res
     let predictions = site.readers.runs_dir().join(found.run.predictions.as_deref().unwrap_or_default());
     let title = format!("Images that {} has wrong", found.run.spec.name);
     drop(found);
-    let drawn = tokio::task::spawn_blocking(move || misclassified_xrays(&title, &predictions, &dataset, MOST_IMAGES));
+    let drawn =
+        tokio::task::spawn_blocking(move || misclassified_xrays(&title, &predictions, &dataset, MOST_IMAGES));
     let figure = drawn.await.map_err(|_| Problem::ours("the images could not be drawn"))?;
     let figure = figure.map_err(|error| Problem::missing(with_causes(&error)))?;
     let mut response = figure.png.into_response();
@@ -336,8 +347,11 @@ pub(super) async fn wrong(State(site): State<Site>, Query(of): Query<Of>) -> Res
 /// Parameters of a run by name, its seed among them.
 pub(super) fn parameters(run: &RunRecord) -> Map<String, Value> {
     let own = run.spec.parameters.iter().map(|(name, value)| (name.clone(), json!(value)));
-    own.chain([("seed".to_owned(), json!(run.spec.seed)), ("family".to_owned(), json!(run.spec.family.to_string()))])
-        .collect()
+    own.chain([
+        ("seed".to_owned(), json!(run.spec.seed)),
+        ("family".to_owned(), json!(run.spec.family.to_string())),
+    ])
+    .collect()
 }
 
 #[cfg(test)]

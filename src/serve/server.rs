@@ -10,14 +10,7 @@ use std::{
 
 use tokio::net::TcpListener;
 
-use super::{
-    change::Carry,
-    error::ServeError,
-    guard::Guard,
-    hub::Hub,
-    readers::Readers,
-    routes::{self, Site},
-};
+use super::{carry::Carry, error::ServeError, guard::Guard, hub::Hub, readers::Readers, routes, site::Site};
 
 /// So many ports after a taken one are tried.
 const MOST_TRIES: u16 = 50;
@@ -68,13 +61,17 @@ impl Server {
                     Some(listener) => listener,
                     None => {
                         let next = next_free(wanted).await.and_then(|listener| listener.local_addr().ok());
-                        return Err(ServeError::Taken { address: wanted, next: next.map(|next| next.port()) });
+                        return Err(ServeError::Taken {
+                            address: wanted,
+                            next: next.map(|next| next.port()),
+                        });
                     }
                 }
             }
             bound => bound.map_err(|source| ServeError::Listen { address: wanted, source })?,
         };
-        let address = listener.local_addr().map_err(|source| ServeError::Listen { address: wanted, source })?;
+        let address =
+            listener.local_addr().map_err(|source| ServeError::Listen { address: wanted, source })?;
         let token = token().map_err(ServeError::Random)?;
         let readers = Readers::new(&options.runs_dir);
         let guard = Guard::new(&token, address, &options.allowed_hosts, options.private, &options.base);

@@ -59,7 +59,7 @@ impl Snapshot {
         before: Option<&Self>,
     ) -> Result<Self, StoreError> {
         let metrics = reader.metric_columns(record.key, &record.spec.rank).await?;
-        let runs = reader.overview(record.key, &metrics).await?;
+        let runs = reader.overview(record.key, &record.spec.rank, &metrics).await?;
         let growth = reader.growth(record.key).await?;
         let ranks = |runs: &[OverviewRun]| -> Vec<(i64, Option<i64>)> {
             runs.iter().filter(|run| run.rank.is_some()).map(|run| (run.id, run.rank)).collect()
@@ -143,18 +143,25 @@ impl Snapshot {
 }
 
 /// The best run with its interval, and which of the next ones the test cannot tell from it.
-async fn best(reader: &mut Reader, record: &ExperimentRecord, runs: &[OverviewRun]) -> Result<Json, StoreError> {
+async fn best(
+    reader: &mut Reader,
+    record: &ExperimentRecord,
+    runs: &[OverviewRun],
+) -> Result<Json, StoreError> {
     if runs.iter().all(|run| run.rank.is_none()) {
         return Ok(Json::Null);
     }
-    let head = reader.leaderboard_head(record.key, TESTED, 0).await?;
-    let Some(first) = head.rows.first().filter(|row| row.rank.is_some()) else { return Ok(Json::Null) };
+    let head = reader.leaderboard_head(record.key, TESTED + 1, 0).await?;
+    // It may be the whole board.
+    let ranked = head.rows.iter().filter(|row| row.rank.is_some()).count();
+    let rows = &head.rows[..ranked.min(TESTED as usize + 1)];
+    let Some(first) = rows.first() else { return Ok(Json::Null) };
     let interval = first.tally.and_then(|tally| tally.interval());
     let ties: Vec<&str> =
-        head.rows.iter().filter(|row| row.standing.ties() == Some(true)).map(|row| row.run.as_str()).collect();
+        rows.iter().filter(|row| row.standing.ties() == Some(true)).map(|row| row.run.as_str()).collect();
     Ok(json!({
         "run": first.run, "key": first.key.get(), "value": first.by, "low": interval.map(|interval| interval.low),
         "high": interval.map(|interval| interval.high), "images": first.tally.map(|tally| tally.images),
-        "ties": ties, "tested": head.rows.len().saturating_sub(1), "others_ranked": head.omitted.ranked,
+        "ties": ties, "tested": rows.len() - 1,
     }))
 }

@@ -23,13 +23,16 @@ use axum::{
 use futures_core::Stream;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::{sync::{broadcast::error::RecvError, mpsc}, time::MissedTickBehavior};
+use tokio::{
+    sync::{broadcast::error::RecvError, mpsc},
+    time::MissedTickBehavior,
+};
 
 use super::{
     hub::{Board, Place},
     problem::Problem,
-    routes::Site,
     run::{LogPiece, log_piece},
+    site::Site,
 };
 use crate::run::ExperimentDir;
 
@@ -103,7 +106,10 @@ pub(super) async fn events(
     let place = board.place(last.unwrap_or(&asked.since));
     let log = match &asked.log {
         Some(run) => {
-            board.snapshot().key_of(run).ok_or_else(|| Problem::missing(format!("there is no run `{run}`")))?;
+            board
+                .snapshot()
+                .key_of(run)
+                .ok_or_else(|| Problem::missing(format!("there is no run `{run}`")))?;
             let dir = ExperimentDir::new(site.readers.runs_dir(), &asked.experiment).run(run);
             Some((dir.log(), asked.log_from))
         }
@@ -129,7 +135,14 @@ async fn tell(
     match missed {
         Some(missed) => {
             // So that a browser whose stream breaks before anything is new knows where it was.
-            send(sender, Event::default().id(board.id(number.saturating_sub(missed.len() as u64))).event("hello").data("{}")).await?;
+            send(
+                sender,
+                Event::default()
+                    .id(board.id(number.saturating_sub(missed.len() as u64)))
+                    .event("hello")
+                    .data("{}"),
+            )
+            .await?;
             for told in missed {
                 send(sender, event(board, told.number, told.kind, &told.data)).await?;
             }

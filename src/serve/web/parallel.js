@@ -6,8 +6,8 @@ import { number, shown } from "./format.js";
 import { dimension, part, place, ticks, unpart } from "./numbers.js";
 import { styled } from "./charts.js";
 
-const [TOP, BOTTOM, SIDE] = [34, 14, 48];
-const HEIGHT = 260;
+const [TOP, BOTTOM, SIDE] = [46, 14, 48];
+const HEIGHT = 300;
 /** Between a press and a brush, pixels. */
 const LEAST = 4;
 
@@ -51,7 +51,7 @@ export function parallel(home, onBrush) {
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
     context.scale(ratio, ratio);
     context.clearRect(0, 0, w, HEIGHT);
-    const [ink, soft, rule, faint] = ["--ink", "--ink-soft", "--rule", "--faint"].map(styled);
+    const [ink, soft, rule, faint, paper] = ["--ink", "--ink-soft", "--rule", "--faint", "--paper"].map(styled);
     const [inside, outside] = [rows.filter(passes), rows.filter((row) => !passes(row))];
     const many = rows.length > 400;
     context.lineWidth = 1;
@@ -77,11 +77,15 @@ export function parallel(home, onBrush) {
       context.stroke();
       context.fillStyle = ink;
       context.textAlign = "center";
-      context.fillText(short(of.name, 16), at, 12);
+      // Side by side long names would run into each other.
+      context.fillText(short(of.name, 24), at, place % 2 === 0 ? 12 : 27);
       context.textAlign = "left";
       context.fillStyle = soft;
       for (const [value, text] of marks(of)) {
         context.fillRect(at - 3, y(part(of, value)) - 0.5, 6, 1);
+        context.strokeStyle = paper;
+        context.lineWidth = 3;
+        context.strokeText(short(text, 10), at + 5, y(part(of, value)) + 4);
         context.fillText(short(text, 10), at + 5, y(part(of, value)) + 4);
       }
       const range = drag?.name === of.name ? [Math.min(drag.from, drag.to), Math.max(drag.from, drag.to)] : ranges.get(of.name);

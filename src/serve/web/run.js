@@ -153,8 +153,8 @@ export async function runPage(home, experiment, run, shell) {
       about.problem && h("p", { class: "problem" }, about.problem),
       about.failure && h("div", { class: "problem" }, h("p", null, `${about.failure.kind}: ${about.failure.reason}`), about.failure.log_tail && h("pre", { class: "log short" }, plainLog(about.failure.log_tail))),
       h("div", { class: "controls" },
-        h("button", { type: "button", onclick: () => change({ verb: "cancel", runs: [run] }) }, "Cancel"),
-        h("button", { type: "button", onclick: () => change({ verb: "requeue", runs: [run] }) }, "Requeue"),
+        h("button", { type: "button", disabled: ["completed", "reused", "cancelled"].includes(about.state), onclick: () => change({ verb: "cancel", runs: [run] }) }, "Cancel"),
+        h("button", { type: "button", disabled: !["failed", "cancelled", "stopped"].includes(about.state), onclick: () => change({ verb: "requeue", runs: [run] }) }, "Requeue"),
         h("button", { type: "button", onclick: async () => {
           const word = await shell.ask("Tag; a minus before it takes it away", "");
           if (word) await change({ verb: "tag", run, [word.startsWith("-") ? "remove" : "add"]: [word.replace(/^-/, "")] });

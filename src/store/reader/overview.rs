@@ -9,10 +9,11 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 use sqlx_macros::FromRow;
 
 use crate::{
-    rank::{rule_metrics, standard_metrics},
+    rank::{Candidate, rank, rule_metrics, standard_metrics},
     spec::RankRule,
     store::{
         ExperimentKey, Reader, RunKey,
+        convert::word,
         error::{StoreError, sqlite},
         series,
     },
@@ -169,15 +170,22 @@ impl Reader {
         let of_rule = rule_metrics(rule);
         let by = &rule.by.tag;
         let first = standard.iter().find(|(_, tag)| tag == by).map(|(column, _)| *column);
-        add(first.or_else(|| of_rule.iter().find(|(tag, _)| tag == by).map(|(_, c)| c.as_str())).unwrap_or(by), by);
+        add(
+            first
+                .or_else(|| of_rule.iter().find(|(tag, _)| tag == by).map(|(_, c)| c.as_str()))
+                .unwrap_or(by),
+            by,
+        );
         for (tag, column) in &of_rule {
             add(column, tag);
         }
-        let ends = |tag: &str| written.iter().any(|known| known == tag || known.ends_with(&format!("/{tag}")));
+        let ends =
+            |tag: &str| written.iter().any(|known| known == tag || known.ends_with(&format!("/{tag}")));
         for (column, tag) in standard.into_iter().filter(|(_, tag)| ends(tag)) {
             add(column, tag);
         }
-        let further = written.iter().filter(|tag| !tag.starts_with(SYSTEM_FOLDER) && !tag.starts_with(BATCH_FOLDER));
+        let further =
+            written.iter().filter(|tag| !tag.starts_with(SYSTEM_FOLDER) && !tag.starts_with(BATCH_FOLDER));
         for tag in further.take(MOST_FURTHER) {
             add(tag, tag);
         }
@@ -185,12 +193,14 @@ impl Reader {
     }
 
     /// All runs of an experiment, in the order of the grid, with the last values of these metrics, of which the first one ranks.
+    /// Where runs have ended whose ranks are not kept yet, all are ranked as they stand.
     ///
     /// # Errors
     /// If the database cannot be read.
     pub(crate) async fn overview(
         &mut self,
         experiment: ExperimentKey,
+        rule: &RankRule,
         metrics: &[MetricColumn],
     ) -> Result<Vec<OverviewRun>, StoreError> {
         // One transaction, so that all is of one moment.
@@ -217,9 +227,20 @@ impl Reader {
         .await
         .map_err(sqlite(ACTION))?;
         for row in &mut rows {
-            let of = |values: &HashMap<i64, (Option<f64>, i64)>| values.get(&row.id).and_then(|(value, _)| *value);
+            let of =
+                |values: &HashMap<i64, (Option<f64>, i64)>| values.get(&row.id).and_then(|(value, _)| *value);
             row.metrics = values.iter().map(of).collect();
             row.step = values.first().and_then(|values| values.get(&row.id)).map(|(_, step)| *step);
+        }
+        let is_new = |row: &OverviewRun| {
+            row.rank.is_none()
+                && row.rank_reason.is_none()
+                && ["completed", "reused", "failed"].contains(&row.state.as_str())
+        };
+        if rows.iter().any(is_new) {
+            let then =
+                rule.then.as_ref().and_then(|then| metrics.iter().position(|metric| metric.tag == then.tag));
+            rank_as_they_stand(rule, then, &mut rows)?;
         }
         Ok(rows)
     }
@@ -254,7 +275,10 @@ impl Reader {
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub(crate) async fn growth(&mut self, experiment: ExperimentKey) -> Result<HashMap<i64, f64>, StoreError> {
+    pub(crate) async fn growth(
+        &mut self,
+        experiment: ExperimentKey,
+    ) -> Result<HashMap<i64, f64>, StoreError> {
         let rows: Vec<(i64, f64)> = sqlx::query_as(
             "SELECT l.run_id, total(l.step) + count(*) FROM _run r JOIN _latest l ON l.run_id = r.id
              WHERE r.experiment_id = ?1 AND r.state = 'running' GROUP BY l.run_id",
@@ -265,6 +289,37 @@ impl Reader {
         .map_err(sqlite(ACTION))?;
         Ok(rows.into_iter().collect())
     }
+}
+
+/// Ranks runs by the first of their metrics, ties by that at `then`.
+fn rank_as_they_stand(
+    rule: &RankRule,
+    then: Option<usize>,
+    rows: &mut [OverviewRun],
+) -> Result<(), StoreError> {
+    let mut candidates = Vec::with_capacity(rows.len());
+    for row in rows.iter() {
+        let failure = match (&row.failure, &row.reason) {
+            (Some(kind), Some(reason)) => Some((word(kind)?, reason.as_str())),
+            _ => None,
+        };
+        candidates.push(Candidate {
+            run: &row.name,
+            state: word(&row.state)?,
+            failure,
+            by: row.step.map(|_| row.metrics.first().copied().flatten().unwrap_or(f64::NAN)),
+            absent: row.rank_reason.as_deref(),
+            then: then.and_then(|at| row.metrics.get(at).copied().flatten()),
+        });
+    }
+    let ranking = rank(rule, &candidates);
+    for (rank, place) in (1..).zip(ranking.ranked) {
+        (rows[place].rank, rows[place].rank_reason) = (Some(rank), None);
+    }
+    for (place, reason) in ranking.unranked {
+        (rows[place].rank, rows[place].rank_reason) = (None, Some(reason));
+    }
+    Ok(())
 }
 
 /// Value and step of a tag at its highest step, by run.
