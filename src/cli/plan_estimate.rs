@@ -182,7 +182,7 @@ mod tests {
             (weights, state)
         };
         assert_eq!(of(Keep::default()), (8000, 24_000));
-        assert_eq!(of(Keep { best: Some(0), checkpoint: Checkpoint::Never }), (4000, 0));
+        assert_eq!(of(Keep { best: Some(0), checkpoint: Checkpoint::Never, ..Keep::default() }), (4000, 0));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::folder::RunDir;
 use crate::{
     base::files::{Durability, FileError, read_regular, write_whole},
-    spec::{Checkpoint, Experiment, Family, Metric, Parameters},
+    spec::{Checkpoint, Experiment, Family, Logging, Metric, Parameters},
 };
 
 /// Why a `run.json` cannot be read.
@@ -89,6 +89,9 @@ pub struct Keeping {
     /// The metric whose best epoch's weights it keeps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best: Option<Metric>,
+    /// What it logs beside its metrics.
+    #[serde(default, skip_serializing_if = "Logging::is_default")]
+    pub logging: Logging,
 }
 
 impl Keeping {

@@ -13,7 +13,7 @@ use super::{
     Source, TestSet, Value, goal_of,
     parameter::{Section, parameter_of_any},
     read::{
-        keep::{BEST, CHECKPOINT, KEEP},
+        keep::{self, BATCH_CURVES, BEST, CHECKPOINT, HISTOGRAMS, KEEP, PR_CURVES},
         notify::{COMMAND, ON},
     },
     scalar::{Scalar, core_schema},
@@ -40,7 +40,7 @@ pub fn difference(old: &Experiment, new: &Experiment) -> Vec<String> {
         if let Json::Object(map) = &mut document {
             map.retain(|key, _| !["rank", "schedule", "retry", "notify", "reuse"].contains(&key.as_str()));
             if let (false, Some(Json::Object(train))) = (experiment.is_command(), map.get_mut("train")) {
-                train.retain(|key, _| ![CHECKPOINT, KEEP].contains(&key.as_str()));
+                train.retain(|key, _| !keep::KEYS.contains(&key.as_str()));
             }
         }
         let mut flat = Vec::new();
@@ -160,6 +160,14 @@ fn document(experiment: &Experiment) -> Json {
     }
     if let Some(best) = keep.best {
         train.insert(KEEP.to_owned(), json!({BEST: best}));
+    }
+    for (key, every) in [(HISTOGRAMS, keep.logging.histograms), (PR_CURVES, keep.logging.pr_curves)] {
+        if let Some(every) = every {
+            train.insert(key.to_owned(), json!(every));
+        }
+    }
+    if !keep.logging.batch_curves {
+        train.insert(BATCH_CURVES.to_owned(), json!(false));
     }
     let grid = match experiment.grids.as_slice() {
         [grid] => axes(grid),

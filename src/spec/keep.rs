@@ -6,7 +6,10 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-use super::duration::{ParseDurationError, SpecDuration};
+use super::{
+    duration::{ParseDurationError, SpecDuration},
+    logging::Logging,
+};
 
 /// What the runs of an experiment keep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +20,9 @@ pub struct Keep {
     /// Only so many runs, the first of the leaderboard, keep the weights of their best epoch; `None` is all of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub best: Option<u32>,
+    /// What they log.
+    #[serde(default, skip_serializing_if = "Logging::is_default")]
+    pub logging: Logging,
 }
 
 impl Keep {

@@ -17,7 +17,7 @@ use super::{
             DEFAULT_DIFFICULTY, DEFAULT_IMAGE_SIZE, DEFAULT_SPLIT, MAX_CLASSES, MAX_IMAGE_SIZE, MAX_KERNEL,
             MAX_PHANTOMS,
         },
-        keep::{BEST, CHECKPOINT, KEEP},
+        keep::{BATCH_CURVES, BEST, CHECKPOINT, HISTOGRAMS, KEEP, MOST_EPOCHS, PR_CURVES},
         known_tags,
     },
     search, size,
@@ -376,7 +376,7 @@ fn values_or_range(values: &Json) -> Json {
 }
 
 /// What runs keep while they train.
-fn keep() -> [(String, Json); 2] {
+fn keep() -> [(String, Json); 5] {
     let checkpoint = json!({
         "description": "When a run writes the state that it can be resumed from, at ends of epochs: auto (each, in at most 2 % of the time), 10m (so long after the last time), or never.",
         "type": ["string", "null"],
@@ -394,7 +394,25 @@ fn keep() -> [(String, Json); 2] {
         "additionalProperties": false,
         "properties": {BEST: best}
     });
-    [(CHECKPOINT.to_owned(), checkpoint), (KEEP.to_owned(), keep)]
+    let every = |what: &str| {
+        json!({
+            "description": format!("After every so many epochs and the last one: {what}."),
+            "anyOf": [{"const": "none"}, {"type": "integer", "minimum": 1, "maximum": MOST_EPOCHS}, {"type": "null"}],
+            "default": "none"
+        })
+    };
+    let batches = json!({
+        "description": "Whether the loss of each batch is logged, in a TensorBoard run of its own.",
+        "type": ["boolean", "null"],
+        "default": true
+    });
+    [
+        (CHECKPOINT.to_owned(), checkpoint),
+        (KEEP.to_owned(), keep),
+        (HISTOGRAMS.to_owned(), every("distributions of weights and gradients")),
+        (PR_CURVES.to_owned(), every("precision-recall curves, which the last epoch always has")),
+        (BATCH_CURVES.to_owned(), batches),
+    ]
 }
 
 /// The parameters of one section.

@@ -51,11 +51,12 @@ SELECT e.name AS experiment,
        a.training_core_seconds,
        a.validation_seconds,
        a.validation_core_seconds,
-       -- When the last point of its curves was written, and while it runs how long that is ago.
+       -- When the last point of its curves was written, and while it runs how long that is ago. CROSS JOIN as in `history`:
+       -- SQLite by itself reads every point of the run.
        (SELECT max(s.wall_time) FROM _latest l
-           JOIN _scalar s ON s.run_id = l.run_id AND s.tag_id = l.tag_id AND s.step = l.step WHERE l.run_id = r.id) AS last_point,
+           CROSS JOIN _scalar s ON s.run_id = l.run_id AND s.tag_id = l.tag_id AND s.step = l.step WHERE l.run_id = r.id) AS last_point,
        CASE r.state WHEN 'running' THEN (julianday('now') - 2440587.5) * 86400.0 - (SELECT max(s.wall_time) FROM _latest l
-           JOIN _scalar s ON s.run_id = l.run_id AND s.tag_id = l.tag_id AND s.step = l.step WHERE l.run_id = r.id)
+           CROSS JOIN _scalar s ON s.run_id = l.run_id AND s.tag_id = l.tag_id AND s.step = l.step WHERE l.run_id = r.id)
        END AS last_point_age,
        r.tags,
        r.note,

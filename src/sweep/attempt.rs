@@ -244,7 +244,7 @@ fn keeping(experiment: &Experiment) -> Keeping {
     if experiment.is_command() {
         return Keeping::default();
     }
-    let Keep { checkpoint, best } = experiment.keep;
+    let Keep { checkpoint, best, logging } = experiment.keep;
     let by = &experiment.rank.by;
     let is_of_validation = [tags::VALIDATION_ACCURACY, tags::VALIDATION_LOSS]
         .iter()
@@ -254,6 +254,7 @@ fn keeping(experiment: &Experiment) -> Keeping {
         checkpoint,
         grace: Some(experiment.schedule.grace.duration().as_secs_f64()),
         best: (is_of_validation && best != Some(0)).then(|| by.clone()),
+        logging,
     }
 }
 

@@ -8,8 +8,8 @@ use std::{fs, path::Path};
 use super::SweepError;
 use crate::{
     base::files::Durability,
-    run::{AttemptEvent, ExperimentDir, LoggedAttempt, Outcome, RunDir, RunState},
-    store::{ExperimentKey, Orphan, Store},
+    run::{AttemptEvent, ExperimentDir, LoggedAttempt, Marks, Outcome, RunDir, RunState},
+    store::{ExperimentKey, Orphan, RunRecord, Store},
 };
 
 /// Refuses to start an experiment anew that the database does not know, where finished runs of it lie in its folder.
@@ -66,6 +66,31 @@ pub(super) fn note_lost(dir: &ExperimentDir, orphans: &[Orphan]) -> Result<(), S
         if log.attempts.last().filter(is_last).is_some_and(|attempt| attempt.end.is_some()) {
             folder.log_attempt(&AttemptEvent::Lost { attempt: orphan.attempt }, Durability::Written)?;
         }
+    }
+    Ok(())
+}
+
+/// Cancels the runs that were to be cancelled when their sweep was killed, before they had ended: their folders say so.
+///
+/// # Errors
+/// Where a file or the database cannot be read or written.
+pub(super) async fn cancel_unwanted(
+    store: &mut Store,
+    experiment: ExperimentKey,
+    dir: &ExperimentDir,
+    records: &mut [RunRecord],
+) -> Result<(), SweepError> {
+    // What was never started has been cancelled in the ledger at once.
+    let begun = records.iter_mut().filter(|record| record.attempts > 0 && record.state == RunState::Pending);
+    let mut unwanted = Vec::new();
+    for record in begun {
+        if Marks::read(&dir.run(&record.spec.name))?.cancelled {
+            record.state = RunState::Cancelled;
+            unwanted.push(record.key);
+        }
+    }
+    if !unwanted.is_empty() {
+        store.move_runs(experiment, &unwanted, RunState::Cancelled).await?;
     }
     Ok(())
 }

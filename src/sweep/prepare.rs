@@ -251,7 +251,8 @@ async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
     if !asked.fresh {
         reused = reuse::take(&mut store, key, experiment, fingerprint, dir).await?;
     }
-    let records = store.runs(Some(key)).await?;
+    let mut records = store.runs(Some(key)).await?;
+    earlier::cancel_unwanted(&mut store, key, dir, &mut records).await?;
     let taken_back = orphans.into_iter().map(|orphan| orphan.name).collect();
     Ok(Entered { store, key, created, records, taken_back, gone, replaced, reused, is_regrouped })
 }

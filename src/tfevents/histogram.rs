@@ -19,32 +19,39 @@ pub struct Histogram {
 }
 
 impl Histogram {
-    /// The distribution of the finite ones of `values`; `None` where there is none.
-    #[must_use]
-    pub fn of(values: &[f32]) -> Option<Self> {
-        let finite = || values.iter().copied().filter(|value| value.is_finite()).map(f64::from);
-        let min = finite().fold(f64::INFINITY, f64::min);
-        let max = finite().fold(f64::NEG_INFINITY, f64::max);
+    /// The distribution of the finite ones of some values; `None` where there is none. `tell` tells all of them to what it is
+    /// given, and is called twice: they need not be in memory together.
+    ///
+    /// # Errors
+    /// As `tell`.
+    pub fn of<E>(mut tell: impl FnMut(&mut dyn FnMut(f32)) -> Result<(), E>) -> Result<Option<Self>, E> {
+        let (mut min, mut max) = (f64::INFINITY, f64::NEG_INFINITY);
+        tell(&mut |value| {
+            if value.is_finite() {
+                (min, max) = (min.min(f64::from(value)), max.max(f64::from(value)));
+            }
+        })?;
         if min > max {
-            return None;
+            return Ok(None);
         }
-        let mut all = Self {
-            min,
-            max,
-            sum: 0.0,
-            sum_squares: 0.0,
-            counts: vec![0; if min < max { RANGES } else { 1 }],
-        };
+        let ranges = if min < max { RANGES } else { 1 };
+        let mut all = Self { min, max, sum: 0.0, sum_squares: 0.0, counts: vec![0; ranges] };
         let scale = if min < max { RANGES as f64 / (max - min) } else { 0.0 };
-        for value in finite() {
-            all.sum += value;
-            all.sum_squares += value * value;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to RANGES")]
-            let place = ((value - min) * scale) as usize;
-            let last = all.counts.len() - 1;
-            all.counts[place.min(last)] += 1;
-        }
-        Some(all)
+        tell(&mut |value| {
+            if value.is_finite() {
+                let value = f64::from(value);
+                all.sum += value;
+                all.sum_squares += value * value;
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "from 0 to RANGES"
+                )]
+                let place = ((value - min) * scale) as usize;
+                all.counts[place.min(ranges - 1)] += 1;
+            }
+        })?;
+        Ok(Some(all))
     }
 
     #[expect(clippy::cast_precision_loss, reason = "the format has doubles; counts are far below 2^53")]
@@ -68,12 +75,22 @@ impl Histogram {
 
 #[cfg(test)]
 mod tests {
+    use std::convert::Infallible;
+
     use super::*;
+
+    fn of(values: &[f32]) -> Option<Histogram> {
+        let tell = |take: &mut dyn FnMut(f32)| {
+            values.iter().copied().for_each(take);
+            Ok::<(), Infallible>(())
+        };
+        Histogram::of(tell).unwrap()
+    }
 
     #[test]
     fn every_finite_value_is_in_one_range() {
         let values: Vec<f32> = (0..=300).map(|value| value as f32).chain([f32::NAN, f32::INFINITY]).collect();
-        let proto = Histogram::of(&values).unwrap().to_proto();
+        let proto = of(&values).unwrap().to_proto();
         assert_eq!((proto.min, proto.max, proto.num, proto.sum), (0.0, 300.0, 301.0, 45150.0));
         assert_eq!((proto.bucket.len(), proto.bucket_limit.len()), (30, 30));
         assert_eq!((proto.bucket[0], proto.bucket_limit[0]), (10.0, 10.0));
@@ -83,8 +100,8 @@ mod tests {
 
     #[test]
     fn equal_values_have_one_range_and_none_has_none() {
-        let proto = Histogram::of(&[2.0, 2.0]).unwrap().to_proto();
+        let proto = of(&[2.0, 2.0]).unwrap().to_proto();
         assert_eq!((proto.bucket, proto.bucket_limit), (vec![2.0], vec![2.0]));
-        assert_eq!(Histogram::of(&[f32::NAN]), None);
+        assert_eq!(of(&[f32::NAN]), None);
     }
 }

@@ -8,7 +8,7 @@ use gridboard::{
     corpus::npy,
     event::tags,
     model::GridCnn,
-    spec::{Freeze, Kernels, Precision, Train},
+    spec::{Freeze, Kernels, Logging, Precision, Train},
 };
 use serde::Deserialize;
 use tch::Device;
@@ -124,6 +124,7 @@ fn every_loss_metric_prediction_and_weight_is_that_of_keras() {
             validation: &(fixture.training..n).collect::<Vec<_>>(),
             classes: &(0..case.classes).map(|class| class.to_string()).collect::<Vec<_>>(),
             run: name,
+            logging: Logging::default(),
         };
         let mut memory = Memory::default();
         let last =

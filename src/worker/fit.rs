@@ -9,13 +9,14 @@ use std::time::{Duration, Instant};
 use gridboard::{
     event::tags,
     figure::confusion_matrix_png,
-    spec::Train,
+    spec::{Logging, Train},
     stats::{one_vs_rest, pr_counts},
 };
 
 use crate::{
     checkpoint::Keeper,
     data::Images,
+    distributions,
     engine::{BatchResult, Engine},
     error::TrainError,
     evaluate::{Evaluation, evaluate},
@@ -42,6 +43,8 @@ pub(crate) struct Sides<'a> {
     pub(crate) classes: &'a [String],
     /// The run's name, for the figures.
     pub(crate) run: &'a str,
+    /// What is logged beside the metrics.
+    pub(crate) logging: Logging,
 }
 
 /// Trains the engine's network and returns what it says of the validation images after the last epoch.
@@ -109,8 +112,12 @@ pub(crate) fn fit(
         recorder.spent(Phase::Validation, stopwatch.spent());
         let metrics = record_validation(&result, sides, at, recorder)?;
         rest = Some(validation_begun.elapsed());
-        if epoch + 1 == train.epochs {
+        let logging = sides.logging;
+        if epoch + 1 == train.epochs || Logging::is_due(logging.pr_curves, epoch, train.epochs) {
             record_pr_curves(&result, sides.classes, at, recorder)?;
+        }
+        if Logging::is_due(logging.histograms, epoch, train.epochs) {
+            distributions::record(&**engine, at, recorder)?;
         }
         recorder.flush()?;
         last_flush = Instant::now();
@@ -302,6 +309,7 @@ mod tests {
                 validation: &self.validation,
                 classes: &self.classes,
                 run: "toy",
+                logging: Logging { histograms: Some(5), pr_curves: None, batch_curves: true },
             };
             let mut memory = Memory::default();
             let result = fit(&mut engine, &sides, train, seed, &mut memory, &mut Keeper::of_nothing(), stop);
@@ -362,6 +370,15 @@ mod tests {
                     (201, 21, 0)
                 );
             }
+            // Of all weights and their gradients, in the rhythm that is asked for and at the end.
+            let named = |tag: &str| memory.histograms.iter().filter(|(of, ..)| of.starts_with(tag)).count();
+            assert_eq!((named("train/weights/"), named("train/gradients/")), (3 * 6, 3 * 6), "{kernels:?}");
+            let steps: Vec<i64> = memory.histograms.iter().map(|(_, step, _)| *step).collect();
+            assert!(steps.chunk_by(|a, b| a == b).map(|same| (same[0], same.len())).eq([
+                (4, 12),
+                (9, 12),
+                (11, 12)
+            ]));
             assert!(memory.flushes.contains(&memory.scalars.len()), "the end of an epoch is visible");
         }
     }

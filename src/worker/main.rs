@@ -12,6 +12,7 @@ mod baseline;
 mod calibrate;
 mod checkpoint;
 mod data;
+mod distributions;
 mod doctor;
 mod engine;
 mod error;

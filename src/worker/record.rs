@@ -8,7 +8,7 @@ use std::{
 use gridboard::{
     base::clock::wall_now,
     run::{Phases, Spent},
-    tfevents::{EventWriter, WriteError},
+    tfevents::{EventWriter, Histogram, WriteError},
 };
 
 /// A taker of curves and images. Tags are full: sub-run, slash, tag (`train/epoch_loss`).
@@ -30,6 +30,12 @@ pub(crate) trait Recorder {
     /// # Errors
     /// As [`Recorder::scalar`].
     fn pr_curve(&mut self, tag: &str, step: i64, counts: &[[u64; 4]]) -> Result<(), WriteError>;
+
+    /// How some values are distributed.
+    ///
+    /// # Errors
+    /// As [`Recorder::scalar`].
+    fn histogram(&mut self, tag: &str, step: i64, histogram: &Histogram) -> Result<(), WriteError>;
 
     /// Takes note of time that a phase took.
     fn spent(&mut self, phase: Phase, time: Spent);
@@ -73,8 +79,8 @@ pub(crate) struct EventFiles {
     /// Those of the attempts that this one goes on with, and where they end.
     earlier: BTreeMap<String, u64>,
     train: EventWriter,
-    /// Apart, since its steps are batches.
-    batch: EventWriter,
+    /// Apart, since its steps are batches; none where they are not wanted.
+    batch: Option<EventWriter>,
     validation: EventWriter,
 }
 
@@ -89,6 +95,7 @@ impl EventFiles {
         run_dir: &Path,
         start: Start,
         earlier: BTreeMap<String, u64>,
+        with_batches: bool,
     ) -> Result<Self, WriteError> {
         let create = |sub_run: &str, step: i64| {
             let mut writer = EventWriter::create(&run_dir.join(sub_run))?;
@@ -102,39 +109,45 @@ impl EventFiles {
             run_dir: run_dir.to_owned(),
             earlier,
             train: create("train", epoch)?,
-            batch: create("batch", batch)?,
+            batch: with_batches.then(|| create("batch", batch)).transpose()?,
             validation: create("validation", epoch)?,
         })
     }
 
-    fn writers(&mut self) -> [&mut EventWriter; 3] {
-        [&mut self.train, &mut self.batch, &mut self.validation]
+    fn writers(&mut self) -> impl Iterator<Item = &mut EventWriter> {
+        [&mut self.train, &mut self.validation].into_iter().chain(&mut self.batch)
     }
 
-    fn writer<'tag>(&mut self, tag: &'tag str) -> (&mut EventWriter, &'tag str) {
+    /// Where a tag belongs; nowhere where it is not wanted.
+    fn writer<'tag>(&mut self, tag: &'tag str) -> Option<(&mut EventWriter, &'tag str)> {
         match tag.split_once('/') {
-            Some(("validation", tag)) => (&mut self.validation, tag),
-            Some(("batch", tag)) => (&mut self.batch, tag),
-            Some((_, tag)) => (&mut self.train, tag),
-            None => (&mut self.train, tag),
+            Some(("validation", tag)) => Some((&mut self.validation, tag)),
+            Some(("batch", tag)) => self.batch.as_mut().map(|batch| (batch, tag)),
+            Some((_, tag)) => Some((&mut self.train, tag)),
+            None => Some((&mut self.train, tag)),
         }
     }
 }
 
 impl Recorder for EventFiles {
     fn scalar(&mut self, tag: &str, step: i64, value: f32) -> Result<(), WriteError> {
-        let (writer, tag) = self.writer(tag);
+        let Some((writer, tag)) = self.writer(tag) else { return Ok(()) };
         writer.scalar(tag, step, value, wall_now())
     }
 
     fn image(&mut self, tag: &str, step: i64, png: &[u8], width: u32, height: u32) -> Result<(), WriteError> {
-        let (writer, tag) = self.writer(tag);
+        let Some((writer, tag)) = self.writer(tag) else { return Ok(()) };
         writer.image(tag, step, wall_now(), png, width, height)
     }
 
     fn pr_curve(&mut self, tag: &str, step: i64, counts: &[[u64; 4]]) -> Result<(), WriteError> {
-        let (writer, tag) = self.writer(tag);
+        let Some((writer, tag)) = self.writer(tag) else { return Ok(()) };
         writer.pr_curve(tag, step, wall_now(), counts)
+    }
+
+    fn histogram(&mut self, tag: &str, step: i64, histogram: &Histogram) -> Result<(), WriteError> {
+        let Some((writer, tag)) = self.writer(tag) else { return Ok(()) };
+        writer.histogram(tag, step, wall_now(), histogram)
     }
 
     fn spent(&mut self, phase: Phase, time: Spent) {
@@ -147,7 +160,7 @@ impl Recorder for EventFiles {
     }
 
     fn flush(&mut self) -> Result<(), WriteError> {
-        self.writers().into_iter().try_for_each(EventWriter::flush)
+        self.writers().try_for_each(EventWriter::flush)
     }
 
     fn sync(&mut self) -> Result<BTreeMap<String, u64>, WriteError> {
@@ -175,6 +188,8 @@ pub(crate) mod tests {
         pub(crate) images: Vec<(String, i64, u32, u32)>,
         /// Tag, step, counts.
         pub(crate) pr_curves: Vec<(String, i64, Vec<[u64; 4]>)>,
+        /// Tag, step, distribution.
+        pub(crate) histograms: Vec<(String, i64, Histogram)>,
         /// Phases in the order in which they ended, and their time.
         pub(crate) spent: Vec<(Phase, Spent)>,
         /// Number of scalars at each flush.
@@ -210,6 +225,11 @@ pub(crate) mod tests {
 
         fn pr_curve(&mut self, tag: &str, step: i64, counts: &[[u64; 4]]) -> Result<(), WriteError> {
             self.pr_curves.push((tag.to_owned(), step, counts.to_vec()));
+            Ok(())
+        }
+
+        fn histogram(&mut self, tag: &str, step: i64, histogram: &Histogram) -> Result<(), WriteError> {
+            self.histograms.push((tag.to_owned(), step, histogram.clone()));
             Ok(())
         }
 

@@ -117,13 +117,14 @@ pub(crate) fn train(
     if keeper.grace().is_some() {
         stop.be_patient();
     }
-    let mut events = EventFiles::create(run_dir, keeper.start(), files)?;
+    let mut events = EventFiles::create(run_dir, keeper.start(), files, run.keeping.logging.batch_curves)?;
     let sides = Sides {
         images: &images,
         training: &corpus.training,
         validation: &corpus.validation,
         classes: &dataset.classes,
         run: &run.run,
+        logging: run.keeping.logging,
     };
     let fitted = fit(&mut engine, &sides, &settings, run.seed, &mut events, &mut keeper, stop);
     // A run that diverged has spent its time too.

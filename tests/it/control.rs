@@ -140,6 +140,30 @@ fn runs_of_a_live_sweep_are_cancelled_and_requeued() {
     );
 }
 
+/// The run has not ended yet when gridboard is killed: that it is not wanted is kept all the same.
+#[test]
+fn a_cancelled_run_stays_so_where_its_sweep_is_killed() {
+    let project = project();
+    let spec = fs::read_to_string(project.path("spec.yaml")).expect("read");
+    let spec = spec.replace("'echo", "'trap \"\" TERM; echo").replace("grace: 2s", "grace: 1h");
+    project.write("spec.yaml", &spec);
+    let mut sweep = project.start(&["run", "spec.yaml"]);
+    wait_until("two runs are being run", || states(&project)[..2] == ["running", "running"]);
+    project.run(&["cancel", "live/x-1"]).expect(0);
+    assert_eq!(states(&project)[0], "running", "it does not end by itself");
+    sweep.kill().expect("kill");
+    sweep.wait().expect("reap");
+    for run in 1..=4 {
+        project.write(&format!("go-{run}"), "");
+    }
+    project.run(&["run", "spec.yaml"]).expect(0);
+    assert_eq!(states(&project), ["cancelled", "completed", "completed", "completed"]);
+    project.run(&["verify", "live"]).expect(0);
+    project.run(&["requeue", "live/x-1"]).expect(0);
+    project.run(&["run", "spec.yaml"]).expect(0);
+    assert_eq!(states(&project)[0], "completed");
+}
+
 #[test]
 fn all_runs_are_cancelled_and_the_sweep_ends() {
     let (project, mut sweep) = started();

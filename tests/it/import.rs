@@ -1,5 +1,6 @@
-//! Log directories of other programs: what lies in `logs/` was written by Keras 3.15, PyTorch 2.13 (Lightning's logger writes
-//! through it), tensorboardX 2.6 and clu 0.0.12.
+//! Log directories of other programs: what lies in `logs/` was written by Keras 3.15, PyTorch 2.13, tensorboardX 2.6 and clu
+//! 0.0.12. Lightning itself was not at hand: its folders and names were laid out by PyTorch's writer, which is what its logger
+//! writes through.
 
 use std::{fs, path::Path};
 

@@ -22,6 +22,7 @@ case $1 in
 2) test -e tried || { touch tried; python3 TRAINER 0.9 1; exit 75; } ;;
 3) python3 TRAINER 0.3; echo 'KeyError: 3' >&2; exit 3 ;;
 4) exec python3 TRAINER nan ;;
+6) for i in $(seq 600); do grep -qs system/memory "$GRIDBOARD_RUN_DIR"/*.session && break; sleep 0.1; done ;;
 5) if test -e hang; then touch alive; python3 TRAINER 0.5; exec sleep 600; fi ;;
 esac
 printf 'image,label,predicted,probability_0,probability_1\na,0,0,0.9,0.1\nb,0,1,0.4,0.6\nc,1,1,0.2,0.8\n' > "$GRIDBOARD_RUN_DIR/predictions.csv"
@@ -86,6 +87,8 @@ fn a_database_that_is_deleted_comes_back_as_it_was() {
     project.run(&["report", "kept"]).expect(0);
 
     let before = dump(&project);
+    assert!(before["history"].iter().any(|row| row.contains("system/")), "what the machine did is in SQL");
+    project.run(&["verify", "kept"]).expect(0);
     assert_eq!(before["runs"].len(), 9);
     assert!(before["attempts"].len() > before["runs"].len(), "some were tried again");
     assert!(
@@ -111,6 +114,32 @@ fn a_database_that_is_deleted_comes_back_as_it_was() {
     // The sweep goes on from it: the deleted run and the failed ones alone are owed.
     let on = project.run(&["run", "spec.yaml"]).expect(3);
     assert!(on.stderr.contains("10 runs, 7 completed, 3 to train"), "{}", on.stderr);
+}
+
+/// A program that is started twice in the same folder, or logs from two places, tells one step again.
+#[test]
+fn a_step_that_an_event_file_has_twice_is_in_the_database_once() {
+    let project = project("grid: {x: [1]}");
+    project.run(&["run", "spec.yaml"]).expect(0);
+    let file = event_file(&project, "x-1");
+    let whole = fs::read(&file).expect("read");
+    // The first record is the file's version.
+    let first =
+        16 + usize::try_from(u64::from_le_bytes(whole[..8].try_into().expect("eight"))).expect("small");
+    let once =
+        project.sql("select tag, step, value from history where tag like 'validation/%' order by tag, step");
+    fs::write(&file, [&whole[..], &whole[first..]].concat()).expect("write");
+    project.run(&["index", "--rebuild"]).expect(0);
+    let twice =
+        project.sql("select tag, step, value from history where tag like 'validation/%' order by tag, step");
+    assert!(!once.is_empty());
+    assert_eq!(once, twice);
+    fs::rename(project.path("runs/kept/x-1"), project.path("logs")).expect("move");
+    project.run(&["import", "logs", "--as", "taken"]).expect(0);
+    let taken = project.sql(
+        "select tag, step, value from history h join runs r using (run) where r.experiment = 'taken' and tag like 'validation/%' order by tag, step",
+    );
+    assert_eq!(once, taken);
 }
 
 #[test]

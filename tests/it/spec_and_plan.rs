@@ -170,3 +170,26 @@ fn schema_completions_and_doctor_answer() {
     let doctor = project.run(&["doctor"]);
     assert!(doctor.stdout.contains("cores"), "{}{}", doctor.stdout, doctor.stderr);
 }
+
+/// Weights are known to the byte before anything is trained.
+#[cfg(feature = "torch")]
+#[test]
+fn a_sweep_whose_weights_do_not_fit_onto_the_disk_is_refused() {
+    let seeds = (0..4000).map(|seed| seed.to_string()).collect::<Vec<_>>().join(", ");
+    let project = Project::with_spec(&format!(
+        "experiment: large
+dataset: {{phantom: {{images: [6, 6], difficulty: 0.3, seed: 0}}, classes: [a, b], image_size: 224}}
+model: {{family: grid_cnn, dense_layers: 2, conv_layers: 1, layer_size: 128}}
+train: {{epochs: 1, batch_size: 2}}
+seeds: [{seeds}]
+"
+    ));
+    let refused = project.run(&["run", "spec.yaml"]).expect(1);
+    assert!(refused.stderr.contains("the runs that are owed take about 6.5 TB and "), "{}", refused.stderr);
+    assert!(refused.stderr.contains("nothing was started") && refused.stderr.contains("--runs-dir"));
+    let begun = project.sql("select count(*) as n from attempts");
+    assert_eq!(begun[0]["n"], 0);
+    // What plan says takes it.
+    let plan = project.run(&["plan", "spec.yaml"]).expect(0);
+    assert!(plan.stdout.contains("of weights"), "{}", plan.stdout);
+}

@@ -223,7 +223,7 @@ fn unknown_key(entry: &Entry, section: parameter::Section, families: &[Family], 
     let mut known = if section == parameter::Section::Model { vec![FAMILY_AXIS] } else { Vec::new() };
     known.extend(parameters_of_any(families).iter().filter(|row| row.section == section).map(|row| row.name));
     if section == parameter::Section::Train {
-        known.extend([keep::CHECKPOINT, keep::KEEP]);
+        known.extend(keep::KEYS);
     }
     let hint = hint(&entry.key, &known);
     problems.add(&entry.place, format!("unknown key `{}.{}`{hint}", section.as_str(), entry.key));

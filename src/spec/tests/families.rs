@@ -87,7 +87,8 @@ fn parameters_that_a_family_does_not_have_are_mistakes() {
         ),
         [
             "line 4, column 20: unknown key `train.freeze`; known: epochs, batch_size, learning_rate, shuffle, \
-          initial_weights, kernels, precision, checkpoint, keep"
+          initial_weights, kernels, precision, checkpoint, keep, \
+             histograms, pr_curves, batch_curves"
         ]
     );
     assert_eq!(

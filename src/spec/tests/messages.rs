@@ -126,7 +126,8 @@ fn parameters() {
         [
             "line 4, column 9: `train.layer_size` belongs under `model`: `model.layer_size`",
             "line 4, column 24: unknown key `train.epoch`; did you mean `epochs`? known: epochs, batch_size, \
-             learning_rate, shuffle, initial_weights, kernels, precision, checkpoint, keep",
+             learning_rate, shuffle, initial_weights, kernels, precision, checkpoint, keep, \
+             histograms, pr_curves, batch_curves",
             "line 4, column 46: `train.batch_size` must be a whole number from 1 to 1000000, not `0`",
         ]
     );

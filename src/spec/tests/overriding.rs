@@ -74,7 +74,8 @@ fn problems_of_an_override_name_the_flag() {
             "--set seeds=[1,1]: `seeds` repeats the seed `1`",
             "--set train..x=1: must be `KEY.PATH=VALUE` without empty keys",
             "--set train.epoch=1: unknown key `train.epoch`; did you mean `epochs`? known: epochs, batch_size, \
-             learning_rate, shuffle, initial_weights, kernels, precision, checkpoint, keep",
+             learning_rate, shuffle, initial_weights, kernels, precision, checkpoint, keep, \
+             histograms, pr_curves, batch_curves",
             "--set train.epochs=0: `train.epochs` must be a whole number from 1 to 1000000, not `0`",
         ]
     );

@@ -206,8 +206,11 @@ fn experiment() -> impl Strategy<Value = Experiment> {
         Just(Checkpoint::Never),
         (0..9000_u64).prop_map(|seconds| Checkpoint::Every(SpecDuration::seconds(seconds))),
     ];
-    let keep =
-        (checkpoint, prop::option::of(0..99_u32)).prop_map(|(checkpoint, best)| Keep { checkpoint, best });
+    let every = || prop::option::of(1..99_u32);
+    let logging = (every(), every(), any::<bool>())
+        .prop_map(|(histograms, pr_curves, batch_curves)| Logging { histograms, pr_curves, batch_curves });
+    let keep = (checkpoint, prop::option::of(0..99_u32), logging)
+        .prop_map(|(checkpoint, best, logging)| Keep { checkpoint, best, logging });
     ("[a-z][a-zA-Z0-9_-]{0,9}x", dataset(), trainer, seeds, (by, then, 1..20_u32, keep), schedule).prop_map(
         |(
             name,
@@ -360,7 +363,11 @@ fn differences_are_told_in_the_words_of_the_spec() {
     new.rank.top = 3;
     new.schedule.devices = "cpu:1".to_owned();
     new.retry.attempts = 1;
-    new.keep = Keep { checkpoint: Checkpoint::Never, best: Some(3) };
+    new.keep = Keep {
+        checkpoint: Checkpoint::Never,
+        best: Some(3),
+        logging: Logging { histograms: Some(2), pr_curves: Some(1), batch_curves: false },
+    };
     assert_eq!(difference(&old, &new), Vec::<String>::new());
     let mut more = old.clone();
     more.seeds.insert(0, 7);

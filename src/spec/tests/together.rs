@@ -36,7 +36,8 @@ schedule: {devices: gpu}
         ("line 8, column 52: `train.learning_rate` must be a number over 0, at most 1000, not `.inf`", ""),
         (
             "line 8, column 58: unknown key `train.epoch`; did you mean `epochs`? known: epochs, batch_size, ",
-            "initial_weights, kernels, precision, checkpoint, keep",
+            "initial_weights, kernels, precision, checkpoint, keep, \
+             histograms, pr_curves, batch_curves",
         ),
         ("line 10, column 3: axis `conv_layers` has no values", ""),
         ("line 11, column 19: axis `layer_size` repeats the value `8`", ""),

@@ -101,7 +101,7 @@ impl Reader {
             "SELECT t.name, l.step, l.value, s.wall_time
              FROM _latest l
              JOIN _tag t ON t.id = l.tag_id
-             JOIN _scalar s ON s.run_id = l.run_id AND s.tag_id = l.tag_id AND s.step = l.step
+             CROSS JOIN _scalar s ON s.run_id = l.run_id AND s.tag_id = l.tag_id AND s.step = l.step
              WHERE l.run_id = ?1 ORDER BY t.name",
         )
         .bind(run)

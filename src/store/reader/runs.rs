@@ -71,7 +71,7 @@ const SELECT: &str =
        a.started, a.finished, NULLIF(a.slot, '') AS slot, NULLIF(a.device, '') AS device, NULLIF(a.host, '') AS host, a.failure, a.reason, a.problem, a.log_tail, a.evidence, a.peak_memory, a.peak_device_memory,
        a.core_seconds, a.training_seconds, a.training_core_seconds, a.validation_seconds, a.validation_core_seconds,
        (SELECT max(s.wall_time) FROM _latest l
-        JOIN _scalar s ON s.run_id = l.run_id AND s.tag_id = l.tag_id AND s.step = l.step WHERE l.run_id = r.id) AS last_point
+        CROSS JOIN _scalar s ON s.run_id = l.run_id AND s.tag_id = l.tag_id AND s.step = l.step WHERE l.run_id = r.id) AS last_point
 FROM _run r
 JOIN _experiment e ON e.id = r.experiment_id
 LEFT JOIN _attempt a ON a.run_id = r.id AND a.attempt = r.attempts";

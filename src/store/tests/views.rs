@@ -122,6 +122,12 @@ async fn curves_and_last_values_are_searched_not_scanned() {
         assert_eq!(points.len(), usize::from(query.contains("history")), "{query}: {steps:#?}");
         assert!(!steps.iter().any(|step| step.starts_with("SCAN _latest")), "{query}: {steps:#?}");
     }
+    // When a run was last heard of is asked of the last point of each curve.
+    let plan = bench.sql("explain query plan select last_point, last_point_age from runs").await;
+    let steps: Vec<String> = plan.rows.iter().map(|row| row[3].to_string()).collect();
+    let points = steps.iter().filter(|step| step.split(' ').nth(1) == Some("s"));
+    let whole = points.map(|step| step.ends_with("(run_id=? AND tag_id=? AND step=?)")).collect::<Vec<_>>();
+    assert_eq!(whole, [true, true], "{steps:#?}");
 }
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! Curves as they are written: the hot path of the store.
 
-use std::collections::HashMap;
-
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::Commit;
@@ -36,7 +34,13 @@ impl Store {
             return Ok(());
         }
         // Apart from the transaction: a tag without points does no harm, a number that was rolled back would.
-        let rows = rows_of(&mut self.reader.connection, &mut self.tags, points, ACTION).await?;
+        for point in points {
+            if !self.tags.contains_key(&point.tag) {
+                let tag = number_of(&mut self.reader.connection, &point.tag).await.map_err(sqlite(ACTION))?;
+                self.tags.insert(point.tag.clone(), tag);
+            }
+        }
+        let rows = rows_by(points, |name| self.tags[name]);
         let mut transaction = self.begin(Commit::Written).await?;
         let mut rest = rows.as_slice();
         for size in CHUNKS {
@@ -64,29 +68,15 @@ impl Store {
     }
 }
 
-/// The points as rows by tag and step, each tag and step once: of two points the later one. Tags that are new are given a number.
-///
-/// # Errors
-/// If the database cannot be written.
-pub(super) async fn rows_of(
-    connection: &mut SqliteConnection,
-    tags: &mut HashMap<String, i64>,
-    points: &[Scalar],
-    action: &'static str,
-) -> Result<Vec<Row>, StoreError> {
-    let mut rows = Vec::with_capacity(points.len());
-    for point in points {
-        let tag = match tags.get(&point.tag) {
-            Some(&tag) => tag,
-            None => {
-                let tag = number_of(connection, &point.tag).await.map_err(sqlite(action))?;
-                tags.insert(point.tag.clone(), tag);
-                tag
-            }
-        };
-        let (value, wall_time) = (f64::from(point.value), point.wall_time);
-        rows.push(Row { tag, step: point.step, value, wall_time });
-    }
+/// The points as rows by tag and step, each tag and step once: of two points the later one. `number` tells the number of a tag.
+pub(super) fn rows_by<'a>(points: &'a [Scalar], mut number: impl FnMut(&'a str) -> i64) -> Vec<Row> {
+    let mut rows: Vec<Row> = points
+        .iter()
+        .map(|point| {
+            let (value, wall_time) = (f64::from(point.value), point.wall_time);
+            Row { tag: number(&point.tag), step: point.step, value, wall_time }
+        })
+        .collect();
     // The sort is stable, so that the later of two equal points follows the earlier one, and replaces it below.
     rows.sort_by_key(|row| (row.tag, row.step));
     rows.dedup_by(|later, earlier| {
@@ -96,7 +86,7 @@ pub(super) async fn rows_of(
         }
         same
     });
-    Ok(rows)
+    rows
 }
 
 /// The number of a tag, which is given one if it is new.

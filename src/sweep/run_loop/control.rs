@@ -133,6 +133,8 @@ impl<L: Launcher> Loop<'_, L> {
         self.withdraw_start(now, run);
         if let Some(live) = self.live.get_mut(&run) {
             live.cancelled = true;
+            // Before it has ended: nobody may be left then who could.
+            self.mark_cancelled(now, run, true);
             let text = format!("asked to end, and killed in {} s if it has not", self.limits.grace);
             return Ok((RunState::Cancelled, Some(text)));
         }

@@ -163,8 +163,12 @@ fn append_event(dir: &Path, start: f64, event: &Event) -> Result<bool, WriteErro
     written.map(|()| true).map_err(|source| WriteError::Write { path, source })
 }
 
+/// With the millionths of the second: a run may be tried again within one, and a TensorBoard that lives looks on in a file of
+/// another name that comes behind in the order of names, not in one that has taken its place.
 fn session_file(dir: &Path, start: f64) -> PathBuf {
-    dir.join(file_name(start, RunDir::SESSION))
+    let start = start.max(0.0);
+    let suffix = format!("{:06.0}.{}", ((start - start.floor()) * 1e6).floor(), RunDir::SESSION);
+    dir.join(file_name(start, &suffix))
 }
 
 /// The tag of a session's end.

@@ -29,7 +29,12 @@ use crate::{
 const EPOCHS: i64 = 4;
 
 fn keeping(checkpoint: Checkpoint) -> Keeping {
-    Keeping { checkpoint, grace: Some(600.0), best: Some(Metric::by_tag(tags::VALIDATION_LOSS)) }
+    Keeping {
+        checkpoint,
+        grace: Some(600.0),
+        best: Some(Metric::by_tag(tags::VALIDATION_LOSS)),
+        ..Keeping::default()
+    }
 }
 
 fn every() -> Keeping {
