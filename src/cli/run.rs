@@ -78,7 +78,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let manner = Manner { format: args.format, verbosity, earlier, fresh: args.fresh };
     let spec = args.spec.load(runs_dir)?;
     if let Some(port) = args.serve {
-        manner.note(&serve::beside(runs_dir, port)?);
+        output::note(&serve::beside(runs_dir, port)?);
     }
     match spec {
         Spec::Experiment(experiment) => one(runs_dir, *experiment, manner, &signals),

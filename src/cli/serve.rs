@@ -67,7 +67,6 @@ pub(super) use page::{beside, run};
 mod page {
     use std::{
         net::Ipv4Addr,
-        path::PathBuf,
         sync::{Arc, mpsc},
         thread,
     };
@@ -184,7 +183,7 @@ mod page {
         })
     }
 
-    async fn carried(runs_dir: &PathBuf, change: Change) -> Result<Answer, CliError> {
+    async fn carried(runs_dir: &Path, change: Change) -> Result<Answer, CliError> {
         let full = |experiment: &str, runs: &[String]| -> Vec<String> {
             runs.iter().map(|run| format!("{experiment}/{run}")).collect()
         };
