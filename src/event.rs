@@ -7,7 +7,10 @@
 
 use std::sync::Arc;
 
-use crate::run::{Failure, Handle, RunState, Used};
+use crate::{
+    grid::Suggested,
+    run::{Decided, Failure, Handle, RunSpec, RunState, Used},
+};
 
 pub use crate::tags;
 
@@ -193,6 +196,33 @@ pub enum Change {
         seconds: f64,
         /// What it has used of the machine.
         used: Used,
+    },
+    /// A stopping rule has decided something of a run.
+    Decided {
+        /// Index of the run.
+        run: u64,
+        /// The run's name.
+        name: String,
+        /// Number of its last attempt.
+        attempt: u32,
+        /// What.
+        decided: Decided,
+    },
+    /// A run that was held back is not made again, by a stopping rule.
+    Stopped {
+        /// Index of the run.
+        run: u64,
+        /// The run's name.
+        name: String,
+        /// Number of its last attempt.
+        attempt: u32,
+    },
+    /// A search has suggested a point: its runs are to be made.
+    Suggested {
+        /// The point.
+        point: Arc<Suggested>,
+        /// Its runs, one for each seed.
+        runs: Arc<Vec<RunSpec>>,
     },
     /// A run without a live attempt is in another state.
     Moved {

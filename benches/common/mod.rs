@@ -46,6 +46,8 @@ pub(crate) fn experiment(name: &str, runs: i64) -> Experiment {
         notify: Default::default(),
         exclude: Default::default(),
         search: Default::default(),
+        stop: None,
+        budget: Default::default(),
     }
 }
 

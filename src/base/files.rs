@@ -7,7 +7,7 @@
 use std::{
     fs::{self, File, Metadata, Permissions},
     io::{self, Read as _, Write},
-    os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{FileExt as _, FileTypeExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -48,6 +48,29 @@ impl FileError {
 /// The path and what failed; a file of that name is then what it was before, and no temporary one is left.
 pub fn write_whole(path: &Path, pieces: &[&[u8]], durability: Durability) -> Result<(), FileError> {
     write_whole_with(path, durability, |file| pieces.iter().try_for_each(|piece| file.write_all(piece)))
+}
+
+/// Appends a line, without its end, to a file, which is made where it is not there. A line is written in one piece; where
+/// somebody was cut off in the middle of one, a new one is begun after it.
+///
+/// # Errors
+/// The file and what failed; a part of the line may be there then.
+pub fn append_line(path: &Path, text: &[u8], durability: Durability) -> Result<(), FileError> {
+    let append = || {
+        let mut file = File::options().create(true).append(true).read(true).open(path)?;
+        let length = file.metadata()?.len();
+        let mut line = Vec::with_capacity(text.len() + 2);
+        if length > 0 {
+            let mut last = [0];
+            file.read_exact_at(&mut last, length - 1)?;
+            line.extend((last != *b"\n").then_some(b'\n'));
+        }
+        line.extend_from_slice(text);
+        line.push(b'\n');
+        file.write_all(&line)?;
+        if durability == Durability::Synced { file.sync_data() } else { Ok(()) }
+    };
+    append().map_err(FileError::at("write", path))
 }
 
 /// Writes a file whole, with `write` for its content: for what is larger than one would hold in memory.

@@ -7,6 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::{
     CliError, corpus, devices, exit, output,
     plan_estimate::{self, Pace, Room},
+    plan_notes::{chosen, stops},
     spec_args::{self, SpecArgs},
     suite,
 };
@@ -20,7 +21,7 @@ use crate::{
     run::RunSpec,
     schedule::Slot,
     spec::{
-        Experiment, FAMILY_AXIS, Family, SearchMethod, Source, Spec, Train,
+        Experiment, FAMILY_AXIS, Family, Source, Spec, Train,
         parameter::{Section, parameter_of_any},
     },
 };
@@ -63,7 +64,13 @@ fn plan(runs_dir: &Path, experiments: &[Experiment], format: Format) -> Result<(
         }
         images.push(loading(experiment)?);
     }
-    let plans: Vec<grid::GridRuns<'_>> = experiments.iter().map(grid::GridRuns::new).collect();
+    let plans: Vec<grid::GridRuns<'_>> = experiments
+        .iter()
+        .map(|experiment| {
+            let first = grid::first_points(experiment, &|values| model::is_possible(experiment, values));
+            grid::GridRuns::with(experiment, &first)
+        })
+        .collect();
     let mut all: Vec<Costs<'_>> = Vec::with_capacity(experiments.len());
     for (experiment, loading) in experiments.iter().zip(images) {
         let mut costs = Costs::new(experiment, &discovery);
@@ -99,30 +106,6 @@ fn loading(experiment: &Experiment) -> Result<Option<LoadingTable>, CliError> {
         }
         Err(error) => Err(error.into()),
     }
-}
-
-/// What of the space is trained, where that is not all of it.
-fn chosen(experiment: &Experiment, runs: u64) -> Vec<String> {
-    let points = runs / (experiment.seeds.len() as u64).max(1);
-    let rules = human::counted(experiment.exclude.len(), "rule");
-    if let Some(search) = experiment.search {
-        let short = if points < search.points {
-            format!(" ({} were asked for: {rules} of `exclude` leave no more)", search.points)
-        } else {
-            String::new()
-        };
-        let how = match search.method {
-            SearchMethod::Random => "random points",
-            SearchMethod::Sobol => "points of Sobol's sequence",
-        };
-        return vec![format!("search: {points} {how}, seed {}{short}", search.seed)];
-    }
-    if experiment.exclude.is_empty() {
-        return Vec::new();
-    }
-    let all = grid::count(&Experiment { exclude: Vec::new(), seeds: vec![0], ..experiment.clone() });
-    let left_out = all.saturating_sub(u128::from(points));
-    vec![format!("{left_out} of {all} grid points are left out by {rules} of `exclude`")]
 }
 
 /// What the runs of a grid cost. A grid has far fewer networks than runs, so each is asked for once.
@@ -362,6 +345,7 @@ impl<'a> RunTable<'a> {
         let Sums { flops, room, owed, seconds } = &self.sums;
         let mut notes = vec![human::counted(runs, "run")];
         notes.extend(chosen(self.costs.experiment, runs));
+        notes.extend(stops(self.costs.experiment, runs));
         if *flops > 0.0 {
             notes.push(format!(
                 "about {}FLOP to train (three times forward, validation not counted); memory is an estimate",

@@ -1,11 +1,13 @@
 //! `gridboard run`: carry a spec out.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{
     CliError, apart, corpus, devices, exit, listing, output,
     replace::{self, Earlier},
-    room, runtime, serve, signals,
+    room,
+    run_words::{closing, opening},
+    runtime, serve, signals,
     spec_args::{SpecArgs, check_weights},
     suite, unless_asked,
 };
@@ -15,12 +17,12 @@ use crate::{
     device::{self, DeviceChoice},
     launch, model,
     publish::{self, Finished},
-    report::{Format, files::PAGE, top_table, unranked_table},
+    report::{Format, top_table, unranked_table},
     run::ExperimentDir,
     schedule::Slot,
     spec::{Experiment, Spec, Suite},
     store::{Store, StoreError},
-    sweep::{self, Account, Corpus, End, Terminal, Verbosity, Watch},
+    sweep::{self, Corpus, End, Terminal, Verbosity, Watch},
 };
 
 /// Train the runs that are not done yet, then rank all
@@ -246,53 +248,6 @@ fn oversubscription(placement: &device::Placement, discovery: &device::Discovery
     })
 }
 
-/// What is about to happen: `tab3: 27 runs, 20 completed, 7 to train on cpu/0, cpu/1 (1 thread each)`.
-fn opening(ready: &sweep::Preparation, placement: &device::Placement) -> String {
-    let mut text = String::new();
-    for run in &ready.taken_back {
-        text += &format!("{}: {run} was cut off and is trained again\n", ready.experiment.name);
-    }
-    if !ready.gone.is_empty() {
-        let names: Vec<&str> = ready.gone.iter().map(String::as_str).collect();
-        let whose = if names.len() == 1 { "its folder is gone" } else { "their folders are gone" };
-        let names = listing::shortened(&names, 8);
-        text += &format!("{}: trained again, since {whose}: {names}\n", ready.experiment.name);
-    }
-    if ready.replaced > 0 {
-        let what = human::counted(ready.replaced, "run");
-        text += &format!("{}: {what} of an earlier spec removed\n", ready.experiment.name);
-    }
-    if !ready.reused.is_empty() {
-        let whose: Vec<String> =
-            ready.reused.iter().map(|(run, whose)| format!("{run} of {whose}")).collect();
-        let whose: Vec<&str> = whose.iter().map(String::as_str).collect();
-        let whose = listing::shortened(&whose, 8);
-        text += &format!("{}: reused, not trained again (--fresh trains): {whose}\n", ready.experiment.name);
-    }
-    if ready.killed > 0 {
-        let what = human::counted(ready.killed, "process");
-        text += &format!("{}: {what} of cut off runs still alive, now ended\n", ready.experiment.name);
-    }
-    let owed = ready.owed.iter().filter(|owed| !owed.cancelled).count();
-    let cancelled = ready.owed.len() - owed;
-    text += &format!(
-        "{}: {}, {} completed, {owed} to train",
-        ready.experiment.name,
-        human::counted(ready.runs.len(), "run"),
-        ready.completed
-    );
-    if owed > 0 {
-        let labels: Vec<&str> = placement.slots.iter().map(|slot| slot.label.as_str()).collect();
-        let threads = placement.slots.first().map_or(1, |slot| slot.threads);
-        let threads = human::counted(threads, "thread");
-        text += &format!(" on {} ({threads} each)", listing::shortened(&labels, 8));
-    }
-    if cancelled > 0 {
-        text += &format!(", {cancelled} cancelled (`gridboard requeue` takes that back)");
-    }
-    text
-}
-
 async fn finish(
     runs_dir: &Path,
     ready: sweep::Preparation,
@@ -390,61 +345,4 @@ async fn report_on(
     };
     let left = store.leave().await;
     Ok((finished?, left))
-}
-
-/// Counts, time, where the report is, and how to look at it in TensorBoard and SQL.
-fn closing(
-    runs_dir: &Path,
-    experiment: &Experiment,
-    finished: &Finished,
-    end: &End,
-    account: &Account,
-) -> String {
-    let name = &experiment.name;
-    let dir = ExperimentDir::new(runs_dir, name);
-    let mut text = format!("\n{} completed, {} failed", end.completed, end.failed);
-    if end.pending > 0 {
-        text += &format!(", {} still to run", end.pending);
-    }
-    if end.cancelled > 0 {
-        text += &format!(", {} cancelled", end.cancelled);
-    }
-    if end.trained > 0 {
-        text += &format!(" ({} trained in {}", end.trained, human::seconds(end.seconds));
-        if let Some(busy) = account.shares.slots {
-            text += &format!(", slots busy {:.0} % of the time", busy.min(1.0) * 100.0);
-        }
-        text += ")";
-    }
-    if let Some(line) = account.line() {
-        text += &format!("\n{line}");
-    }
-    if end.completed == 0 && end.failed > 0 {
-        text +=
-            "\nno run has completed: correct the spec or the program and run it again, under the same name";
-    }
-    text += "\n\n";
-    let shown: Vec<&PathBuf> = finished
-        .paths
-        .iter()
-        .filter(|path| {
-            path.parent() == Some(dir.report().as_path()) && path.extension().is_some_and(|e| e == "png")
-        })
-        .collect();
-    text += &format!("report       {}\n", dir.report().join(PAGE).display());
-    for path in shown {
-        text += &format!("figure       {}\n", path.display());
-    }
-    // The one that scripts/setup.sh has installed, where this is the project's own folder.
-    let own = Path::new(".venv/bin/tensorboard");
-    let program = if own.exists() { own } else { Path::new("tensorboard") };
-    text += &format!("TensorBoard  {} --logdir {}\n", program.display(), dir.path().display());
-    let view = if name.contains('-') { format!("\\\"{name}\\\"") } else { name.clone() };
-    let place = if runs_dir == Path::new("runs") {
-        String::new()
-    } else {
-        format!(" --runs-dir {}", runs_dir.display())
-    };
-    text += &format!("SQL          gridboard{place} sql \"select * from {view} order by rank limit 10\"");
-    text
 }

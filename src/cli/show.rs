@@ -7,15 +7,16 @@ use serde_json::{Map, Value as Json, json};
 use super::{CliError, exit, layers, listing, output, runtime};
 use crate::{
     base::human,
+    grid::Suggested,
     metrics::{self, ConfusionMatrix},
     predictions::Prediction,
     publish::checked_predictions,
     rank::{Row, Standing},
     report::{Format, break_words},
-    run::ExperimentDir,
+    run::{Decided, ExperimentDir},
     spec::suggest,
     stats,
-    store::{AttemptRecord, Point, Reader, RunRecord},
+    store::{AttemptRecord, ExperimentRecord, Point, Reader, RunRecord},
 };
 
 /// Show one run: parameters, attempts, metrics, confusion matrix, files
@@ -43,6 +44,10 @@ struct RunDetails {
     /// Areas under the curves of its predictions, where those are stored.
     areas: Option<Areas>,
     classes: Vec<String>,
+    /// What the stopping rule has decided, with the attempts.
+    decisions: Vec<(u32, Decided)>,
+    /// Why its point was suggested, where a search has.
+    suggested: Option<Suggested>,
     directory: String,
     /// What is wrong with its predictions.
     warnings: Vec<String>,
@@ -88,6 +93,10 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             Some(record) => store.leaderboard_row(record.key, run.key).await?,
             None => None,
         };
+        let suggested = match &record {
+            Some(record) => suggestion(&mut store, record, &run).await?,
+            None => None,
+        };
         let classes = record.map(|record| record.classes).unwrap_or_default();
         let confusion = store.confusion(run.key).await?;
         let dir = ExperimentDir::new(runs_dir, &run.experiment).run(&run.spec.name);
@@ -108,6 +117,8 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             last: store.last_points(run.key).await?,
             confusion,
             classes,
+            suggested,
+            decisions: store.decisions(run.key).await?,
             directory: dir.path().display().to_string(),
             warnings,
             run,
@@ -119,6 +130,18 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         }
         Ok(exit::DONE)
     })
+}
+
+/// Why the point of a run was suggested; `None` where it was not.
+pub(super) async fn suggestion(
+    store: &mut Reader,
+    record: &ExperimentRecord,
+    run: &RunRecord,
+) -> Result<Option<Suggested>, CliError> {
+    if !record.spec.suggests() {
+        return Ok(None);
+    }
+    Ok(store.point(record.key, run.spec.index.point(record.spec.seeds.len())).await?)
 }
 
 /// The one run that `wanted` names, as the argument's help says.
@@ -202,6 +225,10 @@ impl RunDetails {
             "seed": run.spec.seed, "axes": axes, "parameters": run.spec.parameters, "directory": self.directory,
             "predictions": run.predictions, "attempts": attempts, "last": last, "confusion": confusion,
             "tags": run.tags, "note": run.note, "archived": run.archived, "last_point": run.last_point,
+            "suggested": self.suggested,
+            "decisions": self.decisions.iter().map(|(attempt, decided)| json!({
+                "attempt": attempt, "epochs": decided.epochs, "action": decided.action, "reason": decided.reason,
+            })).collect::<Vec<_>>(),
             "statistics": certainty, "areas": areas, "warnings": self.warnings,
         })
     }
@@ -230,6 +257,9 @@ impl RunDetails {
         for (name, value) in &run.spec.parameters {
             line("parameter", format!("{name} = {value}"));
         }
+        if let Some(point) = &self.suggested {
+            line("suggested", point.words());
+        }
         line("directory", self.directory.clone());
         for attempt in &self.attempts {
             let time = attempt.finished.map(|end| format!(" in {}", human::seconds(end - attempt.started)));
@@ -254,6 +284,9 @@ impl RunDetails {
                     why.unwrap_or_default()
                 ),
             );
+        }
+        for (_, Decided { action, reason, .. }) in &self.decisions {
+            line("decision", format!("{action}: {reason}"));
         }
         for attempt in &self.attempts {
             if let Some(problem) = &attempt.problem {

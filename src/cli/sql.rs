@@ -11,7 +11,7 @@ use crate::{
 /// Query the runs database, read-only
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Views: experiments, runs, attempts, history, leaderboard, grid_points, class_metrics, confusion, \
+    after_help = "Views: experiments, runs, attempts, history, leaderboard, grid_points, class_metrics, confusion, suggestions, decisions, \
                         and one named after each experiment.\n\nExample: gridboard sql 'select * from tab3 order by rank limit 10'"
 )]
 pub(super) struct Args {

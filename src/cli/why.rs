@@ -41,6 +41,11 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
             }
             None => (None, String::new()),
         };
+        let suggested = match &record {
+            Some(record) => show::suggestion(&mut store, record, &run).await?,
+            None => None,
+        };
+        let decisions = store.decisions(run.key).await?;
         store.close().await?;
         let dir = ExperimentDir::new(runs_dir, &run.experiment);
         let mut sentence = of_ledger(&run, &attempts, (row.as_ref(), &metric), &dir);
@@ -60,6 +65,14 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
                 }
                 Err(error) => return Err(error),
             };
+        }
+        if let Some((_, last)) = decisions.last()
+            && !run.state.has_results()
+        {
+            sentence += &format!(": {}", last.reason);
+        }
+        if let Some(point) = &suggested {
+            sentence += &format!("; {}", point.words());
         }
         if args.format == Format::Json {
             output::json(&json!({

@@ -5,12 +5,17 @@
 
 mod name;
 mod points;
+mod space;
+mod suggested;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub use name::with_id as name_with_id;
 use serde::Serialize;
 use serde_json::json;
+pub use suggested::{
+    Allows, Learned, Outcome, PointSearch, Suggested, first_points, parse_points, still_suggested,
+};
 
 use crate::{
     run::{RunIndex, RunSpec},
@@ -28,19 +33,25 @@ pub struct GridRuns<'a> {
     /// Grid and index inside it of every grid point, where a union left some out; else the grids follow one another.
     kept: Option<Vec<(usize, u64)>>,
     /// The points of a search, which are no product.
-    searched: Option<Vec<points::Values>>,
+    searched: Option<Vec<space::Values>>,
     /// Grid points.
     n_points: u64,
+    /// The number of the first searched point.
+    first_point: u64,
     /// Whether the family is an axis of any grid.
     sweeps_family: bool,
     /// Names that several runs would have, in lower case: such a run carries its id in its name.
     shared_names: HashSet<String>,
 }
 
-/// The number of runs, repeated grid points not counted.
+/// The number of runs, repeated grid points not counted. Of a search that learns: those that are wanted.
 #[must_use]
 pub fn count(experiment: &Experiment) -> u128 {
     match experiment.grids.as_slice() {
+        _ if experiment.suggests() => {
+            let points = experiment.search.map_or(0, |search| search.points);
+            u128::from(points).saturating_mul(experiment.seeds.len() as u128)
+        }
         [grid] if experiment.search.is_none() && experiment.exclude.is_empty() => {
             size(grid).saturating_mul(experiment.seeds.len() as u128)
         }
@@ -54,7 +65,29 @@ pub fn nth(experiment: &Experiment, index: u64) -> Option<RunSpec> {
     GridRuns::new(experiment).nth(index)
 }
 
-/// All runs in order.
+/// The runs at a point of a search that learns, one for each seed.
+pub fn runs_at<'a>(experiment: &'a Experiment, point: &Suggested) -> impl Iterator<Item = RunSpec> + use<'a> {
+    let n_seeds = experiment.seeds.len() as u64;
+    let number = point.number;
+    let plan = GridRuns {
+        searched: Some(vec![point.values.clone()]),
+        n_points: 1,
+        first_point: number,
+        ..GridRuns::plain(experiment)
+    };
+    (number * n_seeds..(number + 1) * n_seeds).map_while(move |index| plan.nth(index))
+}
+
+/// All runs in order, of a search that learns those of the points that it has suggested.
+pub fn runs_with<'a>(
+    experiment: &'a Experiment,
+    points: &[Suggested],
+) -> impl Iterator<Item = RunSpec> + use<'a> {
+    let plan = GridRuns::with(experiment, points);
+    (0..plan.len()).map_while(move |index| plan.nth(index))
+}
+
+/// All runs in order; of a search that learns none.
 pub fn runs(experiment: &Experiment) -> impl Iterator<Item = RunSpec> + '_ {
     let plan = GridRuns::new(experiment);
     (0..plan.len()).map_while(move |index| plan.nth(index))
@@ -69,19 +102,38 @@ pub fn axis_names(experiment: &Experiment) -> Vec<String> {
 }
 
 impl<'a> GridRuns<'a> {
-    /// Plans the runs of a validated experiment.
-    #[must_use]
-    pub fn new(experiment: &'a Experiment) -> Self {
+    /// A plan of the whole product, as it stands.
+    fn plain(experiment: &'a Experiment) -> Self {
         let total = experiment.grids.iter().map(size).fold(0, u128::saturating_add);
         let mut axes = experiment.grids.iter().flat_map(|grid| &grid.axes);
-        let mut plan = Self {
+        Self {
             experiment,
             sweeps_family: axes.any(|axis| axis.name == FAMILY_AXIS) && !experiment.is_command(),
             kept: None,
             searched: None,
             n_points: u64::try_from(total).unwrap_or(u64::MAX),
+            first_point: 0,
             shared_names: HashSet::new(),
-        };
+        }
+    }
+
+    /// Plans the runs of a validated experiment; of a search that learns those of the points that it has suggested.
+    #[must_use]
+    pub fn with(experiment: &'a Experiment, points: &[Suggested]) -> Self {
+        if !experiment.suggests() {
+            return Self::new(experiment);
+        }
+        let points: Vec<space::Values> = points.iter().map(|point| point.values.clone()).collect();
+        Self { n_points: points.len() as u64, searched: Some(points), ..Self::plain(experiment) }
+    }
+
+    /// Plans the runs of a validated experiment; of a search that learns none, since its points are not known.
+    #[must_use]
+    pub fn new(experiment: &'a Experiment) -> Self {
+        if experiment.suggests() {
+            return Self::with(experiment, &[]);
+        }
+        let mut plan = Self::plain(experiment);
         if let Some(search) = experiment.search {
             let points = points::searched(experiment, search);
             plan.n_points = points.len() as u64;
@@ -164,6 +216,7 @@ impl<'a> GridRuns<'a> {
 
     /// The values of a grid point.
     fn point(&self, point: u64) -> Option<Vec<(String, Value)>> {
+        let point = point.checked_sub(self.first_point)?;
         if point >= self.n_points {
             return None;
         }

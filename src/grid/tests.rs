@@ -205,6 +205,8 @@ fn experiment() -> impl Strategy<Value = Experiment> {
         grids,
         search: None,
         exclude: Vec::new(),
+        stop: None,
+        budget: crate::spec::Budget::default(),
         reuse: None,
         seeds: seeds.into_iter().collect(),
         rank: RankRule { by: crate::spec::Metric::by_tag("a/b"), then: None, top: 10 },

@@ -160,6 +160,8 @@ pub(super) fn ledger_file(
         grids,
         search: None,
         exclude: Vec::new(),
+        stop: None,
+        budget: crate::spec::Budget::default(),
         seeds: seeds.into_iter().collect(),
         rank: rule,
         keep: Keep::default(),

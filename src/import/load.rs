@@ -68,9 +68,9 @@ pub(super) async fn load(
         }
     };
     loaded.gone = lost.len();
-    store.insert_runs(key, index::runs(file)).await?;
+    store.insert_runs(key, index::runs(file, &[])).await?;
     let keys: HashMap<String, RunKey> = store.run_keys(key).await?.into_iter().collect();
-    let pieces = index::read_ahead(dir, file, signals)?;
+    let pieces = index::read_ahead(dir, file, &[], signals)?;
     let mut done = 0;
     while let Ok(piece) = pieces.recv() {
         let mut changed = Vec::new();

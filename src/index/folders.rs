@@ -14,7 +14,7 @@ use crate::{
     base::error::with_causes,
     event::Scalar,
     follow::{FollowProblem, RunFollower},
-    grid,
+    grid::{self, Suggested},
     publish::Answers,
     run::{
         AttemptEnding, AttemptStart, ExperimentDir, LedgerFile, LoggedAttempt, Marks, Outcome, RunDir,
@@ -28,6 +28,8 @@ use crate::{
 pub(super) struct FoundExperiment {
     pub(super) dir: ExperimentDir,
     pub(super) file: LedgerFile,
+    /// The points that its search has suggested.
+    pub(super) points: Vec<Suggested>,
     /// What its folder does not tell, or tells otherwise than it should.
     pub(super) notes: Vec<String>,
 }
@@ -88,7 +90,8 @@ pub(super) fn experiment(dir: &ExperimentDir) -> Result<Option<FoundExperiment>,
             file.spec.name
         ));
     }
-    Ok(Some(FoundExperiment { dir: dir.clone(), file, notes }))
+    let points = super::points::read_points(dir).map_err(|error| with_causes(&error))?;
+    Ok(Some(FoundExperiment { dir: dir.clone(), file, points, notes }))
 }
 
 /// What a folder without `ledger.json` tells: it is of version 0.1.
@@ -136,8 +139,11 @@ fn of_spec(dir: &ExperimentDir, notes: &mut Vec<String>) -> Result<LedgerFile, S
 }
 
 /// The runs of an experiment, in the order of the grid, under the names of their folders.
-pub(crate) fn runs(file: &LedgerFile) -> impl Iterator<Item = RunSpec> + '_ {
-    grid::runs(&file.spec).filter(|run| !file.without.contains(&run.id)).map(|run| {
+pub(crate) fn runs<'a>(
+    file: &'a LedgerFile,
+    points: &[Suggested],
+) -> impl Iterator<Item = RunSpec> + use<'a> {
+    grid::runs_with(&file.spec, points).filter(|run| !file.without.contains(&run.id)).map(|run| {
         match file.names.get(&run.id) {
             Some(name) => RunSpec { name: name.clone(), ..run },
             None => run,
@@ -231,7 +237,7 @@ fn of_outcome(dir: &RunDir) -> Result<Option<LoggedAttempt>, String> {
         },
         failure: outcome.failure,
     });
-    Ok(Some(LoggedAttempt { start, problem: None, end }))
+    Ok(Some(LoggedAttempt { start, problem: None, decisions: Vec::new(), stopped: false, end }))
 }
 
 /// The folders in a folder, by name; none that begins with a point.

@@ -7,6 +7,7 @@ use rayon::prelude::{IntoParallelIterator as _, ParallelIterator as _};
 use super::folders::{self, FoundRun};
 use crate::{
     base::{files::FileError, signals::Signals},
+    grid::Suggested,
     run::{ExperimentDir, LedgerFile, RunDir, RunSpec},
 };
 
@@ -23,17 +24,19 @@ pub(crate) type Piece = Vec<(RunSpec, Result<FoundRun, String>)>;
 pub(crate) fn read_ahead(
     dir: &ExperimentDir,
     file: &LedgerFile,
+    points: &[Suggested],
     signals: &Signals,
 ) -> Result<mpsc::Receiver<Piece>, FileError> {
     let (sender, pieces) = mpsc::sync_channel::<Piece>(1);
     let (folder, file, signals) = (dir.clone(), file.clone(), signals.clone());
+    let points = points.to_vec();
     let read = move || {
         let read = |run: RunSpec| {
             let relative = format!("{}/{}/{}", file.spec.name, run.name, RunDir::PREDICTIONS);
             let found = folders::run(&folder.run(&run.name), &file.spec, &relative, file.linked());
             (run, found)
         };
-        let mut runs = folders::runs(&file);
+        let mut runs = folders::runs(&file, &points);
         loop {
             let piece: Vec<RunSpec> = runs.by_ref().take(PIECE).collect();
             // Nobody takes them any more where the writer has failed.

@@ -81,7 +81,10 @@ pub(crate) async fn rebuild(
     let folder = room(runs_dir)?;
     let mut store = Store::open(folder.path()).await?;
     store.be_loaded().await?;
-    let total = experiments.iter().map(|experiment| folders::runs(&experiment.file).count()).sum();
+    let total = experiments
+        .iter()
+        .map(|experiment| folders::runs(&experiment.file, &experiment.points).count())
+        .sum();
     let mut done = 0;
     for experiment in &experiments {
         rebuilt.notes.extend(experiment.notes.iter().cloned());
@@ -132,12 +135,13 @@ async fn load(
     let file = &experiment.file;
     let LedgerFile { spec, fingerprint, created, .. } = file;
     let key = store.create_experiment(spec, fingerprint.as_deref(), *created).await?;
-    store.insert_runs(key, folders::runs(file)).await?;
+    store.insert_runs(key, folders::runs(file, &experiment.points)).await?;
+    store.set_points(key, &experiment.points).await?;
     let keys: HashMap<String, RunKey> = store.run_keys(key).await?.into_iter().collect();
     let mut bulk = store.bulk().await?;
     let (mut unlogged, mut completed) = (0, 0);
     let mut marked: Vec<(RunKey, Marks)> = Vec::new();
-    let pieces = read_ahead(&experiment.dir, file, signals)?;
+    let pieces = read_ahead(&experiment.dir, file, &experiment.points, signals)?;
     while let Ok(piece) = pieces.recv() {
         let runs = piece.len();
         for (run, found) in piece {

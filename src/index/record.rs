@@ -4,9 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::points::read_points;
 use crate::{
     base::files::FileError,
-    grid,
+    grid::{self, Suggested},
     run::{ExperimentDir, ImportSource, LedgerFile},
     spec::Experiment,
     store::{ExperimentKey, Reader, StoreError},
@@ -26,12 +27,13 @@ pub enum RecordError {
 /// What is to be kept of an experiment whose runs have these content ids and names.
 pub(crate) fn ledger_file<'a>(
     (spec, fingerprint, created): (&Experiment, Option<&str>, f64),
+    points: &[Suggested],
     runs: impl Iterator<Item = (&'a str, &'a str)>,
     import: Option<ImportSource>,
 ) -> LedgerFile {
     let known: HashMap<&str, &str> = runs.collect();
     let (mut names, mut without) = (BTreeMap::new(), BTreeSet::new());
-    for run in grid::runs(spec) {
+    for run in grid::runs_with(spec, points) {
         match known.get(run.id.as_str()) {
             Some(name) if *name == run.name => {}
             Some(name) => {
@@ -60,6 +62,7 @@ pub(crate) async fn keep_record(
     // Where the runs came from is told by nobody else.
     let import = LedgerFile::read(dir).ok().flatten().and_then(|file| file.import);
     let known = runs.iter().map(|(id, name)| (id.as_str(), name.as_str()));
-    let file = ledger_file((&record.spec, record.fingerprint.as_deref(), record.created), known, import);
+    let of = (&record.spec, record.fingerprint.as_deref(), record.created);
+    let file = ledger_file(of, &read_points(dir)?, known, import);
     Ok(file.write(dir)?)
 }

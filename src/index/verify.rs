@@ -109,8 +109,9 @@ pub(crate) async fn verify(
     };
     verified.notes.extend(found.notes.iter().cloned());
     ledger::compare(&found, record, &records, &mut verified.differences);
+    ledger::compare_points(&found.points, &store.points(record.key).await?, &mut verified.differences);
     let by_id: HashMap<&str, &RunRecord> = records.iter().map(|run| (run.spec.id.as_str(), run)).collect();
-    let pieces = read_ahead(&dir, &found.file, signals)?;
+    let pieces = read_ahead(&dir, &found.file, &found.points, signals)?;
     let mut done = 0;
     while let Ok(piece) = pieces.recv() {
         done += piece.len();

@@ -6,7 +6,7 @@ use super::Architecture;
 use crate::{
     grid,
     spec::{
-        Experiment, FAMILY_AXIS, Family, Grid, Parameters,
+        Experiment, FAMILY_AXIS, Family, Grid, Parameters, Value,
         parameter::{Section, parameter_of_any},
     },
 };
@@ -63,6 +63,10 @@ impl fmt::Display for ImpossibleRuns {
 /// # Errors
 /// Lists every run whose image is too small for its convolutions, with the layer.
 pub fn check(experiment: &Experiment) -> Result<(), ImpossibleRuns> {
+    if experiment.suggests() {
+        // Which points there are is not known yet; those that cannot be built are not suggested.
+        return Ok(());
+    }
     if !experiment.exclude.is_empty() && grid::GridRuns::new(experiment).is_empty() {
         let (experiment, runs) = (experiment.name.clone(), Vec::new());
         return Err(ImpossibleRuns { experiment, image_size: 0, total: 0, runs });
@@ -101,6 +105,20 @@ pub fn check(experiment: &Experiment) -> Result<(), ImpossibleRuns> {
         total: grid::GridRuns::new(experiment).len(),
         runs,
     })
+}
+
+/// Whether the network of a grid point can be built; that of a `command` always.
+#[must_use]
+pub fn is_possible(experiment: &Experiment, values: &[(String, Value)]) -> bool {
+    let Some(dataset) = experiment.dataset.as_ref().filter(|_| !experiment.is_command()) else { return true };
+    let Some(family) = experiment.family_of(values) else { return false };
+    let n_classes = u32::try_from(dataset.classes.len()).unwrap_or(u32::MAX);
+    let mut parameters = experiment.fixed.clone();
+    parameters.extend(values.iter().cloned());
+    match Architecture::from_parameters(family, &parameters) {
+        Ok(model) => model.is_none_or(|model| model.layers(dataset.image_size, n_classes).is_ok()),
+        Err(_) => false,
+    }
 }
 
 /// The experiment without the axes and seeds that leave the network as it is.

@@ -4,17 +4,12 @@
 //! appends it here before it enters it there, so that the database can be made anew from the folders. A line is written in
 //! one piece; a cut-off one is passed over by the reader, and the next writer begins a new line after it.
 
-use std::{
-    collections::BTreeMap,
-    fs::File,
-    io::{self, Write as _},
-    os::unix::fs::FileExt as _,
-};
+use std::{collections::BTreeMap, io};
 
 use serde::{Deserialize, Serialize};
 
-use super::{failure::Failure, folder::RunDir, state::RunState, used::Used};
-use crate::base::files::{Durability, FileError, read_regular};
+use super::{decided::Decided, failure::Failure, folder::RunDir, state::RunState, used::Used};
+use crate::base::files::{Durability, FileError, append_line, read_regular};
 
 /// No log of attempts is larger, bytes: tens of thousands of attempts.
 const MOST_BYTES: u64 = 256 << 20;
@@ -39,8 +34,21 @@ pub enum AttemptEvent {
         /// Everything that was found so far, in one text.
         text: String,
     },
+    /// A stopping rule has decided something of its run.
+    Decided {
+        /// The attempt.
+        attempt: u32,
+        /// What.
+        #[serde(flatten)]
+        decided: Decided,
+    },
     /// It has ended.
     Ended(AttemptEnding),
+    /// Its run is not made again, by a stopping rule, though it did not end by one.
+    Stopped {
+        /// The attempt.
+        attempt: u32,
+    },
     /// Its sweep was killed before anybody took its end for good.
     Lost {
         /// The attempt.
@@ -105,6 +113,10 @@ pub struct LoggedAttempt {
     pub start: AttemptStart,
     /// What is wrong with what it has left.
     pub problem: Option<String>,
+    /// What a stopping rule has decided.
+    pub decisions: Vec<Decided>,
+    /// Whether its run is not made again, whatever its end says.
+    pub stopped: bool,
     /// How it ended; `None` where nobody saw it.
     pub end: Option<AttemptEnding>,
 }
@@ -114,6 +126,8 @@ impl LoggedAttempt {
     #[must_use]
     pub fn run_state(&self) -> RunState {
         match &self.end {
+            Some(AttemptEnding { state: RunState::Completed, .. }) => RunState::Completed,
+            _ if self.stopped => RunState::Stopped,
             None => RunState::Pending,
             // Only a live sweep has such runs.
             Some(AttemptEnding { state: RunState::Running | RunState::Paused, .. }) => RunState::Pending,
@@ -137,23 +151,8 @@ impl RunDir {
     /// # Errors
     /// The file and what failed; a part of the line may be there then, which no reader minds.
     pub fn log_attempt(&self, event: &AttemptEvent, durability: Durability) -> Result<(), FileError> {
-        let path = self.attempts();
-        let append = || {
-            let mut file = File::options().create(true).append(true).read(true).open(&path)?;
-            let length = file.metadata()?.len();
-            let mut line = Vec::new();
-            if length > 0 {
-                let mut last = [0];
-                file.read_exact_at(&mut last, length - 1)?;
-                // Somebody was cut off in the middle of a line.
-                line.extend((last != *b"\n").then_some(b'\n'));
-            }
-            serde_json::to_writer(&mut line, event)?;
-            line.push(b'\n');
-            file.write_all(&line)?;
-            if durability == Durability::Synced { file.sync_data() } else { Ok(()) }
-        };
-        append().map_err(FileError::at("write", &path))
+        let line = serde_json::to_vec(event).expect("words and finite numbers are JSON");
+        append_line(&self.attempts(), &line, durability)
     }
 
     /// The log of attempts; `None` where there is none: the run never began, or is of an older version.
@@ -183,7 +182,10 @@ impl AttemptLog {
             };
             let number = event.attempt();
             if let AttemptEvent::Started(start) = event {
-                attempts.insert(number, LoggedAttempt { start, problem: None, end: None });
+                attempts.insert(
+                    number,
+                    LoggedAttempt { start, problem: None, decisions: Vec::new(), stopped: false, end: None },
+                );
                 continue;
             }
             let Some(attempt) = attempts.get_mut(&number) else {
@@ -194,7 +196,16 @@ impl AttemptLog {
                 AttemptEvent::Started(_) => {}
                 AttemptEvent::Resumed { from, .. } => attempt.start.resumed_from = from,
                 AttemptEvent::Problem { text, .. } => attempt.problem = Some(text),
+                AttemptEvent::Decided { decided, .. } => {
+                    let is_there =
+                        |other: &Decided| (other.epochs, other.action) == (decided.epochs, decided.action);
+                    // The same one once more, as where its writer was cut off.
+                    if !attempt.decisions.iter().any(is_there) {
+                        attempt.decisions.push(decided);
+                    }
+                }
                 AttemptEvent::Ended(end) => attempt.end = Some(end),
+                AttemptEvent::Stopped { .. } => attempt.stopped = true,
                 AttemptEvent::Lost { .. } => attempt.end = None,
             }
         }
@@ -209,6 +220,8 @@ impl AttemptEvent {
             Self::Started(AttemptStart { attempt, .. })
             | Self::Resumed { attempt, .. }
             | Self::Problem { attempt, .. }
+            | Self::Decided { attempt, .. }
+            | Self::Stopped { attempt }
             | Self::Ended(AttemptEnding { attempt, .. })
             | Self::Lost { attempt } => *attempt,
         }

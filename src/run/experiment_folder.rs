@@ -48,6 +48,12 @@ impl ExperimentDir {
         self.0.join("ledger.json")
     }
 
+    /// The points that a search has suggested.
+    #[must_use]
+    pub fn search(&self) -> PathBuf {
+        self.0.join("search.jsonl")
+    }
+
     /// Held by the process that sweeps the experiment.
     #[must_use]
     pub fn lock(&self) -> PathBuf {

@@ -7,6 +7,7 @@
 mod attempt_log;
 mod control;
 mod cuda_fault;
+mod decided;
 mod evidence;
 mod experiment_folder;
 mod failure;
@@ -29,6 +30,7 @@ mod words;
 pub use attempt_log::{AttemptEnding, AttemptEvent, AttemptLog, AttemptStart, LoggedAttempt};
 pub use control::{Answer, Changed, Refused, Request, SweepStatus, Ticket};
 pub use cuda_fault::CudaFault;
+pub use decided::{Action, Decided};
 pub use evidence::{Evidence, last_line};
 pub use experiment_folder::ExperimentDir;
 pub use failure::{Failure, FailureKind};

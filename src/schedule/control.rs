@@ -19,6 +19,8 @@ impl Scheduler {
             Fate::Open if self.live.contains_key(&position) => Standing::Live,
             Fate::Open => Standing::Waiting,
             Fate::Paused => Standing::Paused,
+            Fate::Held => Standing::Held,
+            Fate::Stopped => Standing::Stopped,
             Fate::Delayed(at) => Standing::Delayed { at },
             Fate::Completed => Standing::Completed,
             Fate::Failed => Standing::Failed,
@@ -140,8 +142,9 @@ impl Scheduler {
             Fate::Open | Fate::Paused => self.queue.remove(position),
             Fate::Delayed(_) => self.delayed -= 1,
             Fate::Failed => self.failed -= 1,
+            Fate::Held => drop(self.held.remove(&position)),
             Fate::Left => {}
-            Fate::Completed | Fate::Cancelled => return,
+            Fate::Completed | Fate::Cancelled | Fate::Stopped => return,
         }
         self.tasks[position].fate = Fate::Cancelled;
         self.cancelled_runs += 1;
@@ -158,6 +161,8 @@ impl Scheduler {
             Fate::Cancelled => self.cancelled_runs -= 1,
             Fate::Left => {}
             Fate::Delayed(_) => self.delayed -= 1,
+            Fate::Stopped => self.stopped -= 1,
+            Fate::Held => drop(self.held.remove(&position)),
             Fate::Open | Fate::Paused | Fate::Completed => return,
         }
         let task = &mut self.tasks[position];
@@ -166,6 +171,19 @@ impl Scheduler {
         if self.phase == Phase::Running {
             self.fill(now, self.pool.with_free_slots(), effects);
         }
+    }
+
+    pub(super) fn cancel(&mut self, effects: &mut Vec<Effect>) {
+        let kill = match self.phase {
+            Phase::Ready | Phase::Running | Phase::Paused | Phase::Draining => false,
+            Phase::Stopping => true,
+            Phase::Finished => return,
+        };
+        self.phase = Phase::Stopping;
+        self.cancelled = true;
+        effects.extend(
+            self.live.keys().map(|position| Effect::Stop { run: self.tasks[*position].job.run, kill }),
+        );
     }
 
     pub(super) fn set_aside(&mut self, now: f64, device: u32, effects: &mut Vec<Effect>) {

@@ -3,7 +3,7 @@
 use super::retry::Again;
 
 /// A run to be made.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Job {
     /// Place in the grid; unique.
     pub run: u64,
@@ -69,6 +69,25 @@ pub enum Input {
         /// Its place in the list of capacities.
         device: u32,
     },
+    /// A run that is to be made as well. Ignored for one that is there.
+    Add(Job),
+    /// A run that is held back is to be made. Ignored for others, and where nothing is to start any more.
+    Release {
+        /// The run.
+        run: u64,
+    },
+    /// A live run is asked to make room, and is held back then. Ignored for one that is not live.
+    Park {
+        /// The run.
+        run: u64,
+    },
+    /// A run that is live or held back ends before its time, and is not made again. Ignored for others.
+    StopRun {
+        /// The run.
+        run: u64,
+    },
+    /// No more runs are to come.
+    Closed,
     /// The user wants the sweep to end: the first time gently, then at once.
     Cancel,
 }
@@ -100,6 +119,8 @@ pub enum Standing {
     },
     /// Its attempt was ended to make room; it waits until the sweep goes on.
     Paused,
+    /// It is held back until it is released.
+    Held,
     /// An attempt is alive.
     Live,
     /// Ended with results.
@@ -108,6 +129,8 @@ pub enum Standing {
     Failed,
     /// The user does not want it.
     Cancelled,
+    /// It was ended before its time, by intention.
+    Stopped,
     /// Stopped before its end, and owed to another sweep.
     Left,
 }
@@ -150,6 +173,8 @@ pub struct Counts {
     pub failed: usize,
     /// The user does not want them.
     pub cancelled: usize,
+    /// Ended before their time, by intention.
+    pub stopped: usize,
 }
 
 /// A run with a live attempt.

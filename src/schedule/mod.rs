@@ -25,6 +25,10 @@
 //!   it does not count. A single run that is cancelled starts no more, until it is requeued.
 //! - **Devices.** On one that is set aside nothing starts any more. Without any the scheduler drains.
 //! - **Drain.** After it nothing starts, and the sweep is over when the live runs have ended.
+//! - **More.** Runs may come while the sweep lasts, where a slot is free that no waiting run is to have; others are held back until
+//!   they are released. Such a sweep is over when the loop has said that no more come.
+//! - **Stop.** A run that is stopped is asked to end and not made again; one that is parked is held back.
+//! - **Budget.** Where only so many runs may begin, those that never did are left.
 //! - **Cancel.** After the first cancel nothing starts and every live run is asked to stop; each further one kills.
 //! - **Alike.** Where the first runs all fail alike, the rest would too: the loop drains ([`Alike`]).
 //! - **Failure.** A run whose attempt failed is tried again where its failure is worth it ([`Again`]) and it has made fewer
@@ -44,6 +48,7 @@ mod queue;
 mod retry;
 mod scheduler;
 mod slot;
+mod supply;
 mod task;
 mod threads;
 

@@ -26,6 +26,19 @@ impl Queue {
         Self { leaves, least: vec![ABSENT; 2 * leaves] }
     }
 
+    /// Makes places for so many runs.
+    pub(super) fn grow(&mut self, positions: usize) {
+        if positions <= self.leaves {
+            return;
+        }
+        let waiting: Vec<(usize, u64)> =
+            self.positions().map(|position| (position, self.memory(position))).collect();
+        *self = Self::new(positions);
+        for (position, memory) in waiting {
+            self.insert(position, memory);
+        }
+    }
+
     /// Whether nobody waits.
     pub(super) fn is_empty(&self) -> bool {
         self.least[1] == ABSENT

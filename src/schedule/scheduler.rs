@@ -3,7 +3,7 @@
 //! Driven by the sweep loop, which carries the effects out. The rules of order and admission are in the folder's head;
 //! memory and slots are kept by the pool, the waiting runs by the queue.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     cost::CostModel,
@@ -34,12 +34,19 @@ pub struct Scheduler {
     /// The first pause before a run is tried again, seconds.
     pub(super) first_pause: f64,
     pub(super) phase: Phase,
-    cancelled: bool,
+    pub(super) cancelled: bool,
     pub(super) completed: usize,
     pub(super) failed: usize,
     pub(super) cancelled_runs: usize,
     /// Runs that wait for a moment.
     pub(super) delayed: usize,
+    /// Positions of the runs that are held back.
+    pub(super) held: BTreeSet<usize>,
+    /// Whether more runs are to come.
+    pub(super) more: bool,
+    pub(super) stopped: usize,
+    /// How many runs may begin that never had an attempt; `None` for all.
+    pub(super) new_runs: Option<u64>,
 }
 
 /// A live attempt.
@@ -130,6 +137,10 @@ impl Scheduler {
             failed: 0,
             cancelled_runs,
             delayed: 0,
+            held: BTreeSet::new(),
+            more: false,
+            stopped: 0,
+            new_runs: None,
         })
     }
 
@@ -149,6 +160,7 @@ impl Scheduler {
             Input::Begin => {
                 if self.phase == Phase::Ready {
                     self.phase = Phase::Running;
+                    self.leave_new();
                     self.fill(now, self.pool.with_free_slots(), &mut effects);
                 }
             }
@@ -166,12 +178,15 @@ impl Scheduler {
             Input::CancelRun { run } => self.cancel_run(now, run, &mut effects),
             Input::Requeue { run } => self.requeue(now, run, &mut effects),
             Input::SetAside { device } => self.set_aside(now, device, &mut effects),
+            Input::Add(job) => self.add(now, job, &mut effects),
+            Input::Release { run } => self.release(now, run, &mut effects),
+            Input::Park { run } => self.park(run, &mut effects),
+            Input::StopRun { run } => self.stop_run(run, &mut effects),
+            Input::Closed => self.more = false,
             Input::Cancel => self.cancel(&mut effects),
         }
         let over = match self.phase {
-            Phase::Running | Phase::Paused => {
-                self.live.is_empty() && self.queue.is_empty() && self.delayed == 0
-            }
+            Phase::Running | Phase::Paused => self.is_idle() && !self.more,
             Phase::Draining | Phase::Stopping => self.live.is_empty(),
             Phase::Ready | Phase::Finished => false,
         };
@@ -186,9 +201,9 @@ impl Scheduler {
     #[must_use]
     pub fn counts(&self) -> Counts {
         let (live, completed, failed) = (self.live.len(), self.completed, self.failed);
-        let cancelled = self.cancelled_runs;
-        let waiting = self.tasks.len() - live - completed - failed - cancelled;
-        Counts { waiting, live, completed, failed, cancelled }
+        let (cancelled, stopped) = (self.cancelled_runs, self.stopped);
+        let waiting = self.tasks.len() - live - completed - failed - cancelled - stopped;
+        Counts { waiting, live, completed, failed, cancelled, stopped }
     }
 
     /// The live runs, the longest first.
@@ -247,7 +262,8 @@ impl Scheduler {
         let is_delayed = |task: &Task| matches!(task.fate, Fate::Delayed(_));
         let delayed =
             self.tasks.iter().enumerate().filter(move |(_, task)| self.delayed > 0 && is_delayed(task));
-        self.queue.positions().chain(delayed.map(|(position, _)| position))
+        let held = self.held.iter().copied();
+        self.queue.positions().chain(delayed.map(|(position, _)| position)).chain(held)
     }
 
     /// Whether the device of a slot takes runs.
@@ -274,7 +290,7 @@ impl Scheduler {
 
     /// Whether a run waits.
     pub(super) fn has_waiting(&self) -> bool {
-        !self.queue.is_empty()
+        !self.queue.is_empty() || self.more
     }
 
     /// Whether a device has a slot that no run is on.
@@ -329,6 +345,10 @@ impl Scheduler {
                 task.fate = Fate::Cancelled;
                 self.cancelled_runs += 1;
             }
+            Ended::Failed(_) | Ended::Interrupted if wish == Wish::Stop => {
+                task.fate = Fate::Stopped;
+                self.stopped += 1;
+            }
             Ended::Failed(_) | Ended::NotStarted => {
                 if self.is_worth_another(position, how) {
                     self.try_again(now, position, how);
@@ -345,10 +365,17 @@ impl Scheduler {
                 self.enqueue(position, if paused { Fate::Paused } else { Fate::Open });
                 open = self.pool.with_free_slots();
             }
+            Ended::Interrupted if wish == Wish::Hold && is_open => {
+                task.uncount();
+                self.hold(position);
+            }
             Ended::Withdrawn => {
                 // Its number goes to the next one.
                 task.attempts = task.attempts.saturating_sub(1);
                 task.uncount();
+                if let (true, Some(left)) = (task.is_new(), &mut self.new_runs) {
+                    *left += 1;
+                }
                 if is_open {
                     self.enqueue(position, Fate::Open);
                     open = self.pool.with_free_slots();
@@ -362,19 +389,6 @@ impl Scheduler {
         if self.phase == Phase::Running {
             self.fill(now, open, effects);
         }
-    }
-
-    fn cancel(&mut self, effects: &mut Vec<Effect>) {
-        let kill = match self.phase {
-            Phase::Ready | Phase::Running | Phase::Paused | Phase::Draining => false,
-            Phase::Stopping => true,
-            Phase::Finished => return,
-        };
-        self.phase = Phase::Stopping;
-        self.cancelled = true;
-        effects.extend(
-            self.live.keys().map(|position| Effect::Stop { run: self.tasks[*position].job.run, kill }),
-        );
     }
 
     /// Starts what may start on the devices in `open`: one run a device and round, so that the longest runs are
@@ -408,6 +422,7 @@ impl Scheduler {
     ) -> Option<usize> {
         self.queue.remove(position);
         let task = &mut self.tasks[position];
+        let is_new = task.is_new();
         task.attempts += 1;
         task.counted += 1;
         task.fate = Fate::Open;
@@ -415,6 +430,9 @@ impl Scheduler {
         let threads = self.slots[claim.slot as usize].threads;
         effects.push(Effect::Start { run: task.job.run, attempt: task.attempt(), slot: claim.slot, threads });
         self.live.insert(position, RunningJob { claim, started: now, progress: None, done: 0.0, threads });
+        if is_new {
+            self.begins();
+        }
         released
     }
 }

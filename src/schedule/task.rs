@@ -30,6 +30,10 @@ pub(super) enum Wish {
     Pause,
     /// It is asked to end, and the run is cancelled.
     Cancel,
+    /// It is asked to end, and the run is held back.
+    Hold,
+    /// It is asked to end, and the run is not made again.
+    Stop,
 }
 
 /// What became of a run.
@@ -39,11 +43,15 @@ pub(super) enum Fate {
     Open,
     /// It waits, and was paused.
     Paused,
+    /// It is held back until it is released.
+    Held,
     /// It waits until this moment, to be tried again.
     Delayed(f64),
     Completed,
     Failed,
     Cancelled,
+    /// Ended before its time, by intention.
+    Stopped,
     /// Gridboard has ended it; it is owed to another sweep.
     Left,
 }
@@ -53,6 +61,11 @@ impl Task {
         job.cost = if job.cost.is_finite() { job.cost.max(0.0) } else { 0.0 };
         let fate = if job.cancelled { Fate::Cancelled } else { Fate::Open };
         Self { job, attempts: 0, counted: 0, alone: false, had_once: false, wish: Wish::On, fate }
+    }
+
+    /// Whether it never had an attempt, in this sweep or before.
+    pub(super) fn is_new(&self) -> bool {
+        self.attempts == 0 && self.job.attempt <= 1
     }
 
     /// Number of the attempt that was last started.

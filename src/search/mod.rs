@@ -21,7 +21,7 @@ pub use promote::{Promotion, Rungs};
 pub use space::{Dimension, Number, Point, Range, Space};
 pub use stop::{Decision, Halving, Rule, Stopper};
 pub use suggest::{Method, Reason, Search, Suggestion};
-pub use tpe::{Known, Trial};
+pub use tpe::{Known, STARTUP, Trial};
 
 #[cfg(test)]
 mod tests;

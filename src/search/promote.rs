@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::stop::Halving;
+use super::stop::{Decision, Halving, ordinal};
 use crate::spec::Goal;
 
 /// The rungs and who is on them.
@@ -34,6 +34,15 @@ pub struct Promotion {
     pub place: usize,
     /// Runs that have reached the rung.
     pub of: usize,
+}
+
+impl Promotion {
+    /// Why the run goes on, in words.
+    #[must_use]
+    pub fn words(&self) -> String {
+        let Self { from, to, place, of, .. } = self;
+        format!("epoch {from}: {} of {of}, goes on to epoch {to}", ordinal(*place))
+    }
 }
 
 impl Rungs {
@@ -73,6 +82,40 @@ impl Rungs {
                 }
             }
         }
+    }
+
+    /// The epochs that a run goes on to from a rung, where it pauses again or has completed.
+    #[must_use]
+    pub fn after(&self, epochs: u64) -> u64 {
+        let higher = (0..self.reached.len()).map(|rung| self.epochs(rung)).find(|rung| *rung > epochs);
+        higher.unwrap_or(self.longest)
+    }
+
+    /// Where a run stands among those that have reached a rung; `None` where it has not.
+    #[must_use]
+    pub fn standing(&self, number: u64, epochs: u64) -> Option<Decision> {
+        let rung = (0..self.reached.len()).find(|rung| self.epochs(*rung) == epochs)?;
+        let value = *self.reached[rung].get(&number)?;
+        if value.is_nan() {
+            return Some(Decision::NotANumber { epochs });
+        }
+        let is_better = |other: f64| match self.goal {
+            Goal::Minimize => other < value,
+            Goal::Maximize => other > value,
+        };
+        let of = self.reached[rung].len();
+        let place = 1 + self.reached[rung].values().filter(|other| is_better(**other)).count();
+        let best = of / self.halving.factor as usize;
+        Some(Decision::Compared { stops: place > best, epochs, place, of, best })
+    }
+
+    /// The highest rung that a run has reached, in epochs.
+    #[must_use]
+    pub fn highest(&self, number: u64) -> Option<u64> {
+        (0..self.reached.len())
+            .rev()
+            .find(|rung| self.reached[*rung].contains_key(&number))
+            .map(|rung| self.epochs(rung))
     }
 
     /// The run that goes on next: the best that was not promoted, of the highest rung that has one among its best. `None`

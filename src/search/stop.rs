@@ -117,6 +117,28 @@ pub enum Decision {
 }
 
 impl Decision {
+    /// What was compared, in words: `epoch 3: 11th of 14, best 4 go on`.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match *self {
+            Self::None => String::new(),
+            Self::NotANumber { epochs } => format!("epoch {epochs}: not a number"),
+            Self::Compared { epochs, place, of, best, .. } => {
+                let go = match best {
+                    0 => "none goes on yet".to_owned(),
+                    1 => "the best goes on".to_owned(),
+                    best => format!("best {best} go on"),
+                };
+                format!("epoch {epochs}: {} of {of}, {go}", ordinal(place))
+            }
+            Self::Median { epochs, value, median, of, .. } => {
+                format!(
+                    "epoch {epochs}: {value:.4} at best, and the median of {of} completed runs is {median:.4}"
+                )
+            }
+        }
+    }
+
     /// Whether the run ends.
     #[must_use]
     pub fn stops(&self) -> bool {
@@ -152,6 +174,11 @@ impl Stopper {
     #[must_use]
     pub fn new(rule: Rule, goal: Goal) -> Self {
         Self { rule, goal, runs: BTreeMap::new() }
+    }
+
+    /// A run begins anew.
+    pub fn forget(&mut self, number: u64) {
+        self.runs.remove(&number);
     }
 
     /// A run has completed.
@@ -226,6 +253,18 @@ impl Stopper {
             Goal::Maximize => a > b,
         }
     }
+}
+
+/// `1st`, `2nd`, `11th`.
+pub(super) fn ordinal(place: usize) -> String {
+    let ending = match (place % 10, place % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{place}{ending}")
 }
 
 /// How many times later a run may be judged first: ⌊log(longest / first) / log(factor)⌋ + 1.

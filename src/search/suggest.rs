@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::{
     draws::{PointDraws, random_point},
     sobol::{self, Sobol},
@@ -45,14 +47,20 @@ pub struct Suggestion {
 }
 
 /// Where a suggestion comes from.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
 pub enum Reason {
     /// It was drawn: the method is random, or nothing can be estimated yet.
     Drawn,
     /// It was drawn because all candidates of the estimator had been tried.
     AllTried,
     /// It has this place in Sobol's sequence.
-    Sequence(u64),
+    Sequence {
+        /// From 0.
+        place: u64,
+    },
+    /// An earlier search has tried it.
+    Earlier,
     /// It is the best of the estimator's candidates that was not tried.
     Estimated {
         /// The logarithm of how much denser good runs are here than others.
@@ -92,6 +100,27 @@ impl Search {
     pub fn know(&mut self, trial: Trial) {
         self.seen.insert(key(&trial.point));
         self.trials.insert(trial.number, trial);
+    }
+
+    /// Takes in what has become of the point with this number; `None` for nothing that tells of it.
+    pub fn learn(&mut self, number: u64, known: Option<Known>) {
+        match (known, self.trials.get_mut(&number)) {
+            (Some(known), Some(trial)) => trial.known = known,
+            // It was tried all the same.
+            (None, Some(_)) => drop(self.trials.remove(&number)),
+            (_, None) => {}
+        }
+    }
+
+    /// Leaves a point out, as if it had been tried.
+    pub fn pass(&mut self, point: &[f64]) {
+        self.seen.insert(key(point));
+    }
+
+    /// Whether a point was tried or left out.
+    #[must_use]
+    pub fn has_tried(&self, point: &[f64]) -> bool {
+        !self.is_new(point)
     }
 
     /// The point with this number; `None` where every point of the space was tried.
@@ -146,7 +175,7 @@ impl Search {
             return None;
         }
         let place = (number..sobol::POINTS).find(|place| self.is_new(&at(*place)))?;
-        Some(Suggestion { point: at(place), reason: Reason::Sequence(place) })
+        Some(Suggestion { point: at(place), reason: Reason::Sequence { place } })
     }
 
     fn is_exhausted(&self) -> bool {

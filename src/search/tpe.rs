@@ -14,7 +14,7 @@ use super::{
 use crate::spec::Goal;
 
 /// Points that are drawn at random before the first one that is estimated, as in Optuna.
-pub(super) const STARTUP: usize = 10;
+pub const STARTUP: usize = 10;
 
 /// Candidates of which the best is taken, as in Optuna.
 const CANDIDATES: usize = 24;

@@ -107,7 +107,8 @@ impl Snapshot {
         let mut news = News { strip: self.strip != before.strip, ..News::default() };
         let same = self.metrics == before.metrics
             && self.record.axes == before.record.axes
-            && self.runs.len() == before.runs.len()
+            // A search adds runs behind those that are there.
+            && self.runs.len() >= before.runs.len()
             && self.runs.iter().zip(&before.runs).all(|(run, known)| run.id == known.id);
         if !same {
             return News { reset: true, ..news };
@@ -124,6 +125,12 @@ impl Snapshot {
                 news.points.push((run.id, known.step));
             } else if value(run) != value(known) {
                 news.points.push((run.id, known.step.map(|step| step - 1)));
+            }
+        }
+        for run in &self.runs[before.runs.len()..] {
+            news.runs.push(json!(run));
+            if run.step.is_some() {
+                news.points.push((run.id, None));
             }
         }
         let grown = self.growth.iter().filter(|(run, growth)| before.growth.get(run) != Some(growth));

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{
     Axis, AxisRange, Checkpoint, Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, Notify, OnError, Retry,
-    Source, TestSet, Value, goal_of,
+    Source, StopPlan, StopRule, TestSet, Value, goal_of,
     parameter::{Section, parameter_of_any},
     read::{
         keep::{self, BATCH_CURVES, BEST, CHECKPOINT, HISTOGRAMS, KEEP, PR_CURVES},
@@ -31,14 +31,16 @@ pub fn to_yaml(experiment: &Experiment) -> String {
 }
 
 /// What differs between two experiments, a line for each key of the spec: `dataset.image_size: 224 -> 64`. `rank`,
-/// `schedule`, `retry`, `notify` and what runs keep are not compared, since they change no result, nor are places: images are told by their
+/// `schedule`, `retry`, `notify`, `stop`, `budget` and what runs keep are not compared, since they change no result, nor are places: images are told by their
 /// content, and the folder that a program is started in is a project's own.
 #[must_use]
 pub fn difference(old: &Experiment, new: &Experiment) -> Vec<String> {
     let flat = |experiment: &Experiment| {
         let mut document = document(&without_places(experiment));
         if let Json::Object(map) = &mut document {
-            map.retain(|key, _| !["rank", "schedule", "retry", "notify", "reuse"].contains(&key.as_str()));
+            map.retain(|key, _| {
+                !["rank", "schedule", "retry", "notify", "reuse", "stop", "budget"].contains(&key.as_str())
+            });
             if let (false, Some(Json::Object(train))) = (experiment.is_command(), map.get_mut("train")) {
                 train.retain(|key, _| !keep::KEYS.contains(&key.as_str()));
             }
@@ -191,6 +193,12 @@ fn document(experiment: &Experiment) -> Json {
     if !experiment.exclude.is_empty() {
         document.insert("exclude".to_owned(), json!(experiment.exclude));
     }
+    if let Some(stop) = &experiment.stop {
+        document.insert("stop".to_owned(), self::stop(stop));
+    }
+    if !experiment.budget.is_default() {
+        document.insert("budget".to_owned(), json!(experiment.budget));
+    }
     document.insert("seeds".to_owned(), json!(experiment.seeds));
     let rank = &experiment.rank;
     document.insert(
@@ -221,6 +229,19 @@ fn document(experiment: &Experiment) -> Json {
         document.insert("notify".to_owned(), notify(&experiment.notify));
     }
     Json::Object(document)
+}
+
+fn stop(stop: &StopPlan) -> Json {
+    let mut map = Map::new();
+    map.insert("rule".to_owned(), json!(stop.rule));
+    map.insert("first".to_owned(), json!(stop.first));
+    if stop.rule != StopRule::Median {
+        map.insert("keep".to_owned(), json!(format!("1/{}", stop.factor)));
+    }
+    if let Some(epochs) = stop.epochs {
+        map.insert("epochs".to_owned(), json!(epochs));
+    }
+    Json::Object(map)
 }
 
 fn notify(notify: &Notify) -> Json {

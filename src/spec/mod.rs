@@ -26,6 +26,7 @@ mod scalar;
 mod schema;
 mod search;
 mod size;
+mod stop;
 mod suite;
 mod train;
 mod value;
@@ -57,6 +58,7 @@ pub use read::MAX_RUNS;
 pub use retry::Retry;
 pub use schema::schema;
 pub use search::{AxisRange, SearchMethod, SearchPlan};
+pub use stop::{Budget, StopPlan, StopRule};
 pub use suite::{Spec, Suite, load_any, suite_schema};
 pub use train::Train;
 pub use value::{Parameters, Value};
@@ -146,6 +148,12 @@ pub struct Experiment {
     /// Grid points that are left out: those that have all values of one of these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<Parameters>,
+    /// Which runs end before their time. Never part of what is compared when a spec is run again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopPlan>,
+    /// What ends a sweep before all runs are made. Never part of what is compared when a spec is run again.
+    #[serde(default, skip_serializing_if = "Budget::is_default")]
+    pub budget: Budget,
     /// Each grid point is trained once with each seed.
     pub seeds: Vec<u64>,
     /// The order of the leaderboard.

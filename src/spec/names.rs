@@ -4,11 +4,12 @@ use super::command::{BUILT_IN_PLACES, is_parameter_name};
 
 /// SQL names that an experiment must not have: the views that every runs database has, and words kept for later ones.
 /// Compared without case, as SQLite does. Names that start with `sqlite_` are SQLite's.
-pub const RESERVED_EXPERIMENTS: [&str; 15] = [
+pub const RESERVED_EXPERIMENTS: [&str; 17] = [
     "artifacts",
     "attempts",
     "class_metrics",
     "confusion",
+    "decisions",
     "devices",
     "events",
     "experiments",
@@ -19,6 +20,7 @@ pub const RESERVED_EXPERIMENTS: [&str; 15] = [
     "predictions",
     "runs",
     "scalars",
+    "suggestions",
     "tags",
 ];
 

@@ -20,7 +20,7 @@ use super::{
         keep::{BATCH_CURVES, BEST, CHECKPOINT, HISTOGRAMS, KEEP, MOST_EPOCHS, PR_CURVES},
         known_tags,
     },
-    search, size,
+    search, size, stop,
 };
 
 /// The schema of a spec file.
@@ -62,6 +62,8 @@ pub fn schema() -> Json {
             },
             "search": search::schema(),
             "exclude": search::exclude_schema(),
+            "stop": stop::schema(),
+            "budget": stop::budget_schema(&json!({"type": "string", "pattern": SpecDuration::PATTERN})),
             "seeds": {
                 "description": "Each grid point is trained once with each seed.",
                 "type": "array",

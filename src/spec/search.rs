@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::Experiment;
+
 /// `search:` of the spec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SearchPlan {
@@ -22,11 +24,23 @@ pub enum SearchMethod {
     Random,
     /// Along Sobol's sequence, which leaves smaller holes.
     Sobol,
+    /// Each by what the earlier ones have come to: the tree-structured Parzen estimator.
+    Tpe,
+}
+
+impl Experiment {
+    /// Whether its points are suggested one after the other, by what the earlier ones have come to: they do not follow from
+    /// the spec then.
+    #[must_use]
+    pub fn suggests(&self) -> bool {
+        self.search.is_some_and(|plan| plan.method == SearchMethod::Tpe)
+    }
 }
 
 impl SearchMethod {
     /// The words of the spec.
-    pub(crate) const WORDS: [(&'static str, Self); 2] = [("random", Self::Random), ("sobol", Self::Sobol)];
+    pub(crate) const WORDS: [(&'static str, Self); 3] =
+        [("random", Self::Random), ("sobol", Self::Sobol), ("tpe", Self::Tpe)];
 
     /// Its word.
     #[must_use]
@@ -34,6 +48,7 @@ impl SearchMethod {
         match self {
             Self::Random => "random",
             Self::Sobol => "sobol",
+            Self::Tpe => "tpe",
         }
     }
 }
@@ -80,7 +95,7 @@ pub(super) fn range_schema() -> Json {
 pub(super) fn schema() -> Json {
     let methods: Vec<&str> = ["grid"].into_iter().chain(SearchMethod::WORDS.map(|(word, _)| word)).collect();
     json!({
-        "description": "Which points are trained where not all are: a number of random ones, or along Sobol's sequence.",
+        "description": "Which points are trained where not all are: random ones, along Sobol's sequence, or by what the earlier ones have come to (tpe).",
         "type": ["object", "null"],
         "additionalProperties": false,
         "required": ["method"],

@@ -26,6 +26,8 @@
 //! | `grid_points` | a grid point over its seeds | experiment, rank, grid_point, seeds, seeds_wanted, train_accuracy_mean, train_accuracy_deviation, train_loss_mean, train_loss_deviation, validation_accuracy_mean, validation_accuracy_deviation, validation_loss_mean, validation_loss_deviation, by_mean, by_deviation, best_mean, best_deviation, mcnemar_p, axis_values |
 //! | `class_metrics` | a class in a run | experiment, run, class_index, class, support, precision, recall, f1 |
 //! | `confusion` | a pair of classes in a run | experiment, run, true_class, predicted_class, images |
+//! | `suggestions` | a point that a search has suggested | experiment, point, reason, score, place, candidates, good, others, running, axis_values, learned |
+//! | `decisions` | what a stopping rule has decided of a run | experiment, run, number, attempt, epochs, action, reason |
 //! | *the experiment's name* | a ranked run | rank, run, *a column per axis*, seed, state, train_accuracy, train_loss, validation_accuracy, validation_loss, *the rule's metrics if they are others*, validation_accuracy_low, validation_accuracy_high, validation_sensitivity, validation_specificity, validation_auc, best_epoch, best_value, mcnemar_p |
 //!
 //! Times are seconds since 1970, and as text in UTC where the column ends in `_at`; memory is in bytes, `core_seconds` are user and system time, `directory` and `predictions` are relative to the runs directory,

@@ -164,6 +164,8 @@ pub(crate) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
         grids: vec![Grid { axes: axes.iter().map(axis).collect() }],
         search: None,
         exclude: Vec::new(),
+        stop: None,
+        budget: crate::spec::Budget::default(),
         reuse: None,
         seeds: vec![0],
         rank: RankRule {

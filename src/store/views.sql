@@ -210,3 +210,25 @@ JOIN _run r ON r.id = c.run_id
 JOIN _experiment e ON e.id = r.experiment_id
 JOIN _class_metric t ON t.run_id = c.run_id AND t.class_index = c.true_class
 JOIN _class_metric p ON p.run_id = c.run_id AND p.class_index = c.predicted_class;
+
+CREATE VIEW suggestions AS
+SELECT e.name AS experiment,
+       p.number AS point,
+       p.suggestion ->> 'reason' AS reason,
+       p.suggestion ->> 'score' AS score,
+       p.suggestion ->> 'place' AS place,
+       p.suggestion ->> 'candidates' AS candidates,
+       p.suggestion ->> 'good' AS good,
+       p.suggestion ->> 'others' AS others,
+       p.suggestion ->> 'running' AS running,
+       p.suggestion -> 'values' AS axis_values,
+       p.suggestion -> 'learned' AS learned
+FROM _point p JOIN _experiment e ON e.id = p.experiment_id
+ORDER BY e.name, p.number;
+
+CREATE VIEW decisions AS
+SELECT e.name AS experiment, r.name AS run, d.number, d.attempt, d.epochs, d.action, d.reason
+FROM _decision d
+JOIN _run r ON r.id = d.run_id
+JOIN _experiment e ON e.id = r.experiment_id
+ORDER BY e.name, r.position, d.number;

@@ -204,6 +204,8 @@ mod tests {
             failed: 0,
             pending: 0,
             cancelled: 0,
+            stopped: 0,
+            ended_by: None,
             trained: 2,
             seconds: 10.0,
             slots: 2,

@@ -19,11 +19,14 @@ use crate::{
         program::{host, version},
     },
     event::Attempt,
+    grid::{self, Suggested},
+    index::append_point,
     launch::{AttemptEnd, Ending, LaunchError, LaunchPlan, PlanError},
+    model,
     publish::Answers,
     run::{Evidence, Failure, FailureKind, Keeping, Marks, RunDir, RunFile, RunSpec, RunState},
-    schedule::Slot,
-    spec::{Experiment, Family, Keep},
+    schedule::{Job, Slot},
+    spec::{Experiment, Family, Keep, Value},
     tags,
 };
 
@@ -80,6 +83,37 @@ impl Attempts<'_> {
             Self::Experiment { ready, .. } => &ready.runs[place].name,
             Self::Listed(plans) => &plans[place].1.name,
         }
+    }
+
+    /// The folder of a run; `None` where the folders are the caller's.
+    pub(super) fn folder(&self, run: u64) -> Option<RunDir> {
+        match self {
+            Self::Experiment { ready, .. } => Some(ready.dir.run(self.name(run))),
+            Self::Listed(_) => None,
+        }
+    }
+
+    /// Whether a point of a search gives a network that can be built.
+    pub(super) fn can_be_trained(&self, values: &[(String, Value)]) -> bool {
+        match self {
+            Self::Experiment { ready, .. } => model::is_possible(&ready.experiment, values),
+            Self::Listed(_) => true,
+        }
+    }
+
+    /// Keeps a point that the search has suggested, and says which runs are to be made there.
+    ///
+    /// # Errors
+    /// If it cannot be written; nothing is kept then.
+    pub(super) fn keep_point(&self, point: &Suggested) -> Result<Vec<(RunSpec, Job)>, FileError> {
+        let Self::Experiment { ready, forecaster, .. } = self else { return Ok(Vec::new()) };
+        append_point(&ready.dir, point)?;
+        let made = grid::runs_at(&ready.experiment, point).filter_map(|run| {
+            let run = ready.runs.push(run)?.clone();
+            let job = forecaster.job(&run, 1, false);
+            Some((run, job))
+        });
+        Ok(made.collect())
     }
 
     /// How many runs there are.

@@ -11,7 +11,7 @@ use std::{collections::HashSet, path::Path};
 
 use super::SweepError;
 use crate::{
-    grid,
+    grid, index,
     run::{ExperimentDir, RunState},
     spec::{self, Experiment},
     store::{ExperimentRecord, Reader, RunKey, StoreError},
@@ -30,6 +30,8 @@ pub(crate) struct Change {
     pub gone: Vec<Gone>,
     /// Runs that are in both.
     pub kept: usize,
+    /// Whether the surroundings of all runs are others.
+    pub none_stays: bool,
 }
 
 /// A run of an earlier spec.
@@ -77,7 +79,8 @@ pub(super) async fn between(
     record: &ExperimentRecord,
     experiment: &Experiment,
     fingerprint: Option<&str>,
-) -> Result<Option<Change>, StoreError> {
+    dir: &ExperimentDir,
+) -> Result<Option<Change>, SweepError> {
     let differences = spec::difference(&record.spec, experiment);
     let images = match (record.fingerprint.as_deref(), fingerprint) {
         (Some(old), Some(new)) if old != new => Some((old.to_owned(), new.to_owned())),
@@ -89,7 +92,10 @@ pub(super) async fn between(
     let none_stays = images.is_some() || !spec::shares_surroundings(&record.spec, experiment);
     let ids: HashSet<String> = match none_stays {
         true => HashSet::new(),
-        false => grid::runs(experiment).map(|run| run.id).collect(),
+        false => {
+            let points = grid::still_suggested(experiment, index::read_points(dir)?);
+            grid::runs_with(experiment, &points).map(|run| run.id).collect()
+        }
     };
     let runs = store.runs(Some(record.key)).await?;
     let all = runs.len();
@@ -99,7 +105,7 @@ pub(super) async fn between(
         .map(|run| Gone { key: run.key, name: run.spec.name, state: run.state })
         .collect();
     let (experiment, kept) = (experiment.name.clone(), all - gone.len());
-    Ok(Some(Change { experiment, differences, images, gone, kept }))
+    Ok(Some(Change { experiment, differences, images, gone, kept, none_stays }))
 }
 
 /// What a spec would change of what was run under its name before. Reads only: what a user should hear before the images are
@@ -113,6 +119,7 @@ pub(crate) async fn planned_change(
     experiment: &Experiment,
     fingerprint: Option<&str>,
 ) -> Result<Option<Change>, SweepError> {
+    let dir = ExperimentDir::new(runs_dir, &experiment.name);
     let mut store = match Reader::open(runs_dir).await {
         Err(StoreError::NoDatabase { .. }) => {
             super::earlier::refuse_unknown(runs_dir, &experiment.name)?;
@@ -122,14 +129,13 @@ pub(crate) async fn planned_change(
     };
     let record = store.experiment(&experiment.name).await?;
     let change = match &record {
-        Some(record) => between(&mut store, record, experiment, fingerprint).await?,
+        Some(record) => between(&mut store, record, experiment, fingerprint, &dir).await?,
         None => None,
     };
     store.close().await?;
     if record.is_none() {
         super::earlier::refuse_unknown(runs_dir, &experiment.name)?;
     }
-    let dir = ExperimentDir::new(runs_dir, &experiment.name);
     if change.as_ref().is_some_and(|change| !change.gone.is_empty()) && dir.is_locked() {
         return Err(SweepError::Locked { experiment: experiment.name.clone(), path: dir.lock() });
     }

@@ -5,7 +5,7 @@ use crate::{
     corpus::LoadingTable,
     model::{self, Architecture},
     run::RunSpec,
-    schedule::Slot,
+    schedule::{Job, Slot},
     spec::{Dataset, Experiment, Family, Kernels, Train},
 };
 
@@ -62,6 +62,12 @@ impl Forecaster {
             .and_then(|threads| model::memory_on_processor(&network, size, classes, &settings, threads).ok());
         let memory = on_processor.unwrap_or(summary.memory_bytes);
         (summary.flops_per_image as f64 * images * f64::from(settings.epochs), memory)
+    }
+
+    /// The run as the scheduler takes it, with the number of its next attempt.
+    pub(super) fn job(&self, run: &RunSpec, attempt: u32, cancelled: bool) -> Job {
+        let (cost, memory) = self.cost_and_memory(run);
+        Job { run: run.index.get(), cost, memory, attempt, elastic: self.is_elastic(run), cancelled }
     }
 
     /// Whether the results are the same bits with any number of threads: those of our own kernels are; libtorch's and a

@@ -15,15 +15,20 @@ mod error;
 mod forecast;
 mod images;
 mod meter;
+mod past;
 mod prepare;
 mod provenance;
+mod purse;
 mod reuse;
 mod run_loop;
+mod runs;
 mod sinks;
 mod status;
+mod stopping;
 mod sum;
 mod tail;
 mod time_left;
+mod told;
 
 pub(crate) use account::{Account, Watch};
 pub(crate) use audit::{AuditProgress, audit_dataset, audit_folder};
@@ -39,6 +44,7 @@ pub(crate) use provenance::Surroundings;
 pub(crate) use run_loop::{End, repeat, sweep};
 pub(crate) use sinks::{Terminal, Verbosity, foreign_records};
 pub(crate) use status::RunForecast;
+pub(crate) use stopping::longest as whole_epochs;
 pub(crate) use sum::Sum;
 
 /// A run's place in the lists of a sweep.

@@ -3,7 +3,7 @@
 //! Nothing is written before the spec, the devices and the images are known to be good.
 
 use std::{
-    collections::HashSet,
+    collections::{BTreeMap, HashSet},
     fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -12,8 +12,13 @@ use std::{
 use super::{
     Surroundings, SweepError, change, earlier,
     images::{Corpus, write_split},
+    past,
+    purse::Spent,
     reuse,
+    runs::Runs,
     sinks::hparams,
+    stopping::Past,
+    told::Told,
 };
 use crate::{
     base::{
@@ -21,8 +26,8 @@ use crate::{
         files::{Durability, write_whole},
     },
     corpus::LoadingTable,
-    grid,
-    index::keep_record,
+    grid::{self, Suggested},
+    index::{self, keep_record},
     launch::Children,
     run::{ExperimentDir, ExperimentLock, RunDataset, RunSpec, RunState},
     spec::{self, Experiment},
@@ -48,12 +53,20 @@ pub(crate) struct Preparation {
     pub key: ExperimentKey,
     /// When the experiment was first run, seconds since 1970.
     pub created: f64,
-    /// Every run of the grid, by index.
-    pub runs: Vec<RunSpec>,
+    /// The runs, by index: every one of the grid, or of the points that were suggested.
+    pub runs: Runs,
+    /// The points that the search has suggested.
+    pub points: Vec<Suggested>,
     /// The runs in the database, by index.
     pub keys: Vec<RunKey>,
     /// What they are before the sweep, by index.
     pub states: Vec<RunState>,
+    /// What the search knows of runs that have ended.
+    pub(super) told: BTreeMap<u64, Told>,
+    /// What earlier sweeps have left for the stopping rule.
+    pub(super) past: Vec<Past>,
+    /// What earlier sweeps have used of the budget.
+    pub(super) spent: Spent,
     /// What is left to do, by index: the number of the next attempt.
     pub owed: Vec<Owed>,
     /// Runs that were completed before.
@@ -117,8 +130,18 @@ pub(crate) async fn prepare(
     let killed = children.end_orphans();
     let fingerprint = corpus.as_ref().map(|corpus| corpus.fingerprint.as_str());
     let asked = Asked { runs_dir, experiment: &experiment, fingerprint, dir: &dir, replace, fresh };
-    let Entered { store, key, created, records, taken_back, gone, replaced, reused, is_regrouped } =
-        enter_patiently(&asked, say).await?;
+    let Entered {
+        mut store,
+        key,
+        created,
+        records,
+        taken_back,
+        gone,
+        replaced,
+        reused,
+        is_regrouped,
+        points,
+    } = enter_patiently(&asked, say).await?;
 
     write_whole(&dir.spec(), &[spec::to_yaml(&experiment).as_bytes()], Durability::Synced)?;
     let dataset = corpus.as_ref().map(|corpus| write_split(&dir, &experiment, corpus)).transpose()?;
@@ -138,8 +161,28 @@ pub(crate) async fn prepare(
         .collect();
     // A run keeps the name that its folder has, whatever this grid would call it.
     let named = |(run, record): (RunSpec, &RunRecord)| RunSpec { name: record.spec.name.clone(), ..run };
+    let told = if experiment.suggests() {
+        past::told(&mut store, &records, &experiment.rank.by.tag).await?
+    } else {
+        BTreeMap::new()
+    };
+    let past = match experiment.stop {
+        Some(_) => past::past(&mut store, key, &records, &experiment.rank.by.tag).await?,
+        None => Vec::new(),
+    };
+    let spent = match experiment.budget.is_default() {
+        true => Spent::default(),
+        false => past::spent(&mut store, key, &records).await?,
+    };
+    // Of a search that learns the others come while the sweep lasts.
+    let room = usize::try_from(grid::count(&experiment)).unwrap_or(usize::MAX);
+    let runs = Runs::new(grid::runs_with(&experiment, &points).zip(&records).map(named), room);
     Ok(Preparation {
-        runs: grid::runs(&experiment).zip(&records).map(named).collect(),
+        runs,
+        points,
+        told,
+        past,
+        spent,
         keys: records.iter().map(|record| record.key).collect(),
         states: records.iter().map(|record| record.state).collect(),
         experiment,
@@ -203,6 +246,8 @@ struct Entered {
     replaced: usize,
     /// Runs that have the results of other experiments' now, and whose.
     reused: Vec<(String, String)>,
+    /// The points that the search has suggested.
+    points: Vec<Suggested>,
     /// Whether the earlier spec had one seed and this one has several, or the other way round.
     is_regrouped: bool,
 }
@@ -233,6 +278,8 @@ async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
     let (key, created) = match store.experiment(&experiment.name).await? {
         None => {
             let now = wall_now();
+            // Of an experiment that is not there nothing was learned.
+            index::write_points(dir, &[])?;
             (store.create_experiment(experiment, fingerprint, now).await?, now)
         }
         Some(record) => {
@@ -242,7 +289,15 @@ async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
             (record.key, record.created)
         }
     };
-    store.insert_runs(key, grid::runs(experiment)).await?;
+    let before = index::read_points(dir)?;
+    let points = grid::still_suggested(experiment, before.clone());
+    if points != before {
+        index::write_points(dir, &points)?;
+    }
+    if points != store.points(key).await? {
+        store.set_points(key, &points).await?;
+    }
+    store.insert_runs(key, grid::runs_with(experiment, &points)).await?;
     keep_record(&mut store, key, dir).await?;
     let orphans = store.reset_orphans(key).await?;
     earlier::note_lost(dir, &orphans)?;
@@ -251,10 +306,13 @@ async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
     if !asked.fresh {
         reused = reuse::take(&mut store, key, experiment, fingerprint, dir).await?;
     }
+    if experiment.stop.is_some() {
+        past::keep_stopped(&mut store, key, dir).await?;
+    }
     let mut records = store.runs(Some(key)).await?;
     earlier::cancel_unwanted(&mut store, key, dir, &mut records).await?;
     let taken_back = orphans.into_iter().map(|orphan| orphan.name).collect();
-    Ok(Entered { store, key, created, records, taken_back, gone, replaced, reused, is_regrouped })
+    Ok(Entered { store, key, created, records, taken_back, gone, replaced, reused, is_regrouped, points })
 }
 
 /// Puts a new spec in place of the one that the experiment was run with, and removes the runs that it has not. Returns how many
@@ -265,14 +323,19 @@ async fn take_spec(
     asked: &Asked<'_>,
 ) -> Result<usize, SweepError> {
     let Asked { experiment, fingerprint, dir, replace, .. } = *asked;
-    let change = change::between(store, record, experiment, fingerprint).await?;
+    let change = change::between(store, record, experiment, fingerprint, dir).await?;
     if let Some(change) = change.as_ref().filter(|_| !replace) {
         change.refuse_loss()?;
     }
     if record.spec == *experiment && record.fingerprint.as_deref() == fingerprint {
         return Ok(0);
     }
+    let none_stays = change.as_ref().is_some_and(|change| change.none_stays);
     let gone = change.map(|change| change.gone).unwrap_or_default();
+    if none_stays {
+        // What was learned is of other images.
+        index::write_points(dir, &[])?;
+    }
     let names: Vec<&str> = gone.iter().map(|run| run.name.as_str()).collect();
     let keys: Vec<RunKey> = gone.iter().map(|run| run.key).collect();
     if !names.is_empty() {

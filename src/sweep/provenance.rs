@@ -116,6 +116,8 @@ fn narrowed(experiment: &Experiment, run: &RunSpec) -> Experiment {
         grids: vec![Grid { axes }],
         search: None,
         exclude: Vec::new(),
+        stop: None,
+        budget: crate::spec::Budget::default(),
         reuse: experiment.reuse,
         seeds: vec![run.seed],
         rank: experiment.rank.clone(),

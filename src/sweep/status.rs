@@ -84,6 +84,9 @@ impl Status {
             | Change::Measured { .. }
             | Change::Resumed { .. }
             | Change::Problem { .. }
+            | Change::Suggested { .. }
+            | Change::Decided { .. }
+            | Change::Stopped { .. }
             | Change::Moved { .. }
             | Change::Cancelled { .. }
             | Change::Note(_)
@@ -95,10 +98,15 @@ impl Status {
 
 impl RunForecast {
     /// Whether a tag is that of the metric that ranks, or a series that stands for it below folders made anew for each run.
-    fn ranks(&self, tag: &str) -> bool {
-        let wanted = Wanted::new(&self.rank_by);
-        tag == self.rank_by || (wanted.may_be(tag) && !wanted.chosen(&[vec![tag]])[0].is_empty())
+    pub(super) fn ranks(&self, tag: &str) -> bool {
+        ranks(&self.rank_by, tag)
     }
+}
+
+/// Whether a tag is that of the metric that ranks, or a series that stands for it.
+pub(super) fn ranks(rank_by: &str, tag: &str) -> bool {
+    let wanted = Wanted::new(rank_by);
+    tag == rank_by || (wanted.may_be(tag) && !wanted.chosen(&[vec![tag]])[0].is_empty())
 }
 
 impl RunProgress {

@@ -37,6 +37,7 @@ mod serve;
 mod setup;
 mod spec_and_plan;
 mod sql;
+mod stopping;
 mod support;
 mod tensorboard;
 #[cfg(feature = "torch")]

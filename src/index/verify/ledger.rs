@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Difference, Side};
 use crate::{
-    grid,
+    base::human::counted,
+    grid::{self, Suggested},
     index::folders::FoundExperiment,
     store::{ExperimentRecord, RunRecord},
 };
@@ -38,7 +39,7 @@ pub(super) fn compare(
         rows.entry(run.spec.id.as_str()).or_default().push(run);
     }
     let mut places: HashSet<u64> = HashSet::new();
-    for run in grid::runs(&record.spec) {
+    for run in grid::runs_with(&record.spec, &found.points) {
         let there = rows.remove(run.id.as_str()).unwrap_or_default();
         let is_deleted = file.without.contains(&run.id);
         match &there[..] {
@@ -76,5 +77,20 @@ pub(super) fn compare(
     for run in left {
         let what = format!("its content id {} is none of the grid", run.spec.id);
         say(Some(&run.spec.name), Side::Files, what);
+    }
+}
+
+/// Says where the points of a search and their rows disagree.
+pub(super) fn compare_points(file: &[Suggested], rows: &[Suggested], differences: &mut Vec<Difference>) {
+    let mut say = |what: String| differences.push(Difference { run: None, what, right: Side::Files });
+    if file.len() != rows.len() {
+        let (n, there) = (counted(file.len(), "point"), rows.len());
+        say(format!("`search.jsonl` has {n} that the search has suggested, the database has {there}"));
+    }
+    if let Some((point, _)) = file.iter().zip(rows).find(|(point, row)| point != row) {
+        say(format!(
+            "point {} of the search is another one in `search.jsonl` than in the database",
+            point.number
+        ));
     }
 }

@@ -11,7 +11,10 @@ fn the_longest_run_starts_first_and_ties_go_by_place() {
         assert_eq!(env.live_runs(), [run]);
         env.finish(run);
     }
-    assert_eq!(env.finished, Some(Counts { waiting: 0, live: 0, completed: 4, failed: 0, cancelled: 0 }));
+    assert_eq!(
+        env.finished,
+        Some(Counts { waiting: 0, live: 0, completed: 4, failed: 0, cancelled: 0, stopped: 0 })
+    );
 }
 
 #[test]
@@ -41,7 +44,10 @@ fn a_failed_run_stays_failed() {
     env.crash(0);
     assert_eq!(env.live_runs(), [1]);
     env.end(1, Ended::NotStarted);
-    assert_eq!(env.finished, Some(Counts { waiting: 0, live: 0, completed: 0, failed: 2, cancelled: 0 }));
+    assert_eq!(
+        env.finished,
+        Some(Counts { waiting: 0, live: 0, completed: 0, failed: 2, cancelled: 0, stopped: 0 })
+    );
 }
 
 #[test]
@@ -186,7 +192,7 @@ fn a_cancel_asks_then_kills_and_nothing_starts() {
     assert_eq!(env.feed(Input::Cancel), [stop(0, true), stop(1, true)]);
     assert_eq!(env.crash(0), []);
     assert_eq!(env.feed(Input::Cancel), [stop(1, true)]);
-    let counts = Counts { waiting: 2, live: 0, completed: 0, failed: 1, cancelled: 0 };
+    let counts = Counts { waiting: 2, live: 0, completed: 0, failed: 1, cancelled: 0, stopped: 0 };
     assert_eq!(env.end(1, Ended::Interrupted), [Effect::Finished(counts)]);
     assert!(env.scheduler().is_cancelled());
     assert_eq!(env.feed(Input::Cancel), []);
@@ -207,7 +213,10 @@ fn an_interrupted_run_is_owed_to_a_later_sweep() {
     let mut env = SchedEnv::new().device(0, 1).runs(&[(2.0, 0), (1.0, 0)]).begin();
     env.end(0, Ended::Interrupted);
     env.finish(1);
-    assert_eq!(env.finished, Some(Counts { waiting: 1, live: 0, completed: 1, failed: 0, cancelled: 0 }));
+    assert_eq!(
+        env.finished,
+        Some(Counts { waiting: 1, live: 0, completed: 1, failed: 0, cancelled: 0, stopped: 0 })
+    );
     assert!(!env.scheduler().is_cancelled());
 }
 
@@ -221,7 +230,7 @@ fn news_of_runs_that_are_not_live_changes_nothing() {
     assert_eq!(env.live_runs(), [0]);
     assert_eq!(
         env.scheduler().counts(),
-        Counts { waiting: 1, live: 1, completed: 0, failed: 0, cancelled: 0 }
+        Counts { waiting: 1, live: 1, completed: 0, failed: 0, cancelled: 0, stopped: 0 }
     );
 }
 
@@ -237,7 +246,7 @@ fn set_ups_that_do_not_fit_are_refused() {
     let unknown = SetupError::UnknownDevice { slot: 0, device: 0 };
     assert_eq!(error(std::slice::from_ref(&slot), &[], &[]), Some(unknown));
     assert_eq!(error(&[slot.clone(), slot.clone()], &[1], &[]), Some(SetupError::MisplacedSlot(0)));
-    assert_eq!(error(&[slot], &[1], &[job.clone(), job]), Some(SetupError::RepeatedRun(4)));
+    assert_eq!(error(&[slot], &[1], &[job, job]), Some(SetupError::RepeatedRun(4)));
 }
 
 #[test]

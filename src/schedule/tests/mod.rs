@@ -6,6 +6,7 @@ mod control;
 mod random;
 mod sanity;
 mod simulation;
+mod supply;
 
 use std::collections::BTreeMap;
 
@@ -19,6 +20,8 @@ struct SchedEnv {
     jobs: Vec<Job>,
     max_attempts: u32,
     pause: f64,
+    /// What else the scheduler is told before it begins.
+    told: fn(Scheduler) -> Scheduler,
     /// Devices that are set aside.
     lost: std::collections::BTreeSet<u32>,
     elastic: bool,
@@ -39,6 +42,7 @@ impl SchedEnv {
             jobs: Vec::new(),
             max_attempts: 1,
             pause: 0.0,
+            told: |scheduler| scheduler,
             lost: std::collections::BTreeSet::new(),
             elastic: false,
             threads: BTreeMap::new(),
@@ -94,7 +98,8 @@ impl SchedEnv {
     fn begin(mut self) -> Self {
         let scheduler =
             Scheduler::new(self.slots.clone(), &self.capacities, self.jobs.clone(), self.max_attempts);
-        self.scheduler = Some(scheduler.expect("a valid set-up").with_pause(self.pause));
+        let scheduler = scheduler.expect("a valid set-up").with_pause(self.pause);
+        self.scheduler = Some((self.told)(scheduler));
         self.feed(Input::Begin);
         self
     }
@@ -109,6 +114,11 @@ impl SchedEnv {
         }
         if let Input::SetAside { device } = input {
             self.lost.insert(device);
+        }
+        if let Input::Add(job) = input
+            && self.jobs.iter().all(|known| known.run != job.run)
+        {
+            self.jobs.push(job);
         }
         self.cancelled |= input == Input::Cancel && self.finished.is_none();
         let scheduler = self.scheduler.as_mut().expect("begun");
@@ -132,7 +142,12 @@ impl SchedEnv {
         let counts = scheduler.counts();
         assert_eq!(counts.live, self.live.len());
         assert_eq!(
-            counts.waiting + counts.live + counts.completed + counts.failed + counts.cancelled,
+            counts.waiting
+                + counts.live
+                + counts.completed
+                + counts.failed
+                + counts.cancelled
+                + counts.stopped,
             self.jobs.len()
         );
         if check {

@@ -126,10 +126,10 @@ export async function experimentPage(home, experiment, first, shell) {
         },
         runs: (changed) => {
           for (const values of changed) {
-            const known = byKey.get(values[0]);
-            if (!known) continue;
-            const row = model.row(values, info, known.place);
-            rows[known.place] = row;
+            // One that is not known was added by a search.
+            const place = byKey.get(values[0])?.place ?? rows.length;
+            const row = model.row(values, info, place);
+            rows[place] = row;
             byKey.set(row.key, row);
           }
           later();

@@ -16,6 +16,7 @@ mod range;
 mod rank;
 mod search;
 mod section;
+mod stop;
 mod suite;
 mod zip;
 
@@ -35,7 +36,7 @@ use super::{
 };
 
 /// The keys of a spec, in the order they are written.
-pub(super) const KEYS: [&str; 13] = [
+pub(super) const KEYS: [&str; 15] = [
     "experiment",
     "dataset",
     "model",
@@ -43,6 +44,8 @@ pub(super) const KEYS: [&str; 13] = [
     "grid",
     "search",
     "exclude",
+    "stop",
+    "budget",
     "seeds",
     "rank",
     "schedule",
@@ -85,9 +88,13 @@ pub(super) fn experiment(
     let rank = rank::read(&top, built_in, (name.as_deref().unwrap_or_default(), untold), problems);
     let schedule = schedule(&top, is_command, problems);
     let retry = retry(&top, problems);
+    let (stop, budget) = (stop::read(&top, problems), stop::budget(&top, problems));
     let reuse = top.bool("reuse", problems);
     let notify = notify::read(&top, problems);
     let swept = swept?;
+    if let (Some(stop), Some(rank)) = (stop, &rank) {
+        stop::check(&top, stop, (&swept.fixed, &swept.grids, &rank.by.tag), problems);
+    }
     Some(Experiment {
         name: name?,
         dataset: dataset?,
@@ -99,6 +106,8 @@ pub(super) fn experiment(
         grids: swept.grids,
         search,
         exclude: swept.exclude,
+        stop,
+        budget,
         seeds,
         rank: rank?,
         keep,

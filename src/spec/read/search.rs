@@ -22,7 +22,7 @@ pub(super) fn read(top: &Section<'_>, problems: &mut Problems) -> Option<SearchP
     let mut words = vec![("grid", None)];
     words.extend(SearchMethod::WORDS.map(|(word, method)| (word, Some(method))));
     if section.given("method").is_none() {
-        section.missing("method", "`grid`, `random` or `sobol`", problems);
+        section.missing("method", "`grid`, `random`, `sobol` or `tpe`", problems);
         return None;
     }
     let method = section.word("method", &words, problems)?;

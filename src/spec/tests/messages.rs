@@ -258,8 +258,8 @@ fn names_of_experiments() {
         name("Confusion"),
         [
             "line 1, column 13: the name `Confusion` is reserved by the database; reserved: artifacts, attempts, \
-             class_metrics, confusion, devices, events, experiments, grid_points, history, leaderboard, metrics, \
-             predictions, runs, scalars, tags, sqlite_*"
+             class_metrics, confusion, decisions, devices, events, experiments, grid_points, history, leaderboard, metrics, \
+             predictions, runs, scalars, suggestions, tags, sqlite_*"
         ]
     );
     assert_eq!(name("7"), ["line 1, column 13: `experiment` must be text, not `7`"]);

@@ -11,6 +11,7 @@ mod schema;
 mod search;
 mod secrets;
 mod shipped;
+mod stop;
 mod suite;
 mod together;
 

@@ -238,6 +238,8 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                 grids,
                 search: None,
                 exclude: Vec::new(),
+                stop: None,
+                budget: crate::spec::Budget::default(),
                 reuse: None,
                 seeds: seeds.into_iter().collect(),
                 keep,

@@ -114,14 +114,17 @@ fn a_range_needs_a_search_and_a_search_enough_points() {
         ]
     );
     for (search, expected) in [
-        ("{points: 5}", "line 5, column 1: `search.method` is missing; it is `grid`, `random` or `sobol`"),
+        (
+            "{points: 5}",
+            "line 5, column 1: `search.method` is missing; it is `grid`, `random`, `sobol` or `tpe`",
+        ),
         (
             "{method: random}",
             "line 5, column 1: `search.points` is missing; it is how many points are trained",
         ),
         (
             "{method: sobl, points: 5}",
-            "line 5, column 18: `search.method` must be `grid`, `random` or `sobol`, not `sobl`; did you mean `sobol`?",
+            "line 5, column 18: `search.method` must be `grid`, `random`, `sobol` or `tpe`, not `sobl`; did you mean `sobol`?",
         ),
         (
             "{method: grid, points: 5}",

@@ -7,7 +7,7 @@ use sqlx_macros::FromRow;
 use crate::{
     run::{AttemptEnding, Failure, FailureKind, Phases, RunState, Spent, Used},
     store::{
-        Reader, RunKey,
+        ExperimentKey, Reader, RunKey,
         convert::{narrow, word},
         error::{StoreError, sqlite},
     },
@@ -197,6 +197,24 @@ impl AttemptRow {
 }
 
 impl Reader {
+    /// Of each attempt of an experiment that was seen to end: the id of its device, start and end, seconds since 1970.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub async fn attempt_times(
+        &mut self,
+        experiment: ExperimentKey,
+    ) -> Result<Vec<(String, f64, f64)>, StoreError> {
+        sqlx::query_as(
+            "SELECT a.device, a.started, a.finished FROM _run r JOIN _attempt a ON a.run_id = r.id
+             WHERE r.experiment_id = ?1 AND a.finished IS NOT NULL",
+        )
+        .bind(experiment)
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(sqlite("read the times of attempts"))
+    }
+
     /// All attempts of a run, the first one first.
     ///
     /// # Errors

@@ -6,12 +6,14 @@
 mod attempts;
 mod confusion;
 mod curves;
+mod decisions;
 mod evidence;
 mod experiments;
 mod head;
 mod leaderboard;
 mod others;
 mod overview;
+mod points;
 mod query;
 mod question;
 mod raw;

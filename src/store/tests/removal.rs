@@ -3,7 +3,7 @@
 use super::super::{testing::*, *};
 use crate::{
     metrics::ConfusionMatrix,
-    run::{RunState, Used},
+    run::{Action, Decided, RunState, Used},
     spec::Metric,
 };
 
@@ -31,6 +31,13 @@ impl Bench {
     async fn fill(&mut self, run: RunKey, loss: f32) {
         let classes = ["normal", "covid"].map(str::to_owned);
         self.start(run, 1).await.unwrap();
+        let reason = "epoch 1: 1st of 2, best 1 goes on".to_owned();
+        let decided = Decided { epochs: 1, action: Action::GoesOn, reason };
+        // The same once more changes nothing.
+        for _ in 0..2 {
+            self.store.note_decision(run, 1, &decided).await.unwrap();
+        }
+        assert_eq!(self.store.decisions(run).await.unwrap(), [(1, decided)]);
         self.store.append_scalars(run, &[point("2026-11-27/eval/loss", 3, loss)]).await.unwrap();
         let matrix = ConfusionMatrix::from_counts(vec![3, 1, 1, 3]).unwrap();
         self.store.put_confusion(run, &matrix, &classes, (None, None)).await.unwrap();

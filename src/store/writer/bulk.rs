@@ -14,6 +14,7 @@ use super::{
     Commit,
     confusion::put_confusion,
     curves::{Row, rows_by},
+    decisions,
     removal::clear_run,
 };
 use crate::{
@@ -237,7 +238,7 @@ impl Bulk<'_> {
 
     async fn attempt(&mut self, run: RunKey, attempt: &LoggedAttempt) -> Result<(), StoreError> {
         let bytes = |bytes| i64::try_from(bytes).unwrap_or(i64::MAX);
-        let LoggedAttempt { start, problem, end } = attempt;
+        let LoggedAttempt { start, problem, decisions, end, .. } = attempt;
         let state = AttemptState::of_end(end.as_ref());
         let failure = end.as_ref().and_then(|end| end.failure.as_ref());
         let evidence = failure.map(|failure| &failure.evidence).filter(|evidence| !evidence.is_empty());
@@ -281,6 +282,17 @@ impl Bulk<'_> {
         .execute(&mut *self.transaction)
         .await
         .map_err(sqlite(ACTION))?;
+        for decided in decisions {
+            sqlx::query(decisions::INSERT)
+                .bind(run)
+                .bind(start.attempt)
+                .bind(i64::try_from(decided.epochs).unwrap_or(i64::MAX))
+                .bind(decided.action.as_str())
+                .bind(&decided.reason)
+                .execute(&mut *self.transaction)
+                .await
+                .map_err(sqlite(ACTION))?;
+        }
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use crate::store::{
 const ACTION: &str = "delete runs";
 
 /// The tables that hold something of a run, the run's own last.
-const OF_A_RUN: [&str; 10] = [
+const OF_A_RUN: [&str; 11] = [
     "_scalar WHERE run_id",
     "_latest WHERE run_id",
     "_series WHERE run_id",
@@ -24,6 +24,7 @@ const OF_A_RUN: [&str; 10] = [
     "_ranking WHERE run_id",
     "_validation WHERE run_id",
     "_statistic WHERE run_id",
+    "_decision WHERE run_id",
     "_attempt WHERE run_id",
     ITSELF,
 ];
@@ -50,6 +51,7 @@ impl Store {
             let sql = format!("DELETE FROM {table} IN (SELECT id FROM _run WHERE experiment_id = ?1)");
             delete(&mut transaction, &sql, id).await?;
         }
+        delete(&mut transaction, "DELETE FROM _point WHERE experiment_id = ?1", id).await?;
         delete(&mut transaction, "DELETE FROM _experiment WHERE id = ?1", id).await?;
         // Safe: the name is quoted.
         let view = sqlx::AssertSqlSafe(format!("DROP VIEW IF EXISTS main.{}", identifier(&name)));

@@ -30,12 +30,16 @@ pub(super) struct SeededPoint {
 }
 
 /// The grid points of an experiment with several seeds, in order; none of one with a single seed.
-pub(super) fn points(experiment: &Experiment, runs: &[RunSpec], keys: &[RunKey]) -> Vec<SeededPoint> {
+pub(super) fn points<'a>(
+    experiment: &Experiment,
+    runs: impl IntoIterator<Item = &'a RunSpec>,
+    keys: &[RunKey],
+) -> Vec<SeededPoint> {
     let mut points: BTreeMap<u64, SeededPoint> = BTreeMap::new();
     if experiment.seeds.len() < 2 {
         return Vec::new();
     }
-    for (run, key) in runs.iter().zip(keys) {
+    for (run, key) in runs.into_iter().zip(keys) {
         let point = points.entry(run.index.point(experiment.seeds.len())).or_insert_with(|| SeededPoint {
             name: point_name(run).to_owned(),
             facet: run.axes.first().map(|(axis, value)| format!("{axis} {value}")).unwrap_or_default(),

@@ -25,7 +25,7 @@ use crate::{
     predict::misclassified_xrays,
     rank::Leaderboard,
     report::{Format, top_table},
-    run::{ExperimentDir, RunDataset, RunState},
+    run::{ExperimentDir, RunDataset, RunSpec, RunState},
     spec::Experiment,
     store::{ExperimentKey, RunKey, Store, StoreError},
     tags,
@@ -88,7 +88,7 @@ struct Shown {
 impl Board {
     /// The page of a sweep that is ready.
     pub(in crate::sweep) fn new(ready: &Preparation) -> Self {
-        let points = margins::points(&ready.experiment, &ready.runs, &ready.keys);
+        let points = margins::points(&ready.experiment, ready.runs.iter(), &ready.keys);
         Self {
             banded: margins::metrics(&ready.experiment, points.len()),
             experiment: ready.experiment.clone(),
@@ -103,6 +103,12 @@ impl Board {
             shown: Shown::default(),
             due: Instant::now(),
         }
+    }
+
+    /// Takes runs of a new point, with their keys.
+    pub(in crate::sweep) fn add(&mut self, runs: &[RunSpec], keys: &[RunKey]) {
+        self.points.extend(margins::points(&self.experiment, runs, keys));
+        self.pages.add(runs.len());
     }
 
     /// When the next update may be.

@@ -23,13 +23,17 @@ impl Pages {
         let yaml = spec::to_yaml(experiment);
         let provenance = ready
             .runs
-            .first()
+            .get(0)
             .map(|run| provenance(&ready.surroundings.provenance_of(experiment, run, Slot::CPU)));
         Self {
             spec: format!("```yaml\n{}\n```", yaml.trim_end().replace("```", "` ` `")),
             provenance: provenance.unwrap_or_default(),
             n_runs: ready.runs.len(),
         }
+    }
+
+    pub(super) fn add(&mut self, runs: usize) {
+        self.n_runs += runs;
     }
 
     pub(super) fn n_runs(&self) -> usize {

@@ -66,8 +66,8 @@ impl<L: Launcher> Loop<'_, L> {
             Request::Cancel { runs } => self.each(now, runs, Self::cancel_run),
             Request::CancelAll => {
                 let open = |standing: &Standing| {
-                    use Standing::{Delayed, Live, Paused, Waiting};
-                    matches!(standing, Delayed { .. } | Live | Paused | Waiting)
+                    use Standing::{Delayed, Held, Live, Paused, Waiting};
+                    matches!(standing, Delayed { .. } | Held | Live | Paused | Waiting)
                 };
                 match self.names_of(open) {
                     runs if runs.is_empty() => Answer::refusal("no run waits or is being run"),
@@ -122,7 +122,7 @@ impl<L: Launcher> Loop<'_, L> {
 
     fn cancel_run(&mut self, now: Now, run: u64) -> Result<(RunState, Option<String>), String> {
         match self.scheduler.standing(run) {
-            None | Some(Standing::Completed) => return Err(self.is_over(run)),
+            None | Some(Standing::Completed | Standing::Stopped) => return Err(self.is_over(run)),
             Some(Standing::Cancelled) => return Err("it is cancelled already".to_owned()),
             Some(Standing::Live) if self.live.get(&run).is_some_and(|live| live.cancelled) => {
                 return Err("it is cancelled already, and is about to end".to_owned());
@@ -139,6 +139,7 @@ impl<L: Launcher> Loop<'_, L> {
             return Ok((RunState::Cancelled, Some(text)));
         }
         self.moved(now, run, RunState::Cancelled);
+        self.tell_search(now, run, RunState::Cancelled, None, None);
         Ok((RunState::Cancelled, None))
     }
 
@@ -150,10 +151,15 @@ impl<L: Launcher> Loop<'_, L> {
             Some(_) if !self.scheduler.is_open() => {
                 return Err("the sweep is ending, and nothing starts any more: run the spec again".to_owned());
             }
-            Some(Standing::Delayed { .. } | Standing::Failed | Standing::Cancelled | Standing::Left) => {}
+            Some(Standing::Delayed { .. } | Standing::Failed | Standing::Cancelled | Standing::Left)
+            | Some(Standing::Stopped | Standing::Held) => {}
         }
         // Before it starts: the ledger starts no run that is cancelled.
         self.moved(now, run, RunState::Pending);
+        self.forget_told(run);
+        if let Some(stopping) = &mut self.stopping {
+            stopping.exempt(run);
+        }
         self.step(now, Input::Requeue { run });
         Ok((RunState::Pending, None))
     }
@@ -163,6 +169,9 @@ impl<L: Launcher> Loop<'_, L> {
         let state =
             self.attempts.state_before(run).filter(|state| !state.is_owed()).unwrap_or(RunState::Completed);
         match state {
+            _ if self.scheduler.standing(run) == Some(Standing::Stopped) => {
+                "it was ended by the stopping rule".to_owned()
+            }
             RunState::Completed => "it has completed".to_owned(),
             state => format!("it is {state}"),
         }
@@ -192,7 +201,7 @@ impl<L: Launcher> Loop<'_, L> {
         if !self.scheduler.is_paused() {
             return Answer::refusal("the sweep is not paused");
         }
-        self.release_paused(now);
+        self.release(now, false);
         self.step(now, Input::Resume);
         self.carry_out(now);
         let waiting = self.scheduler.counts().waiting;
@@ -201,8 +210,18 @@ impl<L: Launcher> Loop<'_, L> {
         Answer::said(text)
     }
 
-    /// Runs that are paused wait as others do, or are left to another sweep.
+    /// Runs that are paused are left to another sweep.
     pub(super) fn release_paused(&mut self, now: Now) {
+        self.release(now, true);
+    }
+
+    /// Runs that are paused wait as others do; those that wait at a rung, too, where the sweep is over.
+    fn release(&mut self, now: Now, is_over: bool) {
+        if is_over {
+            for run in self.scheduler.parked() {
+                self.moved(now, run, RunState::Pending);
+            }
+        }
         for run in 0..self.attempts.count() {
             if self.scheduler.standing(run) == Some(Standing::Paused) {
                 self.moved(now, run, RunState::Pending);
@@ -215,7 +234,7 @@ impl<L: Launcher> Loop<'_, L> {
             return Answer::refusal("the sweep is ending already, and nothing starts any more");
         }
         self.drain(now);
-        let waiting = self.scheduler.counts().waiting;
+        let waiting = self.totals().pending;
         let live = human::counted(self.live.len(), "live run");
         let text = format!("drained: {live} to end, then the sweep ends; {waiting} stay owed");
         self.tell(now, Change::Note(text.clone()));
@@ -225,7 +244,7 @@ impl<L: Launcher> Loop<'_, L> {
     /// A run that has no live attempt is in another state, in the ledger and in its folder.
     fn moved(&mut self, now: Now, run: u64, state: RunState) {
         // What was paused waits as it did before.
-        if self.scheduler.standing(run) != Some(Standing::Paused) {
+        if !matches!(self.scheduler.standing(run), Some(Standing::Paused | Standing::Held)) {
             self.mark_cancelled(now, run, state == RunState::Cancelled);
         }
         let name = self.attempts.name(run).to_owned();

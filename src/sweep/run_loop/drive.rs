@@ -11,11 +11,12 @@ use std::{
 
 use tokio::time::{Interval, MissedTickBehavior, interval, sleep_until};
 
-use super::{End, Limits, Loop, Now, TICK};
+use super::{End, Limits, Loop, Now, Supply, TICK};
 use crate::{
     base::{clock::wall_now, signals::Signals, usage::own_core_seconds},
     device::Placement,
     event::Change,
+    grid::PointSearch,
     launch::{self, Children, LaunchPlan, Launcher, LocalLauncher},
     run::{ExperimentDir, Failure},
     schedule::{Job, Scheduler, Slot},
@@ -28,7 +29,9 @@ use crate::{
         forecast::Forecaster,
         index,
         meter::Meter,
+        purse::Purse,
         sinks::{Folders, Ledger, LedgerNews, Notifier, Sinks, Terminal},
+        stopping::Stopping,
     },
 };
 
@@ -46,26 +49,23 @@ pub(crate) async fn sweep(
     let jobs: Vec<Job> = ready
         .owed
         .iter()
-        .map(|owed| {
-            let run = &ready.runs[index(owed.run)];
-            let (cost, memory) = forecaster.cost_and_memory(run);
-            Job {
-                run: owed.run,
-                cost,
-                memory,
-                attempt: owed.attempt,
-                elastic: forecaster.is_elastic(run),
-                cancelled: owed.cancelled,
-            }
-        })
+        .map(|owed| forecaster.job(&ready.runs[index(owed.run)], owed.attempt, owed.cancelled))
         .collect();
     // Looked for before anything starts: without it every run would fail alike.
-    let needs_worker = !ready.experiment.is_command() && !jobs.is_empty();
+    let needs_worker = !ready.experiment.is_command() && (!jobs.is_empty() || ready.experiment.suggests());
     let worker = if needs_worker { launch::find_worker()? } else { PathBuf::new() };
     let slots = u32::try_from(placement.slots.len()).unwrap_or(u32::MAX);
     let retry = ready.experiment.retry.clone();
     let scheduler = Scheduler::new(placement.slots, &placement.capacities, jobs, retry.attempts)?
         .with_pause(retry.pause.duration().as_secs_f64());
+    let purse = Purse::new(ready.experiment.budget, ready.experiment.rank.by.goal, ready.spent);
+    let stopping = Stopping::new(&ready.experiment, &ready.past);
+    let scheduler = scheduler.with_new_runs(purse.new_runs());
+    let scheduler = match (&stopping, ready.experiment.suggests()) {
+        (Some(stopping), _) if stopping.pauses() => scheduler.held_back(),
+        (_, true) => scheduler.with_more(),
+        (_, false) => scheduler,
+    };
     let launcher = LocalLauncher::new(&ready.children, ready.experiment.schedule.log_limit);
     let launcher = launcher.map_err(SweepError::Launcher)?;
     let keys = ready.keys.clone();
@@ -79,6 +79,11 @@ pub(crate) async fn sweep(
     let limits = Limits { retry, ..Limits::from(&ready.experiment.schedule) };
     let mut this = Loop::new(attempts, launcher, sinks, scheduler, ready.completed, limits);
     this.meter = Some(Meter::start());
+    this.begun = ready.owed.iter().filter(|owed| owed.attempt > 1).map(|owed| owed.run).collect();
+    (this.stopping, this.purse) = (stopping, purse);
+    this.rank_by.clone_from(&ready.experiment.rank.by.tag);
+    this.search = PointSearch::new(&ready.experiment, &ready.points)
+        .map(|search| Supply::new(search, ready.experiment.seeds.len(), ready.told.clone()));
     for problem in unusable {
         this.tell(Now { elapsed: 0.0, wall: wall_now() }, Change::Warning(problem));
     }
@@ -197,14 +202,17 @@ pub(super) async fn drive<L: Launcher>(
     let broken = settle(&mut this, &clock, &mut tick, signals, &mut interrupted).await;
     this.tell(clock.now(), Change::SweepEnded { interrupted });
     until_notified(&mut this, &clock, &mut tick, signals).await;
+    let (pending, ended_by) = (this.totals().pending, this.ended_by());
     if let Some(problem) = this.problem.or(broken.map(SweepError::Store)) {
         return Err(problem);
     }
     let totals = this.scheduler.counts();
     let end = End {
+        stopped: totals.stopped as u64,
+        ended_by,
         completed: this.completed_before + totals.completed as u64,
         failed: totals.failed as u64,
-        pending: totals.waiting as u64,
+        pending,
         cancelled: totals.cancelled as u64,
         trained: this.trained,
         seconds,

@@ -71,6 +71,7 @@ impl<L: Launcher> Loop<'_, L> {
 
     fn judge(&mut self, now: Now, ended: Now, mut end: AttemptEnd) {
         let run = end.run;
+        self.count_budget(now);
         self.read_run(now, run);
         let Some(LiveAttempt { attempt, begun, tail, late, stalled, last_step, .. }) = self.live.remove(&run)
         else {
@@ -122,6 +123,10 @@ impl<L: Launcher> Loop<'_, L> {
         }
         if is_settled {
             self.step(now, Input::Ended { run, how: end.ended(&self.limits.retry) });
+            if self.scheduler.standing(run) == Some(Standing::Stopped) {
+                // However it has answered to being asked to end.
+                end.ending = Ending::Interrupted;
+            }
         }
         if let Some(folders) = &mut self.sinks.folders {
             let status = match end.ending {
@@ -156,7 +161,8 @@ impl<L: Launcher> Loop<'_, L> {
         let state = match (end.state(), standing) {
             (RunState::Completed, _) => RunState::Completed,
             (_, Some(Standing::Cancelled)) => RunState::Cancelled,
-            (_, Some(Standing::Paused)) => RunState::Paused,
+            (_, Some(Standing::Stopped)) => RunState::Stopped,
+            (_, Some(Standing::Paused | Standing::Held)) => RunState::Paused,
             _ if next.is_some() => RunState::Pending,
             (state, _) => state,
         };
@@ -164,6 +170,8 @@ impl<L: Launcher> Loop<'_, L> {
             self.mark_cancelled(now, run, true);
         }
         let answers = answers.filter(|_| state == RunState::Completed);
+        let ranked = self.status.live.get(&run).and_then(|live| live.ranked);
+        let told = failure.clone();
         let (name, attempt) = (attempt.name.clone(), Arc::clone(&attempt));
         let change = Change::AttemptEnded { attempt, state, failure, next, seconds, used: end.used };
         let failed = match (&change, state) {
@@ -171,6 +179,14 @@ impl<L: Launcher> Loop<'_, L> {
             _ => None,
         };
         self.tell_with(Now { wall: ended.wall, ..now }, change, answers);
+        if state == RunState::Completed {
+            self.purse.completed(ranked);
+            if let Some(stopping) = &mut self.stopping {
+                stopping.completed(run);
+            }
+        }
+        self.tell_search(now, run, state, told.as_ref(), ranked);
+        self.watch_budget(now);
         match failed {
             Some(failure) => self.compare_failure(now, &name, &failure),
             None if state == RunState::Completed => self.alike.completed(),

@@ -1,18 +1,21 @@
 //! THE loop of a sweep, in parts: this one has the state and tells the sinks, `reads` follows what live runs write, `starts`
 //! carries out what the scheduler starts, `ends` judges what has ended, `limits` ends what takes too long or is pointless,
-//! `measured` tells what the machine does, `control` does what other terminals want, and `drive` waits for whatever happens next.
+//! `supply` tells the scheduler of further runs, `pacing` carries out the stopping rule, `budget` ends the sweep for its budget, `measured` tells what the machine does, `control` does what other terminals want, and `drive` waits for whatever happens next.
 //!
 //! Nothing but `drive` waits or knows a clock: what happens is a call with the time as an argument, so that a test plays a
 //! sweep of ten thousand runs with a stand-in for the launcher in an instant. The scheduler is asked before anybody is
 //! told, so that an event says what becomes of its run.
 
+mod budget;
 mod control;
 mod drive;
 mod ends;
 mod limits;
 mod measured;
+mod pacing;
 mod reads;
 mod starts;
+mod supply;
 mod why;
 
 #[cfg(test)]
@@ -32,8 +35,10 @@ use super::{
     Sum, SweepError,
     attempt::Attempts,
     meter::Meter,
+    purse::Purse,
     sinks::{Context, LedgerState, Sinks},
     status::{RunProgress, Status},
+    stopping::Stopping,
     tail::Tail,
     time_left::TimeLeft,
 };
@@ -48,6 +53,7 @@ use crate::{
 use ends::Suspect;
 use limits::{Late, Limits};
 use starts::{Shortage, Start};
+use supply::Supply;
 
 /// How often the event files of live runs are read, seconds.
 const TICK: f64 = 0.25;
@@ -62,6 +68,10 @@ pub(crate) struct End {
     pub pending: u64,
     /// Runs that the user does not want.
     pub cancelled: u64,
+    /// Runs that a stopping rule has ended in this sweep.
+    pub stopped: u64,
+    /// What of the budget has ended the sweep, in words.
+    pub ended_by: Option<String>,
     /// Attempts of this sweep that ran to their end, with or without results.
     pub trained: u64,
     /// Duration of this sweep.
@@ -165,6 +175,16 @@ struct Loop<'a, L> {
     problem: Option<SweepError>,
     /// Looks at what the machine does for the live runs.
     meter: Option<Meter>,
+    /// The search that suggests points while the sweep lasts.
+    search: Option<Supply<'a>>,
+    /// Tag of the metric that ranks.
+    rank_by: String,
+    /// The rule that ends runs before their time.
+    stopping: Option<Stopping>,
+    /// Runs that earlier sweeps have begun, where all are held back.
+    begun: Vec<u64>,
+    /// What the sweep may use.
+    purse: Purse,
 }
 
 impl<'a, L: Launcher> Loop<'a, L> {
@@ -203,6 +223,11 @@ impl<'a, L: Launcher> Loop<'a, L> {
             over: false,
             problem: None,
             meter: None,
+            search: None,
+            rank_by: String::new(),
+            stopping: None,
+            begun: Vec::new(),
+            purse: Purse::default(),
         }
     }
 
@@ -240,6 +265,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
     fn tick(&mut self, now: Now) {
         self.serve_all(now);
         self.read_events(now);
+        self.watch_budget(now);
         self.tell_measured(now);
         self.catch_up(now);
         self.tell_notifier(now);
@@ -257,6 +283,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
             self.cancel(now);
         }
         self.end_late(now);
+        self.watch_budget(now);
         self.kill_who_stayed(now);
         self.judge_suspects(now);
         if self.scheduler.next_due().is_some_and(|due| now.elapsed >= due) {
@@ -276,6 +303,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
             .chain(shortage)
             .chain(leaving)
             .chain(self.late_at())
+            .chain(self.budget_at())
             .chain(self.deadline)
             .min_by(f64::total_cmp)
     }
@@ -395,8 +423,9 @@ impl<'a, L: Launcher> Loop<'a, L> {
         let to_start = self.starts.len();
         let completed = self.completed_before + counts.completed as u64;
         let (failed, live) = (counts.failed as u64, (counts.live - to_start) as u64);
-        let pending = (counts.waiting + to_start) as u64;
-        let cancelled = counts.cancelled as u64;
+        let unknown = self.search.as_ref().map_or(0, Supply::left);
+        let pending = (counts.waiting + to_start) as u64 + unknown;
+        let cancelled = (counts.cancelled + counts.stopped) as u64;
         Totals {
             total: completed + failed + live + pending + cancelled,
             completed,

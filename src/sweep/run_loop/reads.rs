@@ -83,7 +83,9 @@ impl<L: Launcher> Loop<'_, L> {
             live.heard = now.elapsed;
         }
         if !polled.scalars.is_empty() {
-            self.tell(now, Change::Scalars { attempt, points: Arc::new(polled.scalars) });
+            let points = Arc::new(polled.scalars);
+            self.tell(now, Change::Scalars { attempt: Arc::clone(&attempt), points: Arc::clone(&points) });
+            self.judge_points(now, &attempt, &points);
         }
     }
 }

@@ -44,6 +44,7 @@ impl<L: Launcher> Loop<'_, L> {
     /// Starts what is to be started, as far as that is possible now.
     pub(super) fn carry_out(&mut self, now: Now) {
         while self.sinks.has_room() && self.shortage.is_none_or(|shortage| now.elapsed >= shortage.again_at) {
+            self.supply(now);
             let Some(start) = self.starts.pop_front() else { break };
             let slot = self.scheduler.slots()[start.slot as usize].clone();
             let slot = Slot { threads: start.threads, ..slot };
@@ -76,6 +77,7 @@ impl<L: Launcher> Loop<'_, L> {
                         now,
                         Change::AttemptNotStarted { attempt: Arc::new(attempt), state, failure, next },
                     );
+                    self.tell_search(now, start.run, state, Some(&told), None);
                     if state == RunState::Failed {
                         self.compare_failure(now, &name, &told);
                     }
@@ -86,6 +88,7 @@ impl<L: Launcher> Loop<'_, L> {
 
     /// Starts an attempt, or says why not.
     fn start(&mut self, now: Now, slot: &Slot, attempt: &Attempt) -> Result<(), StartError> {
+        self.count_budget(now);
         let (plan, mut cleared) = self.attempts.prepare(attempt.run, attempt.number, slot, now.wall)?;
         let handle = self.launcher.start(&plan)?;
         let refused = cleared.refused.take();

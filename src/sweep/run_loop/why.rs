@@ -31,6 +31,8 @@ impl<L: Launcher> Loop<'_, L> {
                 format!("waits {wait} before it is tried again{}: its last attempt failed", next.unwrap_or_default())
             }
             Some(Standing::Failed) => "failed in this sweep, and is not tried again in it".to_owned(),
+            Some(Standing::Held) => "is held back until it is its turn".to_owned(),
+            Some(Standing::Stopped) => "was ended by the stopping rule".to_owned(),
             Some(Standing::Cancelled) => "was cancelled; `gridboard requeue` takes that back".to_owned(),
             Some(Standing::Left) => "was stopped, and is left to the next sweep".to_owned(),
             Some(Standing::Completed) => "has completed".to_owned(),

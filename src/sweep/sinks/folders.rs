@@ -9,8 +9,9 @@ use crate::{
     base::error::{is_shortage, with_causes},
     base::files::{Durability, FileError},
     event::{Attempt, Scalar},
-    run::{ExperimentDir, Outcome, RunSpec, RunState},
+    run::{ExperimentDir, Outcome, RunState},
     spec::Experiment,
+    sweep::runs::Runs,
     tfevents::{
         WriteError,
         hparams::{Status, append_graph_to_session, append_to_session},
@@ -53,17 +54,13 @@ impl RecordError {
 pub(in crate::sweep) struct Folders<'a> {
     experiment: &'a Experiment,
     dir: &'a ExperimentDir,
-    runs: &'a [RunSpec],
+    runs: &'a Runs,
     /// What could not be written yet, oldest first.
     late: Vec<Record>,
 }
 
 impl<'a> Folders<'a> {
-    pub(in crate::sweep) fn new(
-        experiment: &'a Experiment,
-        dir: &'a ExperimentDir,
-        runs: &'a [RunSpec],
-    ) -> Self {
+    pub(in crate::sweep) fn new(experiment: &'a Experiment, dir: &'a ExperimentDir, runs: &'a Runs) -> Self {
         Self { experiment, dir, runs, late: Vec::new() }
     }
 

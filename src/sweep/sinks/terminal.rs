@@ -11,7 +11,7 @@ use super::live::{self, Part, Size};
 use crate::{
     base::{charset::for_locale, human, text::for_terminal},
     event::{Change, Event, NextTry, Resumed, Totals},
-    run::RunState,
+    run::{Action, RunState},
     spec::{Goal, Metric},
     sweep::status::{RunProgress, Status},
     tags,
@@ -127,6 +127,12 @@ impl Terminal {
             Change::Problem { attempt, found, .. } => {
                 notes.extend(found.iter().map(|problem| format!("warning: {}: {problem}", attempt.name)));
             }
+            Change::Decided { name, decided, .. }
+                if self.mode != Mode::Quiet && decided.action != Action::GoesOn =>
+            {
+                let what = decided.action.as_str().replace('_', " ");
+                notes.push(format!("{}: {name} {what}: {}", self.experiment, decided.reason));
+            }
             Change::Moved { name, state: RunState::Cancelled, .. } if self.mode != Mode::Quiet => {
                 notes.push(format!("{}: {name} cancelled", self.experiment));
             }
@@ -134,6 +140,9 @@ impl Terminal {
                 notes.push(format!("{}: {name} waits again", self.experiment));
             }
             Change::Moved { .. }
+            | Change::Suggested { .. }
+            | Change::Decided { .. }
+            | Change::Stopped { .. }
             | Change::AttemptStarted(_)
             | Change::SweepBegun { .. }
             | Change::Scalars { .. }

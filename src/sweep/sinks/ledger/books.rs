@@ -240,11 +240,19 @@ impl Books {
     /// Writes an entry. `again` says that it was tried before, and may have been written for all that is known.
     async fn write(&mut self, entry: &Entry, again: bool) -> Result<(), StoreError> {
         self.mend().await?;
-        let (store, keys, dir) = match &mut self.database {
-            Database::Store { store, keys, dir, .. } => (store, keys, dir),
+        let (store, keys, dir, experiment) = match &mut self.database {
+            Database::Store { store, keys, dir, experiment, .. } => (store, keys, dir, *experiment),
             #[cfg(test)]
             Database::Fake(fake) => return fake.write(entry),
         };
+        if let Entry::Point { point, runs } = entry {
+            let added = store.add_point(experiment, point, runs).await?;
+            if let Some(board) = &mut self.board {
+                board.add(runs, &added);
+            }
+            keys.extend(added);
+            return Ok(());
+        }
         let key = |run: u64| keys[crate::sweep::index(run)];
         match entry {
             Entry::Start(attempt) => {
@@ -287,7 +295,16 @@ impl Books {
                 store.clear_curves(key(*run)).await?;
                 store.append_scalars(key(*run), points).await
             }
-            Entry::Reread { .. } => Ok(()),
+            Entry::Reread { .. } | Entry::Point { .. } => Ok(()),
+            Entry::Decided { run, name, attempt, decided } => {
+                let event = AttemptEvent::Decided { attempt: *attempt, decided: decided.clone() };
+                log(dir.run(name), event).await?;
+                store.note_decision(key(*run), *attempt, decided).await
+            }
+            Entry::Stop { run, name, attempt } => {
+                log(dir.run(name), AttemptEvent::Stopped { attempt: *attempt }).await?;
+                store.move_run(key(*run), RunState::Stopped).await
+            }
             Entry::Move { run, state } => store.move_run(key(*run), *state).await,
             Entry::End(end) => {
                 let AttemptEnd { attempt, state, failure, time, used, answers } = &**end;

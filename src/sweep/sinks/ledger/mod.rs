@@ -29,8 +29,9 @@ use tokio::{
 
 use crate::{
     event::{Attempt, Change, Cut, Event, Scalar},
+    grid::Suggested,
     publish::Answers,
-    run::{ExperimentDir, Failure, RunState, Used},
+    run::{Decided, ExperimentDir, Failure, RunSpec, RunState, Used},
     store::{ExperimentKey, RunKey, StoreError},
     sweep::board::Board,
 };
@@ -127,6 +128,24 @@ enum Entry {
         attempt: u32,
         dir: PathBuf,
     },
+    /// What a stopping rule has decided of a run.
+    Decided {
+        run: u64,
+        name: String,
+        attempt: u32,
+        decided: Decided,
+    },
+    /// A run without a live attempt is not made again.
+    Stop {
+        run: u64,
+        name: String,
+        attempt: u32,
+    },
+    /// A point that a search has suggested, with its runs.
+    Point {
+        point: Arc<Suggested>,
+        runs: Arc<Vec<RunSpec>>,
+    },
     End(Box<AttemptEnd>),
     /// A run without a live attempt is in another state.
     Move {
@@ -204,6 +223,18 @@ impl Ledger {
                 used: *used,
                 answers,
             }),
+            Change::Decided { run, name, attempt, decided } => self.put(Entry::Decided {
+                run: *run,
+                name: name.clone(),
+                attempt: *attempt,
+                decided: decided.clone(),
+            }),
+            Change::Stopped { run, name, attempt } => {
+                self.put(Entry::Stop { run: *run, name: name.clone(), attempt: *attempt })
+            }
+            Change::Suggested { point, runs } => {
+                self.put(Entry::Point { point: Arc::clone(point), runs: Arc::clone(runs) })
+            }
             Change::Moved { run, state, .. } => self.put(Entry::Move { run: *run, state: *state }),
             Change::SweepBegun { .. }
             | Change::Cancelled { .. }

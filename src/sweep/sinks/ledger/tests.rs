@@ -49,6 +49,9 @@ impl Fake {
             Entry::Problem { attempt, text } => format!("problem of {}: {text}", attempt.run),
             Entry::Curves { run, points } => format!("{} points of {run} anew", points.len()),
             Entry::Reread { .. } => "never".to_owned(),
+            Entry::Decided { run, decided, .. } => format!("{run} {}", decided.action),
+            Entry::Stop { run, .. } => format!("{run} is stopped"),
+            Entry::Point { point, .. } => format!("point {}", point.number),
             Entry::Move { run, state } => format!("{run} is {state}"),
             Entry::End(end) => format!("end {} {}", end.attempt.run, end.state),
         };
