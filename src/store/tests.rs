@@ -4,6 +4,7 @@ mod files;
 mod in_place;
 mod ledger;
 mod live;
+mod overview;
 mod removal;
 mod results;
 mod series;

@@ -6,7 +6,7 @@ import test from "node:test";
 import { read, readRanges, write, writeRanges } from "../web/address.js";
 import { PALETTE, heatColour, ofPlace } from "../web/colours.js";
 import { clean, plainLog } from "../web/dom.js";
-import { duration, number, size } from "../web/format.js";
+import { duration, number, shown, size } from "../web/format.js";
 import * as model from "../web/model.js";
 
 test("what turns or commands is replaced", () => {
@@ -40,6 +40,7 @@ test("a run has one colour, and cells can be read", () => {
 test("numbers for people", () => {
   assert.deepEqual([number(null), number(NaN), number(0.951349), number(12), number(1e-7), number(-Infinity)], ["–", "–", "0.9513", "12", "1.00e-7", "−∞"]);
   assert.deepEqual([duration(3.21), duration(75), duration(3600), duration(200000), duration(null)], ["3.2 s", "75 s", "1 h 00 min", "2 d 7 h", "–"]);
+  assert.deepEqual([shown(0.1), shown(1e-4), shown(1.0807018e-5), shown(64), shown(null), shown([1, "a"])], ["0.1", "1e-4", "1.0807e-5", "64", "–", '[1,"a"]']);
   assert.deepEqual([size(12), size(1500), size(null)], ["12 B", "1.5 kB", "–"]);
 });
 

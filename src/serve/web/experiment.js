@@ -5,7 +5,7 @@ import { readRanges, write, writeRanges } from "./address.js";
 import { get, listen } from "./api.js";
 import { styled } from "./charts.js";
 import { PALETTE, ofPlace } from "./colours.js";
-import { curves as curvesPanel } from "./curves.js";
+import { BEST, curves as curvesPanel } from "./curves.js";
 import { fill, h } from "./dom.js";
 import { FilterError } from "./filter.js";
 import { counted, duration, number, shown } from "./format.js";
@@ -44,6 +44,8 @@ export async function experimentPage(home, experiment, first, shell) {
   /** @type {Set<number>} */
   const selected = new Set();
   let scheduled = 0;
+  /** @type {Set<number>} Keys whose curves were asked for. */
+  let asked = new Set();
 
   const stripHome = h("section", { class: "strip", "aria-label": "State of the sweep" });
   const curveHome = h("div");
@@ -108,6 +110,7 @@ export async function experimentPage(home, experiment, first, shell) {
     info = fresh;
     rows = fresh.runs.map((/** @type {any[]} */ values, /** @type {number} */ at) => model.row(values, info, at));
     byKey = new Map(rows.map((row) => [row.key, row]));
+    asked = new Set();
     curves = new Map(found.curves.map((/** @type {any} */ curve) => [curve.key, curve]));
     for (const key of selected) if (!byKey.has(key)) selected.delete(key);
     fill(group, h("option", { value: "" }, "no axis"), [...info.axis_columns, "seed"].map((axis) => h("option", { value: axis }, axis)));
@@ -182,6 +185,7 @@ export async function experimentPage(home, experiment, first, shell) {
     const rank = view.sort ?? "rank";
     const ordered = model.sortedBy(inside, rank, Boolean(view.desc));
     count.textContent = inside.length === rows.length ? counted(rows.length, "run") : `${inside.length} of ${counted(rows.length, "run")}`;
+    fetchBest(inside);
     curvePanel.update({ rows: inside, curves, group: view.group ?? "", metric });
     axesPanel.update({ dimensions: dims, rows: found, ranges, passes, colour });
     runs.update({ rows: ordered, columns: columns(metric), selected, sort: rank, descending: Boolean(view.desc) });
@@ -194,6 +198,24 @@ export async function experimentPage(home, experiment, first, shell) {
       heatPanel.update({ rows: inside, axes, metrics, x, y, z: metrics.includes(view.z) ? view.z : metric });
     }
     drawActions();
+  }
+
+  /**
+   * The curves of the best runs that are shown, where they were not among the first.
+   * @param {any[]} inside
+   */
+  async function fetchBest(inside) {
+    const best = inside.filter((row) => row.rank !== null).sort((a, b) => a.rank - b.rank).slice(0, BEST);
+    const wanted = best.map((row) => row.key).filter((key) => !curves.has(key) && !asked.has(key));
+    if (wanted.length === 0) return;
+    for (const key of wanted) asked.add(key);
+    try {
+      const found = await get("api/curves", { experiment, runs: wanted.join(",") });
+      for (const curve of found.curves) if (!curves.has(curve.key)) curves.set(curve.key, curve);
+      later();
+    } catch (error) {
+      shell.trouble(error);
+    }
   }
 
   /** @param {string} metric */

@@ -59,7 +59,11 @@ export function when(seconds) {
  */
 export function shown(value) {
   if (value === null || value === undefined) return "–";
-  if (typeof value === "number") return String(value);
+  if (typeof value === "number") {
+    if (Number.isInteger(value)) return String(value);
+    const size = Math.abs(value);
+    return size < 1e-3 ? value.toExponential(5).replace(/\.?0+e/, "e") : String(Number(value.toPrecision(6)));
+  }
   return typeof value === "string" ? value : JSON.stringify(value);
 }
 

@@ -143,7 +143,7 @@ export async function runPage(home, experiment, run, shell) {
       facts,
       h("p", { class: "facts" },
         h("span", { class: "count" }, h("span", { class: `dot ${about.state}`, "aria-hidden": "true" }), h("b", null, about.state)),
-        about.rank !== null && h("span", { class: "count" }, "rank ", h("b", null, about.rank), about.against_best && about.rank > 1 ? `, ${about.against_best} from rank 1${about.mcnemar_p !== null ? ` (p ${number(about.mcnemar_p)})` : ""}` : ""),
+        about.rank !== null && h("span", { class: "count" }, "rank ", h("b", null, about.rank), about.mcnemar_p !== null && `, ${about.against_best} from rank 1 (p ${number(about.mcnemar_p)})`),
         about.low !== null && h("span", { class: "count" }, `95 % interval ${number(about.low)} to ${number(about.high)}`),
         h("span", { class: "count" }, `seed ${about.seed}`),
         last && h("span", { class: "count" }, last.finished ? duration(last.finished - last.started) : `since ${when(last.started)}`, last.slot && ` on ${last.slot}`, about.host && ` of ${about.host}`),
