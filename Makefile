@@ -13,12 +13,13 @@ test: setup check test-page
 	$(CARGO) test --locked --no-default-features --features page --test it
 	$(CARGO) test --locked --lib --bins --tests
 
-# The scripts of the live page without a browser, and its size. With one they are tried by `cargo test`.
+# The scripts of the live page without a browser: their types, what they work out, and their size. With one they are tried by `cargo test`.
 test-page: setup
 	@for program in chromium chromedriver; do command -v $$program >/dev/null \
 	  || echo "test: NOT TRIED in a browser: $$program is missing (apt-get install chromium chromium-driver)"; done
-	@if command -v node >/dev/null; then node --test src/serve/tests/*.test.js && scripts/page_size.sh; \
-	  else echo "test: NOT TRIED: the scripts of the live page, without node (apt-get install nodejs)"; fi
+	@if command -v node >/dev/null && [ -d src/serve/node_modules ]; then node src/serve/node_modules/typescript/bin/tsc -p src/serve \
+	  && node --test src/serve/tests/*.test.js && scripts/page_size.sh; \
+	  else echo "test: NOT TRIED: the scripts of the live page, without node and npm (apt-get install nodejs npm)"; fi
 
 # What takes too long for every change: sixty kills at random moments.
 test-long: setup

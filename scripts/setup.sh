@@ -209,7 +209,7 @@ setup_venv() {
   echo "$wanted" >.venv/complete
 }
 
-# uPlot by npm, at the version and hash of the lock file: the machine's npm, or else that of a wheel in a folder of its own. Without it
+# uPlot, and what checks the page's types, by npm at the versions and hashes of the lock file: the machine's npm, or else that of a wheel in a folder of its own. Without it
 # everything but the live page is built.
 setup_page() {
   local folder=src/serve stamp=src/serve/node_modules/.complete lock

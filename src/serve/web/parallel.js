@@ -125,13 +125,14 @@ export function parallel(home, onBrush) {
   function under(event) {
     const box = canvas.getBoundingClientRect();
     const [px, py] = [event.clientX - box.left, event.clientY - box.top];
+    /** @type {{of: import("./numbers.js").Dimension, far: number} | null} */
     let nearest = null;
-    dimensions.forEach((of, at) => {
+    for (const [at, of] of dimensions.entries()) {
       const far = Math.abs(x(at) - px);
       if (far < 22 && (nearest === null || far < nearest.far)) nearest = { of, far };
-    });
+    }
     const at = 1 - (py - TOP) / (HEIGHT - TOP - BOTTOM);
-    return nearest && { of: /** @type {any} */ (nearest).of, value: unpart(/** @type {any} */ (nearest).of, Math.min(Math.max(at, 0), 1)), py };
+    return nearest && { of: nearest.of, value: unpart(nearest.of, Math.min(Math.max(at, 0), 1)), py };
   }
 
   let begun = 0;
