@@ -80,9 +80,11 @@ pub use connection::FILE_NAME;
 pub use error::StoreError;
 pub use examine::{Examination, examine};
 pub use keys::{ExperimentKey, RunKey};
+pub(crate) use reader::RawValidation;
 pub use reader::{
     Answer, AttemptRecord, AttemptState, Curve, ExperimentRecord, Point, QueryResult, Reader, RunRecord,
     SqlValue, Untaken,
 };
-pub(crate) use reader::{MetricColumn, OverviewRun, RawValidation};
+#[cfg(feature = "page")]
+pub(crate) use reader::{MetricColumn, OverviewRun};
 pub use writer::{Bulk, LoadedAnswers, LoadedRun, NewAttempt, Orphan, Store};

@@ -12,6 +12,7 @@ mod experiments;
 mod head;
 mod leaderboard;
 mod others;
+#[cfg(feature = "page")]
 mod overview;
 mod points;
 mod query;
@@ -26,6 +27,7 @@ use sqlx::{Connection, SqliteConnection};
 pub use attempts::{AttemptRecord, AttemptState};
 pub use curves::{Curve, Point};
 pub use experiments::ExperimentRecord;
+#[cfg(feature = "page")]
 pub(crate) use overview::{MetricColumn, OverviewRun};
 pub use query::{Answer, QueryResult, SqlValue};
 pub(crate) use raw::RawValidation;
