@@ -1,5 +1,5 @@
 # The two commands: `make demo` and `make test`. Each sets up everything it needs, without root.
-.PHONY: demo test test-long announce setup build check clean
+.PHONY: demo test test-page test-long announce setup build check clean
 
 CARGO ?= cargo
 
@@ -9,9 +9,17 @@ demo: announce setup
 
 # No line of the library depends on the trainer, so its own tests run once; without the trainer the program as a whole is
 # tried again.
-test: setup check
-	$(CARGO) test --locked --no-default-features --test it
+test: setup check test-page
+	$(CARGO) test --locked --no-default-features --features page --test it
 	$(CARGO) test --locked --lib --bins --tests
+
+# The scripts of the live page without a browser: their types, what they work out, and their size. With one they are tried by `cargo test`.
+test-page: setup
+	@for program in chromium chromedriver; do command -v $$program >/dev/null \
+	  || echo "test: NOT TRIED in a browser: $$program is missing (apt-get install chromium chromium-driver)"; done
+	@if command -v node >/dev/null && [ -d src/serve/node_modules ]; then node src/serve/node_modules/typescript/bin/tsc -p src/serve \
+	  && node --test src/serve/tests/*.test.js && scripts/page_size.sh; \
+	  else echo "test: NOT TRIED: the scripts of the live page, without node and npm (apt-get install nodejs npm)"; fi
 
 # What takes too long for every change: sixty kills at random moments.
 test-long: setup
@@ -21,6 +29,7 @@ test-long: setup
 check:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --no-default-features --lib --bins -- -D warnings
+	$(CARGO) clippy --locked --no-default-features --features page --lib --bins -- -D warnings
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --no-default-features
 
@@ -38,4 +47,4 @@ build: setup
 	$(CARGO) build --release --locked
 
 clean:
-	rm -rf target .libtorch .venv
+	rm -rf target .libtorch .venv src/serve/node_modules

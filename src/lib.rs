@@ -59,4 +59,7 @@ mod rerun;
 
 mod import;
 
+#[cfg(feature = "page")]
+mod serve;
+
 pub mod cli;

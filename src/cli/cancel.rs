@@ -10,6 +10,7 @@ use super::{
 use crate::{
     report::Format,
     run::{Answer, ExperimentDir, Request, RunState},
+    store::RunRecord,
 };
 
 /// Cancel runs: they are not trained before they are requeued
@@ -36,28 +37,41 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     runtime()?.block_on(async {
         let all = args.all.then_some(RunState::is_owed as fn(RunState) -> bool);
         let (name, runs) = control::chosen(runs_dir, &args.runs, args.experiment.as_deref(), all).await?;
-        let dir = ExperimentDir::new(runs_dir, &name);
-        let request = if args.all {
-            Request::CancelAll
-        } else {
-            Request::Cancel { runs: runs.iter().map(|run| run.spec.name.clone()).collect() }
-        };
-        let answer = match control::reach(&dir, &name, &request)? {
-            Reached::Live(answer) => answer,
-            Reached::Rest(_) if runs.is_empty() => Answer::refusal("no run waits or has failed"),
-            Reached::Rest(_lock) => {
-                control::move_at_rest(runs_dir, &dir, &runs, |state| match state {
-                    RunState::Completed | RunState::Reused => Err("it has completed"),
-                    RunState::Cancelled => Err("it is cancelled already"),
-                    RunState::Pending
-                    | RunState::Running
-                    | RunState::Paused
-                    | RunState::Failed
-                    | RunState::Stopped => Ok(RunState::Cancelled),
-                })
-                .await?
-            }
-        };
+        let answer = cancel(runs_dir, &name, &runs, args.all).await?;
         control::tell(&name, &answer, args.format)
     })
+}
+
+/// Cancels these runs of an experiment; `all` says that they are all that are owed.
+///
+/// # Errors
+/// Where its sweep takes no requests; what cannot be read or written.
+pub(super) async fn cancel(
+    runs_dir: &Path,
+    name: &str,
+    runs: &[RunRecord],
+    all: bool,
+) -> Result<Answer, CliError> {
+    let dir = ExperimentDir::new(runs_dir, name);
+    let request = if all {
+        Request::CancelAll
+    } else {
+        Request::Cancel { runs: runs.iter().map(|run| run.spec.name.clone()).collect() }
+    };
+    match control::reach(&dir, name, &request)? {
+        Reached::Live(answer) => Ok(answer),
+        Reached::Rest(_) if runs.is_empty() => Ok(Answer::refusal("no run waits or has failed")),
+        Reached::Rest(_lock) => {
+            control::move_at_rest(runs_dir, &dir, runs, |state| match state {
+                RunState::Completed | RunState::Reused => Err("it has completed"),
+                RunState::Cancelled => Err("it is cancelled already"),
+                RunState::Pending
+                | RunState::Running
+                | RunState::Paused
+                | RunState::Failed
+                | RunState::Stopped => Ok(RunState::Cancelled),
+            })
+            .await
+        }
+    }
 }

@@ -80,6 +80,13 @@ pub enum CliError {
         /// How to get it.
         hint: Option<String>,
     },
+    /// The live page cannot be served.
+    #[cfg(feature = "page")]
+    #[error(transparent)]
+    Serve(#[from] crate::serve::ServeError),
+    /// This program has no live page.
+    #[error("this gridboard was built without the live page")]
+    NoPage,
     /// The report could not be made.
     #[error(transparent)]
     Publish(#[from] PublishError),
@@ -269,6 +276,8 @@ impl CliError {
             | Self::Sweep(SweepError::Interrupted | SweepError::Corpus(CorpusError::Cancelled)) => {
                 exit::INTERRUPTED
             }
+            #[cfg(feature = "page")]
+            Self::Serve(crate::serve::ServeError::Taken { .. }) => exit::USAGE,
             Self::NotFound { .. }
             | Self::Usage { .. }
             | Self::Weights { .. }
@@ -313,6 +322,11 @@ impl CliError {
             Self::NoRoom { .. } => Some(
                 "make room, or name a directory on another disk with `--runs-dir DIR`; `gridboard plan SPEC` says what takes it"
                     .to_owned(),
+            ),
+            #[cfg(feature = "page")]
+            Self::Serve(error) => error.hint(),
+            Self::NoPage => Some(
+                "`scripts/setup.sh` brings what it needs (npm, for uPlot), then build again with the feature `page`".to_owned(),
             ),
             Self::Probe(_) => Some("`gridboard doctor` says more".to_owned()),
             _ => None,

@@ -22,34 +22,7 @@ pub(super) fn change(
     format: Format,
     change: impl Fn(&mut Marks),
 ) -> Result<u8, CliError> {
-    let marked = runtime()?.block_on(async {
-        let mut reader = Reader::open(runs_dir).await?;
-        let mut found: Vec<RunRecord> = Vec::new();
-        for run in runs {
-            found.push(show::one(&mut reader, runs_dir, run).await?);
-        }
-        reader.close().await?;
-        let mut marked: Vec<(RunRecord, Marks)> = Vec::new();
-        let mut store: Option<Store> = None;
-        for run in found {
-            let dir = ExperimentDir::new(runs_dir, &run.experiment).run(&run.spec.name);
-            let marks = control::mark(&dir, &change)?;
-            let tags: Vec<String> = marks.tags.iter().cloned().collect();
-            // Also where an earlier change was cut off between the two.
-            if (&tags, &marks.note, marks.archived) != (&run.tags, &run.note, run.archived) {
-                let store = match &mut store {
-                    Some(store) => store,
-                    None => store.insert(Store::open(runs_dir).await?),
-                };
-                store.set_marks(run.key, &marks).await?;
-            }
-            marked.push((run, marks));
-        }
-        if let Some(store) = store {
-            store.leave().await?;
-        }
-        Ok::<_, CliError>(marked)
-    })?;
+    let marked = runtime()?.block_on(mark_all(runs_dir, runs, change))?;
     if format == Format::Json {
         let json = marked.iter().map(|(run, marks)| {
             json!({
@@ -64,6 +37,43 @@ pub(super) fn change(
         }
     }
     Ok(exit::DONE)
+}
+
+/// Changes what is said of runs: what that is from then on.
+///
+/// # Errors
+/// As [`change`].
+pub(super) async fn mark_all(
+    runs_dir: &Path,
+    runs: &[String],
+    change: impl Fn(&mut Marks),
+) -> Result<Vec<(RunRecord, Marks)>, CliError> {
+    let mut reader = Reader::open(runs_dir).await?;
+    let mut found: Vec<RunRecord> = Vec::new();
+    for run in runs {
+        found.push(show::one(&mut reader, runs_dir, run).await?);
+    }
+    reader.close().await?;
+    let mut marked: Vec<(RunRecord, Marks)> = Vec::new();
+    let mut store: Option<Store> = None;
+    for run in found {
+        let dir = ExperimentDir::new(runs_dir, &run.experiment).run(&run.spec.name);
+        let marks = control::mark(&dir, &change)?;
+        let tags: Vec<String> = marks.tags.iter().cloned().collect();
+        // Also where an earlier change was cut off between the two.
+        if (&tags, &marks.note, marks.archived) != (&run.tags, &run.note, run.archived) {
+            let store = match &mut store {
+                Some(store) => store,
+                None => store.insert(Store::open(runs_dir).await?),
+            };
+            store.set_marks(run.key, &marks).await?;
+        }
+        marked.push((run, marks));
+    }
+    if let Some(store) = store {
+        store.leave().await?;
+    }
+    Ok(marked)
 }
 
 /// What is said of a run, in one line.

@@ -42,6 +42,7 @@ mod run;
 mod run_words;
 mod runs;
 mod schema;
+mod serve;
 mod setup;
 mod show;
 mod spec_args;
@@ -84,6 +85,7 @@ enum Command {
     Corpus(audit::Args),
     Top(top::Args),
     Importance(importance::Args),
+    Serve(serve::Args),
     Tensorboard(tensorboard::Args),
     Trace(trace::Args),
     Runs(runs::Args),
@@ -133,6 +135,7 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
         Command::Corpus(args) => audit::run(&cli.runs_dir, args),
         Command::Top(args) => top::run(&cli.runs_dir, args),
         Command::Importance(args) => importance::run(&cli.runs_dir, args),
+        Command::Serve(args) => serve::run(&cli.runs_dir, args),
         Command::Tensorboard(args) => tensorboard::run(&cli.runs_dir, args),
         Command::Runs(args) => runs::run(&cli.runs_dir, args),
         Command::Trace(args) => trace::run(&cli.runs_dir, args),

@@ -7,7 +7,7 @@ use super::{
     replace::{self, Earlier},
     room,
     run_words::{closing, opening},
-    runtime, signals,
+    runtime, serve, signals,
     spec_args::{SpecArgs, check_weights},
     suite, unless_asked,
 };
@@ -47,6 +47,9 @@ pub(super) struct Args {
     /// Format of the top ten on stdout
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Show the live page meanwhile, on this port or the next free one; it ends with the sweep
+    #[arg(long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "6007")]
+    serve: Option<u16>,
     /// Say only what goes wrong, and the result
     #[arg(short, long)]
     quiet: bool,
@@ -75,14 +78,17 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
     let earlier = Earlier::new(args.replace, args.yes);
     let manner = Manner { format: args.format, verbosity, earlier, fresh: args.fresh };
-    match args.spec.load(runs_dir)? {
+    let spec = args.spec.load(runs_dir)?;
+    if let Some(port) = args.serve {
+        output::note(&serve::beside(runs_dir, port)?);
+    }
+    match spec {
         Spec::Experiment(experiment) => one(runs_dir, *experiment, manner, &signals),
         Spec::Suite(suite) => all(runs_dir, &suite, manner, &signals),
     }
 }
 
-/// Carries every experiment of a suite out, then writes the suite's report. A failed run of one does not stop the
-/// next; an interrupt ends the suite.
+/// Carries every experiment of a suite out, then writes its report. A failed run does not stop the next; an interrupt does.
 ///
 /// # Errors
 /// What is wrong with any of the experiments, before the first one runs; what stops one of them.

@@ -25,7 +25,7 @@ pub(super) struct Args {
 }
 
 /// What may be a tag.
-fn word(text: &str) -> Result<String, String> {
+pub(super) fn word(text: &str) -> Result<String, String> {
     let fits = |letter: char| !letter.is_control() && !letter.is_whitespace() && letter != ',';
     if text.is_empty() || text.chars().count() > 64 || !text.chars().all(fits) {
         return Err("a tag is a word of 1 to 64 characters, without spaces and commas".to_owned());

@@ -17,6 +17,7 @@ use crate::base::files::{Durability, FileError, read_regular, remove_if_there, w
 
 const REQUEST: &str = "request";
 const ANSWER: &str = "answer";
+const STATUS: &str = "status";
 
 /// No request and no answer is larger, bytes: a hundred thousand runs may be named in one.
 const MOST_BYTES: u64 = 64 << 20;
@@ -98,6 +99,17 @@ impl Answer {
     }
 }
 
+/// What a live sweep says of itself, for whoever looks.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SweepStatus {
+    /// The time that is left, seconds, as the terminal shows it; `None` where it is not known.
+    pub eta: Option<f64>,
+    /// Slots that attempts run on.
+    pub slots: u64,
+    /// Slots that are busy.
+    pub busy: u64,
+}
+
 /// A request that waits for its answer.
 #[derive(Debug)]
 pub struct Ticket {
@@ -165,6 +177,20 @@ impl ExperimentDir {
     #[must_use]
     pub fn listens(&self) -> bool {
         self.control().is_dir()
+    }
+
+    /// Says how the sweep stands, where it listens.
+    ///
+    /// # Errors
+    /// The file and what failed.
+    pub fn tell_status(&self, status: &SweepStatus) -> Result<(), FileError> {
+        write(&self.control().join(STATUS), status)
+    }
+
+    /// How the sweep that listens stands, as it has last said.
+    #[must_use]
+    pub fn sweep_status(&self) -> Option<SweepStatus> {
+        read(&self.control().join(STATUS)).ok().flatten()
     }
 
     /// Asks the sweep that listens. `id` is to be of this request alone, and later ones are to sort behind it.

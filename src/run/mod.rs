@@ -28,7 +28,7 @@ mod used;
 mod words;
 
 pub use attempt_log::{AttemptEnding, AttemptEvent, AttemptLog, AttemptStart, LoggedAttempt};
-pub use control::{Answer, Changed, Refused, Request, Ticket};
+pub use control::{Answer, Changed, Refused, Request, SweepStatus, Ticket};
 pub use cuda_fault::CudaFault;
 pub use decided::{Action, Decided};
 pub use evidence::{Evidence, last_line};

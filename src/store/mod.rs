@@ -85,4 +85,6 @@ pub use reader::{
     Answer, AttemptRecord, AttemptState, Curve, ExperimentRecord, Point, QueryResult, Reader, RunRecord,
     SqlValue, Untaken,
 };
+#[cfg(feature = "page")]
+pub(crate) use reader::{MetricColumn, OverviewRun};
 pub use writer::{Bulk, LoadedAnswers, LoadedRun, NewAttempt, Orphan, Store};

@@ -4,6 +4,8 @@ mod files;
 mod in_place;
 mod ledger;
 mod live;
+#[cfg(feature = "page")]
+mod overview;
 mod removal;
 mod results;
 mod series;

@@ -33,6 +33,8 @@ mod resume;
 mod reuse;
 mod searching;
 mod secrets;
+#[cfg(feature = "page")]
+mod serve;
 mod setup;
 mod spec_and_plan;
 mod sql;

@@ -14,7 +14,10 @@ fn the_example_without_dependencies_runs_from_anywhere() {
     let rows =
         project.sql("select run, rank from leaderboard where experiment = 'own_program_plain' order by rank");
     assert_eq!(rows.len(), 6);
-    let points = project.sql("select tag, count(*) as n from history group by tag order by tag");
+    // Beside what was measured of the machine, where a run took longer than two seconds.
+    let points = project.sql(
+        "select tag, count(*) as n from history where tag not like 'system/%' group by tag order by tag",
+    );
     assert_eq!(points, [json!({"tag": "train/loss", "n": 180}), json!({"tag": "validation/loss", "n": 180})]);
     let problems = project.sql("select problem from runs where problem is not null");
     assert_eq!(problems.len(), 0, "its records are whole: {problems:?}");

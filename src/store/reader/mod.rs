@@ -12,6 +12,8 @@ mod experiments;
 mod head;
 mod leaderboard;
 mod others;
+#[cfg(feature = "page")]
+mod overview;
 mod points;
 mod query;
 mod question;
@@ -25,6 +27,8 @@ use sqlx::{Connection, SqliteConnection};
 pub use attempts::{AttemptRecord, AttemptState};
 pub use curves::{Curve, Point};
 pub use experiments::ExperimentRecord;
+#[cfg(feature = "page")]
+pub(crate) use overview::{MetricColumn, OverviewRun};
 pub use query::{Answer, QueryResult, SqlValue};
 pub(crate) use raw::RawValidation;
 pub use runs::{RunRecord, Untaken};

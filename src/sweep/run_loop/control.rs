@@ -4,6 +4,8 @@
 //! Requests come by files ([`Request`]); here they are values, so that a test needs no files. What makes no sense is refused with
 //! a sentence.
 
+use std::time::Duration;
+
 use super::{Loop, Now};
 use crate::{
     base::{
@@ -12,7 +14,7 @@ use crate::{
     },
     event::Change,
     launch::Launcher,
-    run::{Answer, Changed, Refused, Request, RunState},
+    run::{Answer, Changed, Refused, Request, RunState, SweepStatus},
     schedule::{Effect, Ended, Input, Standing},
 };
 
@@ -41,6 +43,20 @@ impl<L: Launcher> Loop<'_, L> {
             if let Err(error) = dir.answer(&id, &answer) {
                 self.tell(now, Change::Warning(with_causes(&error)));
             }
+        }
+    }
+
+    /// Says how the sweep stands, for whoever looks from elsewhere.
+    pub(super) fn tell_status(&mut self, eta: Option<Duration>) {
+        let Some(dir) = &self.control else { return };
+        let status = SweepStatus {
+            eta: eta.map(|eta| eta.as_secs_f64()),
+            slots: self.scheduler.slots().len() as u64,
+            busy: self.live.len() as u64,
+        };
+        // Not worth an error: it is said again with the next change.
+        if self.stands.as_ref() != Some(&status) && dir.tell_status(&status).is_ok() {
+            self.stands = Some(status);
         }
     }
 

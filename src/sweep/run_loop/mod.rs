@@ -47,7 +47,7 @@ use crate::{
     event::{Attempt, Change, Event, Totals},
     launch::Launcher,
     publish::Answers,
-    run::{ExperimentDir, Failure, RunState},
+    run::{ExperimentDir, Failure, RunState, SweepStatus},
     schedule::{Alike, Effect, Input, Scheduler},
 };
 use ends::Suspect;
@@ -150,6 +150,8 @@ struct Loop<'a, L> {
     completed_before: u64,
     /// Where other terminals ask something of the sweep.
     control: Option<ExperimentDir>,
+    /// What was last said there of how the sweep stands.
+    stands: Option<SweepStatus>,
     limits: Limits,
     /// Whether all that has ended has failed alike.
     alike: Alike,
@@ -206,6 +208,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
             suspects: Vec::new(),
             completed_before,
             control: None,
+            stands: None,
             alike: Alike::new(limits.stop_after, completed_before > 0),
             limits,
             deadline: None,
@@ -268,6 +271,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
         self.tell_notifier(now);
         self.wake(now);
         let eta = self.eta(now);
+        self.tell_status(eta);
         if let Some(terminal) = &mut self.sinks.terminal {
             terminal.redraw(&self.status, eta, now.elapsed);
         }
