@@ -48,8 +48,19 @@ pub(super) async fn keep_stopped(
     key: ExperimentKey,
     dir: &ExperimentDir,
 ) -> Result<(), SweepError> {
+    let owed = |run: &&RunRecord| run.state == RunState::Pending && run.attempts > 0;
+    let runs = store.runs(Some(key)).await?;
+    for run in runs.iter().filter(owed) {
+        // A decision is in the log first: the sweep may have been killed before the ledger had it.
+        let log = dir.run(&run.spec.name).read_attempts()?.unwrap_or_default();
+        for attempt in &log.attempts {
+            for decided in &attempt.decisions {
+                store.note_decision(run.key, attempt.start.attempt, decided).await?;
+            }
+        }
+    }
     let decisions = store.all_decisions(key).await?;
-    for run in store.runs(Some(key)).await?.iter().filter(|run| run.state == RunState::Pending) {
+    for run in runs.iter().filter(owed) {
         let mut of = decisions.get(&run.key).into_iter().flatten();
         let last = of.rfind(|(attempt, _)| *attempt == run.attempts);
         let Some((attempt, _)) = last.filter(|(_, decided)| decided.action == Action::Stops) else {
