@@ -78,6 +78,10 @@ async fn make(connection: &mut SqliteConnection, place: Place) -> Result<(), Sto
         Place::Connection => sql += &format!("CREATE TEMP VIEW {rest};\n"),
     };
     for (name, rest) in fixed() {
+        // An experiment of before may have a name that has been taken for a view since: it keeps its own.
+        if rows.iter().any(|(_, experiment, ..)| experiment.eq_ignore_ascii_case(name)) {
+            continue;
+        }
         add(name, rest.trim_end().trim_end_matches(';'));
     }
     for (id, name, axes, spec) in rows {

@@ -1,6 +1,8 @@
 //! The views that every database has, by SQL text, and how they are searched.
 
-use super::super::{testing::*, *};
+use sqlx::{ConnectOptions as _, Connection as _};
+
+use super::super::{connection::options, testing::*, *};
 use crate::event::tags;
 
 #[tokio::test]
@@ -154,4 +156,28 @@ async fn errors_of_queries_are_said_once() {
     assert_eq!((answer.columns, answer.rows), (vec!["run".to_owned(), "state".to_owned()], vec![]));
     let answer = bench.store.query("pragma user_version").await.unwrap();
     assert_eq!(answer.rows, [[SqlValue::Integer(schema::VERSION.into())]]);
+}
+
+/// Names are reserved by later versions too: an experiment that has one of them keeps its view, and its database opens.
+#[tokio::test]
+async fn an_experiment_that_has_a_views_name_keeps_its_own() {
+    let mut bench = Bench::new().await;
+    let (_, keys) = bench.sweep(&small("tab3")).await;
+    bench.complete(keys[0], 0.9, 0.1).await;
+    let Bench { directory, store, .. } = bench;
+    // As a version that did not reserve it has left it.
+    let old = "DROP VIEW decisions; DROP VIEW tab3; UPDATE _experiment SET name = 'decisions';
+               UPDATE _meta SET value = 'other' WHERE name = 'views'";
+    store.close().await.unwrap();
+    let mut connection = options(&directory.path().join(FILE_NAME)).connect().await.unwrap();
+    sqlx::raw_sql(old).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    for _ in 0..2 {
+        // First by who may not write, then by who renews them.
+        let mut reader = Reader::open(directory.path()).await.unwrap();
+        let rows = reader.query("select run, rank from decisions").await;
+        assert_eq!(rows.map(|answer| answer.rows.len()).ok(), Some(4));
+        reader.close().await.unwrap();
+        Store::open(directory.path()).await.unwrap().close().await.unwrap();
+    }
 }
