@@ -12,7 +12,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("ab_glyph", &["figure"]),
     ("anstream", &["launch"]),
     ("axum", &["serve"]),
-    ("base64", &["figure", "cli/tensorboard_link"]),
+    ("base64", &["cli", "figure"]),
     ("clap", &["cli", "report", "worker"]),
     ("clap_complete", &["cli"]),
     ("crc32c", &["tfevents"]),
