@@ -139,12 +139,11 @@ if style == 'torch':
         writer.scalar('Loss/val', step, 1 - step / 4)
         writer.scalar('Loss/train', step, 1 - step / 5)
 else:
-    train, val = Writer(folder + '/train'), Writer(folder + '/validation')
+    train, val, loss = [Writer(folder + name) for name in ('/train', '/validation', '/Loss')]
     for step in range(3):
         train.scalar('epoch_loss', step, 1 - step / 5)
         val.scalar('epoch_loss', step, 1 - step / 4)
-        writer = Writer(folder + '/Loss')
-        writer.scalar('val', step, 1 - step / 4)
+        loss.scalar('val', step, 1 - step / 4)
 ";
 
 #[test]
