@@ -91,7 +91,8 @@ impl Rungs {
         higher.unwrap_or(self.longest)
     }
 
-    /// Where a run stands among those that have reached a rung; `None` where it has not.
+    /// Where a run stands among those that have reached a rung, in the order in which they go on: of equal ones the first
+    /// started. `None` where it has not.
     #[must_use]
     pub fn standing(&self, number: u64, epochs: u64) -> Option<Decision> {
         let rung = (0..self.reached.len()).find(|rung| self.epochs(*rung) == epochs)?;
@@ -99,12 +100,13 @@ impl Rungs {
         if value.is_nan() {
             return Some(Decision::NotANumber { epochs });
         }
-        let is_better = |other: f64| match self.goal {
+        let is_before = |run: u64, other: f64| match self.goal {
+            _ if other == value => run < number,
             Goal::Minimize => other < value,
             Goal::Maximize => other > value,
         };
         let of = self.reached[rung].len();
-        let place = 1 + self.reached[rung].values().filter(|other| is_better(**other)).count();
+        let place = 1 + self.reached[rung].iter().filter(|(run, other)| is_before(**run, **other)).count();
         let best = of / self.halving.factor as usize;
         Some(Decision::Compared { stops: place > best, epochs, place, of, best })
     }

@@ -89,7 +89,7 @@ pub enum Decision {
         stops: bool,
         /// Epochs of the rung, or of the value.
         epochs: u64,
-        /// Place of the run among those that were compared, from 1; equals share the best place.
+        /// Place of the run among those that were compared, from 1; equals share the best place, but where runs pause.
         place: usize,
         /// How many were compared, the run itself among them.
         of: usize,

@@ -59,6 +59,26 @@ fn a_decision_says_what_it_rests_on() {
     assert_eq!(Halving { first: 1, factor: 3 }.rungs(27), [1, 3, 9]);
 }
 
+/// Untrained networks give one answer for all images: of equal runs the first started go on, and the others are told so.
+#[test]
+fn of_equal_runs_at_a_rung_the_first_go_on_and_each_has_a_place_of_its_own() {
+    let mut rungs = Rungs::new(Halving { first: 1, factor: 3 }, Goal::Maximize, 9);
+    for run in 0..9 {
+        rungs.reach(run, 1, 0.7);
+    }
+    for expected in 0..3 {
+        let next = rungs.next().unwrap();
+        assert_eq!(next.number, expected);
+        rungs.promote(next);
+    }
+    assert!(rungs.next().is_none());
+    let words = |run| rungs.standing(run, 1).unwrap().words();
+    assert_eq!(
+        (words(2), words(3)),
+        ("epoch 1: 3rd of 9, best 3 go on".into(), "epoch 1: 4th of 9, best 3 go on".into())
+    );
+}
+
 #[test]
 fn the_paper_takes_nothing_back() {
     let mut rungs = Rungs::new(Halving { first: 1, factor: 2 }, Goal::Minimize, 8);
