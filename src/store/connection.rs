@@ -99,9 +99,11 @@ pub(super) fn look(path: &Path) -> Result<Lying, StoreError> {
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            return match fs::symlink_metadata(path) {
-                Ok(_) => Err(StoreError::NotAFile { path: path.to_owned(), what: "a link to nothing" }),
-                Err(_) => Ok(Lying::Missing),
+            // What is no link by now was named by another first command in between: for this look it was missing.
+            let link = fs::symlink_metadata(path).is_ok_and(|named| named.is_symlink());
+            return match link {
+                true => Err(StoreError::NotAFile { path: path.to_owned(), what: "a link to nothing" }),
+                false => Ok(Lying::Missing),
             };
         }
         Err(source) => return Err(StoreError::Look { path: path.to_owned(), source }),
