@@ -8,10 +8,7 @@ use std::{collections::HashMap, fmt, sync::LazyLock};
 use rayon::prelude::{IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
-use super::{
-    bulk::ACTION,
-    curves::{Row, put_in_order},
-};
+use super::curves::{Row, put_in_order};
 use crate::{
     event::Scalar,
     store::{
@@ -22,6 +19,8 @@ use crate::{
 
 /// Rows of one insert statement, from many to few. SQLite takes 32,766 parameters; a wake-up of its thread is worth thousands.
 const SIZES: [usize; 5] = [5000, 500, 50, 5, 1];
+
+const ACTION: &str = "load curves into the runs database";
 
 static POINTS: LazyLock<Inserts> =
     LazyLock::new(|| Inserts::new("_scalar (run_id, tag_id, step, value, wall_time)", "(?, ?, ?, ?, ?)"));

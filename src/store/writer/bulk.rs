@@ -26,7 +26,7 @@ use crate::{
 /// Kind and reason of an attempt whose end nobody saw.
 const LOST: (&str, &str) = (FailureKind::Lost.as_str(), live::REASON);
 
-pub(super) const ACTION: &str = "load runs into the runs database";
+const ACTION: &str = "load runs into the runs database";
 
 /// What a load takes of a run.
 #[derive(Debug)]
