@@ -6,7 +6,7 @@ import { get, listen } from "./api.js";
 import { styled } from "./charts.js";
 import { PALETTE, ofPlace } from "./colours.js";
 import { BEST, curves as curvesPanel } from "./curves.js";
-import { fill, h } from "./dom.js";
+import { clean, fill, h } from "./dom.js";
 import { FilterError } from "./filter.js";
 import { counted, duration, number, shown } from "./format.js";
 import { heatmap } from "./heatmap.js";
@@ -46,6 +46,8 @@ export async function experimentPage(home, experiment, first, shell) {
   let scheduled = 0;
   /** @type {Set<number>} Keys whose curves were asked for. */
   let asked = new Set();
+  /** @type {{from: number, to: number, curves: Map<number, any>} | null} The steps in sight, and their finer points. */
+  let zoom = null;
 
   const stripHome = h("section", { class: "strip", "aria-label": "State of the sweep" });
   const curveHome = h("div");
@@ -75,7 +77,7 @@ export async function experimentPage(home, experiment, first, shell) {
   );
 
   const open = (/** @type {any} */ row) => row && shell.go(write({ page: "run", experiment, run: row.run }));
-  const curvePanel = curvesPanel(curveHome, open);
+  const curvePanel = curvesPanel(curveHome, open, (range) => look(range).catch(shell.trouble));
   const axesPanel = parallel(parallelHome, (name, range) => {
     const ranges = readRanges(view.brush);
     if (range) ranges.set(name, range);
@@ -114,7 +116,7 @@ export async function experimentPage(home, experiment, first, shell) {
     curves = new Map(found.curves.map((/** @type {any} */ curve) => [curve.key, curve]));
     for (const key of selected) if (!byKey.has(key)) selected.delete(key);
     fill(group, h("option", { value: "" }, "no axis"), [...info.axis_columns, "seed"].map((axis) => h("option", { value: axis }, axis)));
-    heading.textContent = info.metrics[0].name;
+    heading.textContent = clean(info.metrics[0].name);
     draw();
     stop = listen(
       { experiment, since: fresh.id },
@@ -138,7 +140,9 @@ export async function experimentPage(home, experiment, first, shell) {
           later();
         },
         points: (grown) => {
-          for (const { key, after, steps, values } of grown) curves.set(key, extended(curves.get(key), after, { steps, values }));
+          for (const { key, after, steps, values } of grown) {
+            for (const known of zoom ? [curves, zoom.curves] : [curves]) known.set(key, extended(known.get(key), after, { steps, values }));
+          }
           later();
         },
       },
@@ -171,7 +175,7 @@ export async function experimentPage(home, experiment, first, shell) {
       ({ found, passes } = model.chosen(rows, info, { search: view.q ?? "", filter: view.filter ?? "", ranges, archived: Boolean(view.archived) }));
     } catch (error) {
       if (!(error instanceof FilterError)) throw error;
-      problem.textContent = `${error.message} (at ${error.at + 1})`;
+      problem.textContent = clean(`${error.message} (at ${error.at + 1})`);
     }
     filter.setAttribute("aria-invalid", String(problem.textContent !== ""));
     const inside = found.filter(passes);
@@ -186,7 +190,7 @@ export async function experimentPage(home, experiment, first, shell) {
     const ordered = model.sortedBy(inside, rank, Boolean(view.desc));
     count.textContent = inside.length === rows.length ? counted(rows.length, "run") : `${inside.length} of ${counted(rows.length, "run")}`;
     fetchBest(inside);
-    curvePanel.update({ rows: inside, curves, group: view.group ?? "", metric });
+    curvePanel.update({ rows: inside, curves: zoom ? new Map([...curves, ...zoom.curves]) : curves, group: view.group ?? "", metric });
     axesPanel.update({ dimensions: dims, rows: found, ranges, passes, colour });
     runs.update({ rows: ordered, columns: columns(metric), selected, sort: rank, descending: Boolean(view.desc) });
     const axes = [...info.axis_columns, ...(info.seeds.length > 1 ? ["seed"] : [])];
@@ -216,6 +220,20 @@ export async function experimentPage(home, experiment, first, shell) {
     } catch (error) {
       shell.trouble(error);
     }
+  }
+
+  /**
+   * Finer points for the steps that are in sight, or all steps again.
+   * @param {[number, number] | null} range
+   */
+  async function look(range) {
+    zoom = range && { from: Math.floor(range[0]), to: Math.ceil(range[1]), curves: new Map() };
+    if (!zoom) return draw();
+    const mine = zoom;
+    const found = await get("api/curves", { experiment, runs: [...curves.keys()].join(","), from: mine.from, to: mine.to });
+    if (zoom !== mine) return;
+    mine.curves = new Map(found.curves.map((/** @type {any} */ curve) => [curve.key, curve]));
+    draw();
   }
 
   /** @param {string} metric */

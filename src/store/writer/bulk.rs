@@ -11,7 +11,7 @@ use sqlx::{
 };
 
 use super::{
-    Commit,
+    Commit, chunks,
     confusion::put_confusion,
     curves::{Row, rows_by},
     decisions,
@@ -24,6 +24,7 @@ use crate::{
     run::{FailureKind, LoggedAttempt, RunState},
     store::{
         AttemptState, RunKey, Store,
+        chunks::Chunk,
         error::{StoreError, sqlite},
         live,
     },
@@ -85,6 +86,7 @@ struct Curves {
     tags: Vec<(i64, String)>,
     points: Vec<Query<'static, Sqlite, SqliteArguments>>,
     latest: Vec<(RunKey, Row)>,
+    chunks: Vec<(RunKey, i64, Vec<Vec<Chunk>>)>,
 }
 
 impl fmt::Debug for Curves {
@@ -168,6 +170,7 @@ impl Curves {
                 rest = after;
             }
         }
+        curves.chunks.extend(chunks::of_rows(run.key, &rows));
         let last = rows.chunk_by(|left, right| left.tag == right.tag).filter_map(<[Row]>::last);
         curves.latest.extend(last.map(|last| (run.key, *last)));
         curves
@@ -184,6 +187,9 @@ impl Curves {
         }
         for points in self.points {
             points.execute(&mut *connection).await.map_err(sqlite(ACTION))?;
+        }
+        for (run, tag, levels) in &self.chunks {
+            chunks::put_levels(connection, *run, *tag, levels).await?;
         }
         for (run, last) in self.latest {
             sqlx::query("INSERT INTO _latest (run_id, tag_id, step, value) VALUES (?, ?, ?, ?)")
