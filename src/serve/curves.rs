@@ -36,6 +36,8 @@ pub(super) struct Asked {
     to: Option<i64>,
     /// Points a curve, at most.
     points: Option<usize>,
+    /// So many curves at most, where no runs are named.
+    count: Option<usize>,
 }
 
 fn sight(from: Option<i64>, to: Option<i64>, most: usize) -> Sight {
@@ -57,7 +59,7 @@ pub(super) async fn of_experiment(
     let snapshot = site.hub.board(&asked.experiment).await?.snapshot();
     let tag = asked.tag.clone().unwrap_or_else(|| snapshot.record.spec.rank.by.tag.clone());
     let keys = match asked.runs.as_str() {
-        "" => chosen(&snapshot),
+        "" => chosen(&snapshot, asked.count.unwrap_or(MOST_CURVES)),
         runs => runs
             .split(',')
             .map(|key| key.parse::<i64>())
@@ -82,10 +84,10 @@ pub(super) async fn of_experiment(
 }
 
 /// The runs whose curves are shown at first: those that run, the best, then others that have any.
-fn chosen(snapshot: &Snapshot) -> Vec<i64> {
+fn chosen(snapshot: &Snapshot, count: usize) -> Vec<i64> {
     let mut runs: Vec<_> = snapshot.runs.iter().filter(|run| run.step.is_some()).collect();
     runs.sort_by_key(|run| (run.state != "running", run.rank.unwrap_or(i64::MAX), run.id));
-    runs.into_iter().map(|run| run.id).take(MOST_CURVES).collect()
+    runs.into_iter().map(|run| run.id).take(count).collect()
 }
 
 /// Which curves of a run.

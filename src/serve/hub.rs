@@ -283,7 +283,7 @@ impl Board {
             }
             (Arc::clone(&state.snapshot), state.number)
         };
-        let whole: Arc<str> = snapshot.whole(&self.id(number)).to_string().into();
+        let whole: Arc<str> = snapshot.whole(&self.id(number)).into();
         lock(&self.state).whole = Some((number, Arc::clone(&whole)));
         whole
     }

@@ -93,4 +93,4 @@ pub use reader::{
 #[cfg(feature = "page")]
 pub(crate) use reader::{Drawn, MetricColumn, OverviewRun, Sight};
 pub(crate) use upgrade::tell_upgrades;
-pub use writer::{Bulk, LoadedAnswers, LoadedRun, NewAttempt, Orphan, Store};
+pub use writer::{Binder, BoundCurves, Bulk, LoadedAnswers, LoadedRun, NewAttempt, Orphan, Store};

@@ -18,6 +18,8 @@ import { table } from "./table.js";
 
 /** How often charts are drawn anew while points come, milliseconds. */
 const PAUSE = 250;
+/** So many curves come with the first screen, the others after it. */
+const FIRST = 24;
 /** Compared at once. */
 const MOST_COMPARED = 6;
 
@@ -107,7 +109,7 @@ export async function experimentPage(home, experiment, first, shell) {
   async function load() {
     stop?.();
     const fresh = await get("api/experiment", { experiment });
-    const found = await get("api/curves", { experiment });
+    const found = await get("api/curves", { experiment, count: FIRST });
     if (ended) return;
     info = fresh;
     rows = fresh.runs.map((/** @type {any[]} */ values, /** @type {number} */ at) => model.row(values, info, at));
@@ -118,6 +120,7 @@ export async function experimentPage(home, experiment, first, shell) {
     fill(group, h("option", { value: "" }, "no axis"), [...info.axis_columns, "seed"].map((axis) => h("option", { value: axis }, axis)));
     heading.textContent = clean(info.metrics[0].name);
     draw();
+    if (found.curves.length === FIRST) loadOthers().catch(shell.trouble);
     stop = listen(
       { experiment, since: fresh.id },
       {
@@ -147,6 +150,19 @@ export async function experimentPage(home, experiment, first, shell) {
         },
       },
     );
+  }
+
+  /** The curves that are grey, mostly, before those points of theirs that have come meanwhile. */
+  async function loadOthers() {
+    const found = await get("api/curves", { experiment });
+    for (const curve of found.curves) {
+      const known = curves.get(curve.key);
+      const last = curve.steps[curve.steps.length - 1];
+      const from = known ? known.steps.findIndex((/** @type {number} */ step) => step > last) : -1;
+      const newer = from < 0 ? { steps: [], values: [] } : { steps: known.steps.slice(from), values: known.values.slice(from) };
+      curves.set(curve.key, extended(curve, last, newer));
+    }
+    later();
   }
 
   function later() {
@@ -181,9 +197,12 @@ export async function experimentPage(home, experiment, first, shell) {
     const inside = found.filter(passes);
     const metric = info.metrics[0].name;
     const groups = view.group ? sorted([...new Set(found.map((row) => shown(row[view.group])))]) : [];
+    const best = new Set(bestOf(inside).map((row) => row.key));
+    const isLoud = (/** @type {any} */ row) => best.has(row.key) || row.state === "running";
     const colour = (/** @type {any} */ row) => {
       if (view.group) return PALETTE[groups.indexOf(shown(row[view.group])) % PALETTE.length];
-      return row.rank !== null || row.state === "running" ? ofPlace(row.place).colour : styled("--faint");
+      // As in the curves: thousands of colours tell nothing.
+      return isLoud(row) ? ofPlace(row.place).colour : styled("--other");
     };
     const dims = model.dimensions(info, rows);
     const rank = view.sort ?? "rank";
@@ -191,7 +210,7 @@ export async function experimentPage(home, experiment, first, shell) {
     count.textContent = inside.length === rows.length ? counted(rows.length, "run") : `${inside.length} of ${counted(rows.length, "run")}`;
     fetchBest(inside);
     curvePanel.update({ rows: inside, curves: zoom ? new Map([...curves, ...zoom.curves]) : curves, group: view.group ?? "", metric });
-    axesPanel.update({ dimensions: dims, rows: found, ranges, passes, colour });
+    axesPanel.update({ dimensions: dims, rows: found, ranges, passes, isLoud, colour });
     runs.update({ rows: ordered, columns: columns(metric), selected, sort: rank, descending: Boolean(view.desc) });
     const axes = [...info.axis_columns, ...(info.seeds.length > 1 ? ["seed"] : [])];
     heatHome.parentElement?.toggleAttribute("hidden", axes.length < 2);
@@ -204,13 +223,17 @@ export async function experimentPage(home, experiment, first, shell) {
     drawActions();
   }
 
+  /** @param {any[]} inside */
+  function bestOf(inside) {
+    return inside.filter((row) => row.rank !== null).sort((a, b) => a.rank - b.rank).slice(0, BEST);
+  }
+
   /**
    * The curves of the best runs that are shown, where they were not among the first.
    * @param {any[]} inside
    */
   async function fetchBest(inside) {
-    const best = inside.filter((row) => row.rank !== null).sort((a, b) => a.rank - b.rank).slice(0, BEST);
-    const wanted = best.map((row) => row.key).filter((key) => !curves.has(key) && !asked.has(key));
+    const wanted = bestOf(inside).map((row) => row.key).filter((key) => !curves.has(key) && !asked.has(key));
     if (wanted.length === 0) return;
     for (const key of wanted) asked.add(key);
     try {

@@ -31,6 +31,8 @@ export function parallel(home, onBrush) {
   let colour = () => "#888";
   /** @type {(row: any) => boolean} */
   let passes = () => true;
+  /** @type {(row: any) => boolean} What is drawn above the others. */
+  let isLoud = () => false;
   /** @type {number | null} */
   let hovered = null;
   /** @type {{name: string, from: number, to: number} | null} */
@@ -67,7 +69,11 @@ export function parallel(home, onBrush) {
     for (const row of rows) if (!passes(row)) line(context, row, faint);
     context.globalAlpha = many ? 0.35 : 0.75;
     context.lineWidth = many ? 1 : 1.4;
-    for (const row of rows) if (passes(row)) line(context, row, colour(row));
+    const inside = rows.filter(passes);
+    for (const row of inside) if (!isLoud(row)) line(context, row, colour(row));
+    context.globalAlpha = 0.85;
+    context.lineWidth = 1.6;
+    for (const row of inside) if (isLoud(row)) line(context, row, colour(row));
     return layer;
   }
 
@@ -229,9 +235,9 @@ export function parallel(home, onBrush) {
   });
 
   return {
-    /** @param {{dimensions: {name: string, discrete: boolean}[], rows: any[], ranges: Map<string, [number, number]>, passes: (row: any) => boolean, colour: (row: any) => string}} now */
+    /** @param {{dimensions: {name: string, discrete: boolean}[], rows: any[], ranges: Map<string, [number, number]>, passes: (row: any) => boolean, isLoud: (row: any) => boolean, colour: (row: any) => string}} now */
     update(now) {
-      ({ rows, ranges, passes, colour } = now);
+      ({ rows, ranges, passes, isLoud, colour } = now);
       dimensions = now.dimensions.map(({ name, discrete }) => dimension(name, rows.map((row) => row[name]), discrete));
       canvas.setAttribute("aria-label", clean(`Parallel coordinates of ${rows.length} runs over ${dimensions.map((of) => of.name).join(", ")}; ${rows.filter(passes).length} pass. Drag along a dimension to filter by it, or use the arrow keys.`));
       list.replaceChildren(

@@ -10,6 +10,7 @@ mod env;
 mod families;
 mod grid;
 pub(super) mod keep;
+mod limit;
 pub(super) mod notify;
 mod parameters;
 mod range;
@@ -36,7 +37,7 @@ use super::{
 };
 
 /// The keys of a spec, in the order they are written.
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 16] = [
     "experiment",
     "dataset",
     "model",
@@ -44,6 +45,7 @@ pub(super) const KEYS: [&str; 15] = [
     "grid",
     "search",
     "exclude",
+    "limit",
     "stop",
     "budget",
     "seeds",
@@ -84,6 +86,7 @@ pub(super) fn experiment(
     let (is_command, keep) = (trainer.is_command(), trainer.keep);
     let seeds = seeds(&top, problems);
     let search = search::read(&top, problems);
+    let limit = limit::read(&top, is_command, problems);
     let swept = grid::read(&top, trainer, (search, seeds.len()), spec_file, problems);
     let rank = rank::read(&top, built_in, (name.as_deref().unwrap_or_default(), untold), problems);
     let schedule = schedule(&top, is_command, problems);
@@ -106,6 +109,7 @@ pub(super) fn experiment(
         grids: swept.grids,
         search,
         exclude: swept.exclude,
+        limit,
         stop,
         budget,
         seeds,

@@ -68,9 +68,8 @@ async fn a_load_and_an_upgrade_make_the_chunks_of_a_live_curve() {
     bench.start(live, 1).await.unwrap();
     let all = [points("a", 0..100_000), points("b", 0..3_000)].concat();
     bench.store.append_scalars(live, &all).await.unwrap();
-    let mut bulk = bench.store.bulk().await.unwrap();
-    let run = LoadedRun { key: loaded, state: crate::run::RunState::Pending, attempts: &[], points: &all };
-    bulk.run(&run).await.unwrap();
+    let (mut bulk, mut binder) = bench.store.bulk().await.unwrap();
+    bulk.curves(binder.bind(&[(loaded, all)])).await.unwrap();
     bulk.commit().await.unwrap();
     let kept = bench.chunks_of(live, "a").await;
     assert_eq!(kept.iter().map(Vec::len).collect::<Vec<_>>(), [1562, 195, 24, 3]);

@@ -218,8 +218,11 @@ fn behind(covered: Option<i64>) -> i64 {
     covered.map_or(i64::MIN, |last| last.saturating_add(1))
 }
 
-/// The chunks of the long curves among the rows of a run, which are by tag and step: with tag, level by level.
-pub(super) fn of_rows(run: RunKey, rows: &[Row]) -> Vec<(RunKey, i64, Vec<Vec<Chunk>>)> {
+/// The chunks of a curve, level by level: with its run and the number of its tag.
+pub(super) type CurveChunks = (RunKey, i64, Vec<Vec<Chunk>>);
+
+/// The chunks of the long curves among the rows of a run, which are by tag and step.
+pub(super) fn of_rows(run: RunKey, rows: &[Row]) -> Vec<CurveChunks> {
     let curves = rows.chunk_by(|left, right| left.tag == right.tag).filter(|rows| rows.len() > LONG);
     let of = |rows: &[Row]| {
         let points: Vec<Pair> = rows.iter().map(|row| (row.step, row.value)).collect();

@@ -5,6 +5,7 @@
 //! then stays as it is.
 
 mod attempts;
+mod bound;
 mod bulk;
 mod chunks;
 mod confusion;
@@ -31,6 +32,7 @@ use std::{
 use sqlx::{AssertSqlSafe, Connection, Sqlite, SqliteConnection, Transaction, sqlite::SqliteSynchronous};
 
 pub use attempts::NewAttempt;
+pub use bound::{Binder, BoundCurves};
 pub use bulk::{Bulk, LoadedAnswers, LoadedRun};
 pub use orphans::Orphan;
 
