@@ -35,7 +35,7 @@ def ask(port, path, body=None):
         answer = connection.getresponse()
         data = answer.read()
         return data if answer.status == 200 else None
-    except (ConnectionError, http.client.HTTPException):
+    except (OSError, http.client.HTTPException):
         return None
 
 

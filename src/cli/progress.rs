@@ -56,7 +56,7 @@ pub(super) fn upgrading(done: usize, total: usize) {
     if done == 0 {
         let what = counted(total, "long curve");
         output::note(&format!(
-            "the runs database is of an earlier version: {what} are made quick to draw, once"
+            "the runs database is of an earlier version: making {what} quick to draw, once"
         ));
     }
     if !io::stderr().is_terminal() {

@@ -54,6 +54,9 @@ pub struct BoundCurves {
     chunks: Vec<CurveChunks>,
 }
 
+/// The rows of a run in order, and the chunks of its long curves.
+type InOrder = (Vec<(RunKey, Row)>, Vec<CurveChunks>);
+
 /// The points of a run, whose tags are places in `names` for now.
 struct Own<'a> {
     names: Vec<&'a str>,
@@ -136,7 +139,7 @@ impl Binder {
             .iter()
             .map(|own| own.names.iter().map(|name| self.number(name, &mut tags)).collect())
             .collect();
-        let rows: Vec<(Vec<(RunKey, Row)>, Vec<CurveChunks>)> = (own, numbers, runs)
+        let rows: Vec<InOrder> = (own, numbers, runs)
             .into_par_iter()
             .map(|(own, numbers, (run, _))| {
                 let rows = own.numbered(&numbers);
