@@ -10,6 +10,7 @@ import traceback
 import corpus
 import events
 import orchestration
+import page
 import scale
 import step_profile
 import sweep
@@ -23,6 +24,7 @@ SECTIONS = {
     "noop": ("No-op runs, end to end", orchestration.noop),
     "follow": ("A hundred live runs", orchestration.follow),
     "scale": ("SQL at scale", scale.measure),
+    "page": ("The live page", page.measure),
     "events": ("Event files", events.measure),
     "corpus": ("Corpus preparation", corpus.measure),
     "training": ("Training", training.measure),

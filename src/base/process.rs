@@ -1,4 +1,5 @@
-//! What tells a process from every other one, of any boot: its id, when it was started, and the boot.
+//! What tells a process from every other one, of any boot: its id, when it was started, and the boot; and how one lets others
+//! come first.
 //!
 //! Asked by the launcher for the ledger, and by the lock of an experiment. An id alone is used again.
 
@@ -27,6 +28,14 @@ pub fn start_of(pid: u32) -> Option<u64> {
 fn parse_start(stat: &str) -> Option<u64> {
     // The name is in parentheses and may have any character; the state behind it is field 3.
     stat[stat.rfind(')')? + 1..].split_whitespace().nth(19)?.parse().ok()
+}
+
+/// Lets others come first where the cores are busy: the calling thread, and those that it starts, by so much (`nice`). What the
+/// system does not allow is left as it is.
+#[cfg(feature = "page")]
+pub(crate) fn step_back(niceness: i32) {
+    // Of a thread alone, on Linux: <https://man7.org/linux/man-pages/man2/setpriority.2.html>, "C library/kernel differences".
+    let _ = rustix::process::setpriority_process(None, niceness);
 }
 
 #[cfg(test)]

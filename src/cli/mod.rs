@@ -62,7 +62,10 @@ use std::{io, path::PathBuf, process::ExitCode, time::Duration};
 use clap::{Parser, Subcommand};
 use tokio::sync::oneshot;
 
-use crate::base::signals::{Signals, hear_children};
+use crate::{
+    base::signals::{Signals, hear_children},
+    store::tell_upgrades,
+};
 pub use error::{CliError, exit};
 
 /// Turn a YAML grid into trained, tracked and ranked runs.
@@ -118,6 +121,7 @@ enum Command {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    tell_upgrades(progress::upgrading);
     let result = hear_children().map_err(CliError::Signals).and_then(|()| carry_out(&cli));
     match result {
         Ok(code) => ExitCode::from(code),

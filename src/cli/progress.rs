@@ -1,4 +1,4 @@
-//! The progress over runs: a bar where stderr is a terminal, nothing where it is not.
+//! The progress over runs: a bar where stderr is a terminal, nothing where it is not; and that of bringing a database up to date.
 
 use std::{
     io::{self, IsTerminal as _},
@@ -6,6 +6,9 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::output;
+use crate::base::human::counted;
 
 /// A bar that shows itself when the number of runs is known. Its clones are one bar.
 #[derive(Clone)]
@@ -41,5 +44,29 @@ impl RunBar {
         if let Some(bar) = self.bar.get() {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Told while curves of a database from before are made quick to draw: once, and a bar where stderr is a terminal.
+pub(super) fn upgrading(done: usize, total: usize) {
+    static BAR: OnceLock<ProgressBar> = OnceLock::new();
+    if total == 0 {
+        return;
+    }
+    if done == 0 {
+        let what = counted(total, "long curve");
+        output::note(&format!(
+            "the runs database is of an earlier version: making {what} quick to draw, once"
+        ));
+    }
+    if !io::stderr().is_terminal() {
+        return;
+    }
+    let bar = BAR.get_or_init(|| {
+        ProgressBar::with_draw_target(Some(total as u64), ProgressDrawTarget::stderr_with_hz(8))
+    });
+    bar.set_position(done as u64);
+    if done == total {
+        bar.finish_and_clear();
     }
 }

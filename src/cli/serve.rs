@@ -73,12 +73,15 @@ mod page {
 
     use super::{Args, CliError, Path};
     use crate::{
-        base::error::with_causes,
+        base::{error::with_causes, process::step_back},
         cli::{cancel, control, exit, experiments, marks, output, requeue, runtime, signals, tag},
         run::{Answer, Changed},
         serve::{Carry, Change, NotCarried, Options, Server, has_page},
         store::Reader,
     };
+
+    /// Of the page beside a sweep: a third of what the trainers get of a core that both want.
+    const NICENESS: i32 = 5;
 
     pub(in crate::cli) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         if !has_page() {
@@ -139,6 +142,7 @@ mod page {
         };
         let (sender, bound) = mpsc::channel();
         let serving = move || {
+            step_back(NICENESS);
             let served = runtime().map(|runtime| {
                 runtime.block_on(async {
                     let server = match Server::bind(options).await {

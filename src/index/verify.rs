@@ -194,6 +194,7 @@ async fn one(
     let mut say = |right: Side, what: String| verified.add(name, right, what);
     compare::curves(&found.points, &curves, &lossy, &mut say);
     compare::latest(&curves, &latest, &mut say);
+    compare::chunks(&curves, &store.raw_chunks(record.key).await?, &mut say);
     if record.state.has_results() {
         let matrix = store.confusion(record.key).await?;
         let validation = store.raw_validation(record.key).await?;

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{
+    answers::believed,
     problem::Problem,
     run::{self, Found, counts, with_key},
     site::Site,
@@ -57,7 +58,7 @@ pub(super) async fn compare(
             "classes": found.experiment.classes, "confusion": matrix.as_ref().map(counts),
         }));
         parameters.push(run::parameters(&found.run));
-        lists.push(run::believed(&site, &mut found).await.ok());
+        lists.push(believed(&site, &mut found).await.ok());
     }
     let mut keys: Vec<&String> = parameters.iter().flat_map(Map::keys).collect();
     keys.sort();

@@ -1,5 +1,4 @@
-//! What the pages of a whole experiment are made from: the list of experiments, one with all its runs, and the curves of one
-//! metric over its runs.
+//! What the pages of a whole experiment are made from: the list of experiments, and one with all its runs.
 
 use axum::{
     Json,
@@ -10,18 +9,8 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{
-    problem::Problem,
-    site::Site,
-    snapshot::Snapshot,
-    thin::{MOST_POINTS, thinned},
-};
-use crate::run::{ExperimentDir, RunKey};
-
-/// So many curves are sent at once.
-const MOST_CURVES: usize = 200;
-/// So many points are sent at once, over all curves.
-const MOST_OF_ALL: usize = 120_000;
+use super::{problem::Problem, site::Site};
+use crate::run::ExperimentDir;
 
 const EXPERIMENTS: &str =
     "select experiment, created, runs, pending, running, paused, completed, reused, failed,
@@ -67,66 +56,4 @@ pub(super) async fn one(State(site): State<Site>, Query(of): Query<Of>) -> Resul
     let mut response = board.whole().to_string().into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     Ok(response)
-}
-
-/// Which curves.
-#[derive(Debug, Deserialize)]
-pub(super) struct Curves {
-    experiment: String,
-    /// Keys of runs, with commas; without it the best, the running ones, and some of the others.
-    #[serde(default)]
-    runs: String,
-    /// The tag; without it that of the metric that ranks.
-    tag: Option<String>,
-    /// Points a curve, at most.
-    points: Option<usize>,
-}
-
-/// `GET /api/curves`: the curves of a metric over runs.
-///
-/// # Errors
-/// Where there is no such experiment, or the database cannot be read.
-pub(super) async fn curves(
-    State(site): State<Site>,
-    Query(asked): Query<Curves>,
-) -> Result<Json<Value>, Problem> {
-    site.shown(&asked.experiment)?;
-    let snapshot = site.hub.board(&asked.experiment).await?.snapshot();
-    let tag = asked.tag.clone().unwrap_or_else(|| snapshot.record.spec.rank.by.tag.clone());
-    let keys = match asked.runs.as_str() {
-        "" => chosen(&snapshot),
-        runs => runs
-            .split(',')
-            .map(|key| key.parse::<i64>())
-            .collect::<Result<Vec<i64>, _>>()
-            .map_err(|_| Problem::bad("`runs` is to be keys of runs with commas between them"))?,
-    };
-    let known = |key: &i64| snapshot.runs.iter().any(|run| run.id == *key);
-    let keys: Vec<i64> = keys.into_iter().filter(known).take(MOST_CURVES).collect();
-    let most =
-        (MOST_OF_ALL / keys.len().max(1)).min(asked.points.unwrap_or(MOST_POINTS)).clamp(50, MOST_POINTS);
-    let mut lent = site.readers.lend().await?;
-    let mut found: Vec<(i64, Vec<(i64, f64)>)> = Vec::with_capacity(keys.len());
-    for key in keys {
-        let points = lent.reader().points_after(RunKey::new(key), &tag, None).await?;
-        if !points.is_empty() {
-            found.push((key, thinned(&points, most)));
-        }
-    }
-    drop(lent);
-    let curves: Vec<Value> = found
-        .into_iter()
-        .map(|(key, points)| {
-            let (steps, values): (Vec<i64>, Vec<f64>) = points.into_iter().unzip();
-            json!({"key": key, "steps": steps, "values": values})
-        })
-        .collect();
-    Ok(Json(json!({"tag": tag, "curves": curves})))
-}
-
-/// The runs whose curves are shown at first: those that run, the best, then others that have any.
-fn chosen(snapshot: &Snapshot) -> Vec<i64> {
-    let mut runs: Vec<_> = snapshot.runs.iter().filter(|run| run.step.is_some()).collect();
-    runs.sort_by_key(|run| (run.state != "running", run.rank.unwrap_or(i64::MAX), run.id));
-    runs.into_iter().map(|run| run.id).take(MOST_CURVES).collect()
 }

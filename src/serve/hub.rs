@@ -17,12 +17,11 @@ use super::{
     problem::Problem,
     readers::Readers,
     snapshot::{News, Snapshot},
-    thin::thinned,
 };
 use crate::{
     base::clock::wall_now,
     run::{ExperimentDir, RunKey},
-    store::{Reader, StoreError},
+    store::{Reader, Sight, StoreError},
 };
 
 /// How often the database is asked whether something has changed.
@@ -231,8 +230,9 @@ async fn told(
         let tag = snapshot.record.spec.rank.by.tag.clone();
         let mut curves = Vec::with_capacity(news.points.len());
         for (key, after) in news.points {
-            let points = reader.points_after(RunKey::new(key), &tag, after).await?;
-            let points = thinned(&points, MOST_NEW);
+            let from = after.map_or(i64::MIN, |after| after.saturating_add(1));
+            let sight = Sight { steps: from..=i64::MAX, most: MOST_NEW };
+            let points = reader.drawn(RunKey::new(key), &tag, &sight).await?;
             let (steps, values): (Vec<i64>, Vec<f64>) = points.into_iter().unzip();
             curves.push(json!({"key": key, "after": after, "steps": steps, "values": values}));
         }
@@ -283,7 +283,7 @@ impl Board {
             }
             (Arc::clone(&state.snapshot), state.number)
         };
-        let whole: Arc<str> = snapshot.whole(&self.id(number)).to_string().into();
+        let whole: Arc<str> = snapshot.whole(&self.id(number)).into();
         lock(&self.state).whole = Some((number, Arc::clone(&whole)));
         whole
     }

@@ -4,14 +4,17 @@
 //! itself: what a page asks to be changed is handed to the command line's own code (`carry`). One stream of server-sent events a
 //! page (`stream`) tells what a poller (`hub`) has found new in the database. The pages themselves are in `web/`.
 
+mod answers;
 mod assets;
 mod carry;
 mod change;
 mod compare;
+mod curves;
 mod error;
 mod experiment;
 mod guard;
 mod hub;
+mod log;
 mod problem;
 mod readers;
 mod routes;
@@ -20,7 +23,6 @@ mod server;
 mod site;
 mod snapshot;
 mod stream;
-mod thin;
 
 pub(crate) use assets::has_page;
 pub(crate) use carry::{Carry, Change, NotCarried};

@@ -10,7 +10,10 @@ use axum::{
     routing::{get, post},
 };
 
-use super::{assets, change, compare, experiment, guard, problem::Problem, run, site::Site, stream};
+use super::{
+    answers, assets, change, compare, curves, experiment, guard, log, problem::Problem, run, site::Site,
+    stream,
+};
 
 /// No wish of a page is larger, bytes.
 const MOST_BODY: usize = 1 << 20;
@@ -20,12 +23,12 @@ pub(super) fn router(site: Site) -> Router {
     let api = Router::new()
         .route("/experiments", get(experiment::all))
         .route("/experiment", get(experiment::one))
-        .route("/curves", get(experiment::curves))
+        .route("/curves", get(curves::of_experiment))
         .route("/run", get(run::one))
-        .route("/run/curves", get(run::curves))
-        .route("/run/log", get(run::log))
-        .route("/run/predictions", get(run::predictions))
-        .route("/run/wrong.png", get(run::wrong))
+        .route("/run/curves", get(curves::of_run))
+        .route("/run/log", get(log::log))
+        .route("/run/predictions", get(answers::predictions))
+        .route("/run/wrong.png", get(answers::wrong))
         .route("/compare", get(compare::compare))
         .route("/events", get(stream::events))
         .route("/change", post(change::change))

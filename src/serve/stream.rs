@@ -30,8 +30,8 @@ use tokio::{
 
 use super::{
     hub::{Board, Place},
+    log::{LogPiece, log_piece},
     problem::Problem,
-    run::{LogPiece, log_piece},
     site::Site,
 };
 use crate::run::ExperimentDir;

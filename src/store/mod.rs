@@ -54,6 +54,7 @@
 //! Names with a `-` are written in double quotes: `select * from "tab3-small"`.
 
 mod birth;
+mod chunks;
 mod connection;
 mod convert;
 mod error;
@@ -71,11 +72,15 @@ mod series;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(feature = "page")]
+mod thinner;
+mod upgrade;
 mod validation;
 mod views;
 mod writer;
 
 pub(crate) use birth::{room, take_place};
+pub(crate) use chunks::{Chunk, problem as chunk_problem};
 pub use connection::FILE_NAME;
 pub use error::StoreError;
 pub use examine::{Examination, examine};
@@ -86,5 +91,6 @@ pub use reader::{
     SqlValue, Untaken,
 };
 #[cfg(feature = "page")]
-pub(crate) use reader::{MetricColumn, OverviewRun};
+pub(crate) use reader::{Drawn, MetricColumn, OverviewRun, Sight};
+pub(crate) use upgrade::tell_upgrades;
 pub use writer::{Binder, BoundCurves, Bulk, LoadedAnswers, LoadedRun, NewAttempt, Orphan, Store};

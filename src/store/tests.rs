@@ -1,5 +1,6 @@
 //! The store as its callers see it; the SQL views are tested by SQL text.
 
+mod chunks;
 mod files;
 mod in_place;
 mod ledger;

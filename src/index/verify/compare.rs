@@ -11,7 +11,7 @@ use crate::{
     event::Scalar,
     metrics::ConfusionMatrix,
     publish::Answers,
-    store::{Point, RawValidation},
+    store::{Chunk, Point, RawValidation, chunk_problem},
 };
 
 /// What one tag has on both sides.
@@ -133,6 +133,23 @@ pub(super) fn latest(
     }
     for tag in latest.keys().filter(|tag| !rows.contains_key(*tag)) {
         say(Side::Files, format!("{tag}: the leaderboards have a last point of a curve without points"));
+    }
+}
+
+/// Says where the chunks that long curves are drawn from are not those of the database's own curves.
+pub(super) fn chunks(
+    rows: &BTreeMap<String, Vec<Point>>,
+    chunks: &BTreeMap<String, Vec<Vec<Chunk>>>,
+    say: &mut dyn FnMut(Side, String),
+) {
+    let tags: BTreeSet<&String> = rows.keys().chain(chunks.keys()).collect();
+    for tag in tags {
+        let points = rows.get(tag).map(Vec::as_slice).unwrap_or_default();
+        let points: Vec<(i64, f64)> = points.iter().map(|point| (point.step, point.value)).collect();
+        if let Some(problem) = chunk_problem(&points, chunks.get(tag).map(Vec::as_slice).unwrap_or_default())
+        {
+            say(Side::Files, format!("{tag}: {problem}"));
+        }
     }
 }
 

@@ -16,9 +16,24 @@ test("few numbers of an axis lie side by side, many on a line, wide ones by thei
   assert.equal(numbers.dimension("lr", [1e-5, 1]).kind, "log");
   assert.equal(numbers.dimension("name", ["b", "a", 1]).kind, "words");
   const same = numbers.dimension("loss", [2, 2]);
-  assert.ok(same.low < 2 && same.high > 2);
+  assert.ok(same.low < 2 && same.high > 2 && same.only === 2);
   for (const of of [line, numbers.dimension("lr", [1e-5, 1]), words])
     for (const part of [0, 0.25, 1]) assert.ok(Math.abs(numbers.part(of, numbers.unpart(of, part)) - part) < 1e-9);
+});
+
+test("a brush is moved by keys until it holds everything", () => {
+  const words = numbers.dimension("depth", [1, 2, 3], true);
+  const one = numbers.nudged(words, null, "low", 1);
+  assert.deepEqual(one, [0.5, 2.5]);
+  assert.deepEqual(numbers.nudged(words, one, "high", -1), [0.5, 1.5]);
+  assert.deepEqual(numbers.nudged(words, [0.5, 1.5], "low", 1), [0.5, 1.5], "a word at least");
+  assert.equal(numbers.nudged(words, one, "low", -1), null);
+  assert.equal(numbers.nudged(words, null, "high", 1), null);
+  const line = numbers.dimension("accuracy", [1 / 3, 2 / 3]);
+  const upper = numbers.nudged(line, null, "low", 1);
+  assert.ok(Math.abs(upper[0] - 0.35) < 1e-6 && upper[1] === 2 / 3, "the greatest is inside");
+  const log = numbers.dimension("lr", [1e-4, 1]);
+  assert.ok(Math.abs(numbers.nudged(log, [1e-2, 1], "low", -1)[0] - 10 ** -2.2) < 1e-6);
 });
 
 test("a brush keeps what lies within, and nothing without a value", () => {

@@ -4,7 +4,7 @@
 import { read, write } from "./address.js";
 import { ApiError, enter, get, post, token } from "./api.js";
 import { comparePage } from "./compare.js";
-import { fill, h } from "./dom.js";
+import { clean, fill, h } from "./dom.js";
 import { experimentPage } from "./experiment.js";
 import { counted, when } from "./format.js";
 import { runPage } from "./run.js";
@@ -145,7 +145,7 @@ async function show() {
   if (place.page === "run") trail.push(h("span", { "aria-current": "page" }, place.run));
   if (place.page === "compare") trail.push(h("span", { "aria-current": "page" }, "compare"));
   fill(crumbs, h("ol", null, trail.map((one) => h("li", null, one))));
-  document.title = place.page === "all" ? "Gridboard" : `${place.page === "run" ? `${place.run} · ` : ""}${place.experiment} · Gridboard`;
+  document.title = clean(place.page === "all" ? "Gridboard" : `${place.page === "run" ? `${place.run} · ` : ""}${place.experiment} · Gridboard`);
   const home = h("div");
   fill(main, home);
   try {

@@ -1,11 +1,14 @@
 // @ts-check
 /** Line charts on uPlot: colours of the page, a size that follows its place, zoom by dragging. */
 
-import { h } from "./dom.js";
+import { clean, h } from "./dom.js";
 import { number } from "./format.js";
 
 /** @typedef {{label: string, colour: string, dash?: number[], width?: number, faint?: boolean, points?: boolean}} Line */
 /** @typedef {{lines: Line[], data: any[], bands?: {series: [number, number], fill: string}[], x?: string, y?: string, height?: number, label: string, onZoom?: (range: [number, number] | null) => void, square?: boolean, xRange?: [number, number], yRange?: [number, number]}} Options */
+
+/** Between two ticks of steps, of which there are no halves. */
+const WHOLE = Array.from({ length: 15 }, (_, power) => [1, 2, 5].map((factor) => factor * 10 ** power)).flat();
 
 /** @param {string} name */
 export function styled(name) {
@@ -41,7 +44,7 @@ export function chart(place) {
   /** @param {Options} options */
   function update(options) {
     shown = options;
-    canvas.setAttribute("aria-label", options.label);
+    canvas.setAttribute("aria-label", clean(options.label));
     const now = JSON.stringify([options.lines, options.bands, options.x, options.y, options.height]);
     if (plot && now === shape) {
       const { min, max } = plot.scales.x;
@@ -51,8 +54,13 @@ export function chart(place) {
       return;
     }
     shape = now;
+    // What is in sight stays there when lines come and go.
+    const sight = plot?.zoomed ? { ...plot.scales.x } : null;
     plot?.destroy();
     plot = make(options);
+    if (!sight) return;
+    plot.zoomed = true;
+    plot.setScale("x", { min: sight.min, max: sight.max });
   }
 
   /** @param {Options} options */
@@ -72,7 +80,7 @@ export function chart(place) {
           y: options.yRange ? { range: options.yRange } : {},
         },
         axes: [
-          { ...axis, label: options.x ?? "step", labelSize: 18, labelFont: "11px system-ui" },
+          { ...axis, label: options.x ?? "step", labelSize: 18, labelFont: "11px system-ui", ...(options.square ? {} : { incrs: WHOLE }) },
           { ...axis, size: 56, ...(options.y ? { label: options.y, labelSize: 18, labelFont: "11px system-ui" } : {}),
             values: (/** @type {any} */ _, /** @type {number[]} */ ticks) => ticks.map((tick) => (Math.abs(tick) < 1e-12 ? "0" : String(Number(tick.toPrecision(6))))) },
         ],
@@ -130,7 +138,7 @@ export function chart(place) {
     const line = focused > 0 ? shown.lines[focused - 1] : null;
     const value = line ? self.data[focused][idx] : null;
     const text = line && typeof value === "number" ? `${line.label}: ${number(value)}` : near.slice(0, 4).map(([label, at]) => `${label}: ${number(at)}`).join(" · ");
-    readout.textContent = `${shown.x ?? "step"} ${number(x)}   ${text}`;
+    readout.textContent = clean(`${shown.x ?? "step"} ${number(x)}   ${text}`);
   }
 
   return {
@@ -144,6 +152,16 @@ export function chart(place) {
 }
 
 /**
+ * The colour of a line with its dashes, as a background.
+ * @param {Line} line
+ */
+function dashed({ colour, dash }) {
+  let at = 0;
+  const stops = (dash?.length ? dash : [1]).map((length, place) => `${place % 2 === 0 ? colour : "transparent"} ${at}px ${(at += length)}px`);
+  return `repeating-linear-gradient(to right, ${stops.join(", ")})`;
+}
+
+/**
  * What the lines of a chart are, for eyes and screen readers.
  * @param {Line[]} lines
  * @param {(line: Line) => (() => void) | undefined} [open]
@@ -154,7 +172,7 @@ export function legend(lines, open) {
     { class: "legend" },
     lines.map((line) => {
       const go = open?.(line);
-      const mark = h("span", { class: "mark", "aria-hidden": "true", style: { borderTopColor: line.colour, borderTopStyle: line.dash?.length ? "dashed" : "solid" } });
+      const mark = h("span", { class: "mark", "aria-hidden": "true", style: { backgroundImage: dashed(line) } });
       return h("li", null, mark, go ? h("button", { type: "button", class: "link", onclick: go }, line.label) : line.label);
     }),
   );

@@ -16,8 +16,9 @@ const RUNNING = 8;
 /**
  * @param {HTMLElement} home
  * @param {(row: any) => void} onOpen
+ * @param {(range: [number, number] | null) => void} onZoom
  */
-export function curves(home, onOpen) {
+export function curves(home, onOpen, onZoom) {
   const plot = h("div");
   const below = h("div");
   home.replaceChildren(plot, below);
@@ -56,7 +57,7 @@ export function curves(home, onOpen) {
       return { label: row.run, colour, dash, width: row.state === "running" ? 2.4 : 1.8, points: false };
     });
     const data = aligned(order.map((row) => curves.get(row.key)));
-    drawn.update({ lines, data, y: metric, label: `${metric} by step of ${rows.length} runs, ${coloured.length} of them in colour` });
+    drawn.update({ lines, data, y: metric, onZoom, label: `${metric} by step of ${rows.length} runs, ${coloured.length} of them in colour` });
     const byName = new Map(order.map((row) => [row.run, row]));
     const words = lines.slice(grey.length).reverse();
     fill(
@@ -90,7 +91,7 @@ export function curves(home, onOpen) {
       const first = place * 3 + 1;
       fills.push({ series: [first + 1, first + 2], fill: `${colour}30` });
     });
-    drawn.update({ lines, data: aligned(parts), bands: fills, y: metric, label: `mean of ${metric} by step for each value of ${group}` });
+    drawn.update({ lines, data: aligned(parts), bands: fills, y: metric, onZoom, label: `mean of ${metric} by step for each value of ${group}` });
     fill(below, legend(lines.filter((line) => !line.faint)), h("p", { class: "quiet" }, "Lines: means over the runs of each value (their number in parentheses); bands: one sample deviation."));
   }
 }

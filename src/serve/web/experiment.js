@@ -6,7 +6,7 @@ import { get, listen } from "./api.js";
 import { styled } from "./charts.js";
 import { PALETTE, ofPlace } from "./colours.js";
 import { BEST, curves as curvesPanel } from "./curves.js";
-import { fill, h } from "./dom.js";
+import { clean, fill, h } from "./dom.js";
 import { FilterError } from "./filter.js";
 import { counted, duration, number, shown } from "./format.js";
 import { heatmap } from "./heatmap.js";
@@ -18,6 +18,8 @@ import { table } from "./table.js";
 
 /** How often charts are drawn anew while points come, milliseconds. */
 const PAUSE = 250;
+/** So many curves come with the first screen, the others after it. */
+const FIRST = 24;
 /** Compared at once. */
 const MOST_COMPARED = 6;
 
@@ -46,6 +48,8 @@ export async function experimentPage(home, experiment, first, shell) {
   let scheduled = 0;
   /** @type {Set<number>} Keys whose curves were asked for. */
   let asked = new Set();
+  /** @type {{from: number, to: number, curves: Map<number, any>} | null} The steps in sight, and their finer points. */
+  let zoom = null;
 
   const stripHome = h("section", { class: "strip", "aria-label": "State of the sweep" });
   const curveHome = h("div");
@@ -75,7 +79,7 @@ export async function experimentPage(home, experiment, first, shell) {
   );
 
   const open = (/** @type {any} */ row) => row && shell.go(write({ page: "run", experiment, run: row.run }));
-  const curvePanel = curvesPanel(curveHome, open);
+  const curvePanel = curvesPanel(curveHome, open, (range) => look(range).catch(shell.trouble));
   const axesPanel = parallel(parallelHome, (name, range) => {
     const ranges = readRanges(view.brush);
     if (range) ranges.set(name, range);
@@ -105,7 +109,7 @@ export async function experimentPage(home, experiment, first, shell) {
   async function load() {
     stop?.();
     const fresh = await get("api/experiment", { experiment });
-    const found = await get("api/curves", { experiment });
+    const found = await get("api/curves", { experiment, count: FIRST });
     if (ended) return;
     info = fresh;
     rows = fresh.runs.map((/** @type {any[]} */ values, /** @type {number} */ at) => model.row(values, info, at));
@@ -114,8 +118,9 @@ export async function experimentPage(home, experiment, first, shell) {
     curves = new Map(found.curves.map((/** @type {any} */ curve) => [curve.key, curve]));
     for (const key of selected) if (!byKey.has(key)) selected.delete(key);
     fill(group, h("option", { value: "" }, "no axis"), [...info.axis_columns, "seed"].map((axis) => h("option", { value: axis }, axis)));
-    heading.textContent = info.metrics[0].name;
+    heading.textContent = clean(info.metrics[0].name);
     draw();
+    if (found.curves.length === FIRST) loadOthers().catch(shell.trouble);
     stop = listen(
       { experiment, since: fresh.id },
       {
@@ -138,11 +143,26 @@ export async function experimentPage(home, experiment, first, shell) {
           later();
         },
         points: (grown) => {
-          for (const { key, after, steps, values } of grown) curves.set(key, extended(curves.get(key), after, { steps, values }));
+          for (const { key, after, steps, values } of grown) {
+            for (const known of zoom ? [curves, zoom.curves] : [curves]) known.set(key, extended(known.get(key), after, { steps, values }));
+          }
           later();
         },
       },
     );
+  }
+
+  /** The curves that are grey, mostly, before those points of theirs that have come meanwhile. */
+  async function loadOthers() {
+    const found = await get("api/curves", { experiment });
+    for (const curve of found.curves) {
+      const known = curves.get(curve.key);
+      const last = curve.steps[curve.steps.length - 1];
+      const from = known ? known.steps.findIndex((/** @type {number} */ step) => step > last) : -1;
+      const newer = from < 0 ? { steps: [], values: [] } : { steps: known.steps.slice(from), values: known.values.slice(from) };
+      curves.set(curve.key, extended(curve, last, newer));
+    }
+    later();
   }
 
   function later() {
@@ -171,23 +191,26 @@ export async function experimentPage(home, experiment, first, shell) {
       ({ found, passes } = model.chosen(rows, info, { search: view.q ?? "", filter: view.filter ?? "", ranges, archived: Boolean(view.archived) }));
     } catch (error) {
       if (!(error instanceof FilterError)) throw error;
-      problem.textContent = `${error.message} (at ${error.at + 1})`;
+      problem.textContent = clean(`${error.message} (at ${error.at + 1})`);
     }
     filter.setAttribute("aria-invalid", String(problem.textContent !== ""));
     const inside = found.filter(passes);
     const metric = info.metrics[0].name;
     const groups = view.group ? sorted([...new Set(found.map((row) => shown(row[view.group])))]) : [];
+    const best = new Set(bestOf(inside).map((row) => row.key));
+    const isLoud = (/** @type {any} */ row) => best.has(row.key) || row.state === "running";
     const colour = (/** @type {any} */ row) => {
       if (view.group) return PALETTE[groups.indexOf(shown(row[view.group])) % PALETTE.length];
-      return row.rank !== null || row.state === "running" ? ofPlace(row.place).colour : styled("--faint");
+      // As in the curves: thousands of colours tell nothing.
+      return isLoud(row) ? ofPlace(row.place).colour : styled("--other");
     };
     const dims = model.dimensions(info, rows);
     const rank = view.sort ?? "rank";
     const ordered = model.sortedBy(inside, rank, Boolean(view.desc));
     count.textContent = inside.length === rows.length ? counted(rows.length, "run") : `${inside.length} of ${counted(rows.length, "run")}`;
     fetchBest(inside);
-    curvePanel.update({ rows: inside, curves, group: view.group ?? "", metric });
-    axesPanel.update({ dimensions: dims, rows: found, ranges, passes, colour });
+    curvePanel.update({ rows: inside, curves: zoom ? new Map([...curves, ...zoom.curves]) : curves, group: view.group ?? "", metric });
+    axesPanel.update({ dimensions: dims, rows: found, ranges, passes, isLoud, colour });
     runs.update({ rows: ordered, columns: columns(metric), selected, sort: rank, descending: Boolean(view.desc) });
     const axes = [...info.axis_columns, ...(info.seeds.length > 1 ? ["seed"] : [])];
     heatHome.parentElement?.toggleAttribute("hidden", axes.length < 2);
@@ -200,13 +223,17 @@ export async function experimentPage(home, experiment, first, shell) {
     drawActions();
   }
 
+  /** @param {any[]} inside */
+  function bestOf(inside) {
+    return inside.filter((row) => row.rank !== null).sort((a, b) => a.rank - b.rank).slice(0, BEST);
+  }
+
   /**
    * The curves of the best runs that are shown, where they were not among the first.
    * @param {any[]} inside
    */
   async function fetchBest(inside) {
-    const best = inside.filter((row) => row.rank !== null).sort((a, b) => a.rank - b.rank).slice(0, BEST);
-    const wanted = best.map((row) => row.key).filter((key) => !curves.has(key) && !asked.has(key));
+    const wanted = bestOf(inside).map((row) => row.key).filter((key) => !curves.has(key) && !asked.has(key));
     if (wanted.length === 0) return;
     for (const key of wanted) asked.add(key);
     try {
@@ -216,6 +243,20 @@ export async function experimentPage(home, experiment, first, shell) {
     } catch (error) {
       shell.trouble(error);
     }
+  }
+
+  /**
+   * Finer points for the steps that are in sight, or all steps again.
+   * @param {[number, number] | null} range
+   */
+  async function look(range) {
+    zoom = range && { from: Math.floor(range[0]), to: Math.ceil(range[1]), curves: new Map() };
+    if (!zoom) return draw();
+    const mine = zoom;
+    const found = await get("api/curves", { experiment, runs: [...curves.keys()].join(","), from: mine.from, to: mine.to });
+    if (zoom !== mine) return;
+    mine.curves = new Map(found.curves.map((/** @type {any} */ curve) => [curve.key, curve]));
+    draw();
   }
 
   /** @param {string} metric */

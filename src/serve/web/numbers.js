@@ -2,7 +2,7 @@
 /** The arithmetic of the charts: scales, means over runs, cells of a heat map, curves on common steps. Pure. */
 
 /** @typedef {{steps: number[], values: (number | null)[]}} Curve */
-/** @typedef {{name: string, kind: "words" | "line" | "log", words: any[], low: number, high: number}} Dimension */
+/** @typedef {{name: string, kind: "words" | "line" | "log", words: any[], low: number, high: number, only?: number}} Dimension */
 
 /** More different values than that are a line, not words. */
 const MOST_WORDS = 24;
@@ -23,7 +23,7 @@ export function dimension(name, values, discrete = false) {
   }
   let [low, high] = extent(/** @type {number[]} */ (numbers));
   if (low > 0 && high / low > 100) return { name, kind: "log", words: [], low, high };
-  if (low === high) [low, high] = [low - 0.5, high + 0.5];
+  if (low === high) return { name, kind: "line", words: [], low: low - 0.5, high: high + 0.5, only: low };
   return { name, kind: "line", words: [], low, high };
 }
 
@@ -58,6 +58,29 @@ export function part({ kind, low, high }, at) {
 export function unpart({ kind, low, high }, part) {
   if (kind === "log") return Math.exp(Math.log(low) + part * (Math.log(high) - Math.log(low)));
   return low + part * (high - low);
+}
+
+/** So many steps of the keyboard lead from one end of a dimension of numbers to the other. */
+const NUDGES = 20;
+
+/**
+ * A range with one of its ends moved a step; null once it holds everything.
+ * @param {Dimension} dimension
+ * @param {[number, number] | null} range null for everything
+ * @param {"low" | "high"} end
+ * @param {1 | -1} direction
+ * @returns {[number, number] | null}
+ */
+export function nudged(dimension, range, end, direction) {
+  const steps = dimension.kind === "words" ? Math.max(dimension.words.length, 1) : NUDGES;
+  const at = (/** @type {number} */ value) => Math.min(Math.max(Math.round(part(dimension, value) * steps), 0), steps);
+  let [low, high] = range ? range.map(at) : [0, steps];
+  if (end === "low") low = Math.min(Math.max(low + direction, 0), high - 1);
+  else high = Math.max(Math.min(high + direction, steps), low + 1);
+  if (low === 0 && high === steps) return null;
+  // The ends themselves, since what is rounded may leave out the least or the greatest.
+  const value = (/** @type {number} */ step) => (step === 0 ? dimension.low : step === steps ? dimension.high : Number(unpart(dimension, step / steps).toPrecision(6)));
+  return [value(low), value(high)];
 }
 
 /**

@@ -1,9 +1,9 @@
 // @ts-check
 /** Parallel coordinates over axes and metrics on a canvas: a line a run, and a brush on each dimension that filters. */
 
-import { h } from "./dom.js";
+import { clean, h } from "./dom.js";
 import { number, shown } from "./format.js";
-import { dimension, part, place, ticks, unpart } from "./numbers.js";
+import { dimension, nudged, part, place, ticks, unpart } from "./numbers.js";
 import { styled } from "./charts.js";
 
 const [TOP, BOTTOM, SIDE] = [46, 14, 48];
@@ -16,10 +16,11 @@ const LEAST = 4;
  * @param {(name: string, range: [number, number] | null) => void} onBrush
  */
 export function parallel(home, onBrush) {
-  const canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { class: "parallel", role: "img" }));
+  const canvas = /** @type {HTMLCanvasElement} */ (h("canvas", { class: "parallel", role: "application", tabindex: "0", "aria-roledescription": "parallel coordinates" }));
   const wide = h("div", { class: "wide" }, canvas);
   const list = h("div", { class: "brushes" });
-  home.replaceChildren(wide, list);
+  const said = h("p", { class: "quiet", role: "status" });
+  home.replaceChildren(wide, said, list);
   /** @type {import("./numbers.js").Dimension[]} */
   let dimensions = [];
   /** @type {any[]} */
@@ -30,16 +31,51 @@ export function parallel(home, onBrush) {
   let colour = () => "#888";
   /** @type {(row: any) => boolean} */
   let passes = () => true;
+  /** @type {(row: any) => boolean} What is drawn above the others. */
+  let isLoud = () => false;
   /** @type {number | null} */
   let hovered = null;
   /** @type {{name: string, from: number, to: number} | null} */
   let drag = null;
+  /** The dimension that the keyboard is at; none without the focus. */
+  let current = -1;
 
   const width = () => Math.max(wide.clientWidth, dimensions.length * 84, 260);
   const x = (/** @type {number} */ at) => SIDE + (dimensions.length < 2 ? 0 : (at * (width() - 2 * SIDE)) / (dimensions.length - 1));
   const y = (/** @type {number} */ at) => TOP + (1 - at) * (HEIGHT - TOP - BOTTOM);
-  new ResizeObserver(() => draw()).observe(wide);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());
+  /** @type {HTMLCanvasElement | null} The lines of all runs, which stay while a mouse moves over them. */
+  let lines = null;
+  const anew = () => {
+    lines = null;
+    draw();
+  };
+  new ResizeObserver(anew).observe(wide);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", anew);
+
+  /**
+   * @param {number} w
+   * @param {number} ratio
+   */
+  function painted(w, ratio) {
+    const layer = /** @type {HTMLCanvasElement} */ (h("canvas"));
+    layer.width = w * ratio;
+    layer.height = HEIGHT * ratio;
+    const context = /** @type {CanvasRenderingContext2D} */ (layer.getContext("2d"));
+    context.scale(ratio, ratio);
+    const faint = styled("--faint");
+    const many = rows.length > 400;
+    context.lineWidth = 1;
+    context.globalAlpha = many ? 0.25 : 0.5;
+    for (const row of rows) if (!passes(row)) line(context, row, faint);
+    context.globalAlpha = many ? 0.35 : 0.75;
+    context.lineWidth = many ? 1 : 1.4;
+    const inside = rows.filter(passes);
+    for (const row of inside) if (!isLoud(row)) line(context, row, colour(row));
+    context.globalAlpha = 0.85;
+    context.lineWidth = 1.6;
+    for (const row of inside) if (isLoud(row)) line(context, row, colour(row));
+    return layer;
+  }
 
   function draw() {
     const ratio = devicePixelRatio || 1;
@@ -49,18 +85,10 @@ export function parallel(home, onBrush) {
     canvas.style.width = `${w}px`;
     canvas.style.height = `${HEIGHT}px`;
     const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+    lines ??= painted(w, ratio);
+    context.drawImage(lines, 0, 0);
     context.scale(ratio, ratio);
-    context.clearRect(0, 0, w, HEIGHT);
-    const [ink, soft, rule, faint, paper] = ["--ink", "--ink-soft", "--rule", "--faint", "--paper"].map(styled);
-    const [inside, outside] = [rows.filter(passes), rows.filter((row) => !passes(row))];
-    const many = rows.length > 400;
-    context.lineWidth = 1;
-    context.globalAlpha = many ? 0.25 : 0.5;
-    for (const row of outside) line(context, row, faint);
-    context.globalAlpha = many ? 0.35 : 0.75;
-    context.lineWidth = many ? 1 : 1.4;
-    for (const row of inside) line(context, row, colour(row));
-    context.globalAlpha = 1;
+    const [ink, soft, rule, paper] = ["--ink", "--ink-soft", "--rule", "--paper"].map(styled);
     const over = rows.find((row) => row.key === hovered);
     if (over) {
       context.lineWidth = 3;
@@ -77,8 +105,12 @@ export function parallel(home, onBrush) {
       context.stroke();
       context.fillStyle = ink;
       context.textAlign = "center";
-      // Side by side long names would run into each other.
-      context.fillText(short(of.name, 24), at, place % 2 === 0 ? 12 : 27);
+      context.font = place === current ? "bold 11px system-ui, sans-serif" : "11px system-ui, sans-serif";
+      const name = short(of.name, 24);
+      const half = context.measureText(name).width / 2 + 2;
+      // Side by side long names would run into each other; the outer ones stay inside.
+      context.fillText(name, Math.min(Math.max(at, half), w - half), place % 2 === 0 ? 12 : 27);
+      context.font = "11px system-ui, sans-serif";
       context.textAlign = "left";
       context.fillStyle = soft;
       for (const [value, text] of marks(of)) {
@@ -89,7 +121,13 @@ export function parallel(home, onBrush) {
         context.fillText(short(text, 10), at + 5, y(part(of, value)) + 4);
       }
       const range = drag?.name === of.name ? [Math.min(drag.from, drag.to), Math.max(drag.from, drag.to)] : ranges.get(of.name);
+      if (place === current) {
+        context.strokeStyle = styled("--accent");
+        context.lineWidth = 2;
+        context.strokeRect(at - 12, TOP - 12, 24, HEIGHT - TOP - BOTTOM + 18);
+      }
       if (range) {
+        context.lineWidth = 1;
         const [low, high] = range.map((end) => y(Math.min(Math.max(part(of, end), 0), 1)));
         context.globalAlpha = 0.25;
         context.fillStyle = styled("--accent");
@@ -162,19 +200,53 @@ export function parallel(home, onBrush) {
     onBrush(name, moved ? [rounded(Math.min(from, to)), rounded(Math.max(from, to))] : null);
   });
 
+  /** What the keyboard is at, for ears too. */
+  function say() {
+    const of = dimensions[current];
+    const range = of && ranges.get(of.name);
+    said.textContent = !of ? "" : clean(`${of.name}: ${range ? words(of, range) : "everything"}. ${rows.filter(passes).length} of ${rows.length} runs pass. Up and down move the lower end, with Shift the upper one; Delete takes the filter away.`);
+  }
+
+  canvas.addEventListener("focus", () => {
+    if (current < 0 && canvas.matches(":focus-visible")) current = 0;
+    draw();
+    say();
+  });
+  canvas.addEventListener("blur", () => {
+    current = -1;
+    draw();
+    say();
+  });
+  canvas.addEventListener("keydown", (event) => {
+    const of = dimensions[current];
+    const turn = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    const move = { ArrowUp: 1, ArrowDown: -1 }[event.key];
+    if (turn) {
+      current = Math.min(Math.max(current + turn, 0), dimensions.length - 1);
+      wide.scrollLeft = Math.max(x(current) - wide.clientWidth / 2, 0);
+      draw();
+    } else if (move && of) {
+      onBrush(of.name, nudged(of, ranges.get(of.name) ?? null, event.shiftKey ? "high" : "low", /** @type {1 | -1} */ (move)));
+    } else if (of && ["Delete", "Backspace", "Escape"].includes(event.key)) {
+      onBrush(of.name, null);
+    } else return;
+    event.preventDefault();
+    say();
+  });
+
   return {
-    /** @param {{dimensions: {name: string, discrete: boolean}[], rows: any[], ranges: Map<string, [number, number]>, passes: (row: any) => boolean, colour: (row: any) => string}} now */
+    /** @param {{dimensions: {name: string, discrete: boolean}[], rows: any[], ranges: Map<string, [number, number]>, passes: (row: any) => boolean, isLoud: (row: any) => boolean, colour: (row: any) => string}} now */
     update(now) {
-      ({ rows, ranges, passes, colour } = now);
+      ({ rows, ranges, passes, isLoud, colour } = now);
       dimensions = now.dimensions.map(({ name, discrete }) => dimension(name, rows.map((row) => row[name]), discrete));
-      canvas.setAttribute("aria-label", `Parallel coordinates of ${rows.length} runs over ${dimensions.map((of) => of.name).join(", ")}; ${rows.filter(passes).length} pass. Drag along a dimension to filter by it; the filter above does the same by keyboard.`);
+      canvas.setAttribute("aria-label", clean(`Parallel coordinates of ${rows.length} runs over ${dimensions.map((of) => of.name).join(", ")}; ${rows.filter(passes).length} pass. Drag along a dimension to filter by it, or use the arrow keys.`));
       list.replaceChildren(
         ...[...ranges].map(([name, range]) => {
           const of = dimensions.find((known) => known.name === name);
           return h("button", { type: "button", class: "chip", title: "take this filter away", onclick: () => onBrush(name, null) }, `${name} ${of ? words(of, range) : ""} ✕`);
         }),
       );
-      draw();
+      anew();
     },
     /** @param {number | null} key */
     hover(key) {
@@ -200,6 +272,7 @@ function marks(of) {
     const [low, high] = [Math.ceil(Math.log10(of.low) - 1e-9), Math.floor(Math.log10(of.high) + 1e-9)];
     return Array.from({ length: Math.max(high - low + 1, 0) }, (_, at) => [10 ** (low + at), `1e${low + at}`]);
   }
+  if (of.only !== undefined) return [[of.only, number(of.only)]];
   return ticks(of.low, of.high, 5).map((tick) => [tick, String(tick)]);
 }
 
@@ -218,5 +291,6 @@ function words(of, [low, high]) {
  * @param {number} most
  */
 function short(text, most) {
+  text = clean(text);
   return text.length > most ? `${text.slice(0, most - 1)}…` : text;
 }

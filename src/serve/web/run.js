@@ -47,7 +47,7 @@ export function matrix(counts, classes, colour, caption) {
  */
 export function shade(value, line) {
   const part = value / Math.max(line.reduce((sum, one) => sum + one, 0), 1);
-  return { background: `color-mix(in srgb, #0072b2 ${Math.round(part * 100)}%, var(--paper))`, text: part > 0.5 ? "#fff" : "inherit" };
+  return { background: `color-mix(in srgb, #0072b2 ${Math.round(part * 100)}%, var(--paper))`, text: part > 0.8 ? "#fff" : "inherit" };
 }
 
 /**

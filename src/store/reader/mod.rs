@@ -7,6 +7,8 @@ mod attempts;
 mod confusion;
 mod curves;
 mod decisions;
+#[cfg(feature = "page")]
+mod drawn;
 mod evidence;
 mod experiments;
 mod head;
@@ -26,6 +28,8 @@ use sqlx::{Connection, SqliteConnection};
 
 pub use attempts::{AttemptRecord, AttemptState};
 pub use curves::{Curve, Point};
+#[cfg(feature = "page")]
+pub(crate) use drawn::{Drawn, Sight};
 pub use experiments::ExperimentRecord;
 #[cfg(feature = "page")]
 pub(crate) use overview::{MetricColumn, OverviewRun};

@@ -1,5 +1,5 @@
 //! All runs of an experiment as the live page shows them: states, ranks and last values, in a few statements whose cost does
-//! not grow with the curves; and the points of curves that the page is still without.
+//! not grow with the curves.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::{
     rank::{Candidate, rank, rule_metrics, standard_metrics},
     spec::RankRule,
     store::{
-        ExperimentKey, Reader, RunKey,
+        ExperimentKey, Reader,
         convert::word,
         error::{StoreError, sqlite},
         series,
@@ -243,32 +243,6 @@ impl Reader {
             rank_as_they_stand(rule, then, &mut rows)?;
         }
         Ok(rows)
-    }
-
-    /// The points of the series of a run that stands for a tag, after a step, or all; (step, value), NaN where that is.
-    ///
-    /// # Errors
-    /// If the database cannot be read.
-    pub(crate) async fn points_after(
-        &mut self,
-        run: RunKey,
-        tag: &str,
-        after: Option<i64>,
-    ) -> Result<Vec<(i64, f64)>, StoreError> {
-        // Safe: constants.
-        let sql = AssertSqlSafe(format!(
-            "SELECT s.step, s.value FROM _run r JOIN _scalar s ON s.run_id = r.id AND s.tag_id = {}
-             WHERE r.id = ?1 AND s.step > ?3 ORDER BY s.step",
-            series::tag_of("?2")
-        ));
-        let rows: Vec<(i64, Option<f64>)> = sqlx::query_as(sql)
-            .bind(run)
-            .bind(tag)
-            .bind(after.unwrap_or(i64::MIN))
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(sqlite("read the points of a curve"))?;
-        Ok(rows.into_iter().map(|(step, value)| (step, value.unwrap_or(f64::NAN))).collect())
     }
 
     /// How far the curves of each live run of an experiment have come: a number that differs where any of them has grown.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use sqlx::AssertSqlSafe;
 use sqlx_macros::FromRow;
 
 use super::Point;
 use crate::store::{
     Reader, RunKey,
+    chunks::{COLUMNS, Chunk, Columns},
     convert::narrow,
     error::{StoreError, sqlite},
 };
@@ -79,6 +81,44 @@ impl Reader {
             latest.insert(self.tag_name(tag).await?, (step, value.unwrap_or(f64::NAN)));
         }
         Ok(latest)
+    }
+
+    /// The chunks that are kept of every curve of a run, level by level, by tag.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub(crate) async fn raw_chunks(
+        &mut self,
+        run: RunKey,
+    ) -> Result<BTreeMap<String, Vec<Vec<Chunk>>>, StoreError> {
+        let tags: Vec<i64> = sqlx::query_scalar("SELECT DISTINCT tag_id FROM _chunk WHERE run_id = ?1")
+            .bind(run)
+            .fetch_all(&mut self.connection)
+            .await
+            .map_err(sqlite(ACTION))?;
+        let mut curves = BTreeMap::new();
+        for tag in tags {
+            let mut levels = Vec::new();
+            loop {
+                // Safe: constants.
+                let sql = AssertSqlSafe(format!(
+                    "SELECT {COLUMNS} FROM _chunk WHERE run_id = ?1 AND tag_id = ?2 AND level = ?3 ORDER BY first_step"
+                ));
+                let rows: Vec<Columns> = sqlx::query_as(sql)
+                    .bind(run)
+                    .bind(tag)
+                    .bind(levels.len() as i64)
+                    .fetch_all(&mut self.connection)
+                    .await
+                    .map_err(sqlite(ACTION))?;
+                if rows.is_empty() {
+                    break;
+                }
+                levels.push(rows.into_iter().map(Chunk::from).collect());
+            }
+            curves.insert(self.tag_name(tag).await?, levels);
+        }
+        Ok(curves)
     }
 
     async fn tag_name(&mut self, tag: i64) -> Result<String, StoreError> {

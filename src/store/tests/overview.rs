@@ -1,5 +1,6 @@
 //! What the live page reads of an experiment is what the leaderboard has, also before the ranks are kept.
 
+use super::super::Sight;
 use crate::store::testing::{Bench, point, small};
 
 #[tokio::test]
@@ -38,10 +39,11 @@ async fn points_after_a_step_and_growth_follow_the_curves() {
     bench.store.append_scalars(run, &points).await.unwrap();
     let before = bench.store.growth(experiment).await.unwrap();
     assert_eq!(before.len(), 1);
-    assert_eq!(bench.store.points_after(run, "a", Some(0)).await.unwrap(), [(1, 1.0), (2, 2.0)]);
-    assert_eq!(bench.store.points_after(run, "a", None).await.unwrap().len(), 3);
-    assert!(bench.store.points_after(run, "b", None).await.unwrap().is_empty());
+    let after = |step: i64| Sight { steps: step + 1..=i64::MAX, most: 600 };
+    assert_eq!(bench.store.drawn(run, "a", &after(0)).await.unwrap(), [(1, 1.0), (2, 2.0)]);
+    assert_eq!(bench.store.drawn(run, "a", &after(-1)).await.unwrap().len(), 3);
+    assert!(bench.store.drawn(run, "b", &after(-1)).await.unwrap().is_empty());
     bench.store.append_scalars(run, &[point("b", 0, f32::NAN)]).await.unwrap();
     assert_ne!(bench.store.growth(experiment).await.unwrap(), before);
-    assert!(bench.store.points_after(run, "b", None).await.unwrap()[0].1.is_nan());
+    assert!(bench.store.drawn(run, "b", &after(-1)).await.unwrap()[0].1.is_nan());
 }

@@ -39,6 +39,8 @@ impl Bench {
         }
         assert_eq!(self.store.decisions(run).await.unwrap(), [(1, decided)]);
         self.store.append_scalars(run, &[point("2026-11-27/eval/loss", 3, loss)]).await.unwrap();
+        let long: Vec<_> = (0..3_100).map(|step| point("batch/loss", step, loss)).collect();
+        self.store.append_scalars(run, &long).await.unwrap();
         let matrix = ConfusionMatrix::from_counts(vec![3, 1, 1, 3]).unwrap();
         self.store.put_confusion(run, &matrix, &classes, (None, None)).await.unwrap();
         self.store.finish_attempt(run, 1, RunState::Completed, None, 2.0, Used::default()).await.unwrap();

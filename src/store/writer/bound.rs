@@ -8,7 +8,10 @@ use std::{collections::HashMap, fmt, sync::LazyLock};
 use rayon::prelude::{IntoParallelIterator as _, IntoParallelRefIterator as _, ParallelIterator as _};
 use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
 
-use super::curves::{Row, put_in_order};
+use super::{
+    chunks::{self, CurveChunks},
+    curves::{Row, put_in_order},
+};
 use crate::{
     event::Scalar,
     store::{
@@ -47,7 +50,12 @@ pub struct BoundCurves {
     /// Tags that the database has not.
     tags: Vec<(i64, String)>,
     statements: Vec<Statement>,
+    /// Those of the long curves.
+    chunks: Vec<CurveChunks>,
 }
+
+/// The rows of a run in order, and the chunks of its long curves.
+type InOrder = (Vec<(RunKey, Row)>, Vec<CurveChunks>);
 
 /// The points of a run, whose tags are places in `names` for now.
 struct Own<'a> {
@@ -131,13 +139,16 @@ impl Binder {
             .iter()
             .map(|own| own.names.iter().map(|name| self.number(name, &mut tags)).collect())
             .collect();
-        let rows: Vec<Vec<(RunKey, Row)>> = (own, numbers, runs)
+        let rows: Vec<InOrder> = (own, numbers, runs)
             .into_par_iter()
             .map(|(own, numbers, (run, _))| {
-                own.numbered(&numbers).into_iter().map(|row| (*run, row)).collect()
+                let rows = own.numbered(&numbers);
+                let chunks = chunks::of_rows(*run, &rows);
+                (rows.into_iter().map(|row| (*run, row)).collect(), chunks)
             })
             .collect();
-        let rows = rows.concat();
+        let (rows, chunks): (Vec<_>, Vec<_>) = rows.into_iter().unzip();
+        let (rows, chunks) = (rows.concat(), chunks.concat());
         let latest: Vec<(RunKey, Row)> = rows
             .chunk_by(|(run, row), (after, next)| run == after && row.tag == next.tag)
             .filter_map(|curve| curve.last().copied())
@@ -148,7 +159,7 @@ impl Binder {
         statements.extend(LATEST.bind(&latest, |statement, (run, row)| {
             statement.bind(*run).bind(row.tag).bind(row.step).bind(row.value)
         }));
-        BoundCurves { tags, statements }
+        BoundCurves { tags, statements, chunks }
     }
 
     fn number(&mut self, name: &str, new: &mut Vec<(i64, String)>) -> i64 {
@@ -174,6 +185,9 @@ impl BoundCurves {
         }
         for statement in self.statements {
             statement.execute(&mut *connection).await.map_err(sqlite(ACTION))?;
+        }
+        for (run, tag, levels) in &self.chunks {
+            chunks::put_levels(connection, *run, *tag, levels).await?;
         }
         Ok(())
     }

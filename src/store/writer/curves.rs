@@ -1,5 +1,7 @@
 //! Curves as they are written: the hot path of the store.
 
+use std::mem;
+
 use sqlx::{AssertSqlSafe, SqliteConnection};
 
 use super::Commit;
@@ -41,6 +43,8 @@ impl Store {
             }
         }
         let rows = rows_by(points, |name| self.tags[name]);
+        // What is remembered is lost with the points where these cannot be written, and looked up anew.
+        let mut kept = mem::take(&mut self.kept);
         let mut transaction = self.begin(Commit::Written).await?;
         let mut rest = rows.as_slice();
         for size in CHUNKS {
@@ -64,7 +68,12 @@ impl Store {
             .await
             .map_err(sqlite(ACTION))?;
         }
-        transaction.commit().await.map_err(sqlite(ACTION))
+        for curve in rows.chunk_by(|left, right| left.tag == right.tag) {
+            kept.after(&mut transaction, run, curve).await?;
+        }
+        transaction.commit().await.map_err(sqlite(ACTION))?;
+        self.kept = kept;
+        Ok(())
     }
 }
 

@@ -68,6 +68,8 @@ async fn cut_curve(
     for sql in [
         "DELETE FROM _scalar WHERE run_id = ?1 AND step >= ?3
          AND tag_id = (SELECT id FROM _tag WHERE name = ?2)",
+        "DELETE FROM _chunk WHERE run_id = ?1 AND last_step >= ?3
+         AND tag_id = (SELECT id FROM _tag WHERE name = ?2)",
         "DELETE FROM _latest WHERE run_id = ?1 AND step >= ?3
          AND tag_id = (SELECT id FROM _tag WHERE name = ?2)",
         // The point that is last now.
@@ -111,6 +113,7 @@ pub(super) async fn forget_curves(connection: &mut SqliteConnection, run: RunKey
     for sql in [
         "DELETE FROM _scalar WHERE run_id = ?1",
         "DELETE FROM _latest WHERE run_id = ?1",
+        "DELETE FROM _chunk WHERE run_id = ?1",
         "DELETE FROM _series WHERE run_id = ?1",
     ] {
         sqlx::query(sql).bind(run).execute(&mut *connection).await.map_err(sqlite(FORGET))?;

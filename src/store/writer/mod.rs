@@ -7,6 +7,7 @@
 mod attempts;
 mod bound;
 mod bulk;
+mod chunks;
 mod confusion;
 mod curves;
 mod cuts;
@@ -51,6 +52,8 @@ pub struct Store {
     reader: Reader,
     /// Interned tags that are committed.
     tags: HashMap<String, i64>,
+    /// How far the chunks of curves are.
+    kept: chunks::Kept,
     /// What the connection's next commit does.
     commits: Commit,
     /// How long a call waits for another process' write transaction.
@@ -119,8 +122,9 @@ impl Store {
             return Err(StoreError::Lost { path, how: "deleted", rescued: false });
         };
         let reader = Reader { connection, directory: runs_dir.to_owned() };
-        let (tags, commits) = (HashMap::new(), Commit::Written);
-        let mut store = Self { reader, tags, commits, patience, identity, lost: None };
+        let (tags, kept, commits) = (HashMap::new(), chunks::Kept::default(), Commit::Written);
+        let mut store = Self { reader, tags, kept, commits, patience, identity, lost: None };
+        chunks::make_missing(&mut store.reader.connection).await?;
         store.take_back_cut_off().await?;
         Ok(store)
     }

@@ -15,9 +15,10 @@ use crate::store::{
 const ACTION: &str = "delete runs";
 
 /// The tables that hold something of a run, the run's own last.
-const OF_A_RUN: [&str; 11] = [
+const OF_A_RUN: [&str; 12] = [
     "_scalar WHERE run_id",
     "_latest WHERE run_id",
+    "_chunk WHERE run_id",
     "_series WHERE run_id",
     "_confusion WHERE run_id",
     "_class_metric WHERE run_id",

@@ -34,7 +34,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("rand_chacha", &["corpus", "search", "worker"]),
     ("rayon", &["corpus", "import", "index", "predict", "store"]),
     ("regex", &["base", "corpus", "spec"]),
-    ("rustix", &["launch"]),
+    ("rustix", &["base", "launch"]),
     ("safetensors", &["worker"]),
     ("serde_saphyr", &["spec"]),
     ("signal_hook", &["base"]),

@@ -102,6 +102,19 @@ fn what_is_filtered_stands_in_the_address_and_comes_back_with_it() {
     browser.go(address);
     browser.wait("the address brings the view back", &format!("{NAMES}.join() === 'x-0.7-y-1,x-0.7-y-2'"));
 
+    // The brush by the keyboard: to the second dimension and its lower end up a word, then away with it, and with the first one.
+    let filtered = |count: usize, what: &str| browser.wait(what, &format!("{NAMES}.length === {count}"));
+    browser.run("document.querySelector('canvas.parallel').focus()");
+    browser.keys("\u{e014}\u{e013}");
+    filtered(1, "the key filters");
+    browser.keys("\u{e017}");
+    filtered(2, "the second filter is gone");
+    browser.keys("\u{e012}\u{e017}");
+    filtered(6, "all filters are gone");
+    browser.go("about:blank");
+    browser.go(address);
+    filtered(2, "the view is there again");
+
     // By the keyboard: to the second row, and into it.
     browser.run("document.querySelector('.runs tbody tr[data-key]').focus()");
     browser.keys("\u{e015}\u{e007}");

@@ -87,6 +87,23 @@ fn a_private_page_is_read_with_the_token_alone() {
 }
 
 #[test]
+fn whoever_listens_for_others_is_warned_and_asks_for_the_token() {
+    let project = finished();
+    let Some(served) = Served::start(&project, &["--host", "0.0.0.0"]) else { return };
+    let warned = project.read("serve.err");
+    assert!(
+        warned.contains("warning: whoever reaches 0.0.0.0:") && warned.contains("not encrypted"),
+        "{warned}"
+    );
+    assert_eq!(served.get("/").status, 200, "the page without data");
+    assert_eq!(served.get("/api/experiments").status, 401);
+    assert_eq!(served.post("/api/enter", "{}").status, 200);
+    drop(served);
+    let Some(_served) = Served::start(&project, &["--host", "127.0.0.1"]) else { return };
+    assert_eq!(project.read("serve.err"), "", "nobody else reaches it");
+}
+
+#[test]
 fn nonsense_is_answered_with_a_sentence() {
     let project = finished();
     let Some(served) = Served::start(&project, &[]) else { return };

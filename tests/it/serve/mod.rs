@@ -3,7 +3,10 @@
 mod api;
 mod browser;
 mod guard;
+mod harm;
 mod http;
+mod made;
+mod scale;
 mod stream;
 mod webdriver;
 
