@@ -11,6 +11,7 @@ import corpus
 import events
 import orchestration
 import scale
+import search
 import step_profile
 import sweep
 import training
@@ -21,6 +22,7 @@ SECTIONS = {
     "start": ("Command line", orchestration.start),
     "plan": ("Plan of a large grid", orchestration.plan),
     "noop": ("No-op runs, end to end", orchestration.noop),
+    "search": ("Searches", search.measure),
     "follow": ("A hundred live runs", orchestration.follow),
     "scale": ("SQL at scale", scale.measure),
     "events": ("Event files", events.measure),
