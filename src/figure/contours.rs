@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Logical pixels of a cell.
-const CELL: f64 = 4.0;
+const CELL: f64 = 3.0;
 /// Bands of colour.
 const BANDS: f64 = 10.0;
 /// Points that are smoothed over, evenly chosen where there are more.

@@ -4,7 +4,7 @@
 //! variance that an axis, and a pair of axes, explains exactly. A point is worth the mean of `rank.by` over its seeds; the
 //! interval of a measure is from the lowest to the highest that one seed alone gives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Leaderboard, Row};
 use crate::{
@@ -181,12 +181,11 @@ fn space_of(experiment: &Experiment, board: &Leaderboard, ranked: &[&Row]) -> Op
     let mut axes = Vec::new();
     for (place, name) in board.axes.iter().enumerate() {
         let all = || experiment.grids.iter().flat_map(|grid| &grid.axes).filter(|axis| axis.name == *name);
-        let mut values: Vec<&Value> = Vec::new();
-        for value in ranked.iter().filter_map(|row| row.axes.get(place)?.as_ref()) {
-            if !values.contains(&value) {
-                values.push(value);
-            }
-        }
+        // A search has a value for each run.
+        let mut seen = HashSet::new();
+        let all_values = ranked.iter().filter_map(|row| row.axes.get(place)?.as_ref());
+        let mut values: Vec<&Value> =
+            all_values.filter(|value| seen.insert(serde_json::json!(value).to_string())).collect();
         if values.len() < 2 {
             continue;
         }
