@@ -184,8 +184,7 @@ fn space_of(experiment: &Experiment, board: &Leaderboard, ranked: &[&Row]) -> Op
         // A search has a value for each run.
         let mut seen = HashSet::new();
         let all_values = ranked.iter().filter_map(|row| row.axes.get(place)?.as_ref());
-        let mut values: Vec<&Value> =
-            all_values.filter(|value| seen.insert(serde_json::json!(value).to_string())).collect();
+        let mut values: Vec<&Value> = all_values.filter(|value| seen.insert(format!("{value:?}"))).collect();
         if values.len() < 2 {
             continue;
         }

@@ -101,6 +101,7 @@ mod tests {
 
     #[test]
     fn counts_are_read_and_written() {
+        let pattern = regex::Regex::new(PATTERN).unwrap();
         for (text, count) in [
             ("5M", 5_000_000),
             ("1.5 G", 1_500_000_000),
@@ -109,7 +110,7 @@ mod tests {
             ("0.25T", 250_000_000_000),
         ] {
             assert_eq!(parse_count(text), Some(count), "{text}");
-            assert!(regex::Regex::new(PATTERN).unwrap().is_match(text));
+            assert!(pattern.is_match(text));
         }
         for text in ["", "5", "M", "5 MB", "-1M", "1e3M", "0.0001k", ".5M", "5  M", "99999999999T"] {
             assert_eq!(parse_count(text), None, "{text}");

@@ -26,7 +26,7 @@ pub(super) const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0008_evidence.sql"),
     include_str!("migrations/0009_states.sql"),
     include_str!("migrations/0010_search.sql"),
-    include_str!("migrations/0011_importance.sql"),
+    include_str!("migrations/0012_importance.sql"),
 ];
 
 /// The version that this program reads and writes.

@@ -105,7 +105,10 @@ impl Stopping {
         }
         let last = past.last().map(|decided| decided.action);
         if last == Some(Action::Stops) {
+            // Where it is owed all the same the user has requeued it, and wants it whole.
             self.stopped.insert(past.run);
+            self.exempt.insert(past.run);
+            return;
         }
         // Its sweep may have been killed before it was asked to make room.
         let goes_to = self.goes_to.get(&past.run).copied().unwrap_or(0);
@@ -326,6 +329,10 @@ mod tests {
         // Without a value there is nothing to wait for.
         assert!(!stopping.has_paused(7));
         assert_eq!(stopping.pause_after(7), None);
+        // One that was stopped and is made again is wanted whole.
+        let stopped = Decided { epochs: 1, action: Action::Stops, reason: String::new() };
+        let requeued = Stopping::new(&experiment, &[past(4, &[(1, 0.9)], vec![stopped])]).unwrap();
+        assert!(requeued.pause_after(4).is_none() && !requeued.waits(4));
         stopping.exempt(8);
         assert!(stopping.pause_after(8).is_none() && !stopping.has_paused(8));
         let stops = Stopping::new(&self::experiment("{rule: asha_stop, first: 1}"), &[]).unwrap();

@@ -132,21 +132,6 @@ fn the_shortest_runs_pause_at_rungs_too() {
     project.run(&["run", "spec.yaml"]).expect(0);
     let whole = project.sql(&format!("select state from runs where run = '{stopped}'"));
     assert_eq!(whole, [json!({"state": "completed"})]);
-
-    // A metric that never comes decides nothing, and holds nobody back for ever.
-    project.write(
-        "spec.yaml",
-        &spec
-            .replace("experiment: stops", "experiment: blind")
-            .replace("schedule:", "rank: {by: nothing/of_it, goal: maximize}\nschedule:"),
-    );
-    let blind = project.run(&["run", "spec.yaml"]);
-    assert_eq!(
-        project.sql("select 1 from runs where experiment = 'blind' and state = 'completed'").len(),
-        9,
-        "{}",
-        blind.stderr
-    );
 }
 
 #[test]

@@ -101,7 +101,7 @@ pub(super) fn axis_values(rows: &[&Row], axis: usize) -> Option<Vec<Value>> {
     let mut seen = HashSet::new();
     for row in in_grid_order {
         let value = row.axes.get(axis)?.clone()?;
-        if seen.insert(serde_json::json!(value).to_string()) {
+        if seen.insert(format!("{value:?}")) {
             values.push(value);
         }
     }
