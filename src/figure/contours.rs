@@ -24,7 +24,7 @@ const MOST_SMOOTHED: usize = 1_000;
 /// Filled contours of the value over two axes, darker where it is better, with the points that they rest on.
 ///
 /// # Errors
-/// As [`slices`].
+/// [`FigureError::Empty`] without finite points, and what a backend reports.
 pub fn contours(
     title: &str,
     metric: Metric<'_>,
