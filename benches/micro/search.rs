@@ -1,4 +1,5 @@
-//! A suggestion of the estimator with 1,000 finished runs and six axes. `scripts/optuna_speed.py` asks Optuna for the same.
+//! A suggestion of the estimator with 1,000 finished runs and six axes. `scripts/bench.sh --only search` asks Optuna for the
+//! same.
 //!
 //!     cargo bench --bench micro -- search
 

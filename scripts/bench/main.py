@@ -12,6 +12,7 @@ import events
 import orchestration
 import page
 import scale
+import search
 import step_profile
 import sweep
 import training
@@ -22,6 +23,7 @@ SECTIONS = {
     "start": ("Command line", orchestration.start),
     "plan": ("Plan of a large grid", orchestration.plan),
     "noop": ("No-op runs, end to end", orchestration.noop),
+    "search": ("Searches", search.measure),
     "follow": ("A hundred live runs", orchestration.follow),
     "scale": ("SQL at scale", scale.measure),
     "page": ("The live page", page.measure),

@@ -1,6 +1,9 @@
 //! The error of a command: what to say, which hint to add, which exit code to end with.
 
-use std::{io, path::PathBuf};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use thiserror::Error;
 
@@ -18,7 +21,7 @@ use crate::{
     publish::PublishError,
     rerun::{CompareError, RepeatError},
     run::Holder,
-    spec::SpecError,
+    spec::{SpecError, suggest},
     store::StoreError,
     sweep::{BoardError, SweepError},
 };
@@ -249,6 +252,31 @@ fn lines(bad: &[BadFile]) -> String {
     bad.iter().map(|BadFile { file, reason }| format!("\n  `{file}`: {reason}")).collect()
 }
 
+/// What may have been meant by a spec that is not there: a file of a like name in its folder, else those that are there.
+fn instead_of(path: &Path) -> String {
+    const MOST: usize = 5;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let listed = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    let is_spec = |name: &String| name.ends_with(".yaml") || name.ends_with(".yml");
+    let entries = fs::read_dir(listed).into_iter().flatten().flatten();
+    let mut names: Vec<String> =
+        entries.filter_map(|entry| entry.file_name().into_string().ok()).filter(is_spec).collect();
+    names.sort();
+    let stem = |name: &str| Path::new(name).file_stem().unwrap_or_default().to_string_lossy().to_lowercase();
+    let wanted = stem(&path.to_string_lossy());
+    let stems: Vec<String> = names.iter().map(|name| stem(name)).collect();
+    let known: Vec<&str> = stems.iter().map(String::as_str).collect();
+    if let Some(place) = suggest(&wanted, &known).and_then(|best| known.iter().position(|name| *name == best))
+    {
+        return format!("did you mean `{}`?", folder.join(&names[place]).display());
+    }
+    match names.as_slice() {
+        [] => "a spec is a YAML file; `gridboard schema` says what may be in it, for an editor".to_owned(),
+        names if names.len() <= MOST => format!("there: {}", names.join(", ")),
+        names => format!("there: {} and {} more", names[..MOST].join(", "), names.len() - MOST),
+    }
+}
+
 impl CliError {
     /// The exit code, one of [`exit`].
     #[must_use]
@@ -293,6 +321,9 @@ impl CliError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Spec(SpecError::Read { path, source }) if source.kind() == io::ErrorKind::NotFound => {
+                Some(instead_of(path))
+            }
             Self::Sweep(error) => error.hint(),
             Self::Publish(error) => error.hint(),
             Self::Store(error) => error.hint().map(str::to_owned),

@@ -1,11 +1,17 @@
 //! `gridboard importance`: how much each axis of an experiment mattered.
 
-use std::path::Path;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{CliError, exit, experiments, output, runtime};
 use crate::{
-    rank::importances,
-    report::{Format, importance_table, interaction_table},
+    base::files::{Durability, FileError, write_whole},
+    figure::{Figure, FigureError},
+    rank::{Importances, importances},
+    report::{Format, contour_plot, importance_table, interaction_table, slice_plot},
+    spec::Metric,
     store::Reader,
 };
 
@@ -20,6 +26,9 @@ pub(super) struct Args {
     /// Pairs of axes instead of axes
     #[arg(long)]
     pairs: bool,
+    /// Write a slice plot and a contour plot of the two most important axes into this folder, as SVG and PNG
+    #[arg(long, value_name = "FOLDER")]
+    plot: Option<PathBuf>,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -41,7 +50,10 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         };
         let found = importances(&record.spec, &board)
             .ok_or_else(|| nothing("it has no two ranked points that differ in an axis and in `rank.by`"))?;
-        let by = &record.spec.rank.by.tag;
+        let by = &board.rule.by.tag;
+        if let Some(folder) = &args.plot {
+            plot(folder, name, &found, &board.rule.by)?;
+        }
         let pairs = interaction_table(&found);
         if args.pairs {
             let table =
@@ -57,4 +69,26 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         }
         Ok(exit::DONE)
     })
+}
+
+/// Writes the figures of the two most important axes, and names the files on stderr.
+fn plot(folder: &Path, experiment: &str, of: &Importances, by: &Metric) -> Result<(), CliError> {
+    let write = |stem: &str, figure: Result<Figure, FigureError>| -> Result<(), CliError> {
+        let figure = match figure {
+            Err(FigureError::Empty(what)) => {
+                output::note(&format!("warning: no {stem}.svg: {what}"));
+                return Ok(());
+            }
+            figure => figure?,
+        };
+        for (end, bytes) in [("svg", figure.svg.as_bytes()), ("png", figure.png.as_slice())] {
+            let path = folder.join(format!("{stem}.{end}"));
+            write_whole(&path, &[bytes], Durability::Written)?;
+            output::note(&path.display().to_string());
+        }
+        Ok(())
+    };
+    fs::create_dir_all(folder).map_err(FileError::at("create", folder))?;
+    write("slice_plot", slice_plot(of, experiment, by))?;
+    write("contour_plot", contour_plot(of, experiment, by))
 }

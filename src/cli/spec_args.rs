@@ -78,8 +78,9 @@ pub(super) fn check_weights(experiment: &Experiment) -> Result<(), CliError> {
         return Ok(());
     }
     let mut seen = BTreeSet::new();
-    for run in grid::runs(experiment) {
-        if let Some(Value::Text(path)) = run.parameters.get("initial_weights")
+    const WEIGHTS: &str = "initial_weights";
+    for run in grid::runs(&grid::listed(experiment, &[WEIGHTS])) {
+        if let Some(Value::Text(path)) = run.parameters.get(WEIGHTS)
             && seen.insert(path.clone())
         {
             File::open(path).map_err(|error| CliError::Weights { path: path.clone(), error })?;

@@ -54,6 +54,29 @@ impl Axis {
         Self { low: 10f64.powf(first), high: 10f64.powf(last), log: true, ticks, decimals: 0 }
     }
 
+    /// An axis over exactly `low..=high`, which is positive where it is logarithmic; round ticks within, and around a single value
+    /// some room.
+    pub(super) fn exact(low: f64, high: f64, log: bool) -> Self {
+        let wide = Self::linear(low, high, 5);
+        if high <= low {
+            return wide;
+        }
+        let hair = 1e-9 * (high - low);
+        let inside = |tick: &f64| *tick >= low - hair && *tick <= high + hair;
+        let ticks: Vec<f64> = if log {
+            let decades = (low.log10().floor() as i32..=high.log10().ceil() as i32).map(|n| 10f64.powi(n));
+            // A short range has ticks between the decades.
+            let factors: &[f64] = if high / low < 2_000.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+            let all = decades.flat_map(|decade| factors.iter().map(move |factor| factor * decade));
+            let all: Vec<f64> = all.filter(inside).collect();
+            let every = all.len().div_ceil(9).max(1);
+            all.into_iter().step_by(every).collect()
+        } else {
+            wide.ticks.iter().copied().filter(inside).collect()
+        };
+        Self { low, high, log, ticks, decimals: wide.decimals }
+    }
+
     /// An axis of whole numbers, one tick each where there are few; half a step of room at both ends for one number.
     pub(super) fn whole(low: f64, high: f64, target: usize) -> Self {
         let step = round_step((high - low) / target.max(1) as f64).max(1.0);

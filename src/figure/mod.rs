@@ -1,5 +1,5 @@
-//! Figures: confusion matrices and their differences, accuracy bars, training, ROC and PR curves, and X-rays, each as SVG
-//! and PNG.
+//! Figures: confusion matrices and their differences, accuracy bars, training, ROC and PR curves, slices and contours over axes, and
+//! X-rays, each as SVG and PNG.
 //!
 //! The only home of plotters. Called by the trainer (the small confusion matrix of each epoch) and by `report`. A
 //! figure function lays its marks out once in a `drawing::Drawing` (logical pixels, text measured with the font that
@@ -11,6 +11,7 @@ mod bars;
 mod cells;
 mod colour;
 mod confusion;
+mod contours;
 mod curves;
 mod difference;
 mod drawing;
@@ -18,6 +19,7 @@ mod facets;
 mod gallery;
 mod glyphs;
 mod grouped;
+mod landscape;
 mod render;
 mod separation;
 mod sheet;
@@ -26,10 +28,12 @@ mod thin;
 
 pub use bars::{Bar, ClassCount, accuracy_bars, count_bars};
 pub use confusion::{confusion_matrix, confusion_matrix_png};
+pub use contours::contours;
 pub use curves::{Panel, Quantity, Series, curves};
 pub use difference::difference_matrix;
 pub use facets::{GridCurve, Key, MOST as MOST_KEY_VALUES, grid_curves};
 pub use gallery::{GalleryEntry, gallery};
+pub use landscape::{Extent, Metric, Seen, SweptAxis, slices};
 pub use separation::{Named, pr_curves, roc_curves};
 pub use sheet::{SheetEntry, confusion_sheet};
 

@@ -10,7 +10,10 @@ mod sieve;
 mod space;
 mod suggested;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, HashSet},
+};
 
 pub use check::{ImpossibleRun, ImpossibleRuns, check};
 pub use name::with_id as name_with_id;
@@ -22,7 +25,7 @@ pub use suggested::{Learned, Outcome, PointSearch, Suggested, first_points, pars
 
 use crate::{
     run::{RunIndex, RunSpec},
-    spec::{Experiment, FAMILY_AXIS, Family, Grid, Parameters, Value},
+    spec::{Axis, Experiment, FAMILY_AXIS, Family, Grid, Limit, Parameters, Value},
 };
 
 /// The runs of an experiment, by index. Order: the grids in turn, the first axis outermost, seeds innermost. A grid
@@ -95,6 +98,35 @@ pub fn runs_with<'a>(
 pub fn runs(experiment: &Experiment) -> impl Iterator<Item = RunSpec> + '_ {
     let plan = GridRuns::new(experiment);
     (0..plan.len()).map_while(move |index| plan.nth(index))
+}
+
+/// The first runs of a search that learns, those of the points that it draws: like what it will run, before anything is suggested.
+#[must_use]
+pub fn first_runs(experiment: &Experiment) -> Vec<RunSpec> {
+    let (points, _) = first_points(experiment);
+    runs_with(experiment, &points).filter(|_| experiment.suggests()).collect()
+}
+
+/// The experiment of a search that learns as a grid of the listed axes of these names, to ask which values its runs may have
+/// there; ranges are left out. Any other experiment as it is.
+#[must_use]
+pub fn listed<'a>(experiment: &'a Experiment, names: &[&str]) -> Cow<'a, Experiment> {
+    if !experiment.suggests() {
+        return Cow::Borrowed(experiment);
+    }
+    let is_asked = |axis: &&Axis| axis.range.is_none() && names.contains(&axis.name.as_str());
+    let narrowed = |grid: &Grid| {
+        let has_family = |axis: &&Axis| axis.name == FAMILY_AXIS;
+        Grid { axes: grid.axes.iter().filter(|axis| is_asked(axis) || has_family(axis)).cloned().collect() }
+    };
+    Cow::Owned(Experiment {
+        grids: experiment.grids.iter().map(narrowed).collect(),
+        search: None,
+        exclude: Vec::new(),
+        limit: Limit::default(),
+        seeds: vec![0],
+        ..experiment.clone()
+    })
 }
 
 /// The names of all axes of all grids, in the order of their first appearance: the columns of a table of runs.

@@ -10,6 +10,7 @@ use crate::{
     base::{error::with_causes, signals::Signals},
     event::Scalar,
     index::{self, FoundRun, IndexError},
+    rank::importances,
     run::{ExperimentDir, LedgerFile},
     store::{ExperimentRecord, LoadedRun, Point, RunKey, RunRecord, Store},
 };
@@ -115,7 +116,7 @@ pub(super) async fn load(
     }
     store.set_ranks(key).await?;
     let leaderboard = store.leaderboard(key).await?;
-    store.keep_statistics(key, &leaderboard).await?;
+    store.keep_statistics(key, &leaderboard, importances(&file.spec, &leaderboard).as_ref()).await?;
     Ok(loaded)
 }
 

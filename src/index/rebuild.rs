@@ -19,6 +19,7 @@ use super::{
 use crate::{
     base::{error::with_causes, files::FileError, human::counted, signals::Signals},
     event::Scalar,
+    rank::importances,
     run::{ExperimentLock, LedgerFile, Marks, RunSpec, RunState},
     store::{LoadedRun, Reader, RunKey, Store, StoreError, room, take_place},
 };
@@ -190,7 +191,7 @@ async fn load(
     store.set_ranks(key).await?;
     if completed > 0 {
         let leaderboard = store.leaderboard(key).await?;
-        store.keep_statistics(key, &leaderboard).await?;
+        store.keep_statistics(key, &leaderboard, importances(spec, &leaderboard).as_ref()).await?;
     }
     if unlogged > 0 {
         rebuilt.notes.push(format!(

@@ -31,6 +31,8 @@ pub struct AttemptEnd {
     pub resumed_from: Option<Option<u32>>,
     /// Whether it ended as programs do that a signal has asked to end. Who sent it is not known.
     pub asked_to_end: bool,
+    /// Whether it has ended by itself where it was told to pause.
+    pub has_paused: bool,
 }
 
 /// The ways in which an attempt ends.
@@ -95,7 +97,7 @@ pub(super) struct Known<Tail> {
     pub(super) status: Option<ExitStatus>,
     /// What `outcome.json` says, if it is of this attempt.
     pub(super) outcome: Result<Option<Outcome>, OutcomeError>,
-    /// Whether Gridboard has sent the attempt a signal.
+    /// Whether Gridboard has sent the attempt a signal, or it has paused where it was told to.
     pub(super) stopped: bool,
     /// Whether the kernel's out-of-memory killer has struck since the last end that it explains.
     pub(super) oom_kill: bool,
@@ -395,6 +397,7 @@ mod tests {
             has_outcome: false,
             resumed_from: None,
             asked_to_end: false,
+            has_paused: false,
         };
         let failure = Failure {
             kind: FailureKind::Exit,

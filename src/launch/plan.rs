@@ -55,6 +55,8 @@ pub struct LaunchPlan {
     pub folder: Option<PathBuf>,
     /// Standard input.
     pub stdin: Stdin,
+    /// Whether it was told when to pause, and ends by itself then.
+    pub pauses: bool,
 }
 
 /// Standard input of an attempt.
@@ -129,6 +131,7 @@ impl LaunchPlan {
             env: environment(&run_dir, file),
             folder: None,
             stdin: Stdin::Lifeline,
+            pauses: false,
             run_dir,
         })
     }
@@ -190,6 +193,7 @@ impl LaunchPlan {
             env,
             folder: None,
             stdin: Stdin::Null,
+            pauses: false,
             run_dir,
         })
     }
@@ -216,6 +220,15 @@ impl LaunchPlan {
     #[must_use]
     pub fn in_folder(self, folder: Option<&Path>) -> Self {
         Self { folder: folder.map(Path::to_owned), ..self }
+    }
+
+    /// The same of a worker, told to keep its state and end once so many epochs are done.
+    #[must_use]
+    pub fn pausing_after(mut self, epochs: Option<u64>) -> Self {
+        let told = epochs.map(|epochs| ["--pause-after".into(), epochs.to_string().into()]);
+        self.pauses = told.is_some();
+        self.args.extend(told.into_iter().flatten());
+        self
     }
 
     /// The same, told the number of its CUDA device.

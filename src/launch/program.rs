@@ -155,7 +155,8 @@ pub fn check_programs(experiment: &Experiment) -> Result<(), ProgramError> {
         return check(&substitute(word, |_| None), folder, &path);
     }
     let mut words = BTreeSet::new();
-    for run in grid::runs(experiment) {
+    let named: Vec<&str> = places(word).collect();
+    for run in grid::runs(&grid::listed(experiment, &named)) {
         let value = |name: &str| run.parameters.get(name).map(Value::to_string);
         // A folder of the run's own is made later.
         if places(word).all(|name| value(name).is_some()) {

@@ -18,7 +18,7 @@ use crate::{
     base::signals::Signals,
     corpus::PreparationProgress,
     metrics::ConfusionMatrix,
-    rank::{Leaderboard, folder_of, series_named, standard_metrics},
+    rank::{Leaderboard, folder_of, importances, series_named, standard_metrics},
     report::{self, About, ReportInput, RunCurves, Table},
     run::{ExperimentDir, RunDir},
     spec::{Experiment, Suite},
@@ -106,7 +106,8 @@ async fn collect(
     store.be_in_place().await?;
     let mut warnings = take_untaken_predictions(store, runs_dir, record).await?;
     let mut leaderboard = store.leaderboard(record.key).await?;
-    store.keep_statistics(record.key, &leaderboard).await?;
+    let mattered = importances(&record.spec, &leaderboard);
+    store.keep_statistics(record.key, &leaderboard, mattered.as_ref()).await?;
     let mut confusion: Vec<(String, ConfusionMatrix)> = Vec::new();
     let mut curves = Vec::new();
     let mut best_predictions = Vec::new();

@@ -4,7 +4,7 @@
 //! variance that an axis, and a pair of axes, explains exactly. A point is worth the mean of `rank.by` over its seeds; the
 //! interval of a measure is from the lowest to the highest that one seed alone gives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::{Leaderboard, Row};
 use crate::{
@@ -34,6 +34,37 @@ pub struct Importances {
     pub points: usize,
     /// Ranked runs that lack a value of an axis, and are left out.
     pub left_out: usize,
+    /// The values of each axis, in the same order.
+    pub extents: Vec<Extent>,
+    /// The points: a coordinate for each axis, and the mean of `rank.by` over the seeds.
+    pub seen: Vec<(Vec<f64>, f64)>,
+}
+
+/// The values of an axis.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Extent {
+    /// A range: a coordinate is the number.
+    Range(AxisRange),
+    /// A list, in the order of the spec: a coordinate is the place in it.
+    Values(Vec<Value>),
+}
+
+impl Importances {
+    /// Places of the axes, the most important first.
+    #[must_use]
+    pub fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.axes.len()).collect();
+        order.sort_by(|a, b| self.axes[*b].1.value.total_cmp(&self.axes[*a].1.value));
+        order
+    }
+
+    /// Places of the pairs, the one that explains most first.
+    #[must_use]
+    pub fn order_of_pairs(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.pairs.len()).collect();
+        order.sort_by(|a, b| self.pairs[*b].2.value.total_cmp(&self.pairs[*a].2.value));
+        order
+    }
 }
 
 /// A point: where it lies, and its value by seed.
@@ -120,13 +151,17 @@ pub fn importances(experiment: &Experiment, board: &Leaderboard) -> Option<Impor
         let measure = measure(value, alone.iter().map(|of| of.pairs[place].2).collect());
         (names[first].clone(), names[second].clone(), measure)
     });
-    Some(Importances { axes, main, pairs: pairs.collect(), points: points.len(), left_out })
+    let extent = |axis: &Axis| axis.range.map_or_else(|| Extent::Values(axis.values.clone()), Extent::Range);
+    let extents = places.iter().map(extent).collect();
+    let seen = points.iter().filter_map(|point| Some((point.at.clone(), mean(point)?))).collect();
+    Some(Importances { axes, main, pairs: pairs.collect(), points: points.len(), left_out, extents, seen })
 }
 
 /// Where the values of an axis are found, and which they are where they are a list.
 struct Axis {
     place: usize,
     values: Vec<Value>,
+    range: Option<AxisRange>,
 }
 
 impl Axis {
@@ -146,23 +181,24 @@ fn space_of(experiment: &Experiment, board: &Leaderboard, ranked: &[&Row]) -> Op
     let mut axes = Vec::new();
     for (place, name) in board.axes.iter().enumerate() {
         let all = || experiment.grids.iter().flat_map(|grid| &grid.axes).filter(|axis| axis.name == *name);
-        let mut values: Vec<&Value> = Vec::new();
-        for value in ranked.iter().filter_map(|row| row.axes.get(place)?.as_ref()) {
-            if !values.contains(&value) {
-                values.push(value);
-            }
-        }
+        // A search has a value for each run.
+        let mut seen = HashSet::new();
+        let all_values = ranked.iter().filter_map(|row| row.axes.get(place)?.as_ref());
+        let mut values: Vec<&Value> = all_values.filter(|value| seen.insert(format!("{value:?}"))).collect();
         if values.len() < 2 {
             continue;
         }
-        let range = match all().find_map(|axis| axis.range) {
+        let of_spec: Vec<&Value> = all().flat_map(|axis| &axis.values).collect();
+        values.sort_by_key(|value| of_spec.iter().position(|known| known == value));
+        let searched = all().find_map(|axis| axis.range);
+        let range = match searched {
             Some(AxisRange { from, to, step, is_log, is_integer }) => {
                 Range::Number(Number { low: from, high: to, step, is_log, is_integer })
             }
             None => Range::Choice(values.len()),
         };
         space.dimensions.push(Dimension { name: name.clone(), range });
-        axes.push(Axis { place, values: values.into_iter().cloned().collect() });
+        axes.push(Axis { place, values: values.into_iter().cloned().collect(), range: searched });
     }
     (!axes.is_empty()).then_some((space, axes))
 }

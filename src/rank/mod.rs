@@ -22,7 +22,7 @@ use crate::{
 };
 
 pub use columns::{axis_columns, rule_metrics, standard_metrics};
-pub use importance::{Importances, Measure, importances};
+pub use importance::{Extent, Importances, Measure, importances};
 pub use order::{Candidate, Ranking, rank, unfinished};
 pub use point::{GridPoint, Means};
 pub use sameness::{Results, constant_answer, without_effect};

@@ -1,7 +1,15 @@
-//! What mattered, as tables: the importance of each axis, and of pairs of axes.
+//! What mattered, as tables and figures: the importance of each axis, and of pairs of axes; where good values lie along the most
+//! important ones.
 
 use super::table::{Cell, Column, Table};
-use crate::rank::{Importances, Measure};
+use crate::{
+    figure::{self, Figure, FigureError, Quantity, SweptAxis},
+    rank::{Extent, Importances, Measure},
+    spec::{Goal, Metric, is_accuracy},
+};
+
+/// How many axes are sliced.
+const SLICED: usize = 2;
 
 /// The importance of each axis, the greatest first.
 #[must_use]
@@ -19,9 +27,7 @@ pub(crate) fn importance_table(of: &Importances, title: Option<String>) -> Table
             columns.push(Column::number("explained_high").heading("high").decimals(3));
         }
     }
-    let mut order: Vec<usize> = (0..of.axes.len()).collect();
-    order.sort_by(|a, b| of.axes[*b].1.value.total_cmp(&of.axes[*a].1.value));
-    let rows = order.into_iter().map(|place| {
+    let rows = of.order().into_iter().map(|place| {
         let (axis, part) = &of.axes[place];
         let mut row = vec![Cell::from(axis)];
         row.extend(cells(*part, has_seeds));
@@ -51,16 +57,16 @@ pub(crate) fn importance_table(of: &Importances, title: Option<String>) -> Table
 #[must_use]
 pub(crate) fn interaction_table(of: &Importances) -> Option<Table> {
     let has_seeds = of.pairs.iter().any(|(.., share)| share.seeds.is_some());
-    let mut pairs: Vec<_> = of.pairs.iter().collect();
-    pairs.sort_by(|(.., a), (.., b)| b.value.total_cmp(&a.value));
     let mut columns = vec![Column::text("axis"), Column::text("with")];
     columns.push(Column::number("explained").heading("explain together").decimals(3));
     if has_seeds {
         columns.push(Column::number("explained_low").heading("low").decimals(3));
         columns.push(Column::number("explained_high").heading("high").decimals(3));
     }
-    let rows: Vec<Vec<Cell>> = pairs
+    let rows: Vec<Vec<Cell>> = of
+        .order_of_pairs()
         .into_iter()
+        .map(|place| &of.pairs[place])
         .map(|(first, second, share)| {
             let mut row = vec![Cell::from(first), Cell::from(second)];
             row.extend(cells(*share, has_seeds));
@@ -69,6 +75,55 @@ pub(crate) fn interaction_table(of: &Importances) -> Option<Table> {
         .collect();
     let notes = vec!["the share of the variance beyond what both explain alone".to_owned()];
     (!rows.is_empty()).then_some(Table { title: None, columns, rows, notes })
+}
+
+/// The grid points along the two most important axes, one beside the other.
+///
+/// # Errors
+/// [`FigureError::Empty`] where there is nothing to draw, and what a backend reports.
+pub(crate) fn slice_plot(of: &Importances, experiment: &str, by: &Metric) -> Result<Figure, FigureError> {
+    let order: Vec<usize> = of.order().into_iter().take(SLICED).collect();
+    let axes: Vec<SweptAxis> = order.iter().map(|place| swept(of, *place)).collect();
+    figure::slices(&format!("{experiment}: {} along the axes", by.tag), drawn(by), &axes, &seen(of, &order))
+}
+
+/// Where good values lie over the two most important axes.
+///
+/// # Errors
+/// [`FigureError::Empty`] with fewer than two axes, and what a backend reports.
+pub(crate) fn contour_plot(of: &Importances, experiment: &str, by: &Metric) -> Result<Figure, FigureError> {
+    let order = of.order();
+    let &[first, second, ..] = order.as_slice() else {
+        return Err(FigureError::Empty("contours take two axes"));
+    };
+    let (first_axis, second_axis) = (swept(of, first), swept(of, second));
+    let title = format!("{experiment}: {} over two axes", by.tag);
+    figure::contours(&title, drawn(by), [&first_axis, &second_axis], &seen(of, &[first, second]))
+}
+
+fn swept(of: &Importances, place: usize) -> SweptAxis {
+    let extent = match &of.extents[place] {
+        Extent::Range(range) => {
+            figure::Extent::Range { low: range.from, high: range.to, is_log: range.is_log }
+        }
+        Extent::Values(values) => figure::Extent::Values(values.iter().map(ToString::to_string).collect()),
+    };
+    SweptAxis { name: of.axes[place].0.replace('_', " "), extent }
+}
+
+/// The points on some of the axes.
+fn seen(of: &Importances, places: &[usize]) -> Vec<figure::Seen> {
+    let on = |at: &[f64]| places.iter().map(|place| at[*place]).collect();
+    of.seen.iter().map(|(at, value)| (on(at), *value)).collect()
+}
+
+fn drawn(by: &Metric) -> figure::Metric<'_> {
+    let quantity = match by.goal {
+        _ if is_accuracy(&by.tag) => Quantity::Accuracy,
+        Goal::Minimize => Quantity::Loss,
+        Goal::Maximize => Quantity::Other,
+    };
+    figure::Metric { name: &by.tag, quantity, is_lower_better: by.goal == Goal::Minimize }
 }
 
 fn cells(measure: Measure, has_seeds: bool) -> Vec<Cell> {

@@ -33,7 +33,7 @@ pub(crate) use audit::{audit_tables, class_table, pair_table};
 pub(crate) use comparison::{MetricSides, Sides};
 pub(crate) use files::ReportError;
 pub(crate) use grid_points::top_table;
-pub(crate) use importance::{importance_table, interaction_table};
+pub(crate) use importance::{contour_plot, importance_table, interaction_table, slice_plot};
 pub(crate) use input::{ReportInput, RunCurves};
 pub(crate) use layers::{layers_table, totals};
 pub(crate) use leaderboard::{leaderboard_table, unranked_table};

@@ -41,7 +41,7 @@ pub use key::{RunIndex, RunKey};
 pub use ledger_file::{ImportSource, LedgerFile, LedgerFileError};
 pub use lock::{ExperimentLock, Holder};
 pub use marks::Marks;
-pub use outcome::{Outcome, OutcomeError};
+pub use outcome::{Outcome, OutcomeError, PAUSED_EXIT};
 pub use removal::bytes_on_disk;
 pub use seal::{Seal, is_sealed_or_free};
 pub use shortage::Shortage;

@@ -12,6 +12,10 @@ use serde::{Deserialize, Serialize};
 use super::{failure::Failure, folder::RunDir, state::RunState, used::Phases};
 use crate::base::files::{Durability, FileError, read_regular, write_whole};
 
+/// Exit code of a worker that was told when to pause, and has: its state is kept, and its run goes on later. None of
+/// `sysexits.h`, and none of a signal.
+pub const PAUSED_EXIT: u8 = 79;
+
 /// No outcome is larger, bytes; one has less than a kilobyte and the tail of a log.
 const MOST_BYTES: u64 = 1 << 20;
 

@@ -5,7 +5,6 @@
 
 use super::{
     normal::{LN_SQRT_2PI, ln_density, ln_mass},
-    parzen::{Column, Kernels, Normal},
     space::{Number, Point},
 };
 
@@ -16,6 +15,35 @@ const NOTHING: f64 = 747.0;
 const KNOWN: usize = 1024;
 /// An odd number that mixes bits: 2^64 by the golden ratio.
 const MIX: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// The kernels in one dimension.
+#[derive(Debug)]
+pub(super) struct Column {
+    /// Place of the dimension in the space.
+    pub(super) dimension: usize,
+    pub(super) kernels: Kernels,
+}
+
+#[derive(Debug)]
+pub(super) enum Kernels {
+    /// Truncated normal distributions.
+    Normal { number: Number, low: f64, high: f64, kernels: Vec<Normal> },
+    /// What each kernel gives each choice, kernel by kernel.
+    Choice { count: usize, shares: Vec<f64> },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Normal {
+    pub(super) mean: f64,
+    pub(super) deviation: f64,
+}
+
+impl Normal {
+    /// How many deviations a place on the scale of the kernels lies above the mean.
+    fn place(&self, scaled: f64) -> f64 {
+        (scaled - self.mean) / self.deviation
+    }
+}
 
 /// A mixture that is asked for its density.
 pub(super) struct Density<'a> {

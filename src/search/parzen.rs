@@ -4,7 +4,7 @@
 //! order of equals, and with it the width of their kernels, depends on the processor. The density at a point is `density`'s.
 
 use super::{
-    density::Density,
+    density::{Column, Density, Kernels, Normal},
     draws::Draws,
     normal::quantile,
     space::{Number, Point, Range, Space},
@@ -17,28 +17,6 @@ pub(super) struct Parzen {
     weights: Vec<f64>,
     /// Where the kernels lie in each dimension, in the order of names.
     columns: Vec<Column>,
-}
-
-/// The kernels in one dimension.
-#[derive(Debug)]
-pub(super) struct Column {
-    /// Place of the dimension in the space.
-    pub(super) dimension: usize,
-    pub(super) kernels: Kernels,
-}
-
-#[derive(Debug)]
-pub(super) enum Kernels {
-    /// Truncated normal distributions.
-    Normal { number: Number, low: f64, high: f64, kernels: Vec<Normal> },
-    /// What each kernel gives each choice, kernel by kernel.
-    Choice { count: usize, shares: Vec<f64> },
-}
-
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Normal {
-    pub(super) mean: f64,
-    pub(super) deviation: f64,
 }
 
 impl Parzen {
@@ -125,13 +103,6 @@ impl Parzen {
     /// The logarithm of the density at each of the points.
     pub(super) fn ln_density(&self, points: &[Point]) -> Vec<f64> {
         Density::new(&self.weights, &self.columns).at(points)
-    }
-}
-
-impl Normal {
-    /// How many deviations a place on the scale of the kernels lies above the mean.
-    pub(super) fn place(&self, scaled: f64) -> f64 {
-        (scaled - self.mean) / self.deviation
     }
 }
 

@@ -4,7 +4,7 @@ use super::command::{BUILT_IN_PLACES, is_parameter_name};
 
 /// SQL names that an experiment must not have: the views that every runs database has, and words kept for later ones.
 /// Compared without case, as SQLite does. Names that start with `sqlite_` are SQLite's.
-pub const RESERVED_EXPERIMENTS: [&str; 17] = [
+pub const RESERVED_EXPERIMENTS: [&str; 18] = [
     "artifacts",
     "attempts",
     "class_metrics",
@@ -15,6 +15,7 @@ pub const RESERVED_EXPERIMENTS: [&str; 17] = [
     "experiments",
     "grid_points",
     "history",
+    "importance",
     "leaderboard",
     "metrics",
     "predictions",

@@ -24,6 +24,7 @@
 //! | `history` | a point of a curve | experiment, run, tag, step, value, wall_time |
 //! | `leaderboard` | a run, ranked or not | experiment, rank, run, state, seed, train_accuracy, train_loss, validation_accuracy, validation_accuracy_low, validation_accuracy_high, validation_loss, validation_images, validation_sensitivity, validation_specificity, validation_auc, best_epoch, best_value, mcnemar_p, against_best, reason |
 //! | `grid_points` | a grid point over its seeds | experiment, rank, grid_point, seeds, seeds_wanted, train_accuracy_mean, train_accuracy_deviation, train_loss_mean, train_loss_deviation, validation_accuracy_mean, validation_accuracy_deviation, validation_loss_mean, validation_loss_deviation, by_mean, by_deviation, best_mean, best_deviation, mcnemar_p, axis_values |
+//! | `importance` | an axis, or a pair of axes | experiment, axis, with_axis, importance, importance_low, importance_high, explained, explained_low, explained_high, points |
 //! | `class_metrics` | a class in a run | experiment, run, class_index, class, support, precision, recall, f1 |
 //! | `confusion` | a pair of classes in a run | experiment, run, true_class, predicted_class, images |
 //! | `suggestions` | a point that a search has suggested | experiment, point, reason, score, place, candidates, good, others, running, axis_values, learned |

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The migrations in order; the version of a schema is how many of them it has.
-pub(super) const MIGRATIONS: [&str; 11] = [
+pub(super) const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/0001_ledger.sql"),
     include_str!("migrations/0002_core_seconds.sql"),
     include_str!("migrations/0003_statistics.sql"),
@@ -27,6 +27,7 @@ pub(super) const MIGRATIONS: [&str; 11] = [
     include_str!("migrations/0009_states.sql"),
     include_str!("migrations/0010_search.sql"),
     include_str!("migrations/0011_chunks.sql"),
+    include_str!("migrations/0012_importance.sql"),
 ];
 
 /// The version that this program reads and writes.

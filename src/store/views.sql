@@ -191,6 +191,25 @@ JOIN (SELECT experiment_id, count(CASE WHEN state IN ('completed', 'reused') THE
   ON c.experiment_id = g.experiment_id AND c.completed = g.completed
 ORDER BY e.name, g.rank IS NULL, g.rank, g.position;
 
+-- As `grid_points`, of what is there.
+CREATE VIEW importance AS
+SELECT e.name AS experiment,
+       i.axis,
+       i.with_axis,
+       i.importance,
+       i.importance_low,
+       i.importance_high,
+       i.explained,
+       i.explained_low,
+       i.explained_high,
+       i.points
+FROM _importance i
+JOIN _experiment e ON e.id = i.experiment_id
+JOIN (SELECT experiment_id, count(CASE WHEN state IN ('completed', 'reused') THEN 1 END) AS completed
+      FROM _run GROUP BY experiment_id) c
+  ON c.experiment_id = i.experiment_id AND c.completed = i.completed
+ORDER BY e.name, i.place;
+
 CREATE VIEW class_metrics AS
 SELECT e.name AS experiment, r.name AS run, c.class_index, c.class, c.support,
        -- Nothing was taken for the class, or no image is of it: there is nothing to divide by.

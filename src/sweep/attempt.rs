@@ -25,7 +25,7 @@ use crate::{
     publish::Answers,
     run::{Evidence, Failure, FailureKind, Keeping, Marks, RunDir, RunFile, RunSpec, RunState},
     schedule::{Job, Slot},
-    spec::{Experiment, Family, Keep},
+    spec::{Checkpoint, Experiment, Family, Keep},
     tags,
 };
 
@@ -153,6 +153,7 @@ impl Attempts<'_> {
     }
 
     /// Prepares the folder of an attempt that starts at `started`, and says what is to be started, and what was logged before.
+    /// After `pause` epochs it makes room: a trainer of ours that keeps a state does so by itself.
     ///
     /// # Errors
     /// [`StartError`]; nothing is started then.
@@ -161,7 +162,7 @@ impl Attempts<'_> {
         run: u64,
         number: u32,
         slot: &Slot,
-        started: f64,
+        (started, pause): (f64, Option<u64>),
     ) -> Result<(LaunchPlan, Cleared), StartError> {
         let place = super::index(run);
         let (ready, worker) = match self {
@@ -184,7 +185,9 @@ impl Attempts<'_> {
                 .with_variables(&ready.experiment.env)?
                 .in_folder(ready.experiment.cwd.as_deref())
         } else {
+            let keeps = ready.experiment.keep.checkpoint != Checkpoint::Never;
             LaunchPlan::worker(run.index.get(), worker, folder.path(), &file)?
+                .pausing_after(pause.filter(|_| keeps))
         };
         Ok((plan.on_device(slot.cuda_index()), cleared))
     }

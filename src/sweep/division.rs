@@ -18,6 +18,7 @@ use crate::{
         signals::Signals,
     },
     device::{Placement, slots_on_cpu},
+    grid,
     launch::{self, CalibrateError},
     run::RunSpec,
     schedule::{Division, best, divisions},
@@ -58,9 +59,15 @@ pub(crate) fn measured_division(
 ) -> Result<Option<Measured>, SweepError> {
     let forecaster = Forecaster::new(&ready.experiment, ready.loading.as_ref(), &placed.slots);
     let capacity = placed.capacities.first().copied().unwrap_or(0);
-    let owed: Vec<&RunSpec> =
-        ready.owed.iter().filter(|owed| !owed.cancelled).map(|owed| &ready.runs[index(owed.run)]).collect();
-    if cores < 2 || owed.len() < 2 || !owed.iter().all(|run| forecaster.is_elastic(run)) {
+    // Of a search that learns most runs are not known yet: the first ones, which are drawn, stand for them.
+    let drawn = grid::first_runs(&ready.experiment);
+    let known = ready.owed.iter().filter(|owed| !owed.cancelled).map(|owed| &ready.runs[index(owed.run)]);
+    let owed: Vec<&RunSpec> = if drawn.is_empty() { known.collect() } else { drawn.iter().collect() };
+    let to_come = match u64::try_from(grid::count(&ready.experiment)) {
+        Ok(wanted) if !drawn.is_empty() => wanted.saturating_sub(ready.completed),
+        _ => owed.len() as u64,
+    };
+    if cores < 2 || owed.len() < 2 || to_come < 2 || !owed.iter().all(|run| forecaster.is_elastic(run)) {
         return Ok(None);
     }
     let mut by_cost: Vec<(f64, u64, &RunSpec)> = owed
@@ -73,10 +80,12 @@ pub(crate) fn measured_division(
     by_cost.sort_by(|a, b| b.0.total_cmp(&a.0));
     let networks = sample(&by_cost);
     let memory = networks.iter().map(|(_, memory, _)| *memory).max().unwrap_or(0);
-    let divisions = divisions(cores, owed.len() as u64, memory, capacity);
+    let divisions = divisions(cores, to_come, memory, capacity);
     #[expect(clippy::cast_precision_loss, reason = "a handful")]
     let takes = (divisions.len() * networks.len() * ROUNDS) as f64 * 2.0 * SECONDS;
     let sweep = by_cost.iter().map(|(cost, ..)| cost).sum::<f64>() / (CORE_FLOPS * f64::from(cores));
+    #[expect(clippy::cast_precision_loss, reason = "a number of runs")]
+    let sweep = sweep * to_come as f64 / owed.len() as f64;
     if divisions.len() < 2 || sweep < WORTH * takes {
         return Ok(None);
     }

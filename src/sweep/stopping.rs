@@ -42,6 +42,8 @@ pub(super) struct Stopping {
     goes_to: HashMap<u64, u64>,
     /// Runs that wait at a rung of an earlier sweep.
     waits: HashSet<u64>,
+    /// Runs that have paused where they were told to, and of which nothing could be decided.
+    undecided: HashSet<u64>,
     /// Epochs of a whole run, where the spec says it.
     longest: Option<u64>,
 }
@@ -75,8 +77,8 @@ impl Stopping {
             StopRule::Asha => Judge::Pauses(Rungs::new(halving, goal, whole)),
         };
         let (seen, goes_to) = (HashMap::new(), HashMap::new());
-        let (stopped, exempt, waits) = (HashSet::new(), HashSet::new(), HashSet::new());
-        let mut stopping = Self { judge, seen, stopped, exempt, goes_to, waits, longest };
+        let [stopped, exempt, waits, undecided] = std::array::from_fn(|_| HashSet::new());
+        let mut stopping = Self { judge, seen, stopped, exempt, goes_to, waits, undecided, longest };
         past.iter().for_each(|past| stopping.recall(past));
         Some(stopping)
     }
@@ -103,7 +105,10 @@ impl Stopping {
         }
         let last = past.last().map(|decided| decided.action);
         if last == Some(Action::Stops) {
+            // Where it is owed all the same the user has requeued it, and wants it whole.
             self.stopped.insert(past.run);
+            self.exempt.insert(past.run);
+            return;
         }
         // Its sweep may have been killed before it was asked to make room.
         let goes_to = self.goes_to.get(&past.run).copied().unwrap_or(0);
@@ -124,6 +129,27 @@ impl Stopping {
     /// Whether a run waits at a rung since an earlier sweep.
     pub(super) fn waits(&self, run: u64) -> bool {
         self.waits.contains(&run)
+    }
+
+    /// The epochs after which a run pauses by itself, if it can; `None` where it goes on to its end.
+    pub(super) fn pause_after(&self, run: u64) -> Option<u64> {
+        let Judge::Pauses(rungs) = &self.judge else { return None };
+        let epochs = self.goes_to.get(&run).copied().unwrap_or_else(|| rungs.first());
+        let goes_on = self.exempt.contains(&run)
+            || self.undecided.contains(&run)
+            || self.longest.is_some_and(|longest| epochs >= longest);
+        (!goes_on).then_some(epochs)
+    }
+
+    /// A run has paused where it was told to: whether it waits at that rung. One that does not goes on, and pauses no more by itself.
+    pub(super) fn has_paused(&mut self, run: u64) -> bool {
+        let Judge::Pauses(rungs) = &self.judge else { return false };
+        let goes_to = self.goes_to.get(&run).copied().unwrap_or_else(|| rungs.first());
+        let waits = !self.exempt.contains(&run) && rungs.highest(run).is_some_and(|epochs| epochs >= goes_to);
+        if !waits {
+            self.undecided.insert(run);
+        }
+        waits
     }
 
     /// A run has this value of the metric that ranks after so many epochs, of `whole` where that is known. `is_own` says that its
@@ -282,5 +308,34 @@ mod tests {
         assert_eq!(stopping.look(1, (2, 0.2), true, None), None);
         assert_eq!(stopping.look(1, (3, 0.2), true, None).unwrap().action, Action::Pauses);
         assert_eq!(stopping.last_word(2).unwrap().reason, "epoch 1: 3rd of 6, best 2 go on");
+    }
+
+    #[test]
+    fn a_run_is_told_where_it_pauses_next() {
+        let experiment = experiment("{rule: asha, first: 1, keep: 1/3}");
+        let mut stopping = Stopping::new(&experiment, &[]).unwrap();
+        assert_eq!(stopping.pause_after(0), Some(1));
+        for run in 0..3 {
+            assert!(stopping.look(run, (1, 0.1 * run as f64), true, None).is_some());
+            assert!(stopping.has_paused(run));
+        }
+        let promotion = stopping.next().unwrap();
+        assert_eq!((promotion.number, promotion.to), (0, 3));
+        stopping.promote(promotion);
+        assert_eq!(stopping.pause_after(0), Some(3));
+        // The last rung is below the end: whoever passes it is told of none.
+        stopping.promote(Promotion { number: 0, from: 3, to: 9, place: 1, of: 1 });
+        assert_eq!(stopping.pause_after(0), None);
+        // Without a value there is nothing to wait for.
+        assert!(!stopping.has_paused(7));
+        assert_eq!(stopping.pause_after(7), None);
+        // One that was stopped and is made again is wanted whole.
+        let stopped = Decided { epochs: 1, action: Action::Stops, reason: String::new() };
+        let requeued = Stopping::new(&experiment, &[past(4, &[(1, 0.9)], vec![stopped])]).unwrap();
+        assert!(requeued.pause_after(4).is_none() && !requeued.waits(4));
+        stopping.exempt(8);
+        assert!(stopping.pause_after(8).is_none() && !stopping.has_paused(8));
+        let stops = Stopping::new(&self::experiment("{rule: asha_stop, first: 1}"), &[]).unwrap();
+        assert_eq!(stops.pause_after(0), None);
     }
 }

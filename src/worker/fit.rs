@@ -130,7 +130,7 @@ pub(crate) fn fit(
             break;
         }
         let next = Start { epoch: epoch + 1, batch: step };
-        let asked = stop.requested();
+        let asked = stop.after(next.epoch);
         keeper.epoch_ended(engine, recorder, next, &metrics, asked.is_some())?;
         if let Some(reason) = asked {
             return Err(reason.into());

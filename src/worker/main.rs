@@ -4,8 +4,8 @@
 //! Started by the launcher, once an attempt; the only home of tch. In reading order: [`train`] is the way of one attempt
 //! from `run.json` to the last file, [`fit`] the training loop, then what the loop is made of.
 //!
-//! Exit codes: 0 completed, 1 failed (`outcome.json` says why), 2 usage, 130 and 143 stopped (no `outcome.json`: the run
-//! is still owed).
+//! Exit codes: 0 completed, 1 failed (`outcome.json` says why), 2 usage, 130 and 143 stopped, 79 paused
+//! where it was told to (no `outcome.json`: the run is still owed).
 
 mod adam;
 mod baseline;
@@ -54,6 +54,9 @@ enum Verb {
     Train {
         /// The run's directory
         run_dir: PathBuf,
+        /// Keep the state and end once so many epochs are done (exit code 79)
+        #[arg(long, value_name = "EPOCHS")]
+        pause_after: Option<u32>,
     },
     /// Answer with classes and probabilities for `.npy` arrays of prepared images on stdin, a line of JSON for each
     Predict {
@@ -79,7 +82,7 @@ enum Verb {
 
 fn main() -> ExitCode {
     match Arguments::parse().verb {
-        Verb::Train { run_dir } => ExitCode::from(outcome::attempt(&run_dir)),
+        Verb::Train { run_dir, pause_after } => ExitCode::from(outcome::attempt(&run_dir, pause_after)),
         Verb::Predict { run_dir, device } => ExitCode::from(predict::predict(&run_dir, device.as_deref())),
         Verb::Calibrate { run_dir, seconds } => ExitCode::from(calibrate::calibrate(&run_dir, seconds)),
         Verb::Doctor => print(&doctor::report()),

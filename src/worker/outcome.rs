@@ -25,13 +25,16 @@ thread_local! {
     static PANIC_PLACE: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Executes the attempt that `run_dir/run.json` describes. Returns the exit code.
-pub(crate) fn attempt(run_dir: &Path) -> u8 {
+/// Executes the attempt that `run_dir/run.json` describes, to its end or until so many epochs are done. Returns the exit code.
+pub(crate) fn attempt(run_dir: &Path, pause_after: Option<u32>) -> u8 {
     machine::keep_memory();
     let stop = match Stop::watch() {
         Ok(stop) => stop,
         Err(error) => return failed(&format!("cannot wait for signals: {error}")),
     };
+    if let Some(epochs) = pause_after {
+        stop.pause_after(epochs);
+    }
     let run = match train::read_run_file(run_dir) {
         Ok(run) => run,
         // Without run.json it is not even known which attempt failed: no outcome can be written.

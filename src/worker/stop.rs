@@ -11,12 +11,13 @@ use std::{
     os::unix::fs::FileTypeExt,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
     },
     thread,
     time::{Duration, Instant},
 };
 
+use gridboard::run::PAUSED_EXIT;
 use nix::sys::signal::{SigSet, Signal};
 
 /// Why an attempt stops.
@@ -29,6 +30,8 @@ pub(crate) enum Reason {
     Interrupted = 2,
     /// stdin ended: the process that holds its other end is gone.
     Orphaned = 3,
+    /// It was told when it started to pause after these epochs.
+    Paused = 4,
 }
 
 impl Reason {
@@ -37,6 +40,7 @@ impl Reason {
         match self {
             Self::Terminated | Self::Orphaned => 143,
             Self::Interrupted => 130,
+            Self::Paused => PAUSED_EXIT,
         }
     }
 }
@@ -47,6 +51,7 @@ impl fmt::Display for Reason {
             Self::Terminated => "asked to by a signal",
             Self::Interrupted => "interrupted",
             Self::Orphaned => "the process that started this one is gone",
+            Self::Paused => "paused where it was told to",
         })
     }
 }
@@ -62,6 +67,8 @@ struct Flag {
     at: OnceLock<Instant>,
     /// Whether an attempt that is asked to end may come to the end of its epoch first.
     patient: AtomicBool,
+    /// Epochs after which it pauses; 0 for none.
+    pause_after: AtomicU32,
 }
 
 impl Stop {
@@ -76,6 +83,17 @@ impl Stop {
     /// Lets an attempt that is asked to end come to the end of its epoch, where it writes a state.
     pub(crate) fn be_patient(&self) {
         self.0.patient.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets the attempt pause by itself once so many epochs are done.
+    pub(crate) fn pause_after(&self, epochs: u32) {
+        self.0.pause_after.store(epochs, Ordering::Relaxed);
+    }
+
+    /// At the end of an epoch: why the attempt ends there, if it does.
+    pub(crate) fn after(&self, epochs: u32) -> Option<Reason> {
+        let pauses = epochs > 0 && epochs == self.0.pause_after.load(Ordering::Relaxed);
+        self.requested().or(pauses.then_some(Reason::Paused))
     }
 
     /// How long ago the flag was raised; `None` before.
@@ -163,6 +181,16 @@ mod tests {
         assert!(stop.check().is_ok() && stop.waited().is_some());
         stop.request(Reason::Orphaned);
         assert!(matches!(stop.check(), Err(Reason::Orphaned)));
+    }
+
+    #[test]
+    fn an_attempt_pauses_after_the_epochs_that_it_was_told() {
+        let stop = Stop::default();
+        assert_eq!((stop.after(0), stop.after(1)), (None, None));
+        stop.pause_after(3);
+        assert_eq!([2, 3, 4].map(|epochs| stop.after(epochs)), [None, Some(Reason::Paused), None]);
+        stop.request(Reason::Terminated);
+        assert_eq!([2, 3].map(|epochs| stop.after(epochs)), [Some(Reason::Terminated); 2]);
     }
 
     #[test]

@@ -31,6 +31,31 @@ fn the_axis_that_decides_has_all_of_the_importance() {
     let csv = project.read("runs/mattered/report/importance.csv");
     assert!(csv.lines().nth(1).is_some_and(|line| line.starts_with("acc,1")), "{csv}");
     assert!(project.read("runs/mattered/report/report.html").contains("What mattered"));
+
+    // The same in SQL, also in a database that is made anew.
+    let query = "select axis, with_axis, round(importance, 6) as importance, round(importance_low, 6) as low, \
+                 round(explained, 6) as explained, points from importance where experiment = 'mattered'";
+    let kept = serde_json::json!([
+        {"axis": "acc", "with_axis": null, "importance": 1.0, "low": 1.0, "explained": 1.0, "points": 12},
+        {"axis": "width", "with_axis": null, "importance": 0.0, "low": 0.0, "explained": 0.0, "points": 12},
+        {"axis": "width", "with_axis": "acc", "importance": null, "low": null, "explained": 0.0, "points": 12},
+    ]);
+    assert_eq!(serde_json::json!(project.sql(query)), kept);
+    project.run(&["index", "--rebuild"]).expect(0);
+    assert_eq!(serde_json::json!(project.sql(query)), kept);
+    project.run(&["verify", "mattered"]).expect(0);
+
+    // Figures in the report, and wherever they are wanted.
+    for stem in ["slice_plot", "contour_plot"] {
+        assert!(project.read(&format!("runs/mattered/report/{stem}.svg")).contains("acc"), "{stem}");
+    }
+    let drawn = project.run(&["importance", "--plot", "figures/new"]).expect(0);
+    for file in ["slice_plot.svg", "slice_plot.png", "contour_plot.svg", "contour_plot.png"] {
+        assert!(project.path("figures/new").join(file).is_file(), "{file}");
+        assert!(drawn.stderr.contains(file), "{}", drawn.stderr);
+    }
+    let svg = project.read("figures/new/contour_plot.svg");
+    assert!(svg.contains("width") && svg.contains("validation/epoch_accuracy"), "{svg}");
 }
 
 #[test]

@@ -214,6 +214,34 @@ fn a_search_that_learns_nothing_ends() {
 }
 
 #[test]
+fn what_a_search_will_start_is_looked_for_before() {
+    let spec = "experiment: e\nmodel: {family: command, run: ['{program}', \"{acc}\"]}\n\
+                grid: {program: ['true', no-such-program], acc: {from: 0.5, to: 0.9}}\n\
+                search: {method: tpe, points: 4}\nrank: {by: loss}\n";
+    let project = Project::with_spec(spec);
+    let refused = project.run(&["run", "spec.yaml"]).expect(2).stderr;
+    assert!(refused.contains("no-such-program"), "{refused}");
+    let weights = "experiment: w\ndataset: {phantom: {}}\nmodel: {family: grid_cnn, conv_layers: 1, layer_size: 4, dense_layers: 0}\n\
+                   train: {epochs: 1}\ngrid: {initial_weights: [nowhere.safetensors, nor-here.safetensors], learning_rate: {from: 0.01, to: 0.1}}\n\
+                   search: {method: tpe, points: 4}\n";
+    project.write("spec.yaml", weights);
+    let refused = project.run(&["run", "spec.yaml"]).expect(2).stderr;
+    assert!(refused.contains("cannot open the initial weights") && refused.contains("nowhere"), "{refused}");
+}
+
+#[test]
+fn a_first_search_says_where_its_results_come_from() {
+    let project = learning(&LEARNS.replace("points: 16", "points: 2").replace("sleep 0.05; ", ""));
+    project.run(&["run", "spec.yaml"]).expect(0);
+    let folder = project.path("runs/learns");
+    let mut entries = std::fs::read_dir(folder).expect("a folder").flatten();
+    let board = entries.find(|entry| entry.file_name().to_string_lossy().ends_with(".board"));
+    let bytes = std::fs::read(board.expect("the sweep's own run").path()).expect("a file");
+    let text = String::from_utf8_lossy(&bytes);
+    assert!(text.contains("| machine |") && text.contains("| Gridboard |"), "no provenance");
+}
+
+#[test]
 fn a_small_space_is_tried_once_and_whole() {
     let spec = LEARNS
         .replace("{from: 0.5, to: 0.99}", "[0.5, 0.6, 0.7]")

@@ -198,3 +198,20 @@ seeds: [{seeds}]
     let plan = project.run(&["plan", "spec.yaml"]).expect(0);
     assert!(plan.stdout.contains("of weights"), "{}", plan.stdout);
 }
+
+#[test]
+fn a_spec_that_is_not_there_names_those_that_are() {
+    let project = Project::new();
+    let hint = |path: &str| {
+        let refused = project.run(&["plan", path]).expect(2).stderr;
+        assert!(refused.contains(&format!("cannot read spec `{path}`")), "{refused}");
+        refused
+    };
+    assert!(hint("tab3.yaml").contains("a spec is a YAML file"));
+    project.write("tab3.yaml", "experiment: e\n");
+    project.write("other.yaml", "experiment: e\n");
+    assert!(hint("tab33.yaml").contains("did you mean `tab3.yaml`?"));
+    assert!(hint("tab3.yml").contains("did you mean `tab3.yaml`?"));
+    assert!(hint("nothing-like-it.yaml").contains("there: other.yaml, tab3.yaml"));
+    assert!(hint("nowhere/tab3.yaml").contains("a spec is a YAML file"));
+}

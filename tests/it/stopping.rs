@@ -102,6 +102,38 @@ fn runs_pause_at_rungs_and_go_on_where_they_were() {
     project.run(&["verify", "stops"]).expect(0);
 }
 
+/// Trainers of ours pause by themselves: they are through long before anybody could ask them.
+#[cfg(feature = "torch")]
+#[test]
+fn the_shortest_runs_pause_at_rungs_too() {
+    let spec = "experiment: stops\ndataset: {phantom: {images: [12, 12]}, image_size: 24}\n\
+                model: {family: grid_cnn, conv_layers: 1, dense_layers: 0}\ntrain: {epochs: 9, batch_size: 8}\n\
+                grid: {layer_size: [2, 3, 4], learning_rate: [0.1, 0.01, 0.001]}\n\
+                stop: {rule: asha, first: 1, keep: 1/3}\nschedule: {devices: 'cpu:2'}\n";
+    let project = Project::with_spec(spec);
+    project.run(&["run", "spec.yaml"]).expect(0);
+    let epochs = project.sql(
+        "select r.run, r.state, count(distinct h.step) as epochs from runs r join history h on h.run = r.run \
+         where h.tag = 'validation/epoch_accuracy' group by r.run order by epochs",
+    );
+    let count = |n: u64| epochs.iter().filter(|row| row["epochs"] == n).count();
+    // Nine come to the first rung; a third of those that have been there goes on each time.
+    assert_eq!((epochs.len(), count(1) + count(3) + count(9)), (9, 9), "{epochs:?}");
+    assert!(count(1) >= 5 && count(9) >= 1 && count(3) + count(9) <= 4, "{epochs:?}");
+    assert!(epochs.iter().all(|row| (row["state"] == "completed") == (row["epochs"] == 9)), "{epochs:?}");
+    let resumed = project
+        .sql("select run, resumed_from from attempts where resumed_from is not null and state = 'completed'");
+    assert!(!resumed.is_empty() && resumed.iter().all(|row| row["resumed_from"] == 3), "{resumed:?}");
+    project.run(&["verify", "stops"]).expect(0);
+
+    // Who wants one whole gets it, without a pause.
+    let stopped = epochs[0]["run"].as_str().expect("a name");
+    project.run(&["requeue", stopped]).expect(0);
+    project.run(&["run", "spec.yaml"]).expect(0);
+    let whole = project.sql(&format!("select state from runs where run = '{stopped}'"));
+    assert_eq!(whole, [json!({"state": "completed"})]);
+}
+
 #[test]
 fn what_was_decided_survives_a_kill() {
     for rule in ["asha", "asha_stop"] {

@@ -42,7 +42,7 @@ use super::{
 };
 use crate::{
     device::kernel::OomCounter,
-    run::{Handle, Outcome, RunDir, Used},
+    run::{Handle, Outcome, PAUSED_EXIT, RunDir, Used},
 };
 
 /// Starts, signals and reaps attempts on this machine. Dropping it kills those that are live, and what they
@@ -72,6 +72,8 @@ struct Supervised {
     log_start: u64,
     /// Whether it was asked to end.
     stopped: bool,
+    /// Whether it was told when to pause.
+    pauses: bool,
 }
 
 /// So often a start is tried with another keeper, where the one there was has been killed.
@@ -142,7 +144,10 @@ impl LocalLauncher {
         Ok(match answer {
             Report::Started { pid, log_start, .. } => {
                 let (attempt, run_dir) = (plan.attempt, plan.run_dir.clone());
-                self.live.insert(run, Supervised { attempt, run_dir, token, log_start, stopped: false });
+                self.live.insert(
+                    run,
+                    Supervised { attempt, run_dir, token, log_start, stopped: false, pauses: plan.pauses },
+                );
                 Ok(pid.unsigned_abs())
             }
             Report::NotStarted { step, errno, .. } => {
@@ -203,10 +208,12 @@ impl LocalLauncher {
         used.peak_device_memory = own_word.and_then(|outcome| outcome.peak_device_memory);
         used.phases = own_word.and_then(|outcome| outcome.phases);
         let killed = status.and_then(|status| status.signal()) == Some(Signal::SIGKILL as i32);
+        let code = status.and_then(|status| status.code());
+        let has_paused = live.pauses && code == Some(PAUSED_EXIT.into());
         let known = Known {
             status,
             outcome,
-            stopped: live.stopped,
+            stopped: live.stopped || has_paused,
             oom_kill: killed && !live.stopped && self.explained_by_oom(),
             tail: || {
                 log::tail(&live.run_dir, live.log_start.saturating_sub(log_cut))
@@ -220,7 +227,7 @@ impl LocalLauncher {
         }
         let asked_to_end = status.is_some_and(was_asked_to_end);
         let (run, attempt) = (report.run(), live.attempt);
-        AttemptEnd { run, attempt, ending, used, has_outcome, resumed_from, asked_to_end }
+        AttemptEnd { run, attempt, ending, used, has_outcome, resumed_from, asked_to_end, has_paused }
     }
 
     /// Whether the kernel has killed a process for memory that explains no other end yet; then it explains

@@ -2,6 +2,8 @@
 //!
 //! Runs that differ by their seed alone are one curve, their mean.
 
+use std::collections::HashSet;
+
 use crate::{
     figure::{self, Figure, FigureError, GridCurve, Key, MOST_KEY_VALUES, Panel, Quantity, Series},
     rank::Row,
@@ -95,9 +97,11 @@ pub(super) fn axis_values(rows: &[&Row], axis: usize) -> Option<Vec<Value>> {
     let mut in_grid_order: Vec<&&Row> = rows.iter().collect();
     in_grid_order.sort_by_key(|row| row.index);
     let mut values: Vec<Value> = Vec::new();
+    // A search has a value for each run.
+    let mut seen = HashSet::new();
     for row in in_grid_order {
         let value = row.axes.get(axis)?.clone()?;
-        if !values.contains(&value) {
+        if seen.insert(format!("{value:?}")) {
             values.push(value);
         }
     }

@@ -3,8 +3,8 @@
 use crate::{
     rank::importances,
     report::{
-        document::Section,
-        importance::{importance_table, interaction_table},
+        document::{DrawError, Section},
+        importance::{contour_plot, importance_table, interaction_table, slice_plot},
         input::ReportInput,
     },
 };
@@ -13,15 +13,21 @@ use crate::{
 const LEAST_POINTS: usize = 10;
 
 /// The section.
-pub(super) fn section(input: &ReportInput) -> Option<Section> {
-    let found = importances(&input.about.spec, &input.leaderboard)?;
+pub(super) fn section(input: &ReportInput) -> Result<Option<Section>, DrawError> {
+    let Some(found) = importances(&input.about.spec, &input.leaderboard) else { return Ok(None) };
     if found.points < LEAST_POINTS || found.axes.len() < 2 {
-        return None;
+        return Ok(None);
     }
     let mut section = Section::new("importance", "What mattered");
     section.table("importance", importance_table(&found, None));
     if let Some(table) = interaction_table(&found) {
         section.table("interactions", table);
     }
-    Some(section)
+    let (experiment, by) = (&input.leaderboard.experiment, &input.leaderboard.rule.by);
+    let caption = "The grid points along the two most important axes; the others differ, too.";
+    section.figure("slice_plot", caption, slice_plot(&found, experiment, by))?;
+    let caption = "Where good values lie over the two most important axes, darker where better: smoothed between the points, a \
+                   picture and no measurement.";
+    section.figure("contour_plot", caption, contour_plot(&found, experiment, by))?;
+    Ok(Some(section))
 }

@@ -27,7 +27,7 @@ use super::{
 use crate::{base::human::counted, rank::Row};
 
 /// The figures that an experiment's report may have, by stem: those of an earlier report that this one lacks are removed.
-pub(super) const FIGURES: [&str; 13] = [
+pub(super) const FIGURES: [&str; 15] = [
     "corpus_counts",
     "accuracy_bars",
     "accuracy_curves",
@@ -41,6 +41,8 @@ pub(super) const FIGURES: [&str; 13] = [
     "roc_curves",
     "pr_curves",
     "xrays",
+    "slice_plot",
+    "contour_plot",
 ];
 
 /// The report of one experiment.
@@ -115,7 +117,7 @@ fn sections(inputs: &[&ReportInput]) -> Result<Vec<Section>, DrawError> {
         add(input, Some(grid::section(input)?));
     }
     for input in inputs {
-        add(input, importance::section(input));
+        add(input, importance::section(input)?);
     }
     for input in inputs {
         add(input, hardware::section(input));

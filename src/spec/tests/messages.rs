@@ -258,7 +258,7 @@ fn names_of_experiments() {
         name("Confusion"),
         [
             "line 1, column 13: the name `Confusion` is reserved by the database; reserved: artifacts, attempts, \
-             class_metrics, confusion, decisions, devices, events, experiments, grid_points, history, leaderboard, metrics, \
+             class_metrics, confusion, decisions, devices, events, experiments, grid_points, history, importance, leaderboard, metrics, \
              predictions, runs, scalars, suggestions, tags, sqlite_*"
         ]
     );

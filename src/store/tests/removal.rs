@@ -58,7 +58,7 @@ async fn nothing_of_a_removed_run_stays() {
     }
     bench.store.set_ranks(key).await.unwrap();
     let board = bench.store.leaderboard(key).await.unwrap();
-    bench.store.keep_statistics(key, &board).await.unwrap();
+    bench.store.keep_statistics(key, &board, None).await.unwrap();
     let before = bench.rows_of(keys[0]).await;
     assert!(before.len() >= 9 && before.iter().all(|(_, rows)| *rows > 0), "{before:?}");
     let other: Vec<_> = bench.rows_of(keys[1]).await;

@@ -231,7 +231,7 @@ async fn seeds_and_axes_that_change_nothing_are_told() {
              {dropout}, and the program seems not to look for it in its environment",
         ]
     );
-    bench.store.keep_statistics(key, &board).await.unwrap();
+    bench.store.keep_statistics(key, &board, None).await.unwrap();
     assert_eq!(bench.store.leaderboard_head(key, 1, 1).await.unwrap().notes, board.notes);
     // One run that differs is enough.
     bench.store.append_scalars(keys[7], &[point("val/acc", 9, 0.75)]).await.unwrap();

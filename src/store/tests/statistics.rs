@@ -70,7 +70,7 @@ async fn sql_has_what_the_leaderboard_has() {
         before.rows.iter().all(|row| row[3..].iter().all(|value| *value == SqlValue::Null)),
         "{before:?}"
     );
-    bench.store.keep_statistics(key, &board).await.unwrap();
+    bench.store.keep_statistics(key, &board, None).await.unwrap();
     let answer = bench.sql(&sql).await;
     let real = |value: Option<f64>| value.map_or(SqlValue::Null, SqlValue::Real);
     for (row, answer) in board.rows.iter().zip(answer.rows) {
@@ -95,7 +95,7 @@ async fn a_test_against_a_run_that_is_no_longer_the_best_is_not_shown() {
     bench.predict(keys[1], 82).await;
     bench.store.set_ranks(key).await.unwrap();
     let board = bench.store.leaderboard(key).await.unwrap();
-    bench.store.keep_statistics(key, &board).await.unwrap();
+    bench.store.keep_statistics(key, &board, None).await.unwrap();
     let columns = "coalesce(mcnemar_p, 'unknown')";
     let tests = format!(
         "select {columns}, coalesce(against_best, 'unknown') from leaderboard where run = 'size-1-seed-0'"
@@ -125,7 +125,7 @@ async fn grid_points_are_there_until_another_run_ends() {
     }
     bench.store.set_ranks(key).await.unwrap();
     let board = bench.store.leaderboard(key).await.unwrap();
-    bench.store.keep_statistics(key, &board).await.unwrap();
+    bench.store.keep_statistics(key, &board, None).await.unwrap();
     let sql = "select rank, grid_point, seeds, seeds_wanted, round(validation_accuracy_mean, 6), round(validation_accuracy_deviation, 6), mcnemar_p, axis_values from grid_points";
     assert_eq!(
         bench.lines(sql).await,
@@ -136,7 +136,7 @@ async fn grid_points_are_there_until_another_run_ends() {
     assert_eq!(bench.lines(sql).await, Vec::<String>::new());
     bench.store.set_ranks(key).await.unwrap();
     let board = bench.store.leaderboard(key).await.unwrap();
-    bench.store.keep_statistics(key, &board).await.unwrap();
+    bench.store.keep_statistics(key, &board, None).await.unwrap();
     assert_eq!(bench.lines("select rank, grid_point from grid_points").await, ["1|size-8", "2|size-16"]);
 }
 

@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 
 use super::Commit;
 use crate::{
-    rank::Leaderboard,
+    rank::{Importances, Leaderboard, Measure},
     stats::Summary,
     store::{
         ExperimentKey, Store,
@@ -16,8 +16,8 @@ use crate::{
 const ACTION: &str = "keep the statistics of the runs";
 
 impl Store {
-    /// Keeps what a whole leaderboard says of its runs and its grid points, in place of what was kept of the experiment
-    /// before. To be called when a sweep ends and when a report is made: its cost grows with the runs.
+    /// Keeps what a whole leaderboard says of its runs and its grid points, and what mattered, in place of what was kept of the
+    /// experiment before. To be called when a sweep ends and when a report is made: its cost grows with the runs.
     ///
     /// # Errors
     /// If the database cannot be written.
@@ -25,6 +25,7 @@ impl Store {
         &mut self,
         experiment: ExperimentKey,
         leaderboard: &Leaderboard,
+        importances: Option<&Importances>,
     ) -> Result<(), StoreError> {
         let mut transaction = self.begin(Commit::Written).await?;
         forget(&mut transaction, experiment).await?;
@@ -58,6 +59,9 @@ impl Store {
         if leaderboard.several_seeds() {
             keep_points(&mut transaction, experiment, leaderboard).await?;
         }
+        if let Some(found) = importances {
+            keep_importances(&mut transaction, experiment, found, completed).await?;
+        }
         transaction.commit().await.map_err(sqlite(ACTION))
     }
 }
@@ -71,8 +75,47 @@ pub(super) async fn forget(
         "DELETE FROM _statistic WHERE run_id IN (SELECT id FROM _run WHERE experiment_id = ?1)",
         "DELETE FROM _grid_point WHERE experiment_id = ?1",
         "DELETE FROM _note WHERE experiment_id = ?1",
+        "DELETE FROM _importance WHERE experiment_id = ?1",
     ] {
         sqlx::query(sql).bind(experiment).execute(&mut *connection).await.map_err(sqlite(ACTION))?;
+    }
+    Ok(())
+}
+
+async fn keep_importances(
+    connection: &mut SqliteConnection,
+    experiment: ExperimentKey,
+    found: &Importances,
+    completed: usize,
+) -> Result<(), StoreError> {
+    let axes = found.order().into_iter().map(|place| {
+        let (axis, part) = &found.axes[place];
+        (axis, None, Some(*part), found.main.as_ref().map(|main| main[place]))
+    });
+    let pairs = found.order_of_pairs().into_iter().map(|place| {
+        let (first, second, share) = &found.pairs[place];
+        (first, Some(second), None, Some(*share))
+    });
+    for (place, (axis, with, importance, explained)) in (0..).zip(axes.chain(pairs)) {
+        let three = |measure: Option<Measure>| {
+            let (low, high) = measure.and_then(|measure| measure.seeds).unzip();
+            [measure.map(|measure| measure.value), low, high]
+        };
+        let mut query = sqlx::query(
+            "INSERT INTO _importance (experiment_id, place, axis, with_axis, points, completed, importance, importance_low,
+                 importance_high, explained, explained_low, explained_high)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        )
+        .bind(experiment)
+        .bind(whole("number of axes", place)?)
+        .bind(axis)
+        .bind(with)
+        .bind(whole("number of points", found.points as u64)?)
+        .bind(whole("number of runs", completed as u64)?);
+        for number in three(importance).into_iter().chain(three(explained)) {
+            query = query.bind(number);
+        }
+        query.execute(&mut *connection).await.map_err(sqlite(ACTION))?;
     }
     Ok(())
 }

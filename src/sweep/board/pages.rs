@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use crate::{
     base::program::{host, version},
+    grid,
     run::Provenance,
     schedule::Slot,
     spec,
@@ -21,10 +22,10 @@ impl Pages {
     pub(super) fn new(ready: &Preparation) -> Self {
         let experiment = &ready.experiment;
         let yaml = spec::to_yaml(experiment);
-        let provenance = ready
-            .runs
-            .get(0)
-            .map(|run| provenance(&ready.surroundings.provenance_of(experiment, run, Slot::CPU)));
+        // Of a search that learns no run may be there yet; the first one is like the others in this.
+        let first = ready.runs.get(0).cloned().or_else(|| grid::first_runs(experiment).into_iter().next());
+        let provenance =
+            first.map(|run| provenance(&ready.surroundings.provenance_of(experiment, &run, Slot::CPU)));
         Self {
             spec: format!("```yaml\n{}\n```", yaml.trim_end().replace("```", "` ` `")),
             provenance: provenance.unwrap_or_default(),

@@ -81,7 +81,7 @@ impl<L: Launcher> Loop<'_, L> {
             self.measured(now, Arc::clone(&attempt), points);
         }
         self.judge_late(late, stalled, &mut end);
-        let seconds = (ended.elapsed - begun).max(0.0);
+        let (seconds, has_paused) = ((ended.elapsed - begun).max(0.0), end.has_paused);
         self.used.add(seconds, &end.used);
         if let Err(error) = self.attempts.restore(&attempt) {
             self.tell(now, Change::Warning(with_causes(&error)));
@@ -113,6 +113,10 @@ impl<L: Launcher> Loop<'_, L> {
             let last_line = Evidence::fingerprint(&failure.log_tail);
             let seen = mem::take(&mut failure.evidence);
             failure.evidence = Evidence { peak_memory, peak_device_memory, last_step, last_line, ..seen };
+        }
+        if end.has_paused {
+            // Nobody had to ask it.
+            self.step(now, Input::Park { run });
         }
         // What ends otherwise than completed is settled; a folder that takes nothing may still fail what has completed.
         let is_settled = end.ending != Ending::Completed;
@@ -186,6 +190,9 @@ impl<L: Launcher> Loop<'_, L> {
             }
         }
         self.tell_search(now, run, state, told.as_ref(), ranked);
+        if has_paused && standing == Some(Standing::Held) {
+            self.go_on_undecided(now, run);
+        }
         self.watch_budget(now);
         match failed {
             Some(failure) => self.compare_failure(now, &name, &failure),

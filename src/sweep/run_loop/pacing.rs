@@ -77,6 +77,15 @@ impl<L: Launcher> Loop<'_, L> {
         true
     }
 
+    /// A run has paused by itself: where nothing is known of it at that rung, or the user wants it whole, it goes on.
+    pub(super) fn go_on_undecided(&mut self, now: Now, run: u64) {
+        let waits = self.stopping.as_mut().is_some_and(|stopping| stopping.has_paused(run));
+        if !waits {
+            self.forget_told(run);
+            self.step(now, Input::Release { run });
+        }
+    }
+
     /// Whether a run may go on later that waits at a rung.
     pub(super) fn may_promote(&self) -> bool {
         self.stopping.as_ref().is_some_and(|stopping| stopping.pauses())

@@ -89,7 +89,9 @@ impl<L: Launcher> Loop<'_, L> {
     /// Starts an attempt, or says why not.
     fn start(&mut self, now: Now, slot: &Slot, attempt: &Attempt) -> Result<(), StartError> {
         self.count_budget(now);
-        let (plan, mut cleared) = self.attempts.prepare(attempt.run, attempt.number, slot, now.wall)?;
+        let pause = self.stopping.as_ref().and_then(|stopping| stopping.pause_after(attempt.run));
+        let (plan, mut cleared) =
+            self.attempts.prepare(attempt.run, attempt.number, slot, (now.wall, pause))?;
         let handle = self.launcher.start(&plan)?;
         let refused = cleared.refused.take();
         let resumed = cleared.resumed;

@@ -99,6 +99,7 @@ fn made_on(
         env: Vec::new(),
         folder: None,
         stdin: Stdin::Null,
+        pauses: false,
     };
     let forecast = |run| RunForecast {
         name: format!("run-{run}"),
@@ -152,8 +153,8 @@ impl World {
     fn end_of(&mut self, run: u64, ending: Ending, asked_to_end: bool) -> AttemptEnd {
         assert!(self.this.launcher.live.remove(&run), "run {run} is not live");
         let attempt = self.this.live[&run].attempt.number;
-        let (used, has_outcome, resumed_from) = (Used::default(), false, None);
-        AttemptEnd { run, attempt, ending, used, has_outcome, resumed_from, asked_to_end }
+        let (used, has_outcome, resumed_from, has_paused) = (Used::default(), false, None, false);
+        AttemptEnd { run, attempt, ending, used, has_outcome, resumed_from, asked_to_end, has_paused }
     }
 
     /// The attempt of a run ends, and is judged at once.

@@ -1,11 +1,6 @@
-#!/usr/bin/env python3
-"""How long Optuna in memory takes for a suggestion, beside `cargo bench --bench micro -- search`: the same space, 1,000 finished
-runs, its defaults.
+"""A suggestion of Optuna's TPE in memory with its defaults: the space and the 1,000 finished runs of `benches/micro/search.rs`."""
 
-    pip install optuna
-    scripts/optuna_speed.py
-"""
-
+import json
 import math
 import statistics
 import time
@@ -49,11 +44,7 @@ def main():
         trial = study.ask(SPACE)
         times.append(time.perf_counter() - begun)
         study.tell(trial, state=optuna.trial.TrialState.FAIL)
-    milliseconds = sorted(1e3 * seconds for seconds in times)
-    print(
-        f"optuna {optuna.__version__}: {RUNS} runs, {len(SPACE)} axes: "
-        f"median {statistics.median(milliseconds):.2f} ms, least {milliseconds[0]:.2f} ms of {ASKED}"
-    )
+    print(json.dumps({"ms": statistics.median(times) * 1e3}))
 
 
 if __name__ == "__main__":
