@@ -207,6 +207,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
         exclude: Vec::new(),
         stop: None,
         budget: crate::spec::Budget::default(),
+        launcher: None,
         reuse: None,
         seeds: seeds.into_iter().collect(),
         rank: RankRule { by: crate::spec::Metric::by_tag("a/b"), then: None, top: 10 },

@@ -28,6 +28,7 @@ use std::{
 };
 
 use crate::{
+    event::Resumed,
     run::{RunDir, RunFile},
     schedule::Slot,
     spec::{
@@ -37,7 +38,7 @@ use crate::{
 };
 
 /// Everything that an attempt is started with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LaunchPlan {
     /// Index of the run in the grid: its name towards the launcher.
     pub run: u64,
@@ -55,6 +56,15 @@ pub struct LaunchPlan {
     pub folder: Option<PathBuf>,
     /// Standard input.
     pub stdin: Stdin,
+    /// Those of the variables whose values are the caller's, by the names that they have there: what may be a secret is written
+    /// into no file.
+    pub inherited: BTreeMap<String, String>,
+    /// Estimate of the memory that it needs, bytes; 0 where it is not known.
+    pub memory: u64,
+    /// Start, seconds since 1970, as in its run file.
+    pub started: f64,
+    /// Where it goes on with an earlier attempt.
+    pub resumed: Option<Resumed>,
 }
 
 /// Standard input of an attempt.
@@ -130,6 +140,10 @@ impl LaunchPlan {
             folder: None,
             stdin: Stdin::Lifeline,
             run_dir,
+            inherited: BTreeMap::new(),
+            memory: 0,
+            started: file.started,
+            resumed: None,
         })
     }
 
@@ -191,6 +205,10 @@ impl LaunchPlan {
             folder: None,
             stdin: Stdin::Null,
             run_dir,
+            inherited: BTreeMap::new(),
+            memory: 0,
+            started: file.started,
+            resumed: None,
         })
     }
 
@@ -207,6 +225,9 @@ impl LaunchPlan {
             };
             if self.env.iter().all(|(known, _)| known != name) {
                 self.env.push((name.clone(), value));
+                if let Some(from) = spec::command::variable(text) {
+                    self.inherited.insert(name.clone(), from.to_owned());
+                }
             }
         }
         Ok(self)
@@ -216,6 +237,18 @@ impl LaunchPlan {
     #[must_use]
     pub fn in_folder(self, folder: Option<&Path>) -> Self {
         Self { folder: folder.map(Path::to_owned), ..self }
+    }
+
+    /// The same, with what is known of it beside its program: an estimate of its memory, bytes, and where it goes on.
+    #[must_use]
+    pub fn with_needs(self, memory: u64, resumed: Option<Resumed>) -> Self {
+        Self { memory, resumed, ..self }
+    }
+
+    /// The text of a variable that is set.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        let value = self.env.iter().find(|(key, _)| key == name);
+        value.map(|(_, value)| value.to_string_lossy().into_owned())
     }
 
     /// The same, told the number of its CUDA device.
@@ -237,10 +270,7 @@ impl LaunchPlan {
 
     /// The line that precedes the attempt in the run's log: `--- gridboard: attempt 1 on cpu, 2 threads: python3 t.py`.
     pub(super) fn title(&self) -> String {
-        let variable = |name: &str| {
-            let value = self.env.iter().find(|(key, _)| key == name);
-            value.map(|(_, value)| value.to_string_lossy()).unwrap_or_default()
-        };
+        let variable = |name: &str| self.variable(name).unwrap_or_default();
         let (device, threads) = (variable("GRIDBOARD_DEVICE"), variable("GRIDBOARD_THREADS"));
         let mut title = format!("--- gridboard: attempt {} on {device}, threads: {threads}:", self.attempt);
         for word in std::iter::once(&self.program).chain(&self.args) {

@@ -9,7 +9,7 @@ mod retry;
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Checkpoint, FAMILY_AXIS, Family, Schedule, SpecDuration,
+    Checkpoint, FAMILY_AXIS, Family, Schedule, SpecDuration, launcher,
     parameter::{Default, Kind, Parameter, Section, family_axis, parameters_of_any},
     read::{
         MAX_RUNS_PER_DEVICE, MAX_STOP_AFTER, MAX_TOP,
@@ -74,6 +74,7 @@ pub fn schema() -> Json {
             },
             "rank": rank(),
             "schedule": schedule(),
+            "launcher": launcher::schema(),
             "retry": retry::retry(),
             "reuse": retry::reuse(),
             "notify": notify::schema()

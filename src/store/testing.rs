@@ -166,6 +166,7 @@ pub(crate) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
         exclude: Vec::new(),
         stop: None,
         budget: crate::spec::Budget::default(),
+        launcher: None,
         reuse: None,
         seeds: vec![0],
         rank: RankRule {

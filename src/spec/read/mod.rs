@@ -10,6 +10,7 @@ mod env;
 mod families;
 mod grid;
 pub(super) mod keep;
+mod launcher;
 pub(super) mod notify;
 mod parameters;
 mod range;
@@ -36,7 +37,7 @@ use super::{
 };
 
 /// The keys of a spec, in the order they are written.
-pub(super) const KEYS: [&str; 15] = [
+pub(super) const KEYS: [&str; 16] = [
     "experiment",
     "dataset",
     "model",
@@ -49,6 +50,7 @@ pub(super) const KEYS: [&str; 15] = [
     "seeds",
     "rank",
     "schedule",
+    "launcher",
     "retry",
     "reuse",
     "notify",
@@ -87,6 +89,7 @@ pub(super) fn experiment(
     let swept = grid::read(&top, trainer, (search, seeds.len()), spec_file, problems);
     let rank = rank::read(&top, built_in, (name.as_deref().unwrap_or_default(), untold), problems);
     let schedule = schedule(&top, is_command, problems);
+    let launcher = launcher::read(&top, problems);
     let retry = retry(&top, problems);
     let (stop, budget) = (stop::read(&top, problems), stop::budget(&top, problems));
     let reuse = top.bool("reuse", problems);
@@ -112,6 +115,7 @@ pub(super) fn experiment(
         rank: rank?,
         keep,
         schedule: schedule?,
+        launcher,
         retry: retry?,
         reuse,
         notify: notify?,
