@@ -1,10 +1,7 @@
 //! What `gridboard run` does before a sweep whose runs are jobs of a cluster: Slurm is asked whether it would take them, and what
 //! the nodes have to see lies where they see it.
 
-use std::{
-    env,
-    path::{self, Path, PathBuf},
-};
+use std::path::{self, Path, PathBuf};
 
 use super::{CliError, output};
 use crate::{
@@ -46,8 +43,7 @@ pub(super) fn place(experiment: &Experiment, plan: &SlurmPlan) -> (device::Disco
 /// # Errors
 /// Where there is no home folder.
 pub(super) fn cache_root(experiment: &Experiment, runs_dir: &Path) -> Result<PathBuf, CliError> {
-    let is_told = env::var_os("GRIDBOARD_CACHE").is_some_and(|folder| !folder.is_empty());
-    if experiment.launcher.is_none() || is_told {
+    if experiment.launcher.is_none() || corpus::is_cache_told() {
         return Ok(corpus::cache_root()?);
     }
     let runs_dir = path::absolute(runs_dir).unwrap_or_else(|_| runs_dir.to_owned());

@@ -116,6 +116,11 @@ pub enum PlanError {
 const THREAD_VARIABLES: [&str; 4] =
     ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"];
 
+/// The run's name.
+pub(super) const RUN: &str = "GRIDBOARD_RUN";
+/// Its device.
+pub(super) const DEVICE: &str = "GRIDBOARD_DEVICE";
+
 /// The parameter that says how a built-in trainer rounds on CUDA.
 const PRECISION: &str = "precision";
 /// NVIDIA's libraries multiply f32 as f32, whatever libtorch asks for: by default it lets cuDNN take TF32
@@ -271,7 +276,7 @@ impl LaunchPlan {
     /// The line that precedes the attempt in the run's log: `--- gridboard: attempt 1 on cpu, 2 threads: python3 t.py`.
     pub(super) fn title(&self) -> String {
         let variable = |name: &str| self.variable(name).unwrap_or_default();
-        let (device, threads) = (variable("GRIDBOARD_DEVICE"), variable("GRIDBOARD_THREADS"));
+        let (device, threads) = (variable(DEVICE), variable("GRIDBOARD_THREADS"));
         let mut title = format!("--- gridboard: attempt {} on {device}, threads: {threads}:", self.attempt);
         for word in std::iter::once(&self.program).chain(&self.args) {
             let word = word.to_string_lossy();
@@ -297,10 +302,10 @@ pub(super) fn environment(run_dir: &Path, file: &RunFile) -> Vec<(String, OsStri
     let mut env: Vec<(String, OsString)> = Vec::with_capacity(16 + file.parameters.len());
     let mut set = |name: &str, value: &str| env.push((name.to_owned(), value.into()));
     set("GRIDBOARD_EXPERIMENT", &file.experiment);
-    set("GRIDBOARD_RUN", &file.run);
+    set(RUN, &file.run);
     set("GRIDBOARD_SEED", &file.seed.to_string());
     set("GRIDBOARD_ATTEMPT", &file.attempt.to_string());
-    set("GRIDBOARD_DEVICE", &file.device);
+    set(DEVICE, &file.device);
     set("GRIDBOARD_THREADS", &threads);
     if file.device == Slot::CPU {
         set("CUDA_VISIBLE_DEVICES", "");

@@ -60,8 +60,7 @@ pub fn schema() -> Json {
                 "description": "Axes and their values; the first axis varies slowest. A list of grids is a union.",
                 "type": ["object", "array", "null"]
             },
-            "search": search::schema(),
-            "exclude": search::exclude_schema(),
+            "search": search::schema(), "exclude": search::exclude_schema(),
             "stop": stop::schema(),
             "budget": stop::budget_schema(&json!({"type": "string", "pattern": SpecDuration::PATTERN})),
             "seeds": {

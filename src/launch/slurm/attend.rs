@@ -24,7 +24,7 @@ use crate::{
     device,
     launch::{
         AttemptEnd, Children, Ending, LaunchError, LaunchPlan, Launcher as _, LocalLauncher, News, PlanError,
-        Stdin,
+        Stdin, plan,
     },
     run::RunFile,
     schedule::Slot,
@@ -110,7 +110,7 @@ async fn carry_out(
 ) -> Result<(AttemptEnd, Option<AskedBy>), AttendError> {
     // Before the process begins that they are passed on to.
     let mut heard = Heard::new()?;
-    let (plan, device) = match plan(order) {
+    let (plan, device) = match planned(order) {
         Ok(planned) => planned,
         Err(error) => return Ok((not_started(order, &LaunchError::from(error)), None)),
     };
@@ -173,7 +173,7 @@ fn not_started(order: &Order, error: &LaunchError) -> AttemptEnd {
 }
 
 /// What is started here, and on which device.
-fn plan(order: &Order) -> Result<(LaunchPlan, String), PlanError> {
+fn planned(order: &Order) -> Result<(LaunchPlan, String), PlanError> {
     let mut env: Vec<(String, OsString)> =
         order.env.iter().map(|(name, value)| (name.clone(), value.into())).collect();
     let mut device = Slot::CPU.to_owned();
@@ -184,7 +184,7 @@ fn plan(order: &Order) -> Result<(LaunchPlan, String), PlanError> {
         let uuids: Vec<String> = device::discover().cuda.into_iter().map(|device| device.uuid).collect();
         device = if uuids.is_empty() { visible } else { uuids.join(",") };
         for (name, value) in &mut env {
-            if name == "GRIDBOARD_DEVICE" {
+            if name == plan::DEVICE {
                 *value = device.clone().into();
             }
         }

@@ -4,6 +4,8 @@
 //! It is told what to start and to end, and tells what has begun and ended. What runs have in common is submitted together, as an
 //! array. The queue is asked for all jobs at once, and more rarely the longer nothing changes.
 
+mod submit;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -21,12 +23,12 @@ use super::{
     folder::{Submission, TaskDir},
     order::Order,
     queue::{JobId, Seen, State},
-    script::{Script, Shape},
+    script::Shape,
     track::{Asked, Patience, Step, Tracked},
     words,
 };
 use crate::{
-    base::{disk, error::with_causes, human},
+    base::{disk, human},
     launch::{AttemptEnd, Ending, News, local},
     run::{Evidence, ExperimentDir, Failure, FailureKind, Outcome, RunState},
     spec::SlurmPlan,
@@ -225,126 +227,6 @@ impl Clerk {
         let only_ask = !kill && live.tracked.begun;
         self.cancels.push((live.task.job, only_ask));
         self.soon();
-    }
-
-    /// Submits what waits, as far as Slurm takes it.
-    fn submit(&mut self) {
-        while !self.waiting.is_empty() && self.now() >= self.submit_at {
-            let shape = self.waiting[0].shape;
-            let most = usize::try_from(self.manner.most_tasks.max(1)).unwrap_or(usize::MAX);
-            let alike = self.waiting.iter().filter(|start| start.shape == shape).count().min(most);
-            let mut chunk = Vec::with_capacity(alike);
-            let mut rest = Vec::with_capacity(self.waiting.len() - alike);
-            for start in std::mem::take(&mut self.waiting) {
-                if start.shape == shape && chunk.len() < most { chunk.push(start) } else { rest.push(start) }
-            }
-            let made = self.make(&chunk);
-            let (submission, submitted) = match made {
-                Ok(submission) => {
-                    let submitted = client::submit(submission.path(), &submission.script());
-                    (submission, submitted)
-                }
-                Err(problem) => {
-                    self.refuse(chunk, &problem);
-                    self.waiting = rest;
-                    continue;
-                }
-            };
-            match submitted {
-                Ok(job) => {
-                    // Where it is not kept, its jobs are found by their name.
-                    let _ = submission.note_job(job);
-                    self.submitted(&submission, job, chunk);
-                    self.waiting = rest;
-                    self.fine();
-                    self.submit_pause = SUBMIT.0;
-                }
-                Err(error) if error.passes() => {
-                    // It may have been taken all the same: then its jobs are there by name.
-                    let found = client::jobs().ok().and_then(|jobs| {
-                        let name = self.job_name(&submission);
-                        jobs.iter().find(|seen| seen.name == name).map(|seen| seen.id.array)
-                    });
-                    if let Some(job) = found {
-                        let _ = submission.note_job(job);
-                        self.submitted(&submission, job, chunk);
-                        self.waiting = rest;
-                        continue;
-                    }
-                    let _ = submission.remove();
-                    for start in &chunk {
-                        self.situate(start.run, format!("waits for Slurm to take it: {error}"));
-                    }
-                    chunk.extend(rest);
-                    self.waiting = chunk;
-                    self.submit_at = self.now() + self.submit_pause;
-                    self.submit_pause = (2.0 * self.submit_pause).min(SUBMIT.1);
-                    self.complain(&format!("{error}; runs wait until it takes them"));
-                }
-                Err(error) => {
-                    let _ = submission.remove();
-                    self.refuse(chunk, &error.to_string());
-                    self.waiting = rest;
-                }
-            }
-        }
-    }
-
-    fn job_name(&self, submission: &Submission) -> String {
-        super::job_name(&self.manner.dir, submission)
-    }
-
-    /// Writes what a submission is made of.
-    fn make(&self, chunk: &[Start]) -> Result<Submission, String> {
-        let made = || {
-            let submission = Submission::create(&self.manner.dir)?;
-            for (place, start) in (0..).zip(chunk) {
-                submission.task(place).write_order(&start.order)?;
-            }
-            let tasks = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
-            let Manner { plan, program, folder, warning, .. } = &self.manner;
-            let script = Script {
-                plan,
-                shape: chunk[0].shape,
-                name: &self.job_name(&submission),
-                tasks: Some(tasks).filter(|_| self.manner.most_tasks > 0),
-                warning: *warning,
-                program,
-                submission: submission.path(),
-                folder,
-            };
-            super::write_script(&submission, &script)?;
-            Ok(submission)
-        };
-        made().map_err(|error: crate::base::files::FileError| with_causes(&error))
-    }
-
-    fn submitted(&mut self, submission: &Submission, job: u64, chunk: Vec<Start>) {
-        let is_array = self.manner.most_tasks > 0;
-        for (place, start) in (0..).zip(chunk) {
-            let id = JobId { array: job, task: Some(place).filter(|_| is_array) };
-            let Start { run, order, .. } = start;
-            let dir = submission.task(place);
-            let tracked = Tracked::new(run, order.attempt, Some(id));
-            self.situate(run, format!("waits in Slurm's queue as job {id}"));
-            let task = Task { dir, submission: submission.clone(), place, job: id, order };
-            self.live.insert(run, Live { tracked, task });
-        }
-        self.soon();
-    }
-
-    /// Slurm does not want them, or they cannot be written.
-    fn refuse(&mut self, chunk: Vec<Start>, problem: &str) {
-        for start in chunk {
-            let tracked = Tracked::new(start.run, start.order.attempt, None);
-            let failure = Failure {
-                kind: FailureKind::Launch,
-                reason: problem.to_owned(),
-                log_tail: String::new(),
-                evidence: Evidence::default(),
-            };
-            self.tell_end(tracked.end(Ending::Failed(failure)));
-        }
     }
 
     /// Looks at the files of jobs and at the queue, where it is time.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     event::Resumed,
-    launch::{AttemptEnd, LaunchError, LaunchPlan, Stdin},
+    launch::{AttemptEnd, LaunchError, LaunchPlan, Stdin, plan::RUN},
 };
 
 /// What a job is told.
@@ -87,7 +87,7 @@ impl Order {
                 .map(str::to_owned)
                 .ok_or_else(|| LaunchError::NotText(what.to_string_lossy().into_owned()))
         };
-        let run = plan.variable("GRIDBOARD_RUN").unwrap_or_default();
+        let run = plan.variable(RUN).unwrap_or_default();
         let env = plan.env.iter().filter(|(name, _)| !plan.inherited.contains_key(name));
         let env = env.map(|(name, value)| text(value).map(|value| (name.clone(), value)));
         Ok(Self {

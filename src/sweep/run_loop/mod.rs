@@ -378,29 +378,6 @@ impl<'a, L: Launcher> Loop<'a, L> {
         }
     }
 
-    /// Tries again what could not be written into run folders.
-    fn catch_up(&mut self, now: Now) {
-        let Some(folders) = &mut self.sinks.folders else { return };
-        let problems = folders.catch_up();
-        let late = folders.n_late() > 0;
-        for problem in problems {
-            self.tell(now, Change::Warning(problem));
-        }
-        match (self.late, late) {
-            (false, true) => self.tell(
-                now,
-                Change::Warning(
-                    "run folders take no files at the moment; they are kept and tried again".to_owned(),
-                ),
-            ),
-            (true, false) => {
-                self.tell(now, Change::Note("run folders take files again; nothing was lost".to_owned()))
-            }
-            _ => {}
-        }
-        self.late = late;
-    }
-
     fn tell(&mut self, now: Now, change: Change) {
         self.tell_with(now, change, None);
     }
