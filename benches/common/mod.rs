@@ -46,6 +46,7 @@ pub(crate) fn experiment(name: &str, runs: i64) -> Experiment {
         reuse: None,
         notify: Default::default(),
         exclude: Default::default(),
+        limit: Default::default(),
         search: Default::default(),
         stop: None,
         budget: Default::default(),

@@ -9,6 +9,7 @@ mod corpus;
 mod events;
 mod rank;
 mod schedule;
+mod search;
 mod store;
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ fn main() {
         .configure_from_args();
     events::bench(&mut criterion);
     schedule::bench(&mut criterion);
+    search::bench(&mut criterion);
     rank::bench(&mut criterion);
     store::bench(&mut criterion);
     corpus::bench(&mut criterion);

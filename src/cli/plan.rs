@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json, json};
 use super::{
     CliError, corpus, devices, exit, output,
     plan_estimate::{self, Pace, Room},
-    plan_notes::{chosen, stops},
+    plan_notes::{chosen, passed, stops},
     spec_args::{self, SpecArgs},
     suite,
 };
@@ -16,12 +16,12 @@ use crate::{
     corpus::{CorpusError, LoadingTable},
     device::{self, DeviceChoice, Discovery},
     grid, launch,
-    model::{self, Architecture, Summary},
+    model::{self, Summary},
     report::{Cell, Column, Format},
     run::RunSpec,
     schedule::Slot,
     spec::{
-        Experiment, FAMILY_AXIS, Family, Source, Spec, Train,
+        Experiment, FAMILY_AXIS, Family, Spec, Train,
         parameter::{Section, parameter_of_any},
     },
 };
@@ -55,7 +55,7 @@ fn plan(runs_dir: &Path, experiments: &[Experiment], format: Format) -> Result<(
     let mut images = Vec::with_capacity(experiments.len());
     let discovery = device::discover();
     for experiment in experiments {
-        model::check(experiment)?;
+        grid::check(experiment)?;
         devices::check_precision(experiment, |_| Ok(discovery.clone()))?;
         spec_args::check_weights(experiment)?;
         // Another machine may have it.
@@ -64,19 +64,23 @@ fn plan(runs_dir: &Path, experiments: &[Experiment], format: Format) -> Result<(
         }
         images.push(loading(experiment)?);
     }
-    let plans: Vec<grid::GridRuns<'_>> = experiments
-        .iter()
-        .map(|experiment| {
-            let first = grid::first_points(experiment, &|values| model::is_possible(experiment, values));
-            grid::GridRuns::with(experiment, &first)
-        })
-        .collect();
+    let plan_of = |experiment| {
+        let (first, left_out) = grid::first_points(experiment);
+        let plan = grid::GridRuns::with(experiment, &first);
+        let left_out = if first.is_empty() { plan.left_out().clone() } else { left_out };
+        (plan, left_out)
+    };
+    let (plans, left_out): (Vec<grid::GridRuns<'_>>, Vec<grid::LeftOut>) =
+        experiments.iter().map(plan_of).unzip();
     let mut all: Vec<Costs<'_>> = Vec::with_capacity(experiments.len());
     for (experiment, loading) in experiments.iter().zip(images) {
         let mut costs = Costs::new(experiment, &discovery);
         costs.loading = loading;
         costs.pace = plan_estimate::pace(runs_dir, experiment, |run| costs.cost_of(run))?;
         all.push(costs);
+    }
+    if format != Format::Table {
+        left_out.iter().flat_map(passed).for_each(|note| output::note(&note));
     }
     if format == Format::Json {
         return output::json_array(
@@ -85,8 +89,8 @@ fn plan(runs_dir: &Path, experiments: &[Experiment], format: Format) -> Result<(
                 .flat_map(|(mut costs, plan)| plan.iter().map(move |run| row(&mut costs, &run))),
         );
     }
-    for (costs, plan) in all.into_iter().zip(&plans) {
-        RunTable::new(costs, format == Format::Table).write(plan, format)?;
+    for ((costs, plan), left_out) in all.into_iter().zip(&plans).zip(&left_out) {
+        RunTable::new(costs, format == Format::Table).write(plan, left_out, format)?;
     }
     Ok(())
 }
@@ -186,18 +190,12 @@ fn threads_on_processor(experiment: &Experiment, discovery: &Discovery) -> Optio
 
 /// Parameters, FLOPs and memory, where the family is a built-in one. With `threads` the memory is that on the processor.
 pub(super) fn summary(experiment: &Experiment, threads: Option<u32>, run: &RunSpec) -> Option<Summary> {
-    let dataset = experiment.dataset.as_ref()?;
-    let network = Architecture::from_parameters(run.family, &run.parameters).ok()??;
-    let mut train = Train::from_parameters(&run.parameters).ok()?;
-    if let Source::Phantom(phantom) = &dataset.source {
-        // Fewer train, but how many is the split's to say.
-        train = train.fitting(phantom.images.iter().copied().map(u64::from).sum());
-    }
-    let classes = u32::try_from(dataset.classes.len()).ok()?;
-    let mut summary = model::summary(&network, dataset.image_size, classes, &train).ok()?;
-    if let Some(threads) = threads {
+    let network = grid::network(experiment, run.family, &run.parameters).ok()??;
+    let mut summary = network.summary;
+    if let (Some(threads), Some(dataset)) = (threads, &experiment.dataset) {
+        let grid::Network { architecture, classes, train, .. } = network;
         summary.memory_bytes =
-            model::memory_on_processor(&network, dataset.image_size, classes, &train, threads).ok()?;
+            model::memory_on_processor(&architecture, dataset.image_size, classes, &train, threads).ok()?;
     }
     Some(summary)
 }
@@ -250,7 +248,12 @@ impl<'a> RunTable<'a> {
     }
 
     /// Writes the runs one by one: there may be millions.
-    fn write(mut self, plan: &grid::GridRuns<'_>, format: Format) -> Result<(), CliError> {
+    fn write(
+        mut self,
+        plan: &grid::GridRuns<'_>,
+        left_out: &grid::LeftOut,
+        format: Format,
+    ) -> Result<(), CliError> {
         let title = Some(format!("Plan of {}", self.costs.experiment.name));
         let sample = if self.for_the_eye { self.sample(plan) } else { Vec::new() };
         let mut rows = output::Rows::new(title, self.columns(), format, sample);
@@ -259,7 +262,7 @@ impl<'a> RunTable<'a> {
                 break;
             }
         }
-        rows.finish(self.notes(plan.len()))
+        rows.finish(self.notes(plan.len(), left_out))
     }
 
     /// Rows from all over the grid, the last one among them.
@@ -341,10 +344,10 @@ impl<'a> RunTable<'a> {
     }
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an estimate")]
-    fn notes(&self, runs: u64) -> Vec<String> {
+    fn notes(&self, runs: u64, left_out: &grid::LeftOut) -> Vec<String> {
         let Sums { flops, room, owed, seconds } = &self.sums;
         let mut notes = vec![human::counted(runs, "run")];
-        notes.extend(chosen(self.costs.experiment, runs));
+        notes.extend(chosen(self.costs.experiment, runs, left_out));
         notes.extend(stops(self.costs.experiment, runs));
         if *flops > 0.0 {
             notes.push(format!(

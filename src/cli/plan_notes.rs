@@ -2,35 +2,75 @@
 
 use crate::{
     base::human,
-    grid,
+    grid::{self, LeftOut, NoNetwork},
     search::Halving,
-    spec::{Budget, Experiment, SearchMethod, SearchPlan, StopRule},
+    spec::{Budget, Experiment, Limit, SearchMethod, SearchPlan, StopRule},
     sweep,
 };
 
 /// What of the space is trained, where that is not all of it.
-pub(super) fn chosen(experiment: &Experiment, runs: u64) -> Vec<String> {
+pub(super) fn chosen(experiment: &Experiment, runs: u64, left_out: &LeftOut) -> Vec<String> {
     let points = runs / (experiment.seeds.len() as u64).max(1);
-    let rules = human::counted(experiment.exclude.len(), "rule");
+    let mut notes = Vec::new();
     if let Some(search) = experiment.search {
         let short = if points < search.points {
-            format!(" ({} were asked for: {rules} of `exclude` leave no more)", search.points)
+            format!(" ({} were asked for: nothing more is left of the space)", search.points)
         } else {
             String::new()
         };
         let how = match search.method {
             SearchMethod::Random => "random points",
             SearchMethod::Sobol => "points of Sobol's sequence",
-            SearchMethod::Tpe => return suggested(experiment, search, points),
+            SearchMethod::Tpe => "",
         };
-        return vec![format!("search: {points} {how}, seed {}{short}", search.seed)];
+        match search.method {
+            SearchMethod::Tpe => notes.extend(suggested(experiment, search, points)),
+            _ => notes.push(format!("search: {points} {how}, seed {}{short}", search.seed)),
+        }
     }
-    if experiment.exclude.is_empty() {
-        return Vec::new();
+    notes.extend(of_left_out(experiment, points, left_out));
+    notes
+}
+
+/// How many points are left out, by what, and which: of `exclude` the number alone, since the spec has its values.
+fn of_left_out(experiment: &Experiment, points: u64, left_out: &LeftOut) -> Vec<String> {
+    let rules = human::counted(experiment.exclude.len(), "rule");
+    let by: Vec<String> = [
+        (left_out.by_rule, format!("by {rules} of `exclude`")),
+        (left_out.by_limit, "by `limit`".to_owned()),
+        (left_out.impossible, "because they cannot be built".to_owned()),
+    ]
+    .into_iter()
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, by)| format!("{count} {by}"))
+    .collect();
+    let all = points + left_out.total();
+    let what = if experiment.search.is_some() { "points that were drawn" } else { "grid points" };
+    let mut notes = match by.as_slice() {
+        [] => return Vec::new(),
+        [one] => {
+            let verb = if left_out.total() == 1 { "is" } else { "are" };
+            let (count, by) = one.split_once(' ').unwrap_or((one, ""));
+            vec![format!("{count} of {all} {what} {verb} left out {by}")]
+        }
+        several => vec![format!("{} of {all} {what} are left out: {}", left_out.total(), several.join(", "))],
+    };
+    notes.extend(passed(left_out));
+    notes
+}
+
+/// A line for each network that is left out, and why.
+pub(super) fn passed(left_out: &LeftOut) -> Vec<String> {
+    let mut notes = Vec::new();
+    for NoNetwork { values, reason, points } in &left_out.named {
+        let values: Vec<String> = values.iter().map(|(name, value)| format!("{name} {value}")).collect();
+        let times = if *points > 1 { format!(" ({points} points)") } else { String::new() };
+        notes.push(format!("left out: {}: {reason}{times}", values.join(", ")));
     }
-    let all = grid::count(&Experiment { exclude: Vec::new(), seeds: vec![0], ..experiment.clone() });
-    let left_out = all.saturating_sub(u128::from(points));
-    vec![format!("{left_out} of {all} grid points are left out by {rules} of `exclude`")]
+    if left_out.unnamed > 0 {
+        notes.push(format!("left out: {} of other networks", human::counted(left_out.unnamed, "point")));
+    }
+    notes
 }
 
 /// When runs are judged, and what ends the sweep.
@@ -100,8 +140,13 @@ fn suggested(experiment: &Experiment, search: SearchPlan, first: u64) -> Vec<Str
          have come to",
         search.seed
     )];
-    let all =
-        grid::count(&Experiment { search: None, exclude: Vec::new(), seeds: vec![0], ..experiment.clone() });
+    let all = grid::count(&Experiment {
+        search: None,
+        exclude: Vec::new(),
+        limit: Limit::default(),
+        seeds: vec![0],
+        ..experiment.clone()
+    });
     let is_finite = experiment.grids.iter().flat_map(|grid| &grid.axes).all(|axis| axis.range.is_none());
     if is_finite && all < FEW_POINTS {
         notes.push(format!(

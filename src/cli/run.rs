@@ -15,7 +15,7 @@ use crate::{
     base::{error::with_causes, human, signals::Signals},
     corpus::cache_root,
     device::{self, DeviceChoice},
-    launch, model,
+    grid, launch, model,
     publish::{self, Finished},
     report::{Format, top_table, unranked_table},
     run::ExperimentDir,
@@ -136,7 +136,7 @@ fn check(
     earlier: Earlier,
     signals: &Signals,
 ) -> Result<(), CliError> {
-    model::check(experiment)?;
+    grid::check(experiment)?;
     check_weights(experiment)?;
     DeviceChoice::parse(&experiment.schedule.devices)?;
     if experiment.launcher.is_some() {
@@ -215,7 +215,7 @@ fn place(
 ) -> Result<(device::Discovery, device::Placement), CliError> {
     let discovery = devices::usable(choice, !experiment.is_command())?;
     devices::tell(&discovery);
-    let runs = u64::try_from(crate::grid::count(experiment)).unwrap_or(u64::MAX);
+    let runs = u64::try_from(grid::count(experiment)).unwrap_or(u64::MAX);
     let mut placement = device::place(choice, &discovery, experiment.schedule.runs_per_device, runs)?;
     if !experiment.is_command() {
         let free = discovery.cpu.memory_bytes;

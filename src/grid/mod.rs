@@ -1,21 +1,24 @@
 //! The grid: axes to grid points to runs, lazily, each with a place, a readable name and a content id.
 //!
 //! Called by everything that needs the runs of an experiment. Pure; whether the values make sense was settled by
-//! `spec`, whether the networks can be built is asked of `model`.
+//! `spec`, whether the networks can be built and what they need is asked of `model`.
 
+mod check;
 mod name;
 mod points;
+mod sieve;
 mod space;
 mod suggested;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
+pub use check::{ImpossibleRun, ImpossibleRuns, check};
 pub use name::with_id as name_with_id;
 use serde::Serialize;
 use serde_json::json;
-pub use suggested::{
-    Allows, Learned, Outcome, PointSearch, Suggested, first_points, parse_points, still_suggested,
-};
+use sieve::Sieve;
+pub use sieve::{LeftOut, Network, NoNetwork, network};
+pub use suggested::{Learned, Outcome, PointSearch, Suggested, first_points, parse_points, still_suggested};
 
 use crate::{
     run::{RunIndex, RunSpec},
@@ -42,6 +45,7 @@ pub struct GridRuns<'a> {
     sweeps_family: bool,
     /// Names that several runs would have, in lower case: such a run carries its id in its name.
     shared_names: HashSet<String>,
+    left_out: LeftOut,
 }
 
 /// The number of runs, repeated grid points not counted. Of a search that learns: those that are wanted.
@@ -52,7 +56,7 @@ pub fn count(experiment: &Experiment) -> u128 {
             let points = experiment.search.map_or(0, |search| search.points);
             u128::from(points).saturating_mul(experiment.seeds.len() as u128)
         }
-        [grid] if experiment.search.is_none() && experiment.exclude.is_empty() => {
+        [grid] if experiment.search.is_none() && Sieve::new(experiment).is_idle() => {
             size(grid).saturating_mul(experiment.seeds.len() as u128)
         }
         _ => GridRuns::new(experiment).len().into(),
@@ -114,6 +118,7 @@ impl<'a> GridRuns<'a> {
             n_points: u64::try_from(total).unwrap_or(u64::MAX),
             first_point: 0,
             shared_names: HashSet::new(),
+            left_out: LeftOut::default(),
         }
     }
 
@@ -135,18 +140,16 @@ impl<'a> GridRuns<'a> {
         }
         let mut plan = Self::plain(experiment);
         if let Some(search) = experiment.search {
-            let points = points::searched(experiment, search);
+            let (points, left_out) = points::searched(experiment, search);
             plan.n_points = points.len() as u64;
-            plan.searched = Some(points);
+            (plan.searched, plan.left_out) = (Some(points), left_out);
             // The number in a point's name is no other's.
             return plan;
         }
         if experiment.grids.len() > 1 {
             plan.drop_repeated();
         }
-        if !experiment.exclude.is_empty() {
-            plan.drop_excluded();
-        }
+        plan.leave_out(Sieve::new(experiment));
         if name::may_collide(experiment) {
             plan.find_shared_names();
         }
@@ -157,6 +160,12 @@ impl<'a> GridRuns<'a> {
     #[must_use]
     pub fn len(&self) -> u64 {
         self.n_points.saturating_mul(self.experiment.seeds.len() as u64)
+    }
+
+    /// What was left out of the grid, or of what a search has drawn. Of a search that learns nothing is known here.
+    #[must_use]
+    pub fn left_out(&self) -> &LeftOut {
+        &self.left_out
     }
 
     /// Whether there is nothing to run; a validated experiment has at least one run.
@@ -285,18 +294,28 @@ impl<'a> GridRuns<'a> {
         self.kept = Some(kept);
     }
 
-    /// Leaves out what the rules of the spec exclude.
-    fn drop_excluded(&mut self) {
+    /// Leaves out what the rules of the spec exclude, and what is beyond its limit.
+    fn leave_out(&mut self, mut sieve: Sieve<'_>) {
+        if sieve.is_idle() {
+            return;
+        }
         let all = self.kept.take().unwrap_or_else(|| {
             let sizes =
                 self.experiment.grids.iter().map(|grid| u64::try_from(size(grid)).unwrap_or(u64::MAX));
             sizes.enumerate().flat_map(|(grid, size)| (0..size).map(move |point| (grid, point))).collect()
         });
+        let mut left_out = LeftOut::default();
         let is_kept = |(grid, point): &(usize, u64)| {
             let values = self.experiment.grids.get(*grid).and_then(|grid| values(grid, (*point).into()));
-            values.is_some_and(|values| !points::is_excluded(self.experiment, &values))
+            let Some(values) = values else { return false };
+            match sieve.why(&values) {
+                Some(why) => left_out.add(&values, why),
+                None => return true,
+            }
+            false
         };
         let kept: Vec<(usize, u64)> = all.into_iter().filter(is_kept).collect();
+        self.left_out = left_out;
         self.n_points = kept.len() as u64;
         self.kept = Some(kept);
     }

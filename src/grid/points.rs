@@ -7,46 +7,51 @@ use std::collections::HashSet;
 
 use serde_json::json;
 
-use super::space::{SubSpace, Values};
+use super::{
+    sieve::{LeftOut, Sieve},
+    space::{SubSpace, Values},
+};
 use crate::{
     search::{Known, Trial},
     spec::{Experiment, SearchPlan, Value},
 };
 
-/// The points, in the order of their numbers: fewer than are asked for where the space has no more that are not excluded.
-pub(super) fn searched(experiment: &Experiment, plan: SearchPlan) -> Vec<Values> {
+/// Points that are left out in a row before a space is said to have no other.
+pub(super) const MOST_LEFT_OUT: usize = 10_000;
+
+/// The points, in the order of their numbers, and what was left out: fewer than are asked for where the space has no more that
+/// are not left out.
+pub(super) fn searched(experiment: &Experiment, plan: SearchPlan) -> (Vec<Values>, LeftOut) {
     // Nothing is told of results, so it does not matter what is better.
     let goal = experiment.rank.by.goal;
-    let space = |(place, grid)| SubSpace::new(grid, plan, goal, place);
-    let mut spaces: Vec<SubSpace<'_>> = (0..).zip(&experiment.grids).filter_map(space).collect();
+    let space = |(place, grid)| Some((SubSpace::new(grid, plan, goal, place)?, 0));
+    let mut spaces: Vec<(SubSpace<'_>, usize)> = (0..).zip(&experiment.grids).filter_map(space).collect();
+    let (mut sieve, mut left_out) = (Sieve::new(experiment), LeftOut::default());
     let mut points = Vec::new();
     let mut seen = HashSet::new();
     let mut turn = 0;
     while (points.len() as u64) < plan.points && !spaces.is_empty() {
         let place = turn % spaces.len();
-        let space = &mut spaces[place];
-        let Some((suggestion, values)) = space.suggest() else {
+        let (space, misses) = &mut spaces[place];
+        let suggested = if *misses < MOST_LEFT_OUT { space.suggest() } else { None };
+        let Some((suggestion, values)) = suggested else {
             // It has no further point; the next one takes its turn.
             spaces.remove(place);
             continue;
         };
         space.search.know(Trial { number: space.next, point: suggestion.point, known: Known::Running });
         space.next += 1;
+        *misses += 1;
         // What another sub-space has too, or a rule leaves out, takes no turn.
-        if !is_excluded(experiment, &values) && seen.insert(key(experiment, &values)) {
+        if let Some(why) = sieve.why(&values) {
+            left_out.add(&values, why);
+        } else if seen.insert(key(experiment, &values)) {
+            *misses = 0;
             points.push(values);
             turn += 1;
         }
     }
-    points
-}
-
-/// Whether a rule leaves the point out.
-pub(super) fn is_excluded(experiment: &Experiment, values: &[(String, Value)]) -> bool {
-    let has = |(name, wanted): (&String, &Value)| {
-        values.iter().any(|(axis, value)| axis == name && value == wanted)
-    };
-    experiment.exclude.iter().any(|rule| rule.iter().all(has))
+    (points, left_out)
 }
 
 /// What is trained, as text.

@@ -10,19 +10,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     content_id,
-    points::is_excluded,
+    points::MOST_LEFT_OUT,
+    sieve::{LeftOut, Sieve},
     space::{SubSpace, Values},
 };
 use crate::{
-    search::{Known, Reason, STARTUP, Trial},
+    search::{Known, Reason, STARTUP, Suggestion, Trial},
     spec::{Experiment, Value},
 };
-
-/// Points that are left out in a row before the rules are said to leave none.
-const MOST_LEFT_OUT: usize = 10_000;
-
-/// Whether a point, by its values, may be trained.
-pub type Allows<'a> = dyn Fn(&[(String, Value)]) -> bool + 'a;
 
 /// A point that was suggested.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,6 +110,8 @@ pub struct PointSearch<'a> {
     told: BTreeMap<u64, Outcome>,
     /// How many points are wanted.
     points: u64,
+    sieve: Sieve<'a>,
+    left_out: LeftOut,
 }
 
 impl<'a> PointSearch<'a> {
@@ -134,6 +131,8 @@ impl<'a> PointSearch<'a> {
             outcomes: BTreeMap::new(),
             told: BTreeMap::new(),
             points: plan.points,
+            sieve: Sieve::new(experiment),
+            left_out: LeftOut::default(),
         };
         for point in kept {
             search.take(point)?;
@@ -189,25 +188,30 @@ impl<'a> PointSearch<'a> {
         self.outcomes.insert(number, outcome);
     }
 
+    /// What was left out since the search was made.
+    #[must_use]
+    pub fn left_out(&self) -> &LeftOut {
+        &self.left_out
+    }
+
     /// Whether no further point is suggested.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.left() == 0
     }
 
-    /// The next point that is allowed, which is taken as one that is being trained; `None` where there are as many as are wanted, or the
-    /// space has no other.
-    pub fn next_point(&mut self, allows: &Allows<'_>) -> Option<Suggested> {
+    /// The next point that is not left out, which is taken as one that is being trained; `None` where there are as many as are
+    /// wanted, or the space has no other.
+    pub fn next_point(&mut self) -> Option<Suggested> {
         if self.is_done() {
             return None;
         }
         let number = self.suggested();
         let turn = self.places.len();
         let spaces = self.spaces.len();
-        let (grid, suggestion, values) =
-            (0..spaces).map(|further| (turn + further) % spaces).find_map(|grid| {
-                self.allowed(grid, allows).map(|(suggestion, values)| (grid, suggestion, values))
-            })?;
+        let (grid, suggestion, values) = (0..spaces)
+            .map(|further| (turn + further) % spaces)
+            .find_map(|grid| self.allowed(grid).map(|(suggestion, values)| (grid, suggestion, values)))?;
         let changed = |(point, outcome): (&u64, &Outcome)| {
             (self.told.get(point) != Some(outcome)).then_some(Learned { point: *point, outcome: *outcome })
         };
@@ -219,7 +223,7 @@ impl<'a> PointSearch<'a> {
     }
 
     /// The next point of a sub-space that no rule leaves out and no other sub-space has had.
-    fn allowed(&mut self, grid: usize, allows: &Allows<'_>) -> Option<(crate::search::Suggestion, Values)> {
+    fn allowed(&mut self, grid: usize) -> Option<(Suggestion, Values)> {
         for _ in 0..MOST_LEFT_OUT {
             let (suggestion, values) = self.spaces[grid].suggest()?;
             let is_of_another = || {
@@ -228,8 +232,10 @@ impl<'a> PointSearch<'a> {
                     other.point(&values).is_some_and(|point| other.search.has_tried(&point))
                 })
             };
-            if !is_excluded(self.experiment, &values) && allows(&values) && !is_of_another() {
-                return Some((suggestion, values));
+            match self.sieve.why(&values) {
+                Some(why) => self.left_out.add(&values, why),
+                None if is_of_another() => {}
+                None => return Some((suggestion, values)),
             }
             self.spaces[grid].search.pass(&suggestion.point);
         }
@@ -237,13 +243,14 @@ impl<'a> PointSearch<'a> {
     }
 }
 
-/// The first points of a search that learns, which are drawn before it has learned anything; none of another experiment.
+/// The first points of a search that learns, which are drawn before it has learned anything, and what was left out meanwhile; none of
+/// another experiment.
 #[must_use]
-pub fn first_points(experiment: &Experiment, allows: &Allows<'_>) -> Vec<Suggested> {
-    let Some(mut search) = PointSearch::new(experiment, &[]) else { return Vec::new() };
+pub fn first_points(experiment: &Experiment) -> (Vec<Suggested>, LeftOut) {
+    let Some(mut search) = PointSearch::new(experiment, &[]) else { return (Vec::new(), LeftOut::default()) };
     let drawn = STARTUP * experiment.grids.len();
-    let next = || search.next_point(allows);
-    std::iter::from_fn(next).take(drawn).collect()
+    let points = std::iter::from_fn(|| search.next_point()).take(drawn).collect();
+    (points, search.left_out)
 }
 
 /// The content id of the run of a point with seed 0.
@@ -259,6 +266,7 @@ fn id_of(experiment: &Experiment, values: &[(String, Value)]) -> Option<String> 
 pub fn still_suggested(experiment: &Experiment, points: Vec<Suggested>) -> Vec<Suggested> {
     let Some(search) = PointSearch::new(experiment, &[]) else { return Vec::new() };
     let all = points.len();
+    let mut sieve = Sieve::new(experiment);
     let mut kept: Vec<Suggested> = Vec::with_capacity(all);
     for mut point in points {
         let has = |space: &SubSpace<'_>| space.point(&point.values).is_some();
@@ -267,7 +275,7 @@ pub fn still_suggested(experiment: &Experiment, points: Vec<Suggested>) -> Vec<S
             true => Some(point.grid),
             false => search.spaces.iter().position(has),
         };
-        if let Some(grid) = grid.filter(|_| is_same() && !is_excluded(experiment, &point.values)) {
+        if let Some(grid) = grid.filter(|_| is_same() && sieve.why(&point.values).is_none()) {
             point.grid = grid;
             kept.push(point);
         }
@@ -323,7 +331,7 @@ mod tests {
     fn played(search: &mut PointSearch<'_>, until: u64) -> Vec<Suggested> {
         let mut all = Vec::new();
         while search.suggested() < until {
-            let point = search.next_point(&|_| true).unwrap();
+            let point = search.next_point().unwrap();
             // Every sixth fails, every seventh diverges.
             let outcome = match point.number {
                 number if number % 6 == 5 => Outcome::Failed,
@@ -354,10 +362,10 @@ mod tests {
             let mut search = PointSearch::new(&experiment, &whole[..cut]).unwrap();
             // What the ledger knows: what the later suggestion was told.
             told(&mut search, &whole[..=cut]);
-            assert_eq!(search.next_point(&|_| true).as_ref(), Some(&whole[cut]), "{cut}");
+            assert_eq!(search.next_point().as_ref(), Some(&whole[cut]), "{cut}");
         }
         let mut search = PointSearch::new(&experiment, &whole).unwrap();
-        assert_eq!((search.next_point(&|_| true), search.is_done()), (None, true));
+        assert_eq!((search.next_point(), search.is_done()), (None, true));
     }
 
     #[test]
@@ -365,7 +373,7 @@ mod tests {
         let experiment = space(60);
         let mut search = PointSearch::new(&experiment, &[]).unwrap();
         let (mut all, mut live): (Vec<Suggested>, Vec<Suggested>) = (Vec::new(), Vec::new());
-        while let Some(point) = search.next_point(&|_| true) {
+        while let Some(point) = search.next_point() {
             all.push(point.clone());
             live.push(point);
             if live.len() == 4 {
@@ -390,7 +398,7 @@ mod tests {
         for cut in 0..60 {
             let mut search = PointSearch::new(&experiment, &kept[..cut]).unwrap();
             told(&mut search, &kept[..=cut]);
-            assert_eq!(search.next_point(&|_| true).unwrap(), kept[cut], "{cut}");
+            assert_eq!(search.next_point().unwrap(), kept[cut], "{cut}");
         }
     }
 
@@ -424,7 +432,7 @@ mod tests {
         );
         let mut search = PointSearch::new(&experiment, &[]).unwrap();
         let mut points = Vec::new();
-        while let Some(point) = search.next_point(&|_| true) {
+        while let Some(point) = search.next_point() {
             let mut values = point.values.clone();
             values.sort_by(|(a, _), (b, _)| a.cmp(b));
             assert!(!points.contains(&values), "{values:?} is there twice");

@@ -205,6 +205,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
         grids,
         search: None,
         exclude: Vec::new(),
+        limit: crate::spec::Limit::default(),
         stop: None,
         budget: crate::spec::Budget::default(),
         launcher: None,
@@ -319,4 +320,76 @@ fn excluded_points_are_not_there() {
     let searched = runs_of(&format!("{grid}\nsearch: {{method: random, points: 3}}\nexclude: [{{a: 1}}]"));
     assert!(searched.len() == 3 && searched.iter().all(|run| run.parameters["a"] != Value::Int(1)));
     assert_eq!(names("grid: {\"a, b\": [[1, 1], [2, 2]]}"), "a-1-b-1 a-2-b-2");
+}
+
+/// Networks of 224 pixels with 40,449 to 201,868,801 parameters.
+const PAPER: &str =
+    "train: {epochs: 1}\ngrid: {dense_layers: [0, 1], layer_size: [32, 128], conv_layers: [1, 3]}\n";
+
+#[test]
+fn points_beyond_the_limit_are_left_out() {
+    let experiment = grid_cnn(&format!("{PAPER}limit: {{parameters: 12M}}"));
+    let plan = GridRuns::new(&experiment);
+    assert_eq!(plan.len(), 6);
+    assert_eq!(count(&experiment), 6);
+    let left_out = plan.left_out();
+    assert_eq!((left_out.by_limit, left_out.by_rule, left_out.unnamed), (2, 0, 0));
+    let reasons: Vec<&str> = left_out.named.iter().map(|network| network.reason.as_str()).collect();
+    assert_eq!(reasons, ["12,617,089 parameters, more than 12M", "201,868,801 parameters, more than 12M"]);
+    // As much as the limit says is allowed.
+    let exact = grid_cnn(&format!("{PAPER}limit: {{parameters: 201868801}}"));
+    assert_eq!(GridRuns::new(&exact).len(), 8);
+    for (limit, left) in [("flops: 100M", 2), ("memory: 3GiB", 4)] {
+        let found = GridRuns::new(&grid_cnn(&format!("{PAPER}limit: {{{limit}}}"))).len();
+        assert_eq!(found, left, "{limit}");
+    }
+    // A network is named once, however many points have it; rules come first.
+    let text =
+        format!("{PAPER}limit: {{parameters: 12M}}\nexclude: [{{layer_size: 128, dense_layers: 1}}]\n");
+    let text = text.replace("grid: {", "grid: {batch_size: [8, 16], shuffle: [true, false], ");
+    let experiment = grid_cnn(&text);
+    let plan = GridRuns::new(&experiment);
+    let left_out = plan.left_out();
+    assert_eq!((plan.len(), left_out.by_limit, left_out.by_rule), (20, 4, 8));
+    assert_eq!(left_out.named.iter().map(|network| network.points).collect::<Vec<_>>(), [2, 2]);
+}
+
+#[test]
+fn searches_pass_what_is_beyond_the_limit_or_cannot_be_built() {
+    let space = "train: {epochs: 1}\ngrid: {dense_layers: [0, 1], layer_size: {from: 8, to: 128}, conv_layers: {from: 1, to: 8}}\n";
+    let network = |experiment: &Experiment, values: &[(String, Value)]| {
+        let mut parameters = experiment.fixed.clone();
+        parameters.extend(values.iter().cloned());
+        network(experiment, Family::GridCnn, &parameters).map(|network| network.unwrap().summary)
+    };
+    for method in ["random", "sobol", "tpe"] {
+        let text = format!("{space}search: {{method: {method}, points: 40}}\nlimit: {{parameters: 2M}}");
+        let experiment = grid_cnn(&text);
+        let (values, left_out): (Vec<Vec<(String, Value)>>, LeftOut) = if experiment.suggests() {
+            let mut search = PointSearch::new(&experiment, &[]).unwrap();
+            let mut points = Vec::new();
+            while let Some(point) = search.next_point() {
+                #[expect(clippy::cast_precision_loss, reason = "a small number")]
+                let value = Some(point.number as f64);
+                search.learn(point.number, Outcome::Completed { value });
+                points.push(point.values);
+            }
+            (points, search.left_out().clone())
+        } else {
+            let plan = GridRuns::new(&experiment);
+            (plan.iter().map(|run| run.axes).collect(), plan.left_out().clone())
+        };
+        assert_eq!(values.len(), 40, "{method}");
+        for values in &values {
+            let summary = network(&experiment, values).unwrap();
+            assert!(summary.parameters <= 2_000_000, "{method}: {values:?}");
+        }
+        assert!(left_out.by_limit > 0 && left_out.impossible > 0, "{method}: {left_out:?}");
+        assert_eq!(check(&experiment), Ok(()), "{method}");
+        // Where nothing is left, that is said and not looked for for ever.
+        let text = format!("{space}search: {{method: {method}, points: 40}}\nlimit: {{parameters: 100}}");
+        let text = text.replace("grid: {", "grid: {learning_rate: {from: 0.1, to: 0.2}, ");
+        let nothing = check(&grid_cnn(&text)).unwrap_err().to_string();
+        assert!(nothing.ends_with("leave out every grid point of experiment `e`"), "{method}: {nothing}");
+    }
 }

@@ -160,6 +160,7 @@ pub(super) fn ledger_file(
         grids,
         search: None,
         exclude: Vec::new(),
+        limit: crate::spec::Limit::default(),
         stop: None,
         budget: crate::spec::Budget::default(),
         seeds: seeds.into_iter().collect(),

@@ -1,6 +1,9 @@
 //! The folders of an import into the database: as a rebuild reads them, and only what has changed.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    convert::identity,
+};
 
 use super::{ImportError, experiment::ForeignRun, place, scan::LogDir};
 use crate::{
@@ -70,7 +73,7 @@ pub(super) async fn load(
     loaded.gone = lost.len();
     store.insert_runs(key, index::runs(file, &[])).await?;
     let keys: HashMap<String, RunKey> = store.run_keys(key).await?.into_iter().collect();
-    let pieces = index::read_ahead(dir, file, &[], signals)?;
+    let pieces = index::read_ahead(dir, file, &[], signals, identity)?;
     let mut done = 0;
     while let Ok(piece) = pieces.recv() {
         let mut changed = Vec::new();
@@ -92,15 +95,18 @@ pub(super) async fn load(
             }
         }
         loaded.changed += changed.len();
-        let mut bulk = store.bulk().await?;
+        let (mut bulk, mut binder) = store.bulk().await?;
         for (key, found) in &changed {
-            let FoundRun { state, attempts, points, answers, .. } = found;
+            let FoundRun { state, attempts, answers, .. } = found;
             bulk.clear(*key).await?;
-            bulk.run(&LoadedRun { key: *key, state: *state, attempts, points }).await?;
+            bulk.run(&LoadedRun { key: *key, state: *state, attempts }).await?;
             if let Some(answers) = answers {
                 bulk.answers(*key, answers.loaded()).await?;
             }
         }
+        let points: Vec<(RunKey, &[Scalar])> =
+            changed.iter().map(|(key, found)| (*key, found.points.as_slice())).collect();
+        bulk.curves(binder.bind(&points)).await?;
         bulk.commit().await?;
         progress(done, runs.len());
     }

@@ -5,18 +5,21 @@
 
 use std::{
     collections::HashMap,
+    mem,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use super::{
     folders::{self, FoundExperiment, FoundRun},
-    read_ahead::read_ahead,
+    read_ahead::{Piece, read_ahead},
     record::RecordError,
     salvage::salvage,
 };
 use crate::{
     base::{error::with_causes, files::FileError, human::counted, signals::Signals},
-    run::{ExperimentLock, LedgerFile, Marks, RunState},
+    event::Scalar,
+    run::{ExperimentLock, LedgerFile, Marks, RunSpec, RunState},
     store::{LoadedRun, Reader, RunKey, Store, StoreError, room, take_place},
 };
 
@@ -138,12 +141,25 @@ async fn load(
     store.insert_runs(key, folders::runs(file, &experiment.points)).await?;
     store.set_points(key, &experiment.points).await?;
     let keys: HashMap<String, RunKey> = store.run_keys(key).await?.into_iter().collect();
-    let mut bulk = store.bulk().await?;
+    let (mut bulk, mut binder) = store.bulk().await?;
     let (mut unlogged, mut completed) = (0, 0);
     let mut marked: Vec<(RunKey, Marks)> = Vec::new();
-    let pieces = read_ahead(&experiment.dir, file, &experiment.points, signals)?;
-    while let Ok(piece) = pieces.recv() {
+    let keys = Arc::new(keys);
+    let known = Arc::clone(&keys);
+    let bind = move |mut piece: Piece| {
+        let points = |(run, found): &mut (RunSpec, Result<FoundRun, String>)| {
+            let points = mem::take(&mut found.as_mut().ok()?.points);
+            Some((*known.get(&run.id)?, points))
+        };
+        let points: Vec<(RunKey, Vec<Scalar>)> = piece.iter_mut().filter_map(points).collect();
+        let count: usize = points.iter().map(|(_, points)| points.len()).sum();
+        (piece, binder.bind(&points), count)
+    };
+    let pieces = read_ahead(&experiment.dir, file, &experiment.points, signals, bind)?;
+    while let Ok((piece, curves, points)) = pieces.recv() {
         let runs = piece.len();
+        rebuilt.points += points as u64;
+        bulk.curves(curves).await?;
         for (run, found) in piece {
             let found = found.unwrap_or_else(|problem| {
                 rebuilt.notes.push(format!("{}/{}: {problem}", spec.name, run.name));
@@ -153,12 +169,11 @@ async fn load(
             unlogged += usize::from(!found.is_logged && !found.attempts.is_empty());
             rebuilt.runs += 1;
             completed += usize::from(found.state == RunState::Completed);
-            rebuilt.points += found.points.len() as u64;
             if found.marks != Marks::default() {
                 marked.push((key, found.marks.clone()));
             }
-            let FoundRun { state, attempts, points, answers, .. } = &found;
-            bulk.run(&LoadedRun { key, state: *state, attempts, points }).await?;
+            let FoundRun { state, attempts, answers, .. } = &found;
+            bulk.run(&LoadedRun { key, state: *state, attempts }).await?;
             if let Some(answers) = answers {
                 bulk.answers(key, answers.loaded()).await?;
             }

@@ -9,7 +9,7 @@ mod attempts;
 mod compare;
 mod ledger;
 
-use std::{collections::HashMap, path::Path};
+use std::{collections::HashMap, convert::identity, path::Path};
 
 use super::{
     folders::{self, FoundExperiment, FoundRun},
@@ -111,7 +111,7 @@ pub(crate) async fn verify(
     ledger::compare(&found, record, &records, &mut verified.differences);
     ledger::compare_points(&found.points, &store.points(record.key).await?, &mut verified.differences);
     let by_id: HashMap<&str, &RunRecord> = records.iter().map(|run| (run.spec.id.as_str(), run)).collect();
-    let pieces = read_ahead(&dir, &found.file, &found.points, signals)?;
+    let pieces = read_ahead(&dir, &found.file, &found.points, signals, identity)?;
     let mut done = 0;
     while let Ok(piece) = pieces.recv() {
         done += piece.len();

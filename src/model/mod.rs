@@ -3,7 +3,6 @@
 //! Knows nothing of libtorch, so that planning needs none. The trainer builds the same layers with tensors.
 
 mod builder;
-mod check;
 mod layers;
 mod memory;
 mod resnet;
@@ -12,7 +11,6 @@ mod vgg;
 
 use crate::spec::{Family, ParameterError, Parameters, parameter::View};
 
-pub use check::{ImpossibleRun, ImpossibleRuns, check, is_possible};
 pub use layers::{Activation, Layer, LayerKind, ModelError, layers, outputs};
 pub use memory::{CUDA_HOST_BYTES, CUDA_LIBRARIES_BYTES, FUSED_PROCESS_BYTES, memory_on_processor};
 pub use resnet::{Block, EXPANSION, Resnet, STAGE_WIDTHS, STEM_WIDTH};

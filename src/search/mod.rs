@@ -5,6 +5,7 @@
 //! purpose: no point is tried twice, random numbers belong to the number of a point instead of a stream, so that a search
 //! goes on exactly where it was cut off, and each suggestion says what it rests on.
 
+mod density;
 mod draws;
 mod importance;
 mod normal;

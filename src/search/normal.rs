@@ -5,7 +5,7 @@
 use std::f64::consts::{LN_2, PI, SQRT_2};
 
 /// ln √(2π).
-const LN_SQRT_2PI: f64 = 0.918_938_533_204_672_8;
+pub(super) const LN_SQRT_2PI: f64 = 0.918_938_533_204_672_8;
 
 /// The cumulative distribution of the standard normal distribution.
 fn cdf(x: f64) -> f64 {

@@ -89,7 +89,12 @@ fn split(trials: &[&Trial], goal: Goal) -> (Vec<usize>, Vec<usize>) {
     let mut ended: Vec<usize> =
         (0..trials.len()).filter(|place| trials[*place].known != Known::Running).collect();
     let best = ended.len().div_ceil(10).min(25);
-    ended.sort_by(|a, b| better(trials[*a].known, trials[*b].known, goal));
+    // Of equal ones the earlier.
+    let order =
+        |a: &usize, b: &usize| better(trials[*a].known, trials[*b].known, goal).then_with(|| a.cmp(b));
+    if best < ended.len() {
+        ended.select_nth_unstable_by(best, order);
+    }
     let mut good = ended[..best].to_vec();
     good.sort_unstable();
     let others = (0..trials.len()).filter(|place| good.binary_search(place).is_err()).collect();

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{
     Axis, AxisRange, Checkpoint, Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, Notify, OnError, Retry,
-    Source, StopPlan, StopRule, TestSet, Value, goal_of, launcher,
+    Source, StopPlan, StopRule, TestSet, Value, goal_of, launcher, limit,
     parameter::{Section, parameter_of_any},
     read::{
         keep::{self, BATCH_CURVES, BEST, CHECKPOINT, HISTOGRAMS, KEEP, PR_CURVES},
@@ -193,6 +193,9 @@ fn document(experiment: &Experiment) -> Json {
     }
     if !experiment.exclude.is_empty() {
         document.insert("exclude".to_owned(), json!(experiment.exclude));
+    }
+    if !experiment.limit.is_default() {
+        document.insert("limit".to_owned(), limit::document(&experiment.limit));
     }
     if let Some(stop) = &experiment.stop {
         document.insert("stop".to_owned(), self::stop(stop));

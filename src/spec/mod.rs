@@ -15,6 +15,7 @@ mod family;
 mod goal;
 mod keep;
 mod launcher;
+mod limit;
 mod logging;
 mod names;
 mod notify;
@@ -50,6 +51,7 @@ pub(crate) use goal::{PARTS, words as words_of_tag};
 pub use goal::{goal_of, is_accuracy, is_of_time};
 pub use keep::{Checkpoint, Keep};
 pub use launcher::SlurmPlan;
+pub use limit::{Limit, count_text, size_text};
 pub use logging::Logging;
 pub use names::{NameError, RESERVED_EXPERIMENTS, RESERVED_PARAMETERS, check_experiment_name};
 pub use notify::{Notify, NotifyBy, NotifyOn};
@@ -150,6 +152,9 @@ pub struct Experiment {
     /// Grid points that are left out: those that have all values of one of these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub exclude: Vec<Parameters>,
+    /// The most that the network of a grid point may have or need; points beyond it are left out.
+    #[serde(default, skip_serializing_if = "Limit::is_default")]
+    pub limit: Limit,
     /// Which runs end before their time. Never part of what is compared when a spec is run again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopPlan>,

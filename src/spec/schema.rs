@@ -9,7 +9,7 @@ mod retry;
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Checkpoint, FAMILY_AXIS, Family, Schedule, SpecDuration, launcher,
+    Checkpoint, FAMILY_AXIS, Family, Schedule, SpecDuration, launcher, limit,
     parameter::{Default, Kind, Parameter, Section, family_axis, parameters_of_any},
     read::{
         MAX_RUNS_PER_DEVICE, MAX_STOP_AFTER, MAX_TOP,
@@ -61,6 +61,7 @@ pub fn schema() -> Json {
                 "type": ["object", "array", "null"]
             },
             "search": search::schema(), "exclude": search::exclude_schema(),
+            "limit": limit::schema(),
             "stop": stop::schema(),
             "budget": stop::budget_schema(&json!({"type": "string", "pattern": SpecDuration::PATTERN})),
             "seeds": {
@@ -419,8 +420,7 @@ fn keep() -> [(String, Json); 5] {
 
 /// The parameters of one section.
 fn fixed(rows: &[&Parameter], section: Section) -> Map<String, Json> {
-    let rows = rows.iter().filter(|row| row.section == section);
-    rows.map(|row| {
+    let row = |row: &&Parameter| {
         let mut schema = kind(row);
         schema["description"] = json!(row.doc);
         match &row.default {
@@ -434,8 +434,8 @@ fn fixed(rows: &[&Parameter], section: Section) -> Map<String, Json> {
             Default::Required => {}
         }
         (row.name.to_owned(), schema)
-    })
-    .collect()
+    };
+    rows.iter().filter(|row| row.section == section).map(row).collect()
 }
 
 /// The values of one parameter.

@@ -11,20 +11,20 @@ pub(super) const PATTERN: &str = "^[0-9]+(\\.[0-9]+)? ?(TiB|GiB|MiB|KiB|B)$";
 /// number of bytes.
 pub(super) fn parse(text: &str) -> Option<u64> {
     let (number, bits) = UNITS.iter().find_map(|(unit, bits)| Some((text.strip_suffix(unit)?, *bits)))?;
-    let number = number.strip_suffix(' ').unwrap_or(number);
+    scaled(number.strip_suffix(' ').unwrap_or(number), 1 << bits)
+}
+
+/// A decimal number, which may have a fraction, times `unit`; `None` if it is none, or the product is no whole number.
+pub(super) fn scaled(number: &str, unit: u64) -> Option<u64> {
     let (whole, fraction) = number.split_once('.').unwrap_or((number, "0"));
     let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     if !digits(whole) || !digits(fraction) || fraction.len() > 12 {
         return None;
     }
-    let unit = 1_u128 << bits;
     let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
     let parts = whole.parse::<u128>().ok()?.checked_mul(scale)?.checked_add(fraction.parse().ok()?)?;
-    let bytes = parts.checked_mul(unit)?;
-    if bytes % scale != 0 {
-        return None;
-    }
-    u64::try_from(bytes / scale).ok()
+    let product = parts.checked_mul(unit.into())?;
+    (product % scale == 0).then(|| u64::try_from(product / scale).ok())?
 }
 
 /// The size in the largest unit that leaves no fraction.

@@ -87,4 +87,4 @@ pub use reader::{
 };
 #[cfg(feature = "page")]
 pub(crate) use reader::{MetricColumn, OverviewRun};
-pub use writer::{Bulk, LoadedAnswers, LoadedRun, NewAttempt, Orphan, Store};
+pub use writer::{Binder, BoundCurves, Bulk, LoadedAnswers, LoadedRun, NewAttempt, Orphan, Store};

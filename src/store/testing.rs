@@ -164,6 +164,7 @@ pub(crate) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
         grids: vec![Grid { axes: axes.iter().map(axis).collect() }],
         search: None,
         exclude: Vec::new(),
+        limit: crate::spec::Limit::default(),
         stop: None,
         budget: crate::spec::Budget::default(),
         launcher: None,

@@ -22,11 +22,10 @@ use crate::{
     grid::{self, Suggested},
     index::append_point,
     launch::{AttemptEnd, Ending, LaunchError, LaunchPlan, PlanError},
-    model,
     publish::Answers,
     run::{Evidence, Failure, FailureKind, Keeping, Marks, RunDir, RunFile, RunSpec, RunState},
     schedule::{Job, Slot},
-    spec::{Experiment, Family, Keep, Value},
+    spec::{Experiment, Family, Keep},
     tags,
 };
 
@@ -90,14 +89,6 @@ impl Attempts<'_> {
         match self {
             Self::Experiment { ready, .. } => Some(ready.dir.run(self.name(run))),
             Self::Listed(_) => None,
-        }
-    }
-
-    /// Whether a point of a search gives a network that can be built.
-    pub(super) fn can_be_trained(&self, values: &[(String, Value)]) -> bool {
-        match self {
-            Self::Experiment { ready, .. } => model::is_possible(&ready.experiment, values),
-            Self::Listed(_) => true,
         }
     }
 

@@ -116,6 +116,7 @@ fn narrowed(experiment: &Experiment, run: &RunSpec) -> Experiment {
         grids: vec![Grid { axes }],
         search: None,
         exclude: Vec::new(),
+        limit: crate::spec::Limit::default(),
         stop: None,
         budget: crate::spec::Budget::default(),
         reuse: experiment.reuse,

@@ -67,11 +67,10 @@ pub(super) async fn take(
             let relative = format!("{}/{}/{}", experiment.name, run.spec.name, RunDir::PREDICTIONS);
             let found = read_run(&folder, experiment, &relative, None)
                 .map_err(|problem| FileError::at("read", folder.path())(io::Error::other(problem)))?;
-            let mut bulk = store.bulk().await?;
+            let (mut bulk, mut binder) = store.bulk().await?;
             bulk.clear(run.key).await?;
-            let loaded =
-                LoadedRun { key: run.key, state: RunState::Reused, attempts: &[], points: &found.points };
-            bulk.run(&loaded).await?;
+            bulk.run(&LoadedRun { key: run.key, state: RunState::Reused, attempts: &[] }).await?;
+            bulk.curves(binder.bind(&[(run.key, &found.points)])).await?;
             if let Some(answers) = &found.answers {
                 bulk.answers(run.key, answers.loaded()).await?;
             }

@@ -50,7 +50,7 @@ fn what_is_left_out_is_told() {
     let grid = "experiment: e\nmodel: {family: command, run: ['true']}\ngrid: {a: [1, 2], b: [1, 2]}\nrank: {by: loss}\n";
     let project = Project::with_spec(&format!("{grid}exclude: [{{a: 1, b: 2}}]\n"));
     let plan = project.run(&["plan", "spec.yaml"]).expect(0).stdout;
-    assert!(plan.contains("1 of 4 grid points are left out by 1 rule of `exclude`"), "{plan}");
+    assert!(plan.contains("1 of 4 grid points is left out by 1 rule of `exclude`"), "{plan}");
     assert!(!plan.contains("a-1-b-2") && plan.contains("a-1-b-1"), "{plan}");
     project.write("spec.yaml", &format!("{grid}exclude: [{{a: 1}}, {{a: 2}}]\n"));
     for command in ["plan", "run"] {
@@ -67,6 +67,47 @@ fn what_is_left_out_is_told() {
     );
     let refused = project.run(&["run", "spec.yaml"]).expect(2);
     assert!(refused.stderr.contains("line 3, column 8: axis `a` is a range"), "{}", refused.stderr);
+}
+
+#[test]
+fn networks_beyond_the_limit_are_told_and_not_trained() {
+    let spec = "experiment: l\ndataset: {phantom: {}}\nmodel: {family: grid_cnn, dense_layers: 1}\n\
+                grid: {conv_layers: [1, 3], layer_size: [32, 128], learning_rate: [0.1, 0.01]}\n\
+                train: {epochs: 1}\nlimit: {parameters: 12M}\n";
+    let project = Project::with_spec(spec);
+    let plan = project.run(&["plan", "spec.yaml"]).expect(0).stdout;
+    let flat = plan.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(flat.contains("4 of 8 grid points are left out by `limit`"), "{plan}");
+    assert!(
+        flat.contains("conv_layers 1, layer_size 128: 201,868,801 parameters, more than 12M (2 points)"),
+        "{plan}"
+    );
+    assert!(!plan.contains("1-conv-32") && plan.contains("3-conv-32"), "{plan}");
+    let json = project.run(&["plan", "spec.yaml", "--format", "json"]).expect(0);
+    assert!(json.stderr.contains("201,868,801 parameters, more than 12M"), "{}", json.stderr);
+    // A search draws others instead, and learns nothing of what it passes.
+    let ranges =
+        "grid: {conv_layers: {from: 1, to: 3}, layer_size: {from: 32, to: 128}, learning_rate: [0.1, 0.01]}";
+    for method in ["random", "tpe"] {
+        let search = format!("{ranges}\nsearch: {{method: {method}, points: 8}}\n");
+        let text = spec.replace(
+            "grid: {conv_layers: [1, 3], layer_size: [32, 128], learning_rate: [0.1, 0.01]}\n",
+            &search,
+        );
+        project.write("spec.yaml", &text);
+        let plan = project.run(&["plan", "spec.yaml"]).expect(0).stdout;
+        let flat = plan.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains("points that were drawn are left out by `limit`"), "{method}: {plan}");
+        assert!(plan.contains("007-"), "{method}: {plan}");
+    }
+    project.write("spec.yaml", &spec.replace("12M", "12k"));
+    for command in ["plan", "run"] {
+        let refused = project.run(&[command, "spec.yaml"]).expect(2).stderr;
+        assert!(
+            refused.contains("more than 12k) leaves out every grid point of experiment `l`"),
+            "{refused}"
+        );
+    }
 }
 
 /// A search that learns, on one slot; the trainer is slow enough to be cut off.

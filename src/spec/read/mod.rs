@@ -11,6 +11,7 @@ mod families;
 mod grid;
 pub(super) mod keep;
 mod launcher;
+mod limit;
 pub(super) mod notify;
 mod parameters;
 mod range;
@@ -37,7 +38,7 @@ use super::{
 };
 
 /// The keys of a spec, in the order they are written.
-pub(super) const KEYS: [&str; 16] = [
+pub(super) const KEYS: [&str; 17] = [
     "experiment",
     "dataset",
     "model",
@@ -45,6 +46,7 @@ pub(super) const KEYS: [&str; 16] = [
     "grid",
     "search",
     "exclude",
+    "limit",
     "stop",
     "budget",
     "seeds",
@@ -86,6 +88,7 @@ pub(super) fn experiment(
     let (is_command, keep) = (trainer.is_command(), trainer.keep);
     let seeds = seeds(&top, problems);
     let search = search::read(&top, problems);
+    let limit = limit::read(&top, is_command, problems);
     let swept = grid::read(&top, trainer, (search, seeds.len()), spec_file, problems);
     let rank = rank::read(&top, built_in, (name.as_deref().unwrap_or_default(), untold), problems);
     let schedule = schedule(&top, is_command, problems);
@@ -109,6 +112,7 @@ pub(super) fn experiment(
         grids: swept.grids,
         search,
         exclude: swept.exclude,
+        limit,
         stop,
         budget,
         seeds,

@@ -238,6 +238,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                 grids,
                 search: None,
                 exclude: Vec::new(),
+                limit: crate::spec::Limit::default(),
                 stop: None,
                 budget: crate::spec::Budget::default(),
                 launcher: launcher(grace),

@@ -1,4 +1,4 @@
-//! Ranges, zipped axes, `search` and `exclude`.
+//! Ranges, zipped axes, `search`, `exclude` and `limit`.
 
 use super::*;
 
@@ -198,4 +198,37 @@ fn rules_leave_out_what_axes_have() {
         let found = problems(&spec(&format!("{grid}\nexclude: {rules}"))).join("\n");
         assert!(found.contains(expected), "{rules}: {found}");
     }
+}
+
+#[test]
+fn a_limit_is_read_and_written() {
+    let grid = "grid: {layer_size: [8, 16]}";
+    let experiment =
+        accept(&spec(&format!("{grid}\nlimit: {{parameters: 5M, flops: 1500000, memory: 2GiB}}")));
+    let limit = Limit { parameters: Some(5_000_000), flops: Some(1_500_000), memory: Some(2 << 30) };
+    assert_eq!(experiment.limit, limit);
+    assert_eq!(accept(&to_yaml(&experiment)), experiment);
+    assert!(accept(&spec(&format!("{grid}\nlimit: {{parameters: null}}"))).limit.is_default());
+    for (limit, expected) in [
+        ("{}", "`limit` must be a mapping such as {parameters: 5M, memory: 2GiB}"),
+        ("{parameter: 5M}", "unknown key `limit.parameter`; did you mean `parameters`?"),
+        ("{parameters: 0}", "`limit.parameters` must be a number from 1 on, as `5000000` or `5M`"),
+        ("{flops: 5 MFLOPs}", "`limit.flops` must be a number from 1 on"),
+        ("{parameters: 1.5}", "`limit.parameters` must be a number from 1 on"),
+        ("{memory: 2GB}", "`limit.memory` must be a size such as `512MiB` or `2GiB`"),
+        ("{memory: 0B}", "`limit.memory` must be a size"),
+        ("5M", "`limit` must be a mapping"),
+    ] {
+        let found = problems(&spec(&format!("{grid}\nlimit: {limit}"))).join("\n");
+        assert!(found.contains(expected), "{limit}: {found}");
+    }
+    let command =
+        "experiment: e\nmodel: {family: command, run: [x]}\nlimit: {parameters: 5M}\nrank: {by: loss}\n";
+    assert_eq!(
+        problems(command),
+        [
+            "line 3, column 1: `limit`: how many parameters, FLOPs and how much memory the program of a `command` takes is not \
+             known before it runs; leave points out with `exclude`"
+        ]
+    );
 }

@@ -30,7 +30,7 @@ fn all_parse_can_be_built_and_fit_the_schema() {
     }
     for (stem, experiment, text) in &specs {
         assert_eq!(&experiment.name, stem);
-        assert_eq!(crate::model::check(experiment), Ok(()));
+        assert_eq!(crate::grid::check(experiment), Ok(()));
         assert_eq!(faults(text), Vec::<String>::new(), "{stem}");
     }
 }

@@ -1,24 +1,18 @@
 //! Everything of an experiment's runs at once, into a database that nobody else knows yet: how one is made anew from folders.
 //!
 //! Nothing is synced and nothing can be taken back: a load that fails is thrown away with its file. Rows come in the order of
-//! the tables' keys, which is what SQLite is quickest with. The curves of a run are bound while SQLite writes those of the
-//! run before, so that two cores have work.
+//! the tables' keys, which is what SQLite is quickest with. Curves come bound, so that this has nothing to do but to write.
 
-use std::{collections::HashMap, fmt, mem, sync::LazyLock};
-
-use sqlx::{
-    AssertSqlSafe, Sqlite, SqliteConnection, Transaction, query::Query, raw_sql, sqlite::SqliteArguments,
-};
+use sqlx::{Sqlite, Transaction, raw_sql};
 
 use super::{
     Commit,
+    bound::{Binder, BoundCurves},
     confusion::put_confusion,
-    curves::{Row, rows_by},
     decisions,
     removal::clear_run,
 };
 use crate::{
-    event::Scalar,
     metrics::ConfusionMatrix,
     predictions::Hits,
     run::{FailureKind, LoggedAttempt, RunState},
@@ -28,12 +22,6 @@ use crate::{
         live,
     },
 };
-
-/// Rows of one insert statement; the last one of a curve is shorter.
-const CHUNKS: [usize; 4] = [1000, 100, 10, 1];
-
-/// For each of [`CHUNKS`].
-static INSERTS: LazyLock<[String; CHUNKS.len()]> = LazyLock::new(|| CHUNKS.map(insert_sql));
 
 /// Kind and reason of an attempt whose end nobody saw.
 const LOST: (&str, &str) = (FailureKind::Lost.as_str(), live::REASON);
@@ -49,8 +37,6 @@ pub struct LoadedRun<'a> {
     pub state: RunState,
     /// Its attempts, the first one first.
     pub attempts: &'a [LoggedAttempt],
-    /// Its curves; of two points of one tag and step the later one counts.
-    pub points: &'a [Scalar],
 }
 
 /// What a load takes of a run's predictions.
@@ -72,25 +58,6 @@ pub struct LoadedAnswers<'a> {
 #[derive(Debug)]
 pub struct Bulk<'a> {
     transaction: Transaction<'a, Sqlite>,
-    /// Tags by their names; nobody else can add one while the transaction is open.
-    tags: HashMap<String, i64>,
-    /// Curves that are still to be written.
-    curves: Curves,
-}
-
-/// The curves of a run, ready to be written.
-#[derive(Default)]
-struct Curves {
-    /// Tags that the database has not.
-    tags: Vec<(i64, String)>,
-    points: Vec<Query<'static, Sqlite, SqliteArguments>>,
-    latest: Vec<(RunKey, Row)>,
-}
-
-impl fmt::Debug for Curves {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("Curves").field("statements", &self.points.len()).finish_non_exhaustive()
-    }
 }
 
 impl Store {
@@ -122,80 +89,17 @@ impl Store {
         self.close().await
     }
 
-    /// Begins a load.
+    /// Begins a load: what writes, and what binds curves for it, here or on another thread.
     ///
     /// # Errors
     /// If the database cannot be written.
-    pub async fn bulk(&mut self) -> Result<Bulk<'_>, StoreError> {
+    pub async fn bulk(&mut self) -> Result<(Bulk<'_>, Binder), StoreError> {
         let mut transaction = self.begin(Commit::Written).await?;
         let tags: Vec<(String, i64)> = sqlx::query_as("SELECT name, id FROM _tag")
             .fetch_all(&mut *transaction)
             .await
             .map_err(sqlite(ACTION))?;
-        Ok(Bulk { transaction, tags: tags.into_iter().collect(), curves: Curves::default() })
-    }
-}
-
-fn insert_sql(rows: usize) -> String {
-    let values = vec!["(?, ?, ?, ?, ?)"; rows].join(", ");
-    format!("INSERT INTO _scalar (run_id, tag_id, step, value, wall_time) VALUES {values}")
-}
-
-impl Curves {
-    /// Binds the curves of a run. Tags that are new are given a number.
-    fn of(run: &LoadedRun<'_>, tags: &mut HashMap<String, i64>) -> Self {
-        let mut curves = Self::default();
-        let mut last = tags.values().copied().max().unwrap_or(0);
-        let rows = rows_by(run.points, |name| {
-            if let Some(&tag) = tags.get(name) {
-                return tag;
-            }
-            last += 1;
-            tags.insert(name.to_owned(), last);
-            curves.tags.push((last, name.to_owned()));
-            last
-        });
-        let mut rest = rows.as_slice();
-        for (size, sql) in CHUNKS.into_iter().zip(INSERTS.iter()) {
-            while let Some((chunk, after)) = rest.split_at_checked(size) {
-                // Safe: placeholders only.
-                let mut query = sqlx::query(AssertSqlSafe(sql.as_str()));
-                for row in chunk {
-                    query =
-                        query.bind(run.key).bind(row.tag).bind(row.step).bind(row.value).bind(row.wall_time);
-                }
-                curves.points.push(query);
-                rest = after;
-            }
-        }
-        let last = rows.chunk_by(|left, right| left.tag == right.tag).filter_map(<[Row]>::last);
-        curves.latest.extend(last.map(|last| (run.key, *last)));
-        curves
-    }
-
-    async fn write(self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
-        for (tag, name) in &self.tags {
-            sqlx::query("INSERT INTO _tag (id, name) VALUES (?, ?)")
-                .bind(tag)
-                .bind(name)
-                .execute(&mut *connection)
-                .await
-                .map_err(sqlite(ACTION))?;
-        }
-        for points in self.points {
-            points.execute(&mut *connection).await.map_err(sqlite(ACTION))?;
-        }
-        for (run, last) in self.latest {
-            sqlx::query("INSERT INTO _latest (run_id, tag_id, step, value) VALUES (?, ?, ?, ?)")
-                .bind(run)
-                .bind(last.tag)
-                .bind(last.step)
-                .bind(last.value)
-                .execute(&mut *connection)
-                .await
-                .map_err(sqlite(ACTION))?;
-        }
-        Ok(())
+        Ok((Bulk { transaction }, Binder::new(tags.into_iter().collect())))
     }
 }
 
@@ -208,7 +112,7 @@ impl Bulk<'_> {
         clear_run(&mut self.transaction, run).await
     }
 
-    /// Takes a run. Runs come in the order of their keys, each once.
+    /// Takes a run but its curves. Runs come in the order of their keys, each once.
     ///
     /// # Errors
     /// If the database cannot be written.
@@ -226,14 +130,15 @@ impl Bulk<'_> {
         for attempt in run.attempts {
             self.attempt(run.key, attempt).await?;
         }
-        let before = mem::take(&mut self.curves);
-        let (written, curves) = tokio::join!(
-            before.write(&mut self.transaction),
-            // The future before this one has given SQLite its first statement when it comes to this.
-            async { Curves::of(run, &mut self.tags) }
-        );
-        self.curves = curves;
-        written
+        Ok(())
+    }
+
+    /// Takes curves. Those of all runs come in the order of their keys.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub async fn curves(&mut self, curves: BoundCurves) -> Result<(), StoreError> {
+        curves.write(&mut self.transaction).await
     }
 
     async fn attempt(&mut self, run: RunKey, attempt: &LoggedAttempt) -> Result<(), StoreError> {
@@ -319,8 +224,7 @@ impl Bulk<'_> {
     ///
     /// # Errors
     /// If the database cannot be written.
-    pub async fn commit(mut self) -> Result<(), StoreError> {
-        self.curves.write(&mut self.transaction).await?;
+    pub async fn commit(self) -> Result<(), StoreError> {
         self.transaction.commit().await.map_err(sqlite(ACTION))
     }
 }

@@ -77,6 +77,12 @@ pub(super) fn rows_by<'a>(points: &'a [Scalar], mut number: impl FnMut(&'a str) 
             Row { tag: number(&point.tag), step: point.step, value, wall_time }
         })
         .collect();
+    put_in_order(&mut rows);
+    rows
+}
+
+/// Sorts the rows of a run by tag and step. Of those with one tag and step the last one stays.
+pub(super) fn put_in_order(rows: &mut Vec<Row>) {
     // The sort is stable, so that the later of two equal points follows the earlier one, and replaces it below.
     rows.sort_by_key(|row| (row.tag, row.step));
     rows.dedup_by(|later, earlier| {
@@ -86,7 +92,6 @@ pub(super) fn rows_by<'a>(points: &'a [Scalar], mut number: impl FnMut(&'a str) 
         }
         same
     });
-    rows
 }
 
 /// The number of a tag, which is given one if it is new.

@@ -5,6 +5,7 @@
 //! then stays as it is.
 
 mod attempts;
+mod bound;
 mod bulk;
 mod confusion;
 mod curves;
@@ -30,6 +31,7 @@ use std::{
 use sqlx::{AssertSqlSafe, Connection, Sqlite, SqliteConnection, Transaction, sqlite::SqliteSynchronous};
 
 pub use attempts::NewAttempt;
+pub use bound::{Binder, BoundCurves};
 pub use bulk::{Bulk, LoadedAnswers, LoadedRun};
 pub use orphans::Orphan;
 

@@ -93,10 +93,9 @@ impl<L: Launcher> Loop<'_, L> {
     /// Lets the search suggest a point, keeps it and adds its runs.
     fn next_point(&mut self, now: Now) -> Next {
         let Some(supply) = &mut self.search else { return Next::None };
-        let attempts = &self.attempts;
         let was_done = supply.search.is_done();
         let point = supply.unkept.take();
-        let point = point.or_else(|| supply.search.next_point(&|values| attempts.can_be_trained(values)));
+        let point = point.or_else(|| supply.search.next_point());
         let Some(point) = point else {
             let suggested = supply.search.suggested();
             if !was_done {

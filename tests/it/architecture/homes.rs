@@ -32,7 +32,7 @@ pub(super) const HOMES: &[(&str, &[&str])] = &[
     ("plotters", &["figure"]),
     ("prost", &["tfevents"]),
     ("rand_chacha", &["corpus", "search", "worker"]),
-    ("rayon", &["corpus", "import", "index", "predict"]),
+    ("rayon", &["corpus", "import", "index", "predict", "store"]),
     ("regex", &["base", "corpus", "spec"]),
     ("rustix", &["launch"]),
     ("safetensors", &["worker"]),

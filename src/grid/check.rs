@@ -1,12 +1,12 @@
-//! Whether every network of a grid can be built: asked before anything runs.
+//! Whether a grid has runs, and every network of it can be built: asked before anything runs.
 
 use std::fmt;
 
-use super::Architecture;
+use super::{GridRuns, LeftOut, suggested::first_points};
 use crate::{
-    grid,
+    model::Architecture,
     spec::{
-        Experiment, FAMILY_AXIS, Family, Grid, Parameters, Value,
+        Experiment, FAMILY_AXIS, Family, Grid, Parameters,
         parameter::{Section, parameter_of_any},
     },
 };
@@ -34,15 +34,19 @@ pub struct ImpossibleRuns {
     pub total: u64,
     /// Every impossible one, in the order of the grid; none where the grid has no runs at all.
     pub runs: Vec<ImpossibleRun>,
+    /// What leaves no run at all, where that is so.
+    pub nothing_left: Option<String>,
 }
 
 impl fmt::Display for ImpossibleRuns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { experiment, image_size, total, runs } = self;
+        let Self { experiment, image_size, total, runs, nothing_left } = self;
+        if let Some(what) = nothing_left {
+            return write!(f, "{what} every grid point of experiment `{experiment}`");
+        }
         let n_runs = runs.len();
         let are = if n_runs == 1 { "is" } else { "are" };
         match *total {
-            0 => return write!(f, "`exclude` leaves out every grid point of experiment `{experiment}`"),
             1 => write!(f, "the only run of experiment `{experiment}`")?,
             total if total == n_runs as u64 => write!(f, "all {total} runs of experiment `{experiment}`")?,
             total => write!(f, "{n_runs} of the {total} runs of experiment `{experiment}`")?,
@@ -58,18 +62,29 @@ impl fmt::Display for ImpossibleRuns {
     }
 }
 
-/// Checks the network of every run of a grid; a `command` experiment has none to check.
+/// Checks that the experiment has runs, and the network of every run of a grid; a `command` experiment has none to check, and a
+/// search leaves out those that cannot be built.
 ///
 /// # Errors
 /// Lists every run whose image is too small for its convolutions, with the layer.
 pub fn check(experiment: &Experiment) -> Result<(), ImpossibleRuns> {
-    if experiment.suggests() {
-        // Which points there are is not known yet; those that cannot be built are not suggested.
-        return Ok(());
-    }
-    if !experiment.exclude.is_empty() && grid::GridRuns::new(experiment).is_empty() {
+    let nothing_left = match experiment.search {
+        Some(_) if experiment.suggests() => {
+            let (points, left_out) = first_points(experiment);
+            points.is_empty().then(|| what_is_left_out(&left_out))
+        }
+        None if experiment.exclude.is_empty() && experiment.limit.is_default() => None,
+        _ => {
+            let plan = GridRuns::new(experiment);
+            plan.is_empty().then(|| what_is_left_out(plan.left_out()))
+        }
+    };
+    if nothing_left.is_some() {
         let (experiment, runs) = (experiment.name.clone(), Vec::new());
-        return Err(ImpossibleRuns { experiment, image_size: 0, total: 0, runs });
+        return Err(ImpossibleRuns { experiment, image_size: 0, total: 0, runs, nothing_left });
+    }
+    if experiment.search.is_some() {
+        return Ok(());
     }
     let Some(dataset) = experiment.dataset.as_ref().filter(|_| !experiment.is_command()) else {
         return Ok(());
@@ -81,7 +96,7 @@ pub fn check(experiment: &Experiment) -> Result<(), ImpossibleRuns> {
             Err(error) => Some(error.to_string()),
         };
     let impossible = |experiment: &Experiment| -> Vec<ImpossibleRun> {
-        let plan = grid::GridRuns::new(experiment);
+        let plan = GridRuns::new(experiment);
         let reasons = (0..plan.len()).filter_map(|index| {
             let (family, parameters) = plan.trained(index)?;
             let reason = reason(family, &parameters)?;
@@ -91,7 +106,7 @@ pub fn check(experiment: &Experiment) -> Result<(), ImpossibleRuns> {
         reasons.collect()
     };
     // A grid has far fewer networks than runs, and mostly all of them are possible.
-    let is_product = experiment.search.is_none() && experiment.exclude.is_empty();
+    let is_product = experiment.exclude.is_empty() && experiment.limit.is_default();
     if is_product && impossible(&networks(experiment)).is_empty() {
         return Ok(());
     }
@@ -102,23 +117,25 @@ pub fn check(experiment: &Experiment) -> Result<(), ImpossibleRuns> {
     Err(ImpossibleRuns {
         experiment: experiment.name.clone(),
         image_size: dataset.image_size,
-        total: grid::GridRuns::new(experiment).len(),
+        total: GridRuns::new(experiment).len(),
         runs,
+        nothing_left: None,
     })
 }
 
-/// Whether the network of a grid point can be built; that of a `command` always.
-#[must_use]
-pub fn is_possible(experiment: &Experiment, values: &[(String, Value)]) -> bool {
-    let Some(dataset) = experiment.dataset.as_ref().filter(|_| !experiment.is_command()) else { return true };
-    let Some(family) = experiment.family_of(values) else { return false };
-    let n_classes = u32::try_from(dataset.classes.len()).unwrap_or(u32::MAX);
-    let mut parameters = experiment.fixed.clone();
-    parameters.extend(values.iter().cloned());
-    match Architecture::from_parameters(family, &parameters) {
-        Ok(model) => model.is_none_or(|model| model.layers(dataset.image_size, n_classes).is_ok()),
-        Err(_) => false,
-    }
+/// The beginning of a sentence: what leaves out all there is, and the first reason.
+fn what_is_left_out(left_out: &LeftOut) -> String {
+    let what: Vec<&str> = [
+        (left_out.by_rule, "`exclude`"),
+        (left_out.by_limit, "`limit`"),
+        (left_out.impossible, "what cannot be built"),
+    ]
+    .into_iter()
+    .filter_map(|(count, what)| (count > 0).then_some(what))
+    .collect();
+    let verb = if what.len() == 1 { "leaves" } else { "leave" };
+    let example = left_out.named.first().map(|known| format!(" ({})", known.reason)).unwrap_or_default();
+    format!("{}{example} {verb} out", what.join(" and "))
 }
 
 /// The experiment without the axes and seeds that leave the network as it is.
