@@ -133,6 +133,17 @@ pub enum Change {
     },
     /// An attempt's process is alive.
     AttemptStarted(Arc<Attempt>),
+    /// An attempt that was in the queue of a cluster has begun.
+    AttemptBegan {
+        /// The attempt.
+        attempt: Arc<Attempt>,
+        /// The machine's name.
+        host: String,
+        /// What the cluster calls it.
+        job: String,
+        /// When, seconds since 1970 on the clock there.
+        time: f64,
+    },
     /// An attempt could not be started: it begins and ends with this event.
     AttemptNotStarted {
         /// The attempt, without a handle.

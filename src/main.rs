@@ -3,6 +3,9 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // The same program is a keeper of attempts, without a runtime, a thread or a word of the command line.
-    gridboard::launch::keep_if_asked().unwrap_or_else(gridboard::cli::main)
+    // The same program is a keeper of attempts, without a runtime, a thread or a word of the command line; and what a job of a
+    // cluster becomes.
+    gridboard::launch::keep_if_asked()
+        .or_else(gridboard::launch::attend_if_asked)
+        .unwrap_or_else(gridboard::cli::main)
 }

@@ -42,6 +42,7 @@ pub(crate) fn experiment(name: &str, runs: i64) -> Experiment {
         keep: Keep::default(),
         schedule: Schedule { devices: "cpu:2".to_owned(), ..Schedule::default() },
         retry: gridboard::spec::Retry::default(),
+        launcher: None,
         reuse: None,
         notify: Default::default(),
         exclude: Default::default(),

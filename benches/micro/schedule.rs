@@ -53,6 +53,7 @@ fn scheduler() -> Scheduler {
             attempt: 1,
             elastic: mixed.is_multiple_of(2),
             cancelled: false,
+            alive: false,
         }
     };
     let slots = (0..SLOTS).map(slot).collect();

@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, IsTerminal},
+    path::Path,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +14,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::{CliError, listing, output};
 use crate::{
     base::{human::counted, signals::Signals},
-    corpus::{LoadingTable, PreparationProgress, cache_root},
+    corpus::{LoadingTable, PreparationProgress},
     report::{Format, loading_table},
     spec::Dataset,
     sweep::{Corpus, SweepError, prepare_corpus},
@@ -95,14 +96,13 @@ pub(super) async fn interruptible<T: Send + 'static>(
     }
 }
 
-/// Prepares the images of a dataset. A signal stops the work, takes the half-made files away, and ends with the exit code
+/// Prepares the images of a dataset in the cache `root`. A signal stops the work, takes the half-made files away, and ends with the exit code
 /// of an interrupt.
 ///
 /// # Errors
 /// As `sweep::prepare_corpus`; `CorpusError::Cancelled` after a signal.
-pub(super) async fn prepare(dataset: &Dataset, signals: &Signals) -> Result<Corpus, CliError> {
-    let root = cache_root()?;
-    let dataset = dataset.clone();
+pub(super) async fn prepare(dataset: &Dataset, root: &Path, signals: &Signals) -> Result<Corpus, CliError> {
+    let (dataset, root) = (dataset.clone(), root.to_owned());
     let prepared = interruptible(signals, move |cancelled| {
         prepare_corpus(&dataset, &root, &Bar::new("preparing"), cancelled)
     })

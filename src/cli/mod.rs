@@ -5,8 +5,10 @@
 mod archive;
 mod audit;
 mod cancel;
+mod cluster;
 mod compare;
 mod completions;
+mod config;
 mod confirm;
 mod control;
 mod corpus;

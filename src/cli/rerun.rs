@@ -76,7 +76,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     if let Some((dataset, reason)) = repeat.lost_corpus()? {
         output::note(&format!("{reason}; the images are prepared anew"));
         let dataset = dataset.clone();
-        let corpus = runtime.block_on(corpus::prepare(&dataset, &signals))?;
+        let corpus = runtime.block_on(corpus::prepare(&dataset, &crate::corpus::cache_root()?, &signals))?;
         repeat.take_corpus(&corpus, reason, folder)?;
     }
     repeat.write(folder)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{
-    CliError, apart, corpus, devices, exit, listing, output,
+    CliError, apart, cluster, corpus, devices, exit, listing, output,
     replace::{self, Earlier},
     room,
     run_words::{closing, opening},
@@ -138,9 +138,13 @@ fn check(
 ) -> Result<(), CliError> {
     grid::check(experiment)?;
     check_weights(experiment)?;
-    launch::check_programs(experiment)?;
     DeviceChoice::parse(&experiment.schedule.devices)?;
-    devices::check_precision(experiment, |choice| devices::usable(choice, true))?;
+    if experiment.launcher.is_some() {
+        cluster::check(experiment)?;
+    } else {
+        launch::check_programs(experiment)?;
+        devices::check_precision(experiment, |choice| devices::usable(choice, true))?;
+    }
     replace::check(runs_dir, experiment, earlier, signals)
 }
 
@@ -155,10 +159,64 @@ fn one(runs_dir: &Path, experiment: Experiment, manner: Manner, signals: &Signal
     let asked = replace::ask(runs_dir, &experiment, earlier, None, signals)?;
     let watch = Watch::start();
     let choice = DeviceChoice::parse(&experiment.schedule.devices)?;
-    let discovery = devices::usable(&choice, !experiment.is_command())?;
+    let (discovery, placement) = match &experiment.launcher {
+        Some(plan) => cluster::place(&experiment, plan),
+        None => place(&experiment, &choice)?,
+    };
+
+    let runtime = runtime()?;
+    let prepared = match &experiment.dataset {
+        None => None,
+        Some(dataset) => {
+            let root = cluster::cache_root(&experiment, runs_dir)?;
+            let prepared = runtime.block_on(corpus::prepare(dataset, &root, signals))?;
+            manner.note(&corpus::loading_text(&prepared.loading));
+            Some(prepared)
+        }
+    };
+    if !asked {
+        let fingerprint = prepared.as_ref().map(Corpus::fingerprint);
+        replace::ask(runs_dir, &experiment, earlier, fingerprint, signals)?;
+    }
+    runtime.block_on(async {
+        let replace = earlier != Earlier::Keep;
+        let say = |text: &str| manner.note(text);
+        let ready = sweep::prepare(runs_dir, experiment, prepared, (replace, manner.fresh), say);
+        let mut ready = unless_asked(signals, ready).await?;
+        room::check(&ready, say)?;
+        ready.surroundings.name_gpus(&discovery);
+        let open = ready.experiment.launcher.is_none()
+            && match choice {
+                DeviceChoice::Cpu { slots } => slots.is_none(),
+                DeviceChoice::Auto => discovery.cuda.is_empty(),
+                DeviceChoice::Cuda { .. } => false,
+            };
+        let placement =
+            if open { measured(&ready, placement, &discovery, manner, signals)? } else { placement };
+        if signals.heard() {
+            return Err(CliError::Interrupted);
+        }
+        manner.note(&opening(&ready, &placement));
+        let (name, metric) = (&ready.experiment.name, &ready.experiment.rank.by);
+        let mut terminal = Terminal::new(name, metric, manner.verbosity);
+        let end = sweep::sweep(&ready, placement, &mut terminal, &mut signals.clone()).await?;
+        drop(terminal);
+        finish(runs_dir, ready, &end, (&watch, discovery.cpu.cores), manner.format, signals).await
+    })
+}
+
+/// What there is of this machine, and the slots on it.
+///
+/// # Errors
+/// If the devices that are asked for are not there.
+fn place(
+    experiment: &Experiment,
+    choice: &DeviceChoice,
+) -> Result<(device::Discovery, device::Placement), CliError> {
+    let discovery = devices::usable(choice, !experiment.is_command())?;
     devices::tell(&discovery);
-    let runs = u64::try_from(grid::count(&experiment)).unwrap_or(u64::MAX);
-    let mut placement = device::place(&choice, &discovery, experiment.schedule.runs_per_device, runs)?;
+    let runs = u64::try_from(grid::count(experiment)).unwrap_or(u64::MAX);
+    let mut placement = device::place(choice, &discovery, experiment.schedule.runs_per_device, runs)?;
     if !experiment.is_command() {
         let free = discovery.cpu.memory_bytes;
         let taken = placement.limit_host_memory(model::CUDA_HOST_BYTES, free);
@@ -175,44 +233,7 @@ fn one(runs_dir: &Path, experiment: Experiment, manner: Manner, signals: &Signal
     if let Some(warning) = oversubscription(&placement, &discovery) {
         output::note(&warning);
     }
-
-    let runtime = runtime()?;
-    let prepared = match &experiment.dataset {
-        None => None,
-        Some(dataset) => {
-            let prepared = runtime.block_on(corpus::prepare(dataset, signals))?;
-            manner.note(&corpus::loading_text(&prepared.loading));
-            Some(prepared)
-        }
-    };
-    if !asked {
-        let fingerprint = prepared.as_ref().map(Corpus::fingerprint);
-        replace::ask(runs_dir, &experiment, earlier, fingerprint, signals)?;
-    }
-    runtime.block_on(async {
-        let replace = earlier != Earlier::Keep;
-        let say = |text: &str| manner.note(text);
-        let ready = sweep::prepare(runs_dir, experiment, prepared, (replace, manner.fresh), say);
-        let mut ready = unless_asked(signals, ready).await?;
-        room::check(&ready, say)?;
-        ready.surroundings.name_gpus(&discovery);
-        let open = match choice {
-            DeviceChoice::Cpu { slots } => slots.is_none(),
-            DeviceChoice::Auto => discovery.cuda.is_empty(),
-            DeviceChoice::Cuda { .. } => false,
-        };
-        let placement =
-            if open { measured(&ready, placement, &discovery, manner, signals)? } else { placement };
-        if signals.heard() {
-            return Err(CliError::Interrupted);
-        }
-        manner.note(&opening(&ready, &placement));
-        let (name, metric) = (&ready.experiment.name, &ready.experiment.rank.by);
-        let mut terminal = Terminal::new(name, metric, manner.verbosity);
-        let end = sweep::sweep(&ready, placement, &mut terminal, &mut signals.clone()).await?;
-        drop(terminal);
-        finish(runs_dir, ready, &end, (&watch, discovery.cpu.cores), manner.format, signals).await
-    })
+    Ok((discovery, placement))
 }
 
 /// The placement that a measurement chooses, where there is one to be made.

@@ -19,6 +19,14 @@ pub(super) fn opening(ready: &sweep::Preparation, placement: &device::Placement)
     for run in &ready.taken_back {
         text += &format!("{}: {run} was cut off and is trained again\n", ready.experiment.name);
     }
+    let alive = ready.owed.iter().filter(|owed| owed.alive).count();
+    if alive > 0 {
+        let what = human::counted(alive, "attempt");
+        text += &format!(
+            "{}: {what} of an earlier sweep in the cluster, now taken over\n",
+            ready.experiment.name
+        );
+    }
     if !ready.gone.is_empty() {
         let names: Vec<&str> = ready.gone.iter().map(String::as_str).collect();
         let whose = if names.len() == 1 { "its folder is gone" } else { "their folders are gone" };

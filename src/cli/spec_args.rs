@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{CliError, runtime};
+use super::{CliError, config, runtime};
 use crate::{
     grid,
     spec::{self, Experiment, Kept, Metric, Overrides, Spec, Untold, Value},
@@ -27,6 +27,9 @@ pub(super) struct SpecArgs {
     /// Devices to use: `auto`, `cpu`, `cpu:2`, `cuda`, `cuda:0,2`
     #[arg(long, value_name = "DEVICES")]
     devices: Option<String>,
+    /// Who executes the runs: this machine, or a Slurm cluster, by `launcher.slurm` of the spec and the user's config.yaml
+    #[arg(long, value_name = "LAUNCHER", value_parser = ["local", "slurm"])]
+    launcher: Option<String>,
 }
 
 impl SpecArgs {
@@ -36,7 +39,9 @@ impl SpecArgs {
     /// All problems of the spec.
     pub(super) fn load(&self, runs_dir: &Path) -> Result<Spec, CliError> {
         let (set, images, devices) = (self.set.clone(), self.images.clone(), self.devices.clone());
-        load(runs_dir, &self.spec, Overrides { set, images, devices, untold: Untold::Asked })
+        let (launcher, config) = (self.launcher.clone(), config::read()?);
+        let overrides = Overrides { set, images, devices, launcher, config, untold: Untold::Asked };
+        load(runs_dir, &self.spec, overrides)
     }
 }
 

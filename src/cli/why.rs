@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     base::human,
+    launch,
     rank::Row,
     report::Format,
     run::{Evidence, ExperimentDir, Failure, FailureKind, Request, RunState, last_line},
@@ -97,6 +98,11 @@ fn of_ledger(
     let spec = dir.spec().display().to_string();
     match run.state {
         RunState::Pending | RunState::Running | RunState::Paused => {
+            if run.state == RunState::Pending && launch::Left::has_job(dir, &run.spec.name) {
+                return format!(
+                    "goes on in a cluster without its sweep, as far as is known: `gridboard run {spec}` takes it over"
+                );
+            }
             let goes_on = format!("`gridboard run {spec}` trains it");
             match attempts.last() {
                 None => format!("was never started: nobody runs its experiment now; {goes_on}"),

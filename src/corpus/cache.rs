@@ -43,9 +43,18 @@ pub fn cache_root() -> Result<PathBuf, CorpusError> {
     root_by(|name| std::env::var_os(name), std::env::home_dir()).ok_or(CorpusError::NoCacheRoot)
 }
 
+/// Where the user wants prepared images to be kept.
+const VARIABLE: &str = "GRIDBOARD_CACHE";
+
+/// Whether the user has said where prepared images are kept.
+#[must_use]
+pub fn is_cache_told() -> bool {
+    std::env::var_os(VARIABLE).is_some_and(|folder| !folder.is_empty())
+}
+
 fn root_by(variable: impl Fn(&str) -> Option<OsString>, home: Option<PathBuf>) -> Option<PathBuf> {
     let path = |name| variable(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    path("GRIDBOARD_CACHE")
+    path(VARIABLE)
         // The XDG base directory specification has relative paths ignored.
         .or_else(|| {
             path("XDG_CACHE_HOME").filter(|path| path.is_absolute()).map(|path| path.join("gridboard"))

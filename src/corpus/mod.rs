@@ -36,7 +36,7 @@ use thiserror::Error;
 
 use crate::base::files::FileError;
 
-pub use cache::{cache_root, cached_fingerprint};
+pub use cache::{cache_root, cached_fingerprint, is_cache_told};
 pub use decode::{Decoded, decode, read_image};
 pub use decode_error::{DecodeError, MAX_PIXELS};
 pub use index::{BadFile, FILE_NAME as INDEX_FILE, IndexEntry, from_csv as parse_index};

@@ -139,6 +139,23 @@ impl Placement {
     }
 }
 
+/// The slots of a sweep whose runs are jobs of a cluster: so many at once, each with so many threads, and with GPUs or without.
+#[must_use]
+pub(crate) fn place_in_cluster(at_once: u32, threads: u32, has_gpus: bool) -> Placement {
+    let device = if has_gpus { IN_CLUSTER } else { Slot::CPU };
+    let slot = |index| Slot {
+        index,
+        label: format!("slurm/{index}"),
+        device: device.to_owned(),
+        device_index: 0,
+        threads,
+    };
+    Placement { slots: (0..at_once.max(1)).map(slot).collect(), capacities: vec![u64::MAX] }
+}
+
+/// The device of a run whose GPUs the cluster chooses.
+const IN_CLUSTER: &str = "gpu";
+
 fn place_on_cpu(discovery: &Discovery, slots: Option<u32>, n_runs: u64) -> Placement {
     let cores = discovery.cpu.cores.max(1);
     let number = slots.unwrap_or_else(|| cores.min(u32::try_from(n_runs).unwrap_or(u32::MAX)).max(1));

@@ -208,6 +208,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
         limit: crate::spec::Limit::default(),
         stop: None,
         budget: crate::spec::Budget::default(),
+        launcher: None,
         reuse: None,
         seeds: seeds.into_iter().collect(),
         rank: RankRule { by: crate::spec::Metric::by_tag("a/b"), then: None, top: 10 },

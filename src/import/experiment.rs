@@ -169,6 +169,7 @@ pub(super) fn ledger_file(
         schedule: Schedule::of(true),
         retry: Retry::default(),
         notify: crate::spec::Notify::default(),
+        launcher: None,
         reuse: None,
     };
     let mut by_point: HashMap<String, ForeignRun> =

@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, os::unix::process::ExitStatusExt as _, process::ExitStatus};
 
 use nix::sys::signal::Signal;
+use serde::{Deserialize, Serialize};
 
 use super::reason::{error_line, own, readable, shortened};
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
 };
 
 /// An attempt that has ended.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttemptEnd {
     /// Index of the run in the grid.
     pub run: u64,
@@ -36,7 +37,8 @@ pub struct AttemptEnd {
 }
 
 /// The ways in which an attempt ends.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// The trainer says so, or the process ended with status 0.
     Completed,

@@ -1,16 +1,20 @@
 //! What the sweep asks of whoever executes attempts.
 //!
-//! Implemented by [`LocalLauncher`](super::LocalLauncher) for processes of this machine, and by a stand-in in the tests of
-//! the sweep loop. A cluster engine implements it beside them; it will also `adopt` the jobs that an earlier Gridboard
-//! left alive, which for processes cannot be.
+//! Implemented by [`LocalLauncher`](super::LocalLauncher) for processes of this machine, by
+//! [`SlurmLauncher`](super::SlurmLauncher) for jobs of a cluster, and by a stand-in in the tests of the sweep loop. What has a
+//! queue leaves its attempts alive, and adopts those that an earlier Gridboard has left, which for processes cannot be.
 
 use std::{future::Future, io, path::PathBuf};
 
 use nix::sys::signal::Signal;
 
-use super::{end::AttemptEnd, plan::LaunchPlan};
+use super::{
+    end::AttemptEnd,
+    plan::{LaunchPlan, PlanError},
+};
 use crate::{
     base::error::is_shortage,
+    event::Resumed,
     run::{Evidence, Failure, FailureKind, Handle},
 };
 
@@ -29,8 +33,61 @@ pub trait Launcher {
     /// If it cannot be reached.
     fn stop(&mut self, run: u64, kill: bool) -> Result<(), LaunchError>;
 
-    /// Waits for the next end of an attempt; for ever if none is live. Dropping the future loses nothing.
-    fn next(&mut self) -> impl Future<Output = AttemptEnd>;
+    /// Waits for the next news of an attempt; for ever if none is live. Dropping the future loses nothing.
+    fn next(&mut self) -> impl Future<Output = News>;
+
+    /// Takes over the attempt of a run that an earlier Gridboard has left; `None` where there is none. It is live from then on.
+    fn adopt(&mut self, _run: u64) -> Option<LeftAttempt> {
+        None
+    }
+
+    /// Whether attempts wait in a queue before they begin, and outlive Gridboard.
+    fn is_queue(&self) -> bool {
+        false
+    }
+
+    /// What the attempt of a live run is in, in words, as the end of a sentence that begins with the run; `None` where there is
+    /// nothing to say.
+    fn situation(&self, _run: u64) -> Option<String> {
+        None
+    }
+}
+
+/// What a launcher tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum News {
+    /// An attempt that was in a queue has begun.
+    Began {
+        /// The run.
+        run: u64,
+        /// Where.
+        host: String,
+        /// When, seconds since 1970 on the clock there.
+        time: f64,
+        /// What the queue calls it.
+        job: String,
+    },
+    /// An attempt has ended.
+    Ended(AttemptEnd),
+    /// Something worth a word.
+    Note(String),
+    /// Something that is not as it should be, and stops nothing.
+    Warning(String),
+}
+
+/// An attempt that an earlier Gridboard has left.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LeftAttempt {
+    /// How the launcher knows it.
+    pub handle: Handle,
+    /// Its number.
+    pub attempt: u32,
+    /// The run's directory.
+    pub run_dir: PathBuf,
+    /// Its start, seconds since 1970.
+    pub started: f64,
+    /// Where it goes on with an earlier one.
+    pub resumed: Option<Resumed>,
 }
 
 /// Why an attempt could not be started or signalled.
@@ -57,6 +114,12 @@ pub enum LaunchError {
     /// There is no process to watch over the attempt.
     #[error("cannot start a supervisor: {0}")]
     Supervisor(io::Error),
+    /// A path or an argument that a job would be told is no text.
+    #[error("`{0}` is no UTF-8, and cannot be told to a job")]
+    NotText(String),
+    /// It cannot be said what is to be started.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
     /// The run has a live attempt.
     #[error("run {0} has a live attempt")]
     Live(u64),
@@ -95,7 +158,7 @@ impl LaunchError {
             | Self::Start { error, .. }
             | Self::Signal { error, .. }
             | Self::Supervisor(error) => is_shortage(error),
-            Self::Live(_) => false,
+            Self::Live(_) | Self::NotText(_) | Self::Plan(_) => false,
         }
     }
 }

@@ -4,7 +4,8 @@
 //! [`LocalLauncher`], and awaits the ends. The launcher sees to the child's environment (devices, threads,
 //! `GRIDBOARD_*`), its log and all that it starts, and says how an attempt ended and why. It reads no metrics
 //! and writes no ledger, and what the trainer does is not its business. The sweep knows it as a [`Launcher`];
-//! cluster engines get their place beside [`LocalLauncher`].
+//! beside it there is [`SlurmLauncher`], whose attempts are jobs of a cluster, each carried out on its node by a
+//! [`LocalLauncher`].
 //!
 //! # No orphans
 //!
@@ -38,17 +39,19 @@ mod plan;
 mod probe;
 mod program;
 mod reason;
+mod slurm;
 mod worker;
 
 pub use calibrate::{CalibrateError, throughput};
 pub use end::{AttemptEnd, Ending};
-pub use launcher::{LaunchError, Launcher};
+pub use launcher::{LaunchError, Launcher, LeftAttempt, News};
 pub use local::{Children, LocalLauncher, keep_if_asked};
 #[cfg(test)]
 pub(crate) use plan::tests::run_file as test_run_file;
 pub use plan::{LaunchPlan, PlanError, Stdin};
 pub use probe::{Probe, ProbeError, ask_worker, probe};
 pub use program::{ProgramError, check_programs};
+pub use slurm::{Left, SlurmError, SlurmLauncher, SlurmSetup, attend_if_asked};
 pub use worker::{
     FindWorkerError, VARIABLE as WORKER_VARIABLE, beside, find_worker, packaged, set_up_in, user_folder,
 };

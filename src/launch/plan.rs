@@ -28,6 +28,7 @@ use std::{
 };
 
 use crate::{
+    event::Resumed,
     run::{RunDir, RunFile},
     schedule::Slot,
     spec::{
@@ -37,7 +38,7 @@ use crate::{
 };
 
 /// Everything that an attempt is started with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LaunchPlan {
     /// Index of the run in the grid: its name towards the launcher.
     pub run: u64,
@@ -57,6 +58,15 @@ pub struct LaunchPlan {
     pub stdin: Stdin,
     /// Whether it was told when to pause, and ends by itself then.
     pub pauses: bool,
+    /// Those of the variables whose values are the caller's, by the names that they have there: what may be a secret is written
+    /// into no file.
+    pub inherited: BTreeMap<String, String>,
+    /// Estimate of the memory that it needs, bytes; 0 where it is not known.
+    pub memory: u64,
+    /// Start, seconds since 1970, as in its run file.
+    pub started: f64,
+    /// Where it goes on with an earlier attempt.
+    pub resumed: Option<Resumed>,
 }
 
 /// Standard input of an attempt.
@@ -108,6 +118,11 @@ pub enum PlanError {
 const THREAD_VARIABLES: [&str; 4] =
     ["OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"];
 
+/// The run's name.
+pub(super) const RUN: &str = "GRIDBOARD_RUN";
+/// Its device.
+pub(super) const DEVICE: &str = "GRIDBOARD_DEVICE";
+
 /// The parameter that says how a built-in trainer rounds on CUDA.
 const PRECISION: &str = "precision";
 /// NVIDIA's libraries multiply f32 as f32, whatever libtorch asks for: by default it lets cuDNN take TF32
@@ -133,6 +148,10 @@ impl LaunchPlan {
             stdin: Stdin::Lifeline,
             pauses: false,
             run_dir,
+            inherited: BTreeMap::new(),
+            memory: 0,
+            started: file.started,
+            resumed: None,
         })
     }
 
@@ -195,6 +214,10 @@ impl LaunchPlan {
             stdin: Stdin::Null,
             pauses: false,
             run_dir,
+            inherited: BTreeMap::new(),
+            memory: 0,
+            started: file.started,
+            resumed: None,
         })
     }
 
@@ -211,6 +234,9 @@ impl LaunchPlan {
             };
             if self.env.iter().all(|(known, _)| known != name) {
                 self.env.push((name.clone(), value));
+                if let Some(from) = spec::command::variable(text) {
+                    self.inherited.insert(name.clone(), from.to_owned());
+                }
             }
         }
         Ok(self)
@@ -229,6 +255,18 @@ impl LaunchPlan {
         self.pauses = told.is_some();
         self.args.extend(told.into_iter().flatten());
         self
+    }
+
+    /// The same, with what is known of it beside its program: an estimate of its memory, bytes, and where it goes on.
+    #[must_use]
+    pub fn with_needs(self, memory: u64, resumed: Option<Resumed>) -> Self {
+        Self { memory, resumed, ..self }
+    }
+
+    /// The text of a variable that is set.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        let value = self.env.iter().find(|(key, _)| key == name);
+        value.map(|(_, value)| value.to_string_lossy().into_owned())
     }
 
     /// The same, told the number of its CUDA device.
@@ -250,11 +288,8 @@ impl LaunchPlan {
 
     /// The line that precedes the attempt in the run's log: `--- gridboard: attempt 1 on cpu, 2 threads: python3 t.py`.
     pub(super) fn title(&self) -> String {
-        let variable = |name: &str| {
-            let value = self.env.iter().find(|(key, _)| key == name);
-            value.map(|(_, value)| value.to_string_lossy()).unwrap_or_default()
-        };
-        let (device, threads) = (variable("GRIDBOARD_DEVICE"), variable("GRIDBOARD_THREADS"));
+        let variable = |name: &str| self.variable(name).unwrap_or_default();
+        let (device, threads) = (variable(DEVICE), variable("GRIDBOARD_THREADS"));
         let mut title = format!("--- gridboard: attempt {} on {device}, threads: {threads}:", self.attempt);
         for word in std::iter::once(&self.program).chain(&self.args) {
             let word = word.to_string_lossy();
@@ -280,10 +315,10 @@ pub(super) fn environment(run_dir: &Path, file: &RunFile) -> Vec<(String, OsStri
     let mut env: Vec<(String, OsString)> = Vec::with_capacity(16 + file.parameters.len());
     let mut set = |name: &str, value: &str| env.push((name.to_owned(), value.into()));
     set("GRIDBOARD_EXPERIMENT", &file.experiment);
-    set("GRIDBOARD_RUN", &file.run);
+    set(RUN, &file.run);
     set("GRIDBOARD_SEED", &file.seed.to_string());
     set("GRIDBOARD_ATTEMPT", &file.attempt.to_string());
-    set("GRIDBOARD_DEVICE", &file.device);
+    set(DEVICE, &file.device);
     set("GRIDBOARD_THREADS", &threads);
     if file.device == Slot::CPU {
         set("CUDA_VISIBLE_DEVICES", "");

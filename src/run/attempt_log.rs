@@ -20,6 +20,17 @@ const MOST_BYTES: u64 = 256 << 20;
 pub enum AttemptEvent {
     /// An attempt has begun.
     Started(AttemptStart),
+    /// It has begun after its time in the queue of a cluster.
+    Began {
+        /// The attempt.
+        attempt: u32,
+        /// The machine's name.
+        host: String,
+        /// What the cluster calls it.
+        job: String,
+        /// When, seconds since 1970 on the clock there.
+        time: f64,
+    },
     /// It turned out where it goes on with an earlier one.
     Resumed {
         /// The attempt.
@@ -194,6 +205,9 @@ impl AttemptLog {
             };
             match event {
                 AttemptEvent::Started(_) => {}
+                AttemptEvent::Began { host, time, .. } => {
+                    (attempt.start.host, attempt.start.started) = (Some(host), time);
+                }
                 AttemptEvent::Resumed { from, .. } => attempt.start.resumed_from = from,
                 AttemptEvent::Problem { text, .. } => attempt.problem = Some(text),
                 AttemptEvent::Decided { decided, .. } => {
@@ -219,6 +233,7 @@ impl AttemptEvent {
         match self {
             Self::Started(AttemptStart { attempt, .. })
             | Self::Resumed { attempt, .. }
+            | Self::Began { attempt, .. }
             | Self::Problem { attempt, .. }
             | Self::Decided { attempt, .. }
             | Self::Stopped { attempt }

@@ -72,6 +72,12 @@ impl ExperimentDir {
         self.0.join(".control")
     }
 
+    /// Orders to jobs of a cluster, and what they answer.
+    #[must_use]
+    pub fn slurm(&self) -> PathBuf {
+        self.0.join(".slurm")
+    }
+
     /// The runs whose folders are being removed.
     #[must_use]
     pub fn removal(&self) -> PathBuf {

@@ -48,11 +48,30 @@ pub enum FailureKind {
     BadData,
     /// A file of the run did not fit onto the disk.
     DiskFull,
-    /// Nobody saw how it ended: its sweep or its supervisor was killed.
+    /// Nobody saw how it ended: its sweep or its supervisor was killed, or its job is gone.
     Lost,
+    /// Its job was ended by a cluster for one of a higher priority.
+    Preempted,
+    /// Its job has reached its time limit.
+    TimeLimit,
+    /// The node of its job failed.
+    NodeFailed,
+    /// Its job was put back into the queue.
+    Requeued,
+    /// Its job was cancelled by somebody else.
+    JobCancelled,
 }
 
 impl FailureKind {
+    /// Whether a cluster has ended the attempt, for reasons that are none of the run's.
+    #[must_use]
+    pub fn is_of_cluster(self) -> bool {
+        matches!(
+            self,
+            Self::Preempted | Self::TimeLimit | Self::NodeFailed | Self::Requeued | Self::JobCancelled
+        )
+    }
+
     /// Whether what fails one run in this way may let another one pass, since it follows from the run's parameters.
     #[must_use]
     pub fn depends_on_parameters(self) -> bool {
@@ -67,7 +86,12 @@ impl FailureKind {
             | Self::Panic
             | Self::BadData
             | Self::DiskFull
-            | Self::Lost => false,
+            | Self::Lost
+            | Self::Preempted
+            | Self::TimeLimit
+            | Self::NodeFailed
+            | Self::Requeued
+            | Self::JobCancelled => false,
         }
     }
 }
@@ -75,4 +99,6 @@ impl FailureKind {
 words!(FailureKind:
     Diverged = "diverged", Exit = "exit", Signal = "signal", OutOfMemory = "out_of_memory", Trainer = "trainer",
     Launch = "launch", Timeout = "timeout", Stalled = "stalled", NoMetrics = "no_metrics", CudaFault = "cuda_fault",
-    Panic = "panic", BadData = "bad_data", DiskFull = "disk_full", Lost = "lost");
+    Panic = "panic", BadData = "bad_data", DiskFull = "disk_full", Lost = "lost",
+    Preempted = "preempted", TimeLimit = "time_limit", NodeFailed = "node_failed", Requeued = "requeued",
+    JobCancelled = "job_cancelled");

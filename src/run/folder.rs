@@ -195,6 +195,22 @@ impl RunDir {
         Ok(entries.next().is_some())
     }
 
+    /// Puts copies in the place of the files that attempts append to: whoever still has one of them open writes where nobody
+    /// looks.
+    ///
+    /// # Errors
+    /// The file and what failed.
+    pub fn part_with(&self) -> Result<(), FileError> {
+        self.each_file(&|path, name| {
+            if !name.contains(EVENTS) && !name.contains(ASIDE) && name != Self::LOG {
+                return Ok(());
+            }
+            let copy = path.with_file_name(format!("{PARTIAL}{name}"));
+            fs::copy(path, &copy).map_err(FileError::at("copy", path))?;
+            fs::rename(&copy, path).map_err(FileError::at("rename", &copy))
+        })
+    }
+
     /// Removes the results of an earlier attempt of a `command` that goes on with it: its curves stay.
     ///
     /// # Errors

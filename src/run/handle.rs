@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-/// An attempt as its launcher knows it. A cluster engine will have its job ids here.
+/// An attempt as its launcher knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Handle {
     /// A process of this machine, by its id.
     Process(u32),
+    /// A job of a cluster, by what Gridboard calls it: its number is given later.
+    Job(String),
 }
 
 impl Handle {
@@ -15,6 +17,7 @@ impl Handle {
     pub fn pid(&self) -> Option<u32> {
         match self {
             Self::Process(pid) => Some(*pid),
+            Self::Job(_) => None,
         }
     }
 }
@@ -23,6 +26,7 @@ impl fmt::Display for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Process(pid) => write!(f, "process {pid}"),
+            Self::Job(name) => write!(f, "job {name}"),
         }
     }
 }

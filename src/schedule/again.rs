@@ -33,14 +33,22 @@ impl Scheduler {
     /// Whether a run that has failed is tried again. One that ran out of memory is not admitted beside another from then on.
     pub(super) fn is_worth_another(&mut self, position: usize, how: Ended) -> bool {
         let task = &mut self.tasks[position];
-        if !matches!(self.phase, Phase::Running | Phase::Paused) || task.counted >= self.max_attempts {
+        let is_open = matches!(self.phase, Phase::Running | Phase::Paused);
+        if is_open && how == Ended::Failed(Again::GoesOn) {
+            task.uncount();
+            return true;
+        }
+        if !is_open || task.counted >= self.max_attempts {
             return false;
         }
         match how {
             Ended::Failed(Again::Alone) => !std::mem::replace(&mut task.alone, true),
             Ended::Failed(Again::Once) => !std::mem::replace(&mut task.had_once, true),
             Ended::Failed(Again::Yes) | Ended::NotStarted => true,
-            Ended::Failed(Again::No) | Ended::Completed | Ended::Interrupted | Ended::Withdrawn => false,
+            Ended::Failed(Again::No | Again::GoesOn)
+            | Ended::Completed
+            | Ended::Interrupted
+            | Ended::Withdrawn => false,
         }
     }
 }

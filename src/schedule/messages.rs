@@ -17,6 +17,8 @@ pub struct Job {
     pub elastic: bool,
     /// Whether the user does not want it: it does not start before it is requeued.
     pub cancelled: bool,
+    /// Whether an attempt of it is alive already, so that it comes before all others.
+    pub alive: bool,
 }
 
 /// Something that happened.
@@ -30,6 +32,11 @@ pub enum Input {
         run: u64,
         /// The part.
         fraction: f64,
+    },
+    /// A live run has begun after its time in a queue. Ignored for a run that is not live.
+    Began {
+        /// The run.
+        run: u64,
     },
     /// A live run goes on with what earlier attempts have done. Ignored for a run that is not live.
     GoesOn {

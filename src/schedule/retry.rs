@@ -16,6 +16,8 @@ pub enum Again {
     Yes,
     /// It may have been the machine or the run: once more tells.
     Once,
+    /// It was cut off for reasons that are none of its own, and goes on: that does not count.
+    GoesOn,
     /// Others beside it may have taken what it needed: once more, alone on a device.
     Alone,
 }
@@ -28,6 +30,11 @@ impl Again {
             FailureKind::OutOfMemory => Self::Alone,
             FailureKind::CudaFault | FailureKind::Stalled => Self::Once,
             FailureKind::Signal | FailureKind::Lost | FailureKind::Launch => Self::Yes,
+            FailureKind::Preempted | FailureKind::NodeFailed | FailureKind::Requeued => Self::GoesOn,
+            // A job that is ended again and again by somebody is not wanted.
+            FailureKind::JobCancelled => Self::Yes,
+            // Where it has come no further; the sweep's loop knows.
+            FailureKind::TimeLimit => Self::Once,
             FailureKind::Exit => match failure.evidence.exit_code {
                 Some(code) if retry.exit_codes.contains(&code) => Self::Yes,
                 _ => Self::No,
@@ -59,7 +66,7 @@ mod tests {
     fn each_kind_has_its_answer() {
         use FailureKind as Kind;
         let of = |kind| Again::after(&failure(kind, None), &Retry::default());
-        for kind in [Kind::Signal, Kind::Lost, Kind::Launch] {
+        for kind in [Kind::Signal, Kind::Lost, Kind::Launch, Kind::JobCancelled] {
             assert_eq!(of(kind), Again::Yes, "{kind}");
         }
         for kind in [
@@ -75,7 +82,10 @@ mod tests {
             assert_eq!(of(kind), Again::No, "{kind}");
         }
         assert_eq!((of(Kind::OutOfMemory), of(Kind::CudaFault)), (Again::Alone, Again::Once));
-        assert_eq!(of(Kind::Stalled), Again::Once);
+        assert_eq!((of(Kind::Stalled), of(Kind::TimeLimit)), (Again::Once, Again::Once));
+        for kind in [Kind::Preempted, Kind::NodeFailed, Kind::Requeued] {
+            assert_eq!(of(kind), Again::GoesOn, "{kind}");
+        }
     }
 
     proptest! {

@@ -106,7 +106,10 @@ impl Scheduler {
             return Err(SetupError::NoSlots);
         }
         let mut tasks: Vec<Task> = jobs.into_iter().map(Task::new).collect();
-        tasks.sort_by(|a, b| b.job.cost.total_cmp(&a.job.cost).then(a.job.run.cmp(&b.job.run)));
+        tasks.sort_by(|a, b| {
+            let by_cost = || b.job.cost.total_cmp(&a.job.cost).then(a.job.run.cmp(&b.job.run));
+            b.job.alive.cmp(&a.job.alive).then_with(by_cost)
+        });
 
         let mut positions = HashMap::with_capacity(tasks.len());
         let mut queue = Queue::new(tasks.len());
@@ -165,6 +168,7 @@ impl Scheduler {
                 }
             }
             Input::Progress { run, fraction } => self.progress(now, run, fraction),
+            Input::Began { run } => self.began(now, run),
             Input::GoesOn { run, done } => self.goes_on(run, done),
             Input::Ended { run, how } => self.ended(now, run, how, &mut effects),
             Input::Drain => {
@@ -309,6 +313,14 @@ impl Scheduler {
             && fraction - live.done >= LEAST_PROGRESS
         {
             live.progress = Some(Advance { at: now, fraction: fraction.min(1.0) });
+        }
+    }
+
+    fn began(&mut self, now: f64, run: u64) {
+        if let Some(position) = self.positions.get(&run)
+            && let Some(live) = self.live.get_mut(position)
+        {
+            live.started = now;
         }
     }
 

@@ -10,7 +10,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{
     Axis, AxisRange, Checkpoint, Experiment, FAMILY_AXIS, Family, Goal, Grid, Metric, Notify, OnError, Retry,
-    Source, StopPlan, StopRule, TestSet, Value, goal_of, limit,
+    Source, StopPlan, StopRule, TestSet, Value, goal_of, launcher, limit,
     parameter::{Section, parameter_of_any},
     read::{
         keep::{self, BATCH_CURVES, BEST, CHECKPOINT, HISTOGRAMS, KEEP, PR_CURVES},
@@ -31,7 +31,7 @@ pub fn to_yaml(experiment: &Experiment) -> String {
 }
 
 /// What differs between two experiments, a line for each key of the spec: `dataset.image_size: 224 -> 64`. `rank`,
-/// `schedule`, `retry`, `notify`, `stop`, `budget` and what runs keep are not compared, since they change no result, nor are places: images are told by their
+/// `schedule`, `launcher`, `retry`, `notify`, `stop`, `budget` and what runs keep are not compared, since they change no result, nor are places: images are told by their
 /// content, and the folder that a program is started in is a project's own.
 #[must_use]
 pub fn difference(old: &Experiment, new: &Experiment) -> Vec<String> {
@@ -39,7 +39,8 @@ pub fn difference(old: &Experiment, new: &Experiment) -> Vec<String> {
         let mut document = document(&without_places(experiment));
         if let Json::Object(map) = &mut document {
             map.retain(|key, _| {
-                !["rank", "schedule", "retry", "notify", "reuse", "stop", "budget"].contains(&key.as_str())
+                !["rank", "schedule", "launcher", "retry", "notify", "reuse", "stop", "budget"]
+                    .contains(&key.as_str())
             });
             if let (false, Some(Json::Object(train))) = (experiment.is_command(), map.get_mut("train")) {
                 train.retain(|key, _| !keep::KEYS.contains(&key.as_str()));
@@ -222,6 +223,9 @@ fn document(experiment: &Experiment) -> Json {
             "stop_after": schedule.stop_after,
         }),
     );
+    if let Some(launcher) = &experiment.launcher {
+        document.insert("launcher".to_owned(), launcher::document(launcher));
+    }
     let Retry { attempts, exit_codes, pause } = &experiment.retry;
     let retry = json!({"attempts": attempts, "exit_codes": exit_codes, "pause": pause});
     document.insert("retry".to_owned(), retry);

@@ -14,6 +14,7 @@ mod duration;
 mod family;
 mod goal;
 mod keep;
+mod launcher;
 mod limit;
 mod logging;
 mod names;
@@ -49,6 +50,7 @@ pub use family::{FAMILY_AXIS, Family};
 pub(crate) use goal::{PARTS, words as words_of_tag};
 pub use goal::{goal_of, is_accuracy, is_of_time};
 pub use keep::{Checkpoint, Keep};
+pub use launcher::SlurmPlan;
 pub use limit::{Limit, count_text, size_text};
 pub use logging::Logging;
 pub use names::{NameError, RESERVED_EXPERIMENTS, RESERVED_PARAMETERS, check_experiment_name};
@@ -168,6 +170,10 @@ pub struct Experiment {
     pub keep: Keep,
     /// Where and how many at once. Never part of what is compared when a spec is run again.
     pub schedule: Schedule,
+    /// The cluster whose jobs the runs are; none where this machine executes them. Never part of what is compared when a spec is
+    /// run again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launcher: Option<SlurmPlan>,
     /// When a failed run is tried again. Never part of what is compared when a spec is run again.
     #[serde(default, skip_serializing_if = "Retry::is_default")]
     pub retry: Retry,

@@ -1,4 +1,4 @@
-//! What the command line changes in a spec: `--set`, `--images` and `--devices`, put into the tree before it is
+//! What the command line changes in a spec: `--set`, `--images`, `--devices` and `--launcher`, put into the tree before it is
 //! validated, so that they meet the same checks as the file.
 
 use std::{collections::BTreeMap, path::PathBuf};
@@ -61,11 +61,15 @@ pub struct Overrides {
     pub images: Option<PathBuf>,
     /// `--devices`: replaces `schedule.devices`.
     pub devices: Option<String>,
+    /// `--launcher`: `local` or `slurm`, over what the spec says.
+    pub launcher: Option<String>,
+    /// The user's own defaults: name and text of the file.
+    pub config: Option<(String, String)>,
     /// The goal of a metric that is told nowhere.
     pub untold: Untold,
 }
 
-/// Puts the overrides into the tree, in the order `--set`, `--images`, `--devices`.
+/// Puts the overrides into the tree, in the order `--set`, `--images`, `--devices`, `--launcher`.
 pub(super) fn apply(overrides: &Overrides, root: &mut Node, problems: &mut Problems) {
     for assignment in &overrides.set {
         set(assignment, root, problems);
@@ -84,6 +88,70 @@ pub(super) fn apply(overrides: &Overrides, root: &mut Node, problems: &mut Probl
     if let Some(devices) = &overrides.devices {
         let place = Place::Flag(format!("--devices {devices}"));
         insert(root, &["schedule", "devices"], Node::text(place.clone(), devices), &place, problems);
+    }
+    if let Some(launcher) = &overrides.launcher {
+        let place = Place::Flag(format!("--launcher {launcher}"));
+        // What the spec says of a cluster stands where one is asked for.
+        let is_described = launcher == "slurm" && find(root, &["launcher", "slurm"]).is_some();
+        if !is_described {
+            insert(root, &["launcher"], Node::text(place.clone(), launcher), &place, problems);
+        }
+    }
+    if let Some((name, text)) = &overrides.config {
+        fill_launcher(root, (name, text), problems);
+    }
+}
+
+/// The node at `path`, where it is.
+fn find<'a>(node: &'a Node, path: &[&str]) -> Option<&'a Node> {
+    path.iter().try_fold(node, |node, key| match &node.content {
+        Content::Mapping(entries) => entries.iter().find(|entry| entry.key == *key).map(|entry| &entry.value),
+        Content::Scalar(..) | Content::Sequence(_) => None,
+    })
+}
+
+/// Fills in what the user's own file says of the cluster, where the spec asks for one and does not say it.
+fn fill_launcher(root: &mut Node, (name, text): (&str, &str), problems: &mut Problems) {
+    let is_slurm = match find(root, &["launcher"]) {
+        Some(Node { content: Content::Scalar(_, word), .. }) => word == "slurm",
+        Some(node) => find(node, &["slurm"]).is_some(),
+        None => false,
+    };
+    if !is_slurm {
+        return;
+    }
+    let place = Place::Flag(name.to_owned());
+    let mut defaults = match yaml::parse(text) {
+        Ok(defaults) => defaults,
+        Err(problem) => {
+            problems.add(&place, format!("is no YAML: {}", problem.message));
+            return;
+        }
+    };
+    defaults.relocate(&place);
+    let Some(Node { content: Content::Mapping(defaults), .. }) = find(&defaults, &["launcher", "slurm"])
+    else {
+        return;
+    };
+    if matches!(find(root, &["launcher"]), Some(Node { content: Content::Scalar(..), .. })) {
+        let empty = Node { place: place.clone(), content: Content::Mapping(Vec::new()) };
+        insert(root, &["launcher"], empty, &place, problems);
+    }
+    for Entry { key, value, .. } in defaults {
+        let path = ["launcher", "slurm", key];
+        match (find(root, &path).map(|node| &node.content), &value.content) {
+            (None, _) => insert(root, &path, value.clone(), &place, problems),
+            // Options are told one by one.
+            (Some(Content::Mapping(_)), Content::Mapping(options)) => {
+                for Entry { key: option, value, .. } in options {
+                    let path = ["launcher", "slurm", key, option];
+                    if find(root, &path).is_none() {
+                        insert(root, &path, value.clone(), &place, problems);
+                    }
+                }
+            }
+            (Some(_), _) => {}
+        }
     }
 }
 

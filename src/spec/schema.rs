@@ -9,7 +9,7 @@ mod retry;
 use serde_json::{Map, Value as Json, json};
 
 use super::{
-    Checkpoint, FAMILY_AXIS, Family, Schedule, SpecDuration, limit,
+    Checkpoint, FAMILY_AXIS, Family, Schedule, SpecDuration, launcher, limit,
     parameter::{Default, Kind, Parameter, Section, family_axis, parameters_of_any},
     read::{
         MAX_RUNS_PER_DEVICE, MAX_STOP_AFTER, MAX_TOP,
@@ -60,8 +60,7 @@ pub fn schema() -> Json {
                 "description": "Axes and their values; the first axis varies slowest. A list of grids is a union.",
                 "type": ["object", "array", "null"]
             },
-            "search": search::schema(),
-            "exclude": search::exclude_schema(),
+            "search": search::schema(), "exclude": search::exclude_schema(),
             "limit": limit::schema(),
             "stop": stop::schema(),
             "budget": stop::budget_schema(&json!({"type": "string", "pattern": SpecDuration::PATTERN})),
@@ -75,6 +74,7 @@ pub fn schema() -> Json {
             },
             "rank": rank(),
             "schedule": schedule(),
+            "launcher": launcher::schema(),
             "retry": retry::retry(),
             "reuse": retry::reuse(),
             "notify": notify::schema()

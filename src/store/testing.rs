@@ -167,6 +167,7 @@ pub(crate) fn spec(name: &str, axes: &[(&str, &[i64])]) -> Experiment {
         limit: crate::spec::Limit::default(),
         stop: None,
         budget: crate::spec::Budget::default(),
+        launcher: None,
         reuse: None,
         seeds: vec![0],
         rank: RankRule {

@@ -165,8 +165,8 @@ impl Attempts<'_> {
         (started, pause): (f64, Option<u64>),
     ) -> Result<(LaunchPlan, Cleared), StartError> {
         let place = super::index(run);
-        let (ready, worker) = match self {
-            Self::Experiment { ready, worker, .. } => (ready, worker),
+        let (ready, worker, forecaster) = match self {
+            Self::Experiment { ready, worker, forecaster } => (ready, worker, forecaster),
             Self::Listed(plans) => {
                 let plan = LaunchPlan { attempt: number, ..plans[place].0.clone() };
                 return Ok((plan, Cleared::default()));
@@ -176,6 +176,10 @@ impl Attempts<'_> {
         let folder = ready.dir.run(&run.name);
         let file = run_file(ready, run, number, (&slot.device, slot.threads), started);
         let is_command = run.family == Family::Command;
+        if number > 1 && ready.experiment.launcher.is_some() {
+            // An earlier copy of it may still be alive on a node that has lost its way, with files open.
+            folder.part_with()?;
+        }
         let cleared =
             if is_command { tail::clear_for_command(&folder)? } else { tail::clear(&folder, &file)? };
         file.write(folder.path())?;
@@ -189,7 +193,9 @@ impl Attempts<'_> {
             LaunchPlan::worker(run.index.get(), worker, folder.path(), &file)?
                 .pausing_after(pause.filter(|_| keeps))
         };
-        Ok((plan.on_device(slot.cuda_index()), cleared))
+        let (_, memory) = forecaster.cost_and_memory(run);
+        let plan = plan.on_device(slot.cuda_index()).with_needs(memory, cleared.resumed);
+        Ok((plan, cleared))
     }
 
     /// Writes the run file of an attempt again that has ended, where its trainer has emptied the folder.
@@ -280,7 +286,7 @@ fn keeping(experiment: &Experiment) -> Keeping {
         .any(|tag| *tag == by.tag);
     Keeping {
         checkpoint,
-        grace: Some(experiment.schedule.grace.duration().as_secs_f64()),
+        grace: Some(super::grace(experiment)),
         best: (is_of_validation && best != Some(0)).then(|| by.clone()),
         logging,
     }

@@ -3,12 +3,14 @@
 //! Called by `prepare`. The two are made together and can only differ where somebody has deleted one: then finished runs would
 //! be cleared and trained again without a word, or a run without its files would be called completed.
 
-use std::{fs, path::Path};
+use std::{collections::HashMap, fs, path::Path};
 
 use super::SweepError;
 use crate::{
     base::files::Durability,
+    launch::Left,
     run::{AttemptEvent, ExperimentDir, LoggedAttempt, Marks, Outcome, RunDir, RunState},
+    spec::Experiment,
     store::{ExperimentKey, Orphan, RunRecord, Store},
 };
 
@@ -51,6 +53,51 @@ pub(super) async fn take_back_gone(
     let (keys, names): (Vec<_>, Vec<_>) = completed.into_iter().unzip();
     store.owe_again(experiment, &keys).await?;
     Ok(names)
+}
+
+/// The attempts that an earlier sweep has left in a cluster. Where this one is not to use it, there must be none.
+///
+/// # Errors
+/// If the cluster does not answer; [`SweepError::InCluster`].
+pub(super) fn left_in_cluster(dir: &ExperimentDir, experiment: &Experiment) -> Result<Left, SweepError> {
+    if experiment.launcher.is_some() {
+        return Ok(Left::find(dir)?);
+    }
+    match Left::count(dir) {
+        0 => Ok(Left::default()),
+        jobs => Err(SweepError::InCluster { experiment: experiment.name.clone(), jobs }),
+    }
+}
+
+/// Of the attempts whose sweep is dead, those that live on in a cluster are none that are lost: the ledger forgets that they were
+/// begun, and they begin once more under the same number.
+///
+/// # Errors
+/// If the database cannot be written.
+pub(super) async fn keep_alive(
+    store: &mut Store,
+    orphans: &mut Vec<Orphan>,
+    left: &Left,
+) -> Result<(), SweepError> {
+    let (alive, lost) = std::mem::take(orphans)
+        .into_iter()
+        .partition(|orphan: &Orphan| left.has(&orphan.name, orphan.attempt));
+    *orphans = lost;
+    for orphan in alive {
+        store.forget_attempt(orphan.run, orphan.attempt).await?;
+    }
+    Ok(())
+}
+
+/// Ends what an earlier sweep has left in a cluster of runs that are not owed any more, or not wanted.
+///
+/// # Errors
+/// If the cluster does not answer.
+pub(super) fn end_unwanted(left: &mut Left, records: &[RunRecord]) -> Result<(), SweepError> {
+    let owed = records.iter().filter(|record| record.state.is_owed());
+    let next: HashMap<&str, u32> =
+        owed.map(|record| (record.spec.name.as_str(), record.attempts + 1)).collect();
+    Ok(left.tidy(|run, attempt| next.get(run) == Some(&attempt))?)
 }
 
 /// Says in the folders of runs whose sweep was killed that nobody took the ends of their attempts: an end may be noted there

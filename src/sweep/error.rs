@@ -8,7 +8,7 @@ use crate::{
     base::{files::FileError, human::counted},
     corpus::CorpusError,
     index::RecordError,
-    launch::FindWorkerError,
+    launch::{FindWorkerError, SlurmError},
     store::StoreError,
     tfevents::WriteError,
 };
@@ -107,6 +107,17 @@ pub enum SweepError {
     /// There is nobody to watch over the attempts.
     #[error("cannot start the keeper of the attempts: {0}")]
     Launcher(io::Error),
+    /// Jobs of the experiment are in a cluster, and this sweep is not to use it.
+    #[error("{} of `{experiment}` {} in Slurm, and the launcher is this machine", counted(*.jobs, "attempt"), if *.jobs == 1 { "is" } else { "are" })]
+    InCluster {
+        /// The experiment.
+        experiment: String,
+        /// Attempts.
+        jobs: usize,
+    },
+    /// The cluster does not do what is asked of it.
+    #[error(transparent)]
+    Slurm(#[from] SlurmError),
     /// The slots do not fit the runs.
     #[error(transparent)]
     Setup(#[from] crate::schedule::SetupError),
@@ -133,7 +144,11 @@ impl SweepError {
     #[must_use]
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Changed { .. } | Self::OtherImages { .. } | Self::Unknown { .. } => true,
+            Self::Changed { .. }
+            | Self::OtherImages { .. }
+            | Self::Unknown { .. }
+            | Self::InCluster { .. } => true,
+            Self::Slurm(error) => !error.passes(),
             Self::Corpus(error) => error.is_usage(),
             _ => false,
         }
@@ -143,6 +158,10 @@ impl SweepError {
     #[must_use]
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::InCluster { .. } => Some(
+                "--launcher slurm takes them over; with it they may be cancelled, too (`gridboard cancel --all`)".to_owned(),
+            ),
+            Self::Slurm(error) => Some(error.hint().to_owned()),
             Self::Locked { .. } => Some("wait for it, or stop it with Ctrl-C in its terminal".to_owned()),
             Self::Changed { experiment, lost, completed, .. }
             | Self::OtherImages { experiment, lost, completed, .. } => Some(format!(

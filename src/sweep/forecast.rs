@@ -67,7 +67,15 @@ impl Forecaster {
     /// The run as the scheduler takes it, with the number of its next attempt.
     pub(super) fn job(&self, run: &RunSpec, attempt: u32, cancelled: bool) -> Job {
         let (cost, memory) = self.cost_and_memory(run);
-        Job { run: run.index.get(), cost, memory, attempt, elastic: self.is_elastic(run), cancelled }
+        Job {
+            run: run.index.get(),
+            cost,
+            memory,
+            attempt,
+            elastic: self.is_elastic(run),
+            cancelled,
+            alive: false,
+        }
     }
 
     /// Whether the results are the same bits with any number of threads: those of our own kernels are; libtorch's and a

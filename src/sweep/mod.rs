@@ -47,6 +47,15 @@ pub(crate) use status::RunForecast;
 pub(crate) use stopping::longest as whole_epochs;
 pub(crate) use sum::Sum;
 
+/// How long a run that is asked to end has for it, seconds.
+pub(crate) fn grace(experiment: &crate::spec::Experiment) -> f64 {
+    let grace = experiment.schedule.grace.duration().as_secs_f64();
+    match experiment.launcher {
+        Some(_) => grace.max(crate::launch::SlurmSetup::LEAST_GRACE),
+        None => grace,
+    }
+}
+
 /// A run's place in the lists of a sweep.
 fn index(run: u64) -> usize {
     usize::try_from(run).expect("a grid's indices fit memory")

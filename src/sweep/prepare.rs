@@ -28,7 +28,7 @@ use crate::{
     corpus::LoadingTable,
     grid::{self, Suggested},
     index::{self, keep_record},
-    launch::Children,
+    launch::{Children, Left},
     run::{ExperimentDir, ExperimentLock, RunDataset, RunSpec, RunState},
     spec::{self, Experiment},
     store::{ExperimentKey, ExperimentRecord, RunKey, RunRecord, Store},
@@ -89,6 +89,8 @@ pub(crate) struct Preparation {
     pub surroundings: Surroundings,
     /// The mark of its processes.
     pub children: Children,
+    /// Attempts that an earlier sweep has left in a cluster.
+    pub left: Left,
     /// Held while the sweep lasts: the operating system frees it however the process ends.
     _lock: ExperimentLock,
 }
@@ -102,6 +104,8 @@ pub(crate) struct Owed {
     pub attempt: u32,
     /// Whether the user does not want it, so that it waits until it is requeued.
     pub cancelled: bool,
+    /// Whether the attempt is alive in a cluster, where an earlier sweep has left it.
+    pub alive: bool,
 }
 
 /// Opens the ledger for a sweep: takes the experiment's lock, compares spec and images with those of its earlier runs, removes
@@ -141,6 +145,7 @@ pub(crate) async fn prepare(
         reused,
         is_regrouped,
         points,
+        left,
     } = enter_patiently(&asked, say).await?;
 
     write_whole(&dir.spec(), &[spec::to_yaml(&experiment).as_bytes()], Durability::Synced)?;
@@ -157,6 +162,7 @@ pub(crate) async fn prepare(
             run: record.spec.index.get(),
             attempt: record.attempts + 1,
             cancelled: record.state == RunState::Cancelled,
+            alive: left.has(&record.spec.name, record.attempts + 1),
         })
         .collect();
     // A run keeps the name that its folder has, whatever this grid would call it.
@@ -199,6 +205,7 @@ pub(crate) async fn prepare(
         taken_back,
         killed,
         children,
+        left,
         dataset,
         loading: corpus.map(|corpus| corpus.loading),
         surroundings: Surroundings::gather(Path::new(".")).await,
@@ -248,6 +255,8 @@ struct Entered {
     reused: Vec<(String, String)>,
     /// The points that the search has suggested.
     points: Vec<Suggested>,
+    /// Attempts that an earlier sweep has left in a cluster.
+    left: Left,
     /// Whether the earlier spec had one seed and this one has several, or the other way round.
     is_regrouped: bool,
 }
@@ -299,7 +308,9 @@ async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
     }
     store.insert_runs(key, grid::runs_with(experiment, &points)).await?;
     keep_record(&mut store, key, dir).await?;
-    let orphans = store.reset_orphans(key).await?;
+    let mut orphans = store.reset_orphans(key).await?;
+    let mut left = earlier::left_in_cluster(dir, experiment)?;
+    earlier::keep_alive(&mut store, &mut orphans, &left).await?;
     earlier::note_lost(dir, &orphans)?;
     let gone = earlier::take_back_gone(&mut store, key, dir).await?;
     let mut reused = Vec::new();
@@ -311,8 +322,21 @@ async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
     }
     let mut records = store.runs(Some(key)).await?;
     earlier::cancel_unwanted(&mut store, key, dir, &mut records).await?;
+    earlier::end_unwanted(&mut left, &records)?;
     let taken_back = orphans.into_iter().map(|orphan| orphan.name).collect();
-    Ok(Entered { store, key, created, records, taken_back, gone, replaced, reused, is_regrouped, points })
+    Ok(Entered {
+        store,
+        key,
+        created,
+        records,
+        taken_back,
+        gone,
+        replaced,
+        reused,
+        is_regrouped,
+        points,
+        left,
+    })
 }
 
 /// Puts a new spec in place of the one that the experiment was run with, and removes the runs that it has not. Returns how many

@@ -124,6 +124,8 @@ fn narrowed(experiment: &Experiment, run: &RunSpec) -> Experiment {
         rank: experiment.rank.clone(),
         keep: experiment.keep,
         schedule: experiment.schedule.clone(),
+        // Who has executed a run is no part of what it is.
+        launcher: None,
         retry: experiment.retry.clone(),
         notify: Notify::default(),
     }

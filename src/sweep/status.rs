@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use crate::{
     event::{Change, Event, Scalar, tags},
     rank::{Wanted, never_written},
+    run::Handle,
 };
 
 /// How many recent batches the throughput is taken over: enough to be steady, few enough to follow a change.
@@ -38,6 +39,8 @@ pub(super) struct RunProgress {
     pub forecast: RunForecast,
     /// Label of the slot.
     pub slot: String,
+    /// Whether it is in the queue of a cluster, and has not begun.
+    pub is_queued: bool,
     /// Epochs finished.
     pub epochs_done: u64,
     /// Training steps finished, over all epochs.
@@ -68,8 +71,14 @@ impl Status {
     pub(super) fn apply(&mut self, event: &Event, forecast: impl FnOnce(u64) -> RunForecast) {
         match &event.change {
             Change::AttemptStarted(attempt) => {
-                let live = RunProgress::new(forecast(attempt.run), attempt.slot.clone());
+                let mut live = RunProgress::new(forecast(attempt.run), attempt.slot.clone());
+                live.is_queued = matches!(attempt.handle, Some(Handle::Job(_)));
                 self.live.insert(attempt.run, live);
+            }
+            Change::AttemptBegan { attempt, .. } => {
+                if let Some(live) = self.live.get_mut(&attempt.run) {
+                    live.is_queued = false;
+                }
             }
             Change::Scalars { attempt, points } => {
                 if let Some(live) = self.live.get_mut(&attempt.run) {
@@ -114,6 +123,7 @@ impl RunProgress {
         Self {
             forecast,
             slot,
+            is_queued: false,
             epochs_done: 0,
             steps_done: 0,
             ranked: None,
@@ -216,7 +226,7 @@ mod tests {
     use super::*;
     use crate::{
         event::{Attempt, Totals},
-        run::{Handle, RunState, Used},
+        run::{RunState, Used},
     };
 
     fn forecast() -> RunForecast {

@@ -36,6 +36,7 @@ mod secrets;
 #[cfg(feature = "page")]
 mod serve;
 mod setup;
+mod slurm;
 mod spec_and_plan;
 mod sql;
 mod stopping;

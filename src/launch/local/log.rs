@@ -42,7 +42,7 @@ pub(super) fn open(run_dir: &Path, header: &str) -> io::Result<(File, u64)> {
 }
 
 /// The last lines of the log from `start` on, for people.
-pub(super) fn tail(run_dir: &Path, start: u64) -> io::Result<String> {
+pub(in crate::launch) fn tail(run_dir: &Path, start: u64) -> io::Result<String> {
     let mut log = File::open(RunDir::new(run_dir).log())?;
     let length = log.metadata()?.len();
     let from = start.max(length.saturating_sub(READ_BYTES));

@@ -29,6 +29,7 @@ use std::{
 
 use nix::sys::signal::Signal;
 
+pub(super) use self::log::tail as log_tail;
 use self::{
     connection::Connection,
     token::Token,
@@ -37,7 +38,7 @@ use self::{
 pub use self::{keeper::keep_if_asked, orphans::Children};
 use super::{
     end::{AttemptEnd, Ending, Known, was_asked_to_end},
-    launcher::{LaunchError, Launcher},
+    launcher::{LaunchError, Launcher, News},
     plan::{LaunchPlan, Stdin},
 };
 use crate::{
@@ -267,11 +268,11 @@ impl Launcher for LocalLauncher {
         Ok(())
     }
 
-    async fn next(&mut self) -> AttemptEnd {
+    async fn next(&mut self) -> News {
         loop {
             self.receive();
             if let Some(end) = self.take_ended() {
-                return end;
+                return News::Ended(end);
             }
             match &mut self.keeper {
                 Some(keeper) => keeper.readable().await,

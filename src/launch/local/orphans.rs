@@ -68,6 +68,11 @@ impl Children {
         Self { family, lock: None }
     }
 
+    /// Of a process that has one attempt and no sweep beside it.
+    pub(in crate::launch) fn apart() -> Self {
+        Self { family: Family::random(), lock: None }
+    }
+
     /// Nobody's.
     #[cfg(test)]
     pub(crate) fn random() -> Self {

@@ -71,7 +71,7 @@ impl Env {
     }
 
     async fn next(&mut self) -> AttemptEnd {
-        tokio::time::timeout(DEADLINE, self.launcher.next()).await.expect("an end in time")
+        tokio::time::timeout(DEADLINE, next_end(&mut self.launcher)).await.expect("an end in time")
     }
 
     /// Runs the script to its end.
@@ -205,7 +205,7 @@ fn an_attempt_that_will_not_end_is_killed() {
         env.start(0, "trap '' TERM; echo $$ >\"$GRIDBOARD_RUN_DIR/pid\"; while :; do sleep 0.01; done");
         let pid = env.pid_in(0, "pid").await;
         env.launcher.stop(0, false).expect("a signal");
-        let waited = tokio::time::timeout(Duration::from_millis(50), env.launcher.next()).await;
+        let waited = tokio::time::timeout(Duration::from_millis(50), next_end(&mut env.launcher)).await;
         assert!(waited.is_err() && runs(pid), "it does not listen to SIGTERM");
         env.launcher.stop(0, true).expect("a signal");
         assert_eq!(env.next().await.ending, Ending::Interrupted);
@@ -245,7 +245,7 @@ fn ends_are_told_as_they_come() {
         assert_eq!(env.launcher.n_live(), 1);
         env.launcher.stop(1, true).expect("a signal");
         assert_eq!(env.next().await.run, 1);
-        let nothing = tokio::time::timeout(Duration::from_millis(20), env.launcher.next()).await;
+        let nothing = tokio::time::timeout(Duration::from_millis(20), next_end(&mut env.launcher)).await;
         assert!(nothing.is_err(), "with nobody live there is no end to tell");
     });
 }
@@ -259,7 +259,7 @@ fn many_ends_at_once_are_all_told() {
         let mut told = Vec::new();
         for _ in 0..40 {
             // A future that is dropped while it waits loses no end.
-            let dropped = tokio::time::timeout(Duration::ZERO, env.launcher.next()).await;
+            let dropped = tokio::time::timeout(Duration::ZERO, next_end(&mut env.launcher)).await;
             told.push(match dropped {
                 Ok(end) => end.run,
                 Err(_) => env.next().await.run,
@@ -371,7 +371,7 @@ fn the_lifeline_of_a_worker_holds_while_it_lives() {
 
         plan.stdin = Stdin::Lifeline;
         env.launcher.start(&plan).expect("a process");
-        let waited = tokio::time::timeout(Duration::from_millis(50), env.launcher.next()).await;
+        let waited = tokio::time::timeout(Duration::from_millis(50), next_end(&mut env.launcher)).await;
         assert!(waited.is_err() && !env.run_dir(0).join("over").exists(), "its lifeline holds");
         env.launcher.stop(0, true).expect("a signal");
         assert_eq!(env.next().await.ending, Ending::Interrupted);
@@ -400,4 +400,11 @@ fn the_processor_time_of_an_attempt_and_its_children_is_known() {
         assert!(idle < 0.15, "{idle}");
         assert_eq!(env.end("exit 0").await.used.phases, None);
     });
+}
+
+async fn next_end(launcher: &mut LocalLauncher) -> AttemptEnd {
+    match launcher.next().await {
+        News::Ended(end) => end,
+        other => panic!("{other:?}"),
+    }
 }

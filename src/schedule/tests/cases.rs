@@ -237,7 +237,8 @@ fn news_of_runs_that_are_not_live_changes_nothing() {
 #[test]
 fn set_ups_that_do_not_fit_are_refused() {
     let slot = Slot { index: 0, label: "cpu/0".into(), device: "cpu".into(), device_index: 0, threads: 1 };
-    let job = Job { run: 4, cost: 1.0, memory: 1, attempt: 1, elastic: false, cancelled: false };
+    let job =
+        Job { run: 4, cost: 1.0, memory: 1, attempt: 1, elastic: false, cancelled: false, alive: false };
     let error = |slots: &[Slot], capacities: &[u64], jobs: &[Job]| {
         Scheduler::new(slots.to_vec(), capacities, jobs.to_vec(), 1).err()
     };

@@ -76,7 +76,15 @@ impl SchedEnv {
     /// Adds the next run.
     fn run(mut self, cost: f64, memory: u64) -> Self {
         let run = self.jobs.len() as u64;
-        self.jobs.push(Job { run, cost, memory, attempt: 1, elastic: self.elastic, cancelled: false });
+        self.jobs.push(Job {
+            run,
+            cost,
+            memory,
+            attempt: 1,
+            elastic: self.elastic,
+            cancelled: false,
+            alive: false,
+        });
         self
     }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn job(run: u64) -> Job {
-    Job { run, cost: 1.0, memory: 1, attempt: 1, elastic: false, cancelled: false }
+    Job { run, cost: 1.0, memory: 1, attempt: 1, elastic: false, cancelled: false, alive: false }
 }
 
 fn env(told: fn(Scheduler) -> Scheduler) -> SchedEnv {

@@ -10,6 +10,7 @@ mod env;
 mod families;
 mod grid;
 pub(super) mod keep;
+mod launcher;
 mod limit;
 pub(super) mod notify;
 mod parameters;
@@ -37,7 +38,7 @@ use super::{
 };
 
 /// The keys of a spec, in the order they are written.
-pub(super) const KEYS: [&str; 16] = [
+pub(super) const KEYS: [&str; 17] = [
     "experiment",
     "dataset",
     "model",
@@ -51,6 +52,7 @@ pub(super) const KEYS: [&str; 16] = [
     "seeds",
     "rank",
     "schedule",
+    "launcher",
     "retry",
     "reuse",
     "notify",
@@ -90,6 +92,7 @@ pub(super) fn experiment(
     let swept = grid::read(&top, trainer, (search, seeds.len()), spec_file, problems);
     let rank = rank::read(&top, built_in, (name.as_deref().unwrap_or_default(), untold), problems);
     let schedule = schedule(&top, is_command, problems);
+    let launcher = launcher::read(&top, problems);
     let retry = retry(&top, problems);
     let (stop, budget) = (stop::read(&top, problems), stop::budget(&top, problems));
     let reuse = top.bool("reuse", problems);
@@ -116,6 +119,7 @@ pub(super) fn experiment(
         rank: rank?,
         keep,
         schedule: schedule?,
+        launcher,
         retry: retry?,
         reuse,
         notify: notify?,

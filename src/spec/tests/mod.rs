@@ -2,6 +2,7 @@
 
 mod bounds;
 mod families;
+mod launcher;
 mod messages;
 mod notify;
 mod overriding;

@@ -241,6 +241,7 @@ fn experiment() -> impl Strategy<Value = Experiment> {
                 limit: crate::spec::Limit::default(),
                 stop: None,
                 budget: crate::spec::Budget::default(),
+                launcher: launcher(grace),
                 reuse: None,
                 seeds: seeds.into_iter().collect(),
                 keep,
@@ -408,4 +409,21 @@ fn differences_are_told_in_the_words_of_the_spec() {
             "train.shuffle: (not set) -> true",
         ]
     );
+}
+
+/// A cluster, or none, by a number.
+fn launcher(number: u64) -> Option<crate::spec::SlurmPlan> {
+    let text = |text: &str, of: u64| Some(text.to_owned()).filter(|_| number.is_multiple_of(of));
+    let plan = crate::spec::SlurmPlan {
+        partition: text("gpu,cpu", 2),
+        account: text("lab-7", 3),
+        gpus: u32::try_from(number % 9).unwrap(),
+        cpus: 1 + u32::try_from(number % 128).unwrap(),
+        memory: Some((1 + number) << 20).filter(|_| number.is_multiple_of(5)),
+        time: Some(SpecDuration::seconds(60 + number)).filter(|_| number.is_multiple_of(7)),
+        at_once: 1 + u32::try_from(number % 1000).unwrap(),
+        setup: text("module load cuda/12.4 # \"x\"", 2).into_iter().collect(),
+        options: text("a100&nvlink", 3).map(|value| ("constraint".to_owned(), value)).into_iter().collect(),
+    };
+    (!number.is_multiple_of(4)).then_some(plan)
 }

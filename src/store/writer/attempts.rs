@@ -121,6 +121,58 @@ impl Store {
         transaction.commit().await.map_err(sqlite(action))
     }
 
+    /// Notes where and when an attempt has begun after its time in the queue of a cluster: until then it has taken no time.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub async fn note_begun(
+        &mut self,
+        run: RunKey,
+        attempt: u32,
+        host: &str,
+        time: f64,
+    ) -> Result<(), StoreError> {
+        let action = "note where an attempt has begun";
+        let mut transaction = self.begin(Commit::Written).await?;
+        sqlx::query("UPDATE _attempt SET host = ?3, started = ?4 WHERE run_id = ?1 AND attempt = ?2")
+            .bind(run)
+            .bind(attempt)
+            .bind(host)
+            .bind(time)
+            .execute(&mut *transaction)
+            .await
+            .map_err(sqlite(action))?;
+        transaction.commit().await.map_err(sqlite(action))
+    }
+
+    /// Forgets that the last attempt of a run was begun, which nobody has seen end: it is alive elsewhere, and begins once more
+    /// under the same number. Nothing happens where it is not so.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub async fn forget_attempt(&mut self, run: RunKey, attempt: u32) -> Result<(), StoreError> {
+        let action = "forget an attempt that is alive elsewhere";
+        let mut transaction = self.begin(Commit::Synced).await?;
+        let forgotten = sqlx::query(
+            "DELETE FROM _attempt WHERE run_id = ?1 AND attempt = ?2 AND state = 'lost' AND finished IS NULL
+             AND EXISTS (SELECT 1 FROM _run WHERE id = ?1 AND state = 'pending' AND attempts = ?2)",
+        )
+        .bind(run)
+        .bind(attempt)
+        .execute(&mut *transaction)
+        .await
+        .map_err(sqlite(action))?;
+        if forgotten.rows_affected() > 0 {
+            sqlx::query("UPDATE _run SET attempts = ?2 - 1 WHERE id = ?1")
+                .bind(run)
+                .bind(attempt)
+                .execute(&mut *transaction)
+                .await
+                .map_err(sqlite(action))?;
+        }
+        transaction.commit().await.map_err(sqlite(action))
+    }
+
     /// Moves completed runs of an experiment back to pending, without results: their files are gone.
     ///
     /// # Errors

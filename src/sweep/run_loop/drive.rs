@@ -17,7 +17,7 @@ use crate::{
     device::Placement,
     event::Change,
     grid::PointSearch,
-    launch::{self, Children, LaunchPlan, Launcher, LocalLauncher},
+    launch::{self, Children, LaunchPlan, Launcher, Left, LocalLauncher, SlurmLauncher, SlurmSetup},
     run::{ExperimentDir, Failure},
     schedule::{Job, Scheduler, Slot},
     spec::Schedule,
@@ -49,7 +49,10 @@ pub(crate) async fn sweep(
     let jobs: Vec<Job> = ready
         .owed
         .iter()
-        .map(|owed| forecaster.job(&ready.runs[index(owed.run)], owed.attempt, owed.cancelled))
+        .map(|owed| Job {
+            alive: owed.alive,
+            ..forecaster.job(&ready.runs[index(owed.run)], owed.attempt, owed.cancelled)
+        })
         .collect();
     // Looked for before anything starts: without it every run would fail alike.
     let needs_worker = !ready.experiment.is_command() && (!jobs.is_empty() || ready.experiment.suggests());
@@ -66,8 +69,6 @@ pub(crate) async fn sweep(
         (_, true) => scheduler.with_more(),
         (_, false) => scheduler,
     };
-    let launcher = LocalLauncher::new(&ready.children, ready.experiment.schedule.log_limit);
-    let launcher = launcher.map_err(SweepError::Launcher)?;
     let keys = ready.keys.clone();
     let ledger = Ledger::open(&ready.runs_dir, ready.key, keys, &ready.dir, slots, Board::new(ready)).await?;
     let folders = Folders::new(&ready.experiment, &ready.dir, &ready.runs);
@@ -75,10 +76,55 @@ pub(crate) async fn sweep(
     let mut sinks = Sinks::new(Some(ledger), Some(folders), Some(terminal));
     sinks.notifier = notifier;
     let attempts = Attempts::Experiment { ready, forecaster, worker };
+    let grace = crate::sweep::grace(&ready.experiment);
+    let limits = Limits { retry, grace, ..Limits::from(&ready.experiment.schedule) };
+    let parts = Parts { attempts, sinks, scheduler, limits, stopping, purse, unusable };
+    let log_limit = ready.experiment.schedule.log_limit;
+    match &ready.experiment.launcher {
+        None => {
+            let launcher = LocalLauncher::new(&ready.children, log_limit).map_err(SweepError::Launcher)?;
+            sweep_with(ready, launcher, parts, signals).await
+        }
+        Some(plan) => {
+            let setup = SlurmSetup { plan: plan.clone(), grace, log_limit };
+            let place =
+                |run: &str| ready.runs.iter().position(|spec| spec.name == run).map(|place| place as u64);
+            let launcher = SlurmLauncher::new(&ready.dir, &setup, ready.left.clone(), place)?;
+            let end = sweep_with(ready, launcher, parts, signals).await?;
+            if !end.interrupted {
+                // Everything has ended and is in the ledger.
+                Left::find(&ready.dir)?.tidy(|_, _| false)?;
+            }
+            Ok(end)
+        }
+    }
+}
+
+/// What a sweep is made of, whoever executes its attempts.
+struct Parts<'a> {
+    attempts: Attempts<'a>,
+    sinks: Sinks<'a>,
+    scheduler: Scheduler,
+    limits: Limits,
+    stopping: Option<Stopping>,
+    purse: Purse,
+    /// What is wrong with who is to be told.
+    unusable: Vec<String>,
+}
+
+async fn sweep_with<'a, L: Launcher>(
+    ready: &'a Preparation,
+    launcher: L,
+    parts: Parts<'a>,
+    signals: &mut Signals,
+) -> Result<End, SweepError> {
+    let Parts { attempts, sinks, scheduler, limits, stopping, purse, unusable } = parts;
     let name = &ready.experiment.name;
-    let limits = Limits { retry, ..Limits::from(&ready.experiment.schedule) };
+    let is_queue = launcher.is_queue();
     let mut this = Loop::new(attempts, launcher, sinks, scheduler, ready.completed, limits);
-    this.meter = Some(Meter::start());
+    // What other machines do is not seen here, and their files are read gently.
+    this.meter = (!is_queue).then(Meter::start);
+    this.read_every = if is_queue { QUEUE_READ_EVERY } else { 0.0 };
     this.begun = ready.owed.iter().filter(|owed| owed.attempt > 1).map(|owed| owed.run).collect();
     (this.stopping, this.purse) = (stopping, purse);
     this.rank_by.clone_from(&ready.experiment.rank.by.tag);
@@ -97,6 +143,9 @@ pub(crate) async fn sweep(
     let _ = ready.dir.stop_listening();
     Ok(ended?.0)
 }
+
+/// The least time between two readings of the event files of a cluster's runs, seconds.
+const QUEUE_READ_EVERY: f64 = 2.0;
 
 /// How long the end of a sweep waits for answers to be read.
 const LAST_ANSWER: Duration = Duration::from_secs(1);
@@ -130,7 +179,7 @@ pub(crate) async fn repeat(
 ) -> Result<Repeated, SweepError> {
     let name = forecast.name.clone();
     let (run, attempt) = (plan.run, plan.attempt);
-    let job = Job { run, cost: 0.0, memory: 0, attempt, elastic: false, cancelled: false };
+    let job = Job { run, cost: 0.0, memory: 0, attempt, elastic: false, cancelled: false, alive: false };
     let scheduler = Scheduler::new(vec![slot], &[u64::MAX], vec![job], 1)?;
     let launcher = LocalLauncher::new(children, schedule.log_limit).map_err(SweepError::Launcher)?;
     let sinks = Sinks::new(None, None, Some(terminal));
@@ -189,8 +238,8 @@ pub(super) async fn drive<L: Launcher>(
             state = this.sinks.changed() => this.ledger_changed(clock.now(), state),
             _ = tick.tick() => this.tick(clock.now()),
             () = clock.at(due) => this.wake(clock.now()),
-            end = this.launcher.next() => {
-                this.ended(clock.now(), end);
+            news = this.launcher.next() => {
+                this.heard(clock.now(), news);
                 // The ledger's turn, however many attempts have ended.
                 tokio::task::yield_now().await;
             }

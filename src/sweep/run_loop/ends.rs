@@ -126,7 +126,12 @@ impl<L: Launcher> Loop<'_, L> {
             self.set_device_aside(now, &attempt, failure);
         }
         if is_settled {
-            self.step(now, Input::Ended { run, how: end.ended(&self.limits.retry) });
+            let cut_off = match &end.ending {
+                Ending::Failed(failure) => self.cut_off(&attempt, failure),
+                Ending::Completed | Ending::Interrupted => None,
+            };
+            let how = cut_off.unwrap_or_else(|| end.ended(&self.limits.retry));
+            self.step(now, Input::Ended { run, how });
             if self.scheduler.standing(run) == Some(Standing::Stopped) {
                 // However it has answered to being asked to end.
                 end.ending = Ending::Interrupted;

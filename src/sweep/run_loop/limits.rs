@@ -42,6 +42,9 @@ impl From<&Schedule> for Limits {
 impl Limits {
     /// When an attempt that nothing was done about is to end, on the clock of the sweep, and whether for its silence.
     fn due(&self, live: &LiveAttempt) -> Option<(f64, bool)> {
+        if live.is_queued {
+            return None;
+        }
         let after = |since: f64, limit: Option<SpecDuration>| Some(since + limit?.duration().as_secs_f64());
         let late = after(live.begun, self.time_per_run).map(|due| (due, false));
         let silent = after(live.heard, self.stall_timeout).map(|due| (due, true));

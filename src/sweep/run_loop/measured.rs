@@ -1,4 +1,5 @@
-//! What the meter reads of the live runs: into their own event files and the database, a few readings at once.
+//! What the meter reads of the live runs: into their own event files and the database, a few readings at once. And what run
+//! folders did not take, which is tried again.
 
 use std::sync::Arc;
 
@@ -38,5 +39,28 @@ impl<L: Launcher> Loop<'_, L> {
             folders.measured(&attempt, &points);
         }
         self.tell(now, Change::Measured { attempt, points: Arc::new(points) });
+    }
+
+    /// Tries again what could not be written into run folders.
+    pub(super) fn catch_up(&mut self, now: Now) {
+        let Some(folders) = &mut self.sinks.folders else { return };
+        let problems = folders.catch_up();
+        let late = folders.n_late() > 0;
+        for problem in problems {
+            self.tell(now, Change::Warning(problem));
+        }
+        match (self.late, late) {
+            (false, true) => self.tell(
+                now,
+                Change::Warning(
+                    "run folders take no files at the moment; they are kept and tried again".to_owned(),
+                ),
+            ),
+            (true, false) => {
+                self.tell(now, Change::Note("run folders take files again; nothing was lost".to_owned()))
+            }
+            _ => {}
+        }
+        self.late = late;
     }
 }

@@ -1,6 +1,6 @@
 //! THE loop of a sweep, in parts: this one has the state and tells the sinks, `reads` follows what live runs write, `starts`
 //! carries out what the scheduler starts, `ends` judges what has ended, `limits` ends what takes too long or is pointless,
-//! `supply` tells the scheduler of further runs, `pacing` carries out the stopping rule, `budget` ends the sweep for its budget, `measured` tells what the machine does, `control` does what other terminals want, and `drive` waits for whatever happens next.
+//! `supply` tells the scheduler of further runs, `pacing` carries out the stopping rule, `budget` ends the sweep for its budget, `measured` tells what the machine does, `queue` has what is different of attempts that wait in a cluster's queue, `control` does what other terminals want, and `drive` waits for whatever happens next.
 //!
 //! Nothing but `drive` waits or knows a clock: what happens is a call with the time as an argument, so that a test plays a
 //! sweep of ten thousand runs with a stand-in for the launcher in an instant. The scheduler is asked before anybody is
@@ -13,6 +13,7 @@ mod ends;
 mod limits;
 mod measured;
 mod pacing;
+mod queue;
 mod reads;
 mod starts;
 mod supply;
@@ -99,8 +100,10 @@ struct Now {
 struct LiveAttempt {
     attempt: Arc<Attempt>,
     tail: Tail,
-    /// When it was started.
+    /// When it was started, or has begun after its time in a queue.
     begun: f64,
+    /// Whether it is in a queue, and has not begun.
+    is_queued: bool,
     /// What was done about its taking too long.
     late: Late,
     /// Whether that is for its silence.
@@ -159,6 +162,8 @@ struct Loop<'a, L> {
     deadline: Option<f64>,
     /// When the event files of the live runs were last read.
     read: Option<f64>,
+    /// The least time between two readings, seconds: a network file system is read gently.
+    read_every: f64,
     /// When the time that is left was last worked out, and what is told of it.
     eta: Option<(f64, Option<Duration>)>,
     time_left: TimeLeft,
@@ -213,6 +218,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
             limits,
             deadline: None,
             read: None,
+            read_every: 0.0,
             eta: None,
             time_left: TimeLeft::default(),
             late: false,
@@ -252,6 +258,9 @@ impl<'a, L: Launcher> Loop<'a, L> {
 
     /// The user wants the sweep to end: the first time gently, then at once.
     fn cancel(&mut self, now: Now) {
+        if self.launcher.is_queue() {
+            return self.leave(now);
+        }
         let first = !self.scheduler.is_cancelled();
         self.deadline = first.then_some(now.elapsed + self.limits.grace);
         self.tell(now, Change::Cancelled { grace: if first { self.limits.grace } else { 0.0 } });
@@ -367,29 +376,6 @@ impl<'a, L: Launcher> Loop<'a, L> {
                 Effect::Finished(_) => self.over = true,
             }
         }
-    }
-
-    /// Tries again what could not be written into run folders.
-    fn catch_up(&mut self, now: Now) {
-        let Some(folders) = &mut self.sinks.folders else { return };
-        let problems = folders.catch_up();
-        let late = folders.n_late() > 0;
-        for problem in problems {
-            self.tell(now, Change::Warning(problem));
-        }
-        match (self.late, late) {
-            (false, true) => self.tell(
-                now,
-                Change::Warning(
-                    "run folders take no files at the moment; they are kept and tried again".to_owned(),
-                ),
-            ),
-            (true, false) => {
-                self.tell(now, Change::Note("run folders take files again; nothing was lost".to_owned()))
-            }
-            _ => {}
-        }
-        self.late = late;
     }
 
     fn tell(&mut self, now: Now, change: Change) {

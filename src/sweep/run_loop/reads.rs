@@ -20,12 +20,13 @@ impl<L: Launcher> Loop<'_, L> {
     /// Reads what live runs have written since the last time.
     pub(super) fn read_events(&mut self, now: Now) {
         #[expect(clippy::cast_precision_loss, reason = "a number of runs")]
-        let pause = (PAUSE_PER_RUN * self.live.len() as f64).min(LONGEST_PAUSE);
+        let pause = (PAUSE_PER_RUN * self.live.len() as f64).max(self.read_every).min(LONGEST_PAUSE);
         if self.read.is_some_and(|read| now.elapsed - read + TICK / 2.0 < pause) {
             return;
         }
         self.read = Some(now.elapsed);
-        let runs: Vec<u64> = self.live.keys().copied().collect();
+        let begun = self.live.iter().filter(|(_, live)| !live.is_queued);
+        let runs: Vec<u64> = begun.map(|(run, _)| *run).collect();
         for run in runs {
             self.read_run(now, run);
             if self.limits.stall_timeout.is_some()

@@ -5,7 +5,7 @@
 //! and once a second. Where nothing is alive that could give something back, patience ends, and with it the sweep: to fail
 //! one run after the other would be worse.
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use super::{Late, LiveAttempt, Loop, Now};
 use crate::{
@@ -14,7 +14,11 @@ use crate::{
     launch::Launcher,
     run::{RunDir, RunState},
     schedule::{Ended, Input, Slot},
-    sweep::{SweepError, attempt::StartError, tail::Tail},
+    sweep::{
+        SweepError,
+        attempt::StartError,
+        tail::{Cleared, Tail},
+    },
 };
 
 /// How long a start that nobody can make room for is tried again, seconds.
@@ -29,6 +33,13 @@ pub(super) struct Start {
     pub(super) attempt: u32,
     pub(super) slot: u32,
     pub(super) threads: u32,
+}
+
+/// An attempt that is alive.
+pub(super) struct Begun {
+    pub(super) attempt: Attempt,
+    pub(super) run_dir: PathBuf,
+    pub(super) cleared: Cleared,
 }
 
 /// Something of which the machine has no more.
@@ -89,25 +100,24 @@ impl<L: Launcher> Loop<'_, L> {
     /// Starts an attempt, or says why not.
     fn start(&mut self, now: Now, slot: &Slot, attempt: &Attempt) -> Result<(), StartError> {
         self.count_budget(now);
-        let pause = self.stopping.as_ref().and_then(|stopping| stopping.pause_after(attempt.run));
-        let (plan, mut cleared) =
-            self.attempts.prepare(attempt.run, attempt.number, slot, (now.wall, pause))?;
-        let handle = self.launcher.start(&plan)?;
-        let refused = cleared.refused.take();
-        let resumed = cleared.resumed;
-        let pid_start = handle.pid().and_then(process::start_of);
-        let attempt = Arc::new(Attempt { handle: Some(handle), pid_start, resumed, ..attempt.clone() });
-        let tail = Tail::new(&plan.run_dir, attempt.started, cleared);
+        let begun = match self.adopt(attempt) {
+            Some(begun) => begun,
+            None => self.begin_attempt(now, slot, attempt)?,
+        };
+        let Begun { attempt, run_dir, mut cleared } = begun;
+        let (attempt, refused, resumed) = (Arc::new(attempt), cleared.refused.take(), cleared.resumed);
+        let tail = Tail::new(&run_dir, attempt.started, cleared);
         self.live.insert(
             attempt.run,
             LiveAttempt {
                 attempt: Arc::clone(&attempt),
                 tail,
                 begun: now.elapsed,
+                is_queued: self.launcher.is_queue(),
                 late: Late::No,
                 stalled: false,
                 heard: now.elapsed,
-                log: RunDir::new(&plan.run_dir).log(),
+                log: RunDir::new(&run_dir).log(),
                 log_written: None,
                 last_step: None,
                 killed_at: None,
@@ -137,6 +147,17 @@ impl<L: Launcher> Loop<'_, L> {
             self.tell(now, Change::Warning(problem));
         }
         Ok(())
+    }
+
+    /// Prepares an attempt and lets the launcher start it.
+    fn begin_attempt(&mut self, now: Now, slot: &Slot, attempt: &Attempt) -> Result<Begun, StartError> {
+        let pause = self.stopping.as_ref().and_then(|stopping| stopping.pause_after(attempt.run));
+        let (plan, cleared) = self.attempts.prepare(attempt.run, attempt.number, slot, (now.wall, pause))?;
+        let handle = self.launcher.start(&plan)?;
+        let pid_start = handle.pid().and_then(process::start_of);
+        let resumed = cleared.resumed;
+        let attempt = Attempt { handle: Some(handle), pid_start, resumed, ..attempt.clone() };
+        Ok(Begun { attempt, run_dir: plan.run_dir, cleared })
     }
 
     /// Waits until an attempt gives back what there is no more of.

@@ -85,12 +85,23 @@ impl<L: Launcher> Loop<'_, L> {
     fn why_live(&self, now: Now, run: u64, live: &LiveAttempt) -> String {
         let attempt = &live.attempt;
         let took = now.elapsed - live.begun;
+        let situation = self.launcher.situation(run);
+        if live.is_queued {
+            let situation = situation.unwrap_or_else(|| "waits in the cluster's queue".to_owned());
+            let leaving =
+                if live.cancelled || live.killed_at.is_some() { ", and is asked to end" } else { "" };
+            let since = human::seconds(took);
+            return format!("{situation}; submitted {since} ago (attempt {}){leaving}", attempt.number);
+        }
         let mut text = format!(
             "is being run on {} since {} (attempt {}{})",
             attempt.slot,
             human::seconds(took),
             attempt.number,
-            attempt.handle.as_ref().map(|handle| format!(", {handle}")).unwrap_or_default()
+            situation
+                .map(|situation| format!(", {}", situation.trim_start_matches("is ")))
+                .or_else(|| attempt.handle.as_ref().map(|handle| format!(", {handle}")))
+                .unwrap_or_default()
         );
         if live.cancelled {
             return text + ", and is asked to end, since it was cancelled";

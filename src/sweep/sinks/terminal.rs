@@ -144,6 +144,7 @@ impl Terminal {
             | Change::Decided { .. }
             | Change::Stopped { .. }
             | Change::AttemptStarted(_)
+            | Change::AttemptBegan { .. }
             | Change::SweepBegun { .. }
             | Change::Scalars { .. }
             | Change::Cut { .. }
@@ -189,6 +190,8 @@ impl Terminal {
     fn lines(&self, status: &Status, eta: Option<Duration>, elapsed: f64, columns: usize) -> Vec<String> {
         let Totals { total, completed, failed, live, cancelled, .. } = self.totals;
         let done = completed + failed;
+        let queued = status.live.values().filter(|live| live.is_queued).count() as u64;
+        let queued = queued.min(live);
         #[expect(clippy::cast_precision_loss, reason = "numbers of runs")]
         let part = if total > 0 { done as f64 / total as f64 } else { 0.0 };
         // Whole seconds: a view that is drawn four times a second need not flicker.
@@ -198,7 +201,8 @@ impl Terminal {
                 (self.experiment.clone(), 2),
                 (live::bar(part, 16), 4),
                 (format!("{done}/{total} done"), 0),
-                (format!("{live} running"), 3),
+                (format!("{} running", live - queued), 3),
+                (if queued > 0 { format!("{queued} queued") } else { String::new() }, 3),
                 (if failed > 0 { format!("{failed} failed") } else { String::new() }, 0),
                 (if cancelled > 0 { format!("{cancelled} cancelled") } else { String::new() }, 3),
                 (format!("{elapsed} so far"), 1),
@@ -211,7 +215,7 @@ impl Terminal {
             let room = columns.saturating_sub(best.chars().count() + 3);
             lines.push(format!("{best}  {}", live::shortened(run, room)));
         }
-        let mut runs: Vec<&RunProgress> = status.live.values().collect();
+        let mut runs: Vec<&RunProgress> = status.live.values().filter(|live| !live.is_queued).collect();
         runs.sort_by_cached_key(|live| slot_order(&live.slot));
         let slot_width = runs.iter().map(|live| live.slot.chars().count()).max().unwrap_or(0);
         lines.extend(runs.into_iter().map(|live| self.run_line(live, slot_width, columns)));

@@ -12,7 +12,7 @@ use std::{cell::RefCell, collections::BTreeSet, io, path::PathBuf, rc::Rc};
 use super::{LiveAttempt, Loop, Now, limits::Limits};
 use crate::{
     event::{Change, Event, NextTry, Totals},
-    launch::{AttemptEnd, Ending, LaunchError, LaunchPlan, Launcher, Stdin},
+    launch::{AttemptEnd, Ending, LaunchError, LaunchPlan, Launcher, News, Stdin},
     run::{Evidence, Failure, FailureKind, Handle, RunState, Used},
     schedule::{Job, Scheduler, Slot},
     sweep::{SweepError, attempt::Attempts, sinks::Sinks, status::RunForecast},
@@ -57,11 +57,11 @@ impl Launcher for Fake {
         Ok(())
     }
 
-    async fn next(&mut self) -> AttemptEnd {
+    async fn next(&mut self) -> News {
         match self.ends.pop() {
             Some(end) => {
                 self.live.remove(&end.run);
-                end
+                News::Ended(end)
             }
             None => std::future::pending().await,
         }
@@ -100,6 +100,10 @@ fn made_on(
         folder: None,
         stdin: Stdin::Null,
         pauses: false,
+        inherited: std::collections::BTreeMap::new(),
+        memory: 0,
+        started: 0.0,
+        resumed: None,
     };
     let forecast = |run| RunForecast {
         name: format!("run-{run}"),
@@ -108,7 +112,8 @@ fn made_on(
         rank_by: crate::tags::VALIDATION_ACCURACY.to_owned(),
         batch_size: None,
     };
-    let job = |run| Job { run, cost: 1.0, memory: 0, attempt: 1, elastic: false, cancelled: false };
+    let job =
+        |run| Job { run, cost: 1.0, memory: 0, attempt: 1, elastic: false, cancelled: false, alive: false };
     let scheduler = Scheduler::new(slots, &capacities, (0..runs).map(job).collect(), limit);
     let attempts = Attempts::Listed((0..runs).map(|run| (plan(run), forecast(run))).collect());
     let launcher = Fake {

@@ -278,6 +278,13 @@ impl Books {
                     written => written,
                 }
             }
+            Entry::Began { attempt, host, job, time } => {
+                let (run, number) = (key(attempt.run), attempt.number);
+                let (host, job, time) = (host.clone(), job.clone(), *time);
+                let event = AttemptEvent::Began { attempt: number, host: host.clone(), job, time };
+                log(dir.run(&attempt.name), event).await?;
+                store.note_begun(run, number, &host, time).await
+            }
             Entry::Points { run, points } => store.append_scalars(key(*run), points).await,
             Entry::Cuts { run, cuts } => store.cut_curves(key(*run), cuts).await,
             Entry::Resumed { attempt, from } => {

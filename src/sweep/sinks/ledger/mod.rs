@@ -98,6 +98,13 @@ impl Waiting {
 /// Something to be written.
 enum Entry {
     Start(Arc<Attempt>),
+    /// An attempt that was in a queue has begun.
+    Began {
+        attempt: Arc<Attempt>,
+        host: String,
+        job: String,
+        time: f64,
+    },
     Points {
         run: u64,
         points: Arc<Vec<Scalar>>,
@@ -195,6 +202,12 @@ impl Ledger {
     pub(in crate::sweep) fn tell(&mut self, event: &Event, answers: Option<Answers>) {
         match &event.change {
             Change::AttemptStarted(attempt) => self.put(Entry::Start(Arc::clone(attempt))),
+            Change::AttemptBegan { attempt, host, job, time } => self.put(Entry::Began {
+                attempt: Arc::clone(attempt),
+                host: host.clone(),
+                job: job.clone(),
+                time: *time,
+            }),
             Change::AttemptNotStarted { attempt, state, failure, .. } => {
                 self.put(Entry::Start(Arc::clone(attempt)));
                 self.put_end(AttemptEnd {

@@ -43,6 +43,7 @@ impl Fake {
         self.try_once()?;
         let words = match entry {
             Entry::Start(attempt) => format!("start {}", attempt.run),
+            Entry::Began { attempt, host, .. } => format!("{} begins on {host}", attempt.run),
             Entry::Points { run, points } => format!("{} points of {run}", points.len()),
             Entry::Cuts { run, cuts } => format!("{} cuts of {run}", cuts.len()),
             Entry::Resumed { attempt, from } => format!("{} goes on at {from:?}", attempt.run),

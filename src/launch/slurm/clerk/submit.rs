@@ -1,0 +1,135 @@
+//! The clerk's submissions: what waits and has the same needs is written down and given to `sbatch` as one array.
+//!
+//! A submission that Slurm may have taken although it has not answered is looked for by its name before it is tried again.
+
+use super::{Clerk, Live, Manner, SUBMIT, Start, Task};
+use crate::{
+    base::error::with_causes,
+    launch::{
+        Ending,
+        slurm::{client, folder::Submission, queue::JobId, script::Script, track::Tracked},
+    },
+    run::{Evidence, Failure, FailureKind},
+};
+
+impl Clerk {
+    /// Submits what waits, as far as Slurm takes it.
+    pub(super) fn submit(&mut self) {
+        while !self.waiting.is_empty() && self.now() >= self.submit_at {
+            let shape = self.waiting[0].shape;
+            let most = usize::try_from(self.manner.most_tasks.max(1)).unwrap_or(usize::MAX);
+            let alike = self.waiting.iter().filter(|start| start.shape == shape).count().min(most);
+            let mut chunk = Vec::with_capacity(alike);
+            let mut rest = Vec::with_capacity(self.waiting.len() - alike);
+            for start in std::mem::take(&mut self.waiting) {
+                if start.shape == shape && chunk.len() < most { chunk.push(start) } else { rest.push(start) }
+            }
+            let made = self.make(&chunk);
+            let (submission, submitted) = match made {
+                Ok(submission) => {
+                    let submitted = client::submit(submission.path(), &submission.script());
+                    (submission, submitted)
+                }
+                Err(problem) => {
+                    self.refuse(chunk, &problem);
+                    self.waiting = rest;
+                    continue;
+                }
+            };
+            match submitted {
+                Ok(job) => {
+                    // Where it is not kept, its jobs are found by their name.
+                    let _ = submission.note_job(job);
+                    self.submitted(&submission, job, chunk);
+                    self.waiting = rest;
+                    self.fine();
+                    self.submit_pause = SUBMIT.0;
+                }
+                Err(error) if error.passes() => {
+                    // It may have been taken all the same: then its jobs are there by name.
+                    let found = client::jobs().ok().and_then(|jobs| {
+                        let name = self.job_name(&submission);
+                        jobs.iter().find(|seen| seen.name == name).map(|seen| seen.id.array)
+                    });
+                    if let Some(job) = found {
+                        let _ = submission.note_job(job);
+                        self.submitted(&submission, job, chunk);
+                        self.waiting = rest;
+                        continue;
+                    }
+                    let _ = submission.remove();
+                    for start in &chunk {
+                        self.situate(start.run, format!("waits for Slurm to take it: {error}"));
+                    }
+                    chunk.extend(rest);
+                    self.waiting = chunk;
+                    self.submit_at = self.now() + self.submit_pause;
+                    self.submit_pause = (2.0 * self.submit_pause).min(SUBMIT.1);
+                    self.complain(&format!("{error}; runs wait until it takes them"));
+                }
+                Err(error) => {
+                    let _ = submission.remove();
+                    self.refuse(chunk, &error.to_string());
+                    self.waiting = rest;
+                }
+            }
+        }
+    }
+
+    fn job_name(&self, submission: &Submission) -> String {
+        super::super::job_name(&self.manner.dir, submission)
+    }
+
+    /// Writes what a submission is made of.
+    fn make(&self, chunk: &[Start]) -> Result<Submission, String> {
+        let made = || {
+            let submission = Submission::create(&self.manner.dir)?;
+            for (place, start) in (0..).zip(chunk) {
+                submission.task(place).write_order(&start.order)?;
+            }
+            let tasks = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+            let Manner { plan, program, folder, warning, .. } = &self.manner;
+            let script = Script {
+                plan,
+                shape: chunk[0].shape,
+                name: &self.job_name(&submission),
+                tasks: Some(tasks).filter(|_| self.manner.most_tasks > 0),
+                warning: *warning,
+                program,
+                submission: submission.path(),
+                folder,
+            };
+            super::super::write_script(&submission, &script)?;
+            Ok(submission)
+        };
+        made().map_err(|error: crate::base::files::FileError| with_causes(&error))
+    }
+
+    fn submitted(&mut self, submission: &Submission, job: u64, chunk: Vec<Start>) {
+        let is_array = self.manner.most_tasks > 0;
+        for (place, start) in (0..).zip(chunk) {
+            let id = JobId { array: job, task: Some(place).filter(|_| is_array) };
+            let Start { run, order, .. } = start;
+            let dir = submission.task(place);
+            let tracked = Tracked::new(run, order.attempt, Some(id));
+            self.situate(run, format!("waits in Slurm's queue as job {id}"));
+            let task = Task { dir, submission: submission.clone(), place, job: id, order };
+            self.live.insert(run, Live { tracked, task });
+        }
+        self.soon();
+    }
+
+    /// Slurm does not want them, or they cannot be written.
+    fn refuse(&mut self, chunk: Vec<Start>, problem: &str) {
+        for start in chunk {
+            let tracked = Tracked::new(start.run, start.order.attempt, None);
+            let failure = Failure {
+                kind: FailureKind::Launch,
+                reason: problem.to_owned(),
+                log_tail: String::new(),
+                evidence: Evidence::default(),
+            };
+            self.tell_end(tracked.end(Ending::Failed(failure)));
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! The batch script of a submission. Pure.
+
+use std::{fmt::Write as _, path::Path};
+
+use crate::spec::SlurmPlan;
+
+/// The first argument of the program that a job starts.
+pub(in crate::launch) const VERB: &str = "__attend";
+
+/// What runs of a submission have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::launch) struct Shape {
+    /// Memory of a run, MiB; none for the site's default.
+    pub(in crate::launch) memory_mib: Option<u64>,
+}
+
+impl Shape {
+    /// What a run needs that is estimated to take so many bytes; 0 where that is not known.
+    pub(in crate::launch) fn of(plan: &SlurmPlan, estimate: u64) -> Self {
+        // A quarter more than the estimate, and what libraries and logs take; in steps, so that runs share an array.
+        let by_estimate = |bytes: u64| (bytes + bytes / 4 + (256 << 20)).div_ceil(256 << 20) * 256;
+        let given = plan.memory.map(|bytes| bytes.div_ceil(1 << 20));
+        Self { memory_mib: given.or_else(|| (estimate > 0).then(|| by_estimate(estimate))) }
+    }
+}
+
+/// How long before its time limit a job is warned, seconds: the grace that a run has, and what Slurm is late with its signals.
+pub(in crate::launch) fn warning(plan: &SlurmPlan, grace: f64) -> u64 {
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a duration of seconds")]
+    let wanted = (grace.max(0.0) as u64 + 60).max(120);
+    match plan.time {
+        // Half of a short job is its own.
+        Some(time) => wanted.min(time.duration().as_secs() / 2),
+        None => wanted,
+    }
+}
+
+/// A submission.
+pub(in crate::launch) struct Script<'a> {
+    pub(in crate::launch) plan: &'a SlurmPlan,
+    pub(in crate::launch) shape: Shape,
+    /// The job's name.
+    pub(in crate::launch) name: &'a str,
+    /// Number of tasks of the array; none for a job that is no array.
+    pub(in crate::launch) tasks: Option<u32>,
+    /// Seconds before the limit at which a job is warned.
+    pub(in crate::launch) warning: u64,
+    /// This program, as the nodes see it.
+    pub(in crate::launch) program: &'a Path,
+    /// The submission's folder.
+    pub(in crate::launch) submission: &'a Path,
+    /// Where the setup lines are run.
+    pub(in crate::launch) folder: &'a Path,
+}
+
+impl Script<'_> {
+    /// Its text.
+    pub(in crate::launch) fn text(&self) -> String {
+        let SlurmPlan { partition, account, gpus, cpus, time, setup, options, .. } = self.plan;
+        let mut text = String::from("#!/bin/bash\n");
+        let mut option = |name: &str, value: &str| {
+            let value = if value.is_empty() { String::new() } else { format!("={}", quoted(value)) };
+            writeln!(text, "#SBATCH --{name}{value}").expect("writing to a string does not fail");
+        };
+        option("job-name", self.name);
+        if let Some(tasks) = self.tasks {
+            option("array", &format!("0-{}", tasks.saturating_sub(1)));
+        }
+        option("nodes", "1");
+        option("ntasks", "1");
+        option("cpus-per-task", &cpus.to_string());
+        if let Some(partition) = partition {
+            option("partition", partition);
+        }
+        if let Some(account) = account {
+            option("account", account);
+        }
+        if *gpus > 0 {
+            option("gpus-per-node", &gpus.to_string());
+        }
+        if let Some(mib) = self.shape.memory_mib {
+            option("mem", &format!("{mib}M"));
+        }
+        if let Some(time) = time {
+            let minutes = time.duration().as_secs().div_ceil(60);
+            option("time", &minutes.to_string());
+        }
+        option("signal", &format!("B:USR2@{}", self.warning));
+        // A run that is cut off is submitted again as another attempt.
+        option("no-requeue", "");
+        option("open-mode", "append");
+        // In the folder that sbatch is called in: the submission's.
+        option("output", if self.tasks.is_some() { "%a.out" } else { "0.out" });
+        for (name, value) in options {
+            option(name, value);
+        }
+        text.push_str("set -e\n");
+        writeln!(text, "cd {}", shell(&self.folder.to_string_lossy())).expect("a string");
+        for line in setup {
+            text.push_str(line);
+            text.push('\n');
+        }
+        writeln!(
+            text,
+            "exec {} {VERB} {} \"${{SLURM_ARRAY_TASK_ID:-0}}\"",
+            shell(&self.program.to_string_lossy()),
+            shell(&self.submission.to_string_lossy())
+        )
+        .expect("a string");
+        text
+    }
+}
+
+/// A value in a line of `#SBATCH`, where quotes are as in a shell.
+fn quoted(value: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:,@%+=[]&|*()".contains(letter);
+    if value.chars().all(plain) {
+        return value.to_owned();
+    }
+    format!("\"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// A word for a shell.
+fn shell(word: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "_-./:,@%+=".contains(letter);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn script<'a>(plan: &'a SlurmPlan, tasks: Option<u32>) -> Script<'a> {
+        Script {
+            plan,
+            shape: Shape::of(plan, 0),
+            name: "gridboard-e-s00001-beef",
+            tasks,
+            warning: warning(plan, 30.0),
+            program: Path::new("/opt/grid board/gridboard"),
+            submission: Path::new("/runs/e/.slurm/s00001-beef"),
+            folder: Path::new("/home/me"),
+        }
+    }
+
+    #[test]
+    fn a_plain_submission_asks_for_no_more_than_it_needs() {
+        let plan = SlurmPlan::default();
+        assert_eq!(
+            script(&plan, Some(6)).text(),
+            "#!/bin/bash\n\
+             #SBATCH --job-name=gridboard-e-s00001-beef\n\
+             #SBATCH --array=0-5\n\
+             #SBATCH --nodes=1\n\
+             #SBATCH --ntasks=1\n\
+             #SBATCH --cpus-per-task=1\n\
+             #SBATCH --signal=B:USR2@120\n\
+             #SBATCH --no-requeue\n\
+             #SBATCH --open-mode=append\n\
+             #SBATCH --output=%a.out\n\
+             set -e\n\
+             cd /home/me\n\
+             exec '/opt/grid board/gridboard' __attend /runs/e/.slurm/s00001-beef \"${SLURM_ARRAY_TASK_ID:-0}\"\n"
+        );
+    }
+
+    #[test]
+    fn everything_that_the_spec_says_is_in_it() {
+        let plan = SlurmPlan {
+            partition: Some("gpu".to_owned()),
+            account: Some("lab".to_owned()),
+            gpus: 1,
+            cpus: 8,
+            memory: Some(32 << 30),
+            time: Some(crate::spec::SpecDuration::seconds(4 * 3600 + 1)),
+            setup: vec!["module load cuda/12.4".to_owned(), "export A='b c'".to_owned()],
+            options: [("comment", "it's \"x\" y"), ("exclusive", "")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                .into(),
+            ..SlurmPlan::default()
+        };
+        let text = script(&plan, None).text();
+        for line in [
+            "#SBATCH --partition=gpu",
+            "#SBATCH --account=lab",
+            "#SBATCH --gpus-per-node=1",
+            "#SBATCH --cpus-per-task=8",
+            "#SBATCH --mem=32768M",
+            "#SBATCH --time=241",
+            "#SBATCH --exclusive",
+            "#SBATCH --comment=\"it's \\\"x\\\" y\"",
+            "#SBATCH --output=0.out",
+            "module load cuda/12.4",
+            "export A='b c'",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("--array"));
+        let commands = text.lines().skip_while(|line| line.starts_with('#')).collect::<Vec<_>>();
+        assert_eq!(commands[0], "set -e", "an option after the first command is none");
+    }
+
+    #[test]
+    fn memory_is_asked_for_in_steps_and_the_warning_leaves_half_of_a_short_job() {
+        let plan = SlurmPlan::default();
+        assert_eq!(Shape::of(&plan, 0).memory_mib, None);
+        assert_eq!(Shape::of(&plan, 1).memory_mib, Some(512));
+        assert_eq!(Shape::of(&plan, 1 << 30).memory_mib, Some(1536));
+        assert_eq!(Shape::of(&SlurmPlan { memory: Some(1), ..plan.clone() }, 1 << 40).memory_mib, Some(1));
+        assert_eq!((warning(&plan, 90.0), warning(&plan, 1.0)), (150, 120));
+        let short = SlurmPlan { time: Some(crate::spec::SpecDuration::seconds(60)), ..plan };
+        assert_eq!(warning(&short, 90.0), 30);
+    }
+}

@@ -1,0 +1,448 @@
+//! What becomes of one job, by what its own files and Slurm say of it. Pure: no clock, no file, no process.
+//!
+//! A job's own word counts first: `ended.json` is its process' last act. Only where there is none is Slurm asked how it ended, and
+//! where Slurm knows nothing either, it is lost. An attempt whose end nobody has seen may still be alive on a node that has lost
+//! its way: its order is taken back, and its end is told only after whoever carries it out has had time to see that.
+
+use super::{
+    order::{AskedBy, Ended},
+    queue::{JobId, Over, Seen, State},
+};
+use crate::{
+    launch::{AttemptEnd, Ending},
+    run::{Evidence, Failure, FailureKind, Used},
+};
+
+/// How long is waited for what, seconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    /// For a file that a node has written to be seen here.
+    pub(super) settle: f64,
+    /// For whoever carries an order out to see that it was taken back.
+    pub(super) lease: f64,
+}
+
+/// What was done to end an attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Asked {
+    #[default]
+    No,
+    ToEnd,
+    Killed,
+}
+
+/// A job, as far as it is known.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Tracked {
+    pub(super) run: u64,
+    pub(super) attempt: u32,
+    pub(super) job: Option<JobId>,
+    /// Whether its process has begun.
+    pub(super) begun: bool,
+    /// Where, as it has said itself.
+    pub(super) host: String,
+    pub(super) asked: Asked,
+    /// What Slurm has last said of it.
+    pub(super) state: Option<State>,
+    pub(super) reason: Option<String>,
+    /// When it was first seen to be over or gone without a word of its own.
+    gone_since: Option<f64>,
+    /// Whether Slurm was asked for what it knows of a job that is not in its queue.
+    asked_for: bool,
+    /// When its order was taken back.
+    fenced: Option<f64>,
+    /// When its own word was first seen.
+    word_since: Option<f64>,
+}
+
+/// What is to be done next.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Step {
+    /// Nothing.
+    Wait,
+    /// Look into the queue soon: something there is to be known.
+    Look,
+    /// Ask Slurm what it knows of a job that is not in its queue.
+    AskFor,
+    /// Take its order back, and end the job if there is one.
+    Fence,
+    /// It has ended.
+    End(Box<AttemptEnd>),
+    /// It has ended without a word of its own, for this reason.
+    Unseen(FailureKind, String),
+    /// It was ended by Gridboard.
+    Interrupted,
+}
+
+impl Tracked {
+    /// A job of which nothing is known yet.
+    pub(super) fn new(run: u64, attempt: u32, job: Option<JobId>) -> Self {
+        Self { run, attempt, job, ..Self::default() }
+    }
+
+    /// Takes in what the whole queue says. `None`: the job is not in it; others of its array may be.
+    pub(super) fn seen(&mut self, seen: Option<&Seen>, has_others: bool, now: f64) {
+        match seen {
+            Some(seen) => {
+                self.state = Some(seen.state.clone());
+                self.reason.clone_from(&seen.reason);
+                if self.host.is_empty() {
+                    self.host.clone_from(&seen.nodes);
+                }
+                if matches!(seen.state, State::Over(_)) || self.is_requeued() {
+                    self.gone_since.get_or_insert(now);
+                } else {
+                    self.gone_since = None;
+                }
+            }
+            // One that was never submitted is in no queue.
+            None if self.job.is_some() => {
+                // Slurm keeps what has run for a while. Of a task that was cancelled before it began nothing is left.
+                if has_others && !self.begun && self.over().is_none() {
+                    self.state = Some(State::Over(Over::Cancelled));
+                }
+                if !matches!(self.state, Some(State::Over(_))) {
+                    self.state = None;
+                }
+                self.gone_since.get_or_insert(now);
+            }
+            None => {}
+        }
+    }
+
+    /// Takes in what Slurm knows of a job that is not in its queue.
+    pub(super) fn told(&mut self, seen: Option<&Seen>) {
+        self.asked_for = true;
+        if let Some(seen) = seen {
+            self.state = Some(seen.state.clone());
+        }
+    }
+
+    /// Its order was taken back.
+    pub(super) fn fenced(&mut self, now: f64) {
+        self.fenced = Some(now);
+    }
+
+    /// Whether somebody has put it back into the queue after it had begun.
+    fn is_requeued(&self) -> bool {
+        self.begun && self.state == Some(State::Waiting)
+    }
+
+    fn over(&self) -> Option<Over> {
+        match self.state {
+            Some(State::Over(over)) => Some(over),
+            _ => None,
+        }
+    }
+
+    /// What is to be done, with its own word where it is there.
+    pub(super) fn step(&mut self, word: Option<&Ended>, now: f64, patience: Patience) -> Step {
+        if let Some(word) = word {
+            let since = *self.word_since.get_or_insert(now);
+            return self.with_word(word, now - since, patience);
+        }
+        let Some(since) = self.gone_since else { return Step::Wait };
+        if now - since < patience.settle {
+            return Step::Wait;
+        }
+        if self.is_requeued() {
+            return self.after_fence(now, patience, FailureKind::Requeued, "it was put back into the queue");
+        }
+        if self.over().is_none() && !self.asked_for {
+            return Step::AskFor;
+        }
+        self.without_word(now, patience)
+    }
+
+    /// It says itself how it ended; why, where something had asked it to, is Slurm's to say.
+    fn with_word(&self, word: &Ended, waited: f64, patience: Patience) -> Step {
+        let mut end = word.end.clone();
+        end.run = self.run;
+        // Where nobody has asked it, its order was taken back.
+        let is_asked = word.asked.is_some() || end.ending == Ending::Interrupted && !end.has_paused;
+        let is_asked = is_asked && self.asked == Asked::No && !end.has_outcome;
+        if !is_asked || end.ending == Ending::Completed {
+            return Step::End(Box::new(end));
+        }
+        let kind = match (word.asked, self.over()) {
+            (Some(AskedBy::Warning), _) | (_, Some(Over::TimeLimit)) => FailureKind::TimeLimit,
+            (_, Some(Over::Preempted)) => FailureKind::Preempted,
+            (_, Some(Over::Cancelled)) => FailureKind::JobCancelled,
+            (_, Some(Over::NodeFailed)) => FailureKind::NodeFailed,
+            _ if self.is_requeued() => FailureKind::Requeued,
+            _ if self.fenced.is_some() => FailureKind::Lost,
+            // Whoever has sent the signal may not have said so yet.
+            _ if waited < patience.settle.max(5.0) => return Step::Look,
+            _ => FailureKind::Signal,
+        };
+        let (log_tail, evidence) = match &mut end.ending {
+            Ending::Failed(failure) => {
+                (std::mem::take(&mut failure.log_tail), std::mem::take(&mut failure.evidence))
+            }
+            Ending::Completed | Ending::Interrupted => (String::new(), Evidence::default()),
+        };
+        end.ending = Ending::Failed(Failure { kind, reason: self.reason_of(kind), log_tail, evidence });
+        Step::End(Box::new(end))
+    }
+
+    /// It has not said how it ended.
+    fn without_word(&mut self, now: f64, patience: Patience) -> Step {
+        if !self.begun {
+            return match self.over() {
+                _ if self.asked != Asked::No => Step::Interrupted,
+                Some(Over::Cancelled) => self.unseen(FailureKind::JobCancelled),
+                Some(Over::NodeFailed) => self.unseen(FailureKind::NodeFailed),
+                Some(Over::Preempted) => self.unseen(FailureKind::Preempted),
+                Some(Over::TimeLimit) => self.unseen(FailureKind::TimeLimit),
+                Some(Over::OutOfMemory) => self.unseen(FailureKind::OutOfMemory),
+                Some(Over::Completed | Over::Failed) => self.unseen(FailureKind::Launch),
+                // Slurm has forgotten it: it may begin all the same, on a node that has not.
+                None => self.after_fence(now, patience, FailureKind::Lost, "Slurm does not know it any more"),
+            };
+        }
+        let (kind, what) = match self.over() {
+            Some(Over::Cancelled) => (FailureKind::JobCancelled, ""),
+            Some(Over::NodeFailed) => (FailureKind::NodeFailed, ""),
+            Some(Over::Preempted) => (FailureKind::Preempted, ""),
+            Some(Over::TimeLimit) => (FailureKind::TimeLimit, ""),
+            Some(Over::OutOfMemory) => (FailureKind::OutOfMemory, ""),
+            Some(Over::Completed | Over::Failed) => (FailureKind::Lost, "its process was killed"),
+            None => (FailureKind::Lost, "Slurm does not know it any more"),
+        };
+        // Of the others Slurm has seen every process end.
+        let may_live = matches!(kind, FailureKind::NodeFailed) || self.over().is_none();
+        let patience = if may_live { patience } else { Patience { lease: 0.0, ..patience } };
+        self.after_fence(now, patience, kind, what)
+    }
+
+    fn after_fence(&self, now: f64, patience: Patience, kind: FailureKind, what: &str) -> Step {
+        match self.fenced {
+            None => Step::Fence,
+            Some(at) if now - at < patience.lease => Step::Wait,
+            Some(_) if self.asked != Asked::No => Step::Interrupted,
+            Some(_) if what.is_empty() => self.unseen(kind),
+            Some(_) => Step::Unseen(kind, format!("{what} ({})", self.called())),
+        }
+    }
+
+    fn unseen(&self, kind: FailureKind) -> Step {
+        Step::Unseen(kind, self.reason_of(kind))
+    }
+
+    /// The job as people are told of it: `job 12_3 on n1`.
+    pub(super) fn called(&self) -> String {
+        let job = self.job.map_or_else(|| "its job".to_owned(), |job| format!("job {job}"));
+        if self.host.is_empty() { job } else { format!("{job} on {}", self.host) }
+    }
+
+    fn reason_of(&self, kind: FailureKind) -> String {
+        let what = match kind {
+            FailureKind::TimeLimit => "its time limit was reached",
+            FailureKind::Preempted => "it was preempted for a job of a higher priority",
+            FailureKind::JobCancelled => "it was cancelled outside Gridboard",
+            FailureKind::NodeFailed => "its node has failed",
+            FailureKind::Requeued => "it was put back into the queue",
+            FailureKind::OutOfMemory => "it took more memory than it had asked for",
+            FailureKind::Launch => "it has ended before the run began",
+            FailureKind::Lost => "Slurm does not know it any more",
+            _ => "it was asked to end by a signal from outside",
+        };
+        format!("{what} ({})", self.called())
+    }
+
+    /// The end of an attempt that has not told it.
+    pub(super) fn end(&self, ending: Ending) -> AttemptEnd {
+        AttemptEnd {
+            run: self.run,
+            attempt: self.attempt,
+            ending,
+            used: Used::default(),
+            has_outcome: false,
+            resumed_from: None,
+            asked_to_end: false,
+            has_paused: false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Patience = Patience { settle: 5.0, lease: 15.0 };
+
+    fn job() -> Tracked {
+        Tracked {
+            run: 7,
+            attempt: 2,
+            job: Some(JobId { array: 12, task: Some(3) }),
+            host: "n1".to_owned(),
+            ..Tracked::default()
+        }
+    }
+
+    fn seen(word: &str) -> Seen {
+        Seen {
+            id: JobId { array: 12, task: Some(3) },
+            state: State::parse(word),
+            reason: None,
+            nodes: "n1".to_owned(),
+            name: String::new(),
+        }
+    }
+
+    fn word(ending: Ending, asked: Option<AskedBy>) -> Ended {
+        Ended { end: AttemptEnd { run: 1, ..job().end(ending) }, asked, time: 0.0 }
+    }
+
+    fn kind_of(step: &Step) -> FailureKind {
+        match step {
+            Step::Unseen(kind, _) => *kind,
+            Step::End(end) => match &end.ending {
+                Ending::Failed(failure) => failure.kind,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn its_own_word_counts_whatever_slurm_says() {
+        let mut this = job();
+        assert_eq!(this.step(None, 0.0, PATIENCE), Step::Wait);
+        for state in ["RUNNING", "FAILED", "WONDROUS"] {
+            this.seen(Some(&seen(state)), false, 0.0);
+            let Step::End(end) = this.step(Some(&word(Ending::Completed, None)), 0.0, PATIENCE) else {
+                panic!("it has ended")
+            };
+            assert_eq!((end.run, end.attempt, end.ending), (7, 2, Ending::Completed), "its place may move");
+        }
+    }
+
+    #[test]
+    fn who_was_asked_to_end_is_told_why_by_slurm() {
+        for (state, kind) in [
+            ("TIMEOUT", FailureKind::TimeLimit),
+            ("PREEMPTED", FailureKind::Preempted),
+            ("CANCELLED", FailureKind::JobCancelled),
+            ("NODE_FAIL", FailureKind::NodeFailed),
+        ] {
+            let mut this = Tracked { begun: true, ..job() };
+            let word = word(Ending::Interrupted, Some(AskedBy::Term));
+            this.seen(Some(&seen("COMPLETING")), false, 1.0);
+            assert_eq!(this.step(Some(&word), 1.0, PATIENCE), Step::Look);
+            this.seen(Some(&seen(state)), false, 2.0);
+            assert_eq!(kind_of(&this.step(Some(&word), 2.0, PATIENCE)), kind);
+        }
+        let mut this = Tracked { begun: true, ..job() };
+        let warned = word(Ending::Interrupted, Some(AskedBy::Warning));
+        let step = this.step(Some(&warned), 1.0, PATIENCE);
+        assert_eq!(kind_of(&step), FailureKind::TimeLimit);
+        let mut ours = Tracked { begun: true, asked: Asked::ToEnd, ..job() };
+        let Step::End(end) = ours.step(Some(&word(Ending::Interrupted, Some(AskedBy::Term))), 1.0, PATIENCE)
+        else {
+            panic!("it has ended")
+        };
+        assert_eq!(end.ending, Ending::Interrupted);
+    }
+
+    #[test]
+    fn neither_in_the_queue_nor_a_word_is_lost_after_its_order_was_taken_back() {
+        let mut this = Tracked { begun: true, ..job() };
+        this.seen(None, false, 10.0);
+        assert_eq!(this.step(None, 12.0, PATIENCE), Step::Wait, "a file may be late");
+        assert_eq!(this.step(None, 15.0, PATIENCE), Step::AskFor);
+        this.told(None);
+        assert_eq!(this.step(None, 15.0, PATIENCE), Step::Fence);
+        this.fenced(15.0);
+        assert_eq!(this.step(None, 29.0, PATIENCE), Step::Wait);
+        let step = this.step(None, 30.0, PATIENCE);
+        let expected = "Slurm does not know it any more (job 12_3 on n1)".to_owned();
+        assert_eq!(step, Step::Unseen(FailureKind::Lost, expected));
+    }
+
+    #[test]
+    fn a_node_that_fails_keeps_its_run_until_it_must_have_noticed() {
+        let mut this = Tracked { begun: true, ..job() };
+        this.seen(Some(&seen("NODE_FAIL")), false, 0.0);
+        assert_eq!(this.step(None, 6.0, PATIENCE), Step::Fence);
+        this.fenced(6.0);
+        assert_eq!(this.step(None, 20.0, PATIENCE), Step::Wait);
+        assert_eq!(kind_of(&this.step(None, 21.0, PATIENCE)), FailureKind::NodeFailed);
+        let mut killed = Tracked { begun: true, ..job() };
+        killed.seen(Some(&seen("FAILED")), false, 0.0);
+        assert_eq!(killed.step(None, 6.0, PATIENCE), Step::Fence);
+        killed.fenced(6.0);
+        assert_eq!(kind_of(&killed.step(None, 6.0, PATIENCE)), FailureKind::Lost, "its processes are gone");
+    }
+
+    #[test]
+    fn a_copy_that_sees_its_order_taken_back_says_so_and_need_not_be_waited_for() {
+        let mut this = Tracked { begun: true, ..job() };
+        this.seen(Some(&seen("NODE_FAIL")), false, 0.0);
+        assert_eq!(this.step(None, 6.0, PATIENCE), Step::Fence);
+        this.fenced(6.0);
+        let killed = word(Ending::Interrupted, None);
+        assert_eq!(kind_of(&this.step(Some(&killed), 7.0, PATIENCE)), FailureKind::NodeFailed);
+    }
+
+    #[test]
+    fn a_job_that_never_began_is_told_by_its_state() {
+        for (state, kind) in [
+            ("CANCELLED", FailureKind::JobCancelled),
+            ("FAILED", FailureKind::Launch),
+            ("COMPLETED", FailureKind::Launch),
+            ("NODE_FAIL", FailureKind::NodeFailed),
+            ("TIMEOUT", FailureKind::TimeLimit),
+            ("OUT_OF_MEMORY", FailureKind::OutOfMemory),
+        ] {
+            let mut this = job();
+            this.seen(Some(&seen("PENDING")), false, 0.0);
+            assert_eq!(this.step(None, 9.0, PATIENCE), Step::Wait);
+            this.seen(Some(&seen(state)), false, 10.0);
+            assert_eq!(kind_of(&this.step(None, 15.0, PATIENCE)), kind, "{state}");
+        }
+        let mut ours = Tracked { asked: Asked::ToEnd, ..job() };
+        ours.seen(Some(&seen("CANCELLED")), false, 0.0);
+        assert_eq!(ours.step(None, 6.0, PATIENCE), Step::Interrupted);
+    }
+
+    #[test]
+    fn a_task_that_leaves_the_queue_alone_before_it_began_was_cancelled() {
+        for (has_others, kind) in [(true, FailureKind::JobCancelled), (false, FailureKind::Lost)] {
+            let mut this = job();
+            this.seen(Some(&seen("PENDING")), true, 0.0);
+            this.seen(None, has_others, 1.0);
+            let mut now = 3.0;
+            let step = loop {
+                now += 5.0;
+                match this.step(None, now, PATIENCE) {
+                    Step::AskFor => this.told(None),
+                    Step::Fence => this.fenced(now),
+                    Step::Wait => {}
+                    step => break step,
+                }
+            };
+            assert_eq!(kind_of(&step), kind);
+        }
+    }
+
+    #[test]
+    fn back_in_the_queue_after_it_had_begun_is_another_attempt() {
+        let mut this = Tracked { begun: true, ..job() };
+        this.seen(Some(&seen("PENDING")), false, 0.0);
+        assert_eq!(this.step(None, 6.0, PATIENCE), Step::Fence);
+        this.fenced(6.0);
+        assert_eq!(kind_of(&this.step(None, 21.0, PATIENCE)), FailureKind::Requeued);
+    }
+
+    #[test]
+    fn a_word_that_nobody_knows_is_waited_out() {
+        let mut this = Tracked { begun: true, ..job() };
+        this.seen(Some(&seen("WONDROUS")), false, 0.0);
+        assert_eq!(this.step(None, 1e6, PATIENCE), Step::Wait);
+        this.seen(None, false, 1e6);
+        this.seen(Some(&seen("RUNNING")), false, 1e6 + 1.0);
+        assert_eq!(this.step(None, 2e6, PATIENCE), Step::Wait, "the queue had it only for a moment");
+    }
+}

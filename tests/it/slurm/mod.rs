@@ -1,0 +1,139 @@
+//! Sweeps on a real Slurm: two nodes of `scripts/slurm_lab.sh`, plain processes of this machine, each test with a cluster of its
+//! own. Where Slurm is not installed, each says that it is not tried.
+
+mod adoption;
+mod ends;
+mod requests;
+mod sweeps;
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::support::{Project, Ran, trainer, wait_until};
+
+/// A cluster. Dropping it ends it.
+struct Lab {
+    folder: tempfile::TempDir,
+}
+
+impl Lab {
+    /// Starts one, with these lines of `slurm.conf` beside its own. `None` where Slurm is not installed, which is said.
+    fn start(conf: &str) -> Option<Self> {
+        let lab = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        let ran = lab.script(&["up"], conf);
+        match ran.code {
+            Some(0) => Some(lab),
+            Some(3) => {
+                missing("slurmctld, slurmd, slurm-client and munge");
+                None
+            }
+            _ => panic!("the cluster does not start: {}{}", ran.stdout, ran.stderr),
+        }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("lab")
+    }
+
+    fn script(&self, arguments: &[&str], conf: &str) -> Ran {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/slurm_lab.sh");
+        // Daemons keep what they inherit: a pipe of ours would never end.
+        let log = self.folder.path().join("script.log");
+        let file = || std::fs::File::options().create(true).append(true).open(&log).expect("open the log");
+        let status = Command::new(script)
+            .args(arguments)
+            .arg(self.path())
+            .env("SLURM_LAB_CONF", conf)
+            .stdin(Stdio::null())
+            .stdout(file())
+            .stderr(file())
+            .status()
+            .expect("start the script");
+        let said = std::fs::read_to_string(&log).unwrap_or_default();
+        Ran { code: status.code(), stdout: String::new(), stderr: said }
+    }
+
+    /// Does something to one daemon: `start`, `stop` or `kill`; `slurmctld`, `n1` or `n2`.
+    fn daemon(&self, verb: &str, daemon: &str) {
+        self.script(&[verb, daemon], "").expect(0);
+    }
+
+    /// A project whose programs speak with this cluster.
+    fn project(&self, spec: &str) -> Project {
+        let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
+        let conf = self.path().join("etc/slurm.conf");
+        Project::with_spec(spec).env("SLURM_CONF", conf.to_str().expect("UTF-8")).env("PATH", path)
+    }
+
+    /// One of Slurm's programs.
+    fn slurm(&self, program: &str, arguments: &[&str]) -> String {
+        let path = format!("{}:/usr/sbin", std::env::var("PATH").unwrap_or_default());
+        let output = Command::new(program)
+            .args(arguments)
+            .env("SLURM_CONF", self.path().join("etc/slurm.conf"))
+            .env("PATH", path)
+            .output()
+            .expect("start a program of Slurm's");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The jobs in this state: `12_3`.
+    fn jobs(&self, state: &str) -> Vec<String> {
+        let listed = self.slurm("squeue", &["-h", "-r", "-t", state, "-o", "%i"]);
+        listed.lines().map(str::to_owned).collect()
+    }
+
+    #[track_caller]
+    fn wait_for_jobs(&self, state: &str, number: usize) -> Vec<String> {
+        wait_until(&format!("{number} jobs are {state}"), || self.jobs(state).len() == number);
+        self.jobs(state)
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        self.script(&["down"], "");
+    }
+}
+
+/// Says that something is not tried, and why.
+#[expect(clippy::print_stderr, reason = "whoever runs the tests is to see what they leave out")]
+fn missing(what: &str) {
+    eprintln!(
+        "NOT TRIED without {what} (apt-get install --no-install-recommends slurmctld slurmd slurm-client munge)"
+    );
+}
+
+/// Six runs of a program that writes down what it was given, waits until the file `go` is there, and trains for an instant.
+fn six(launcher: &str) -> String {
+    format!(
+        "experiment: six\n\
+         model:\n  family: command\n  run: [sh, -c, '{SCRIPT}', {}, '0.{{a}}{{b}}']\n\
+         grid: {{a: [1, 2, 3], b: [4, 5]}}\n\
+         launcher: {{slurm: {launcher}}}\n",
+        trainer().replace("python3, ", "")
+    )
+}
+
+/// What each of the six does.
+const SCRIPT: &str = "echo $SLURMD_NODENAME:$CUDA_VISIBLE_DEVICES > $GRIDBOARD_RUN_DIR/place; \
+     until [ -e go ]; do sleep 0.1; done; exec python3 \"$0\" \"$1\"";
+
+/// What the leaderboard says, but for the times.
+fn leaderboard(project: &Project) -> Vec<Value> {
+    project.sql(
+        "select rank, run, seed, \"validation/epoch_accuracy\", \"train/epoch_loss\" from six order by rank",
+    )
+}
+
+/// The leaderboard of the same spec on this machine.
+fn on_this_machine(project: &Project) -> Vec<Value> {
+    let here = Project::with_spec(&project.read("spec.yaml"));
+    here.write("go", "");
+    here.run(&["run", "spec.yaml", "--launcher", "local"]).expect(0);
+    leaderboard(&here)
+}
