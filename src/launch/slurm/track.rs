@@ -47,6 +47,8 @@ pub(super) struct Tracked {
     pub(super) reason: Option<String>,
     /// When it was first seen to be over or gone without a word of its own.
     gone_since: Option<f64>,
+    /// Whether it was seen to wait after it had begun: what was seen before says nothing of that.
+    waits_again: bool,
     /// Whether Slurm was asked for what it knows of a job that is not in its queue.
     asked_for: bool,
     /// When its order was taken back.
@@ -84,6 +86,7 @@ impl Tracked {
     pub(super) fn seen(&mut self, seen: Option<&Seen>, has_others: bool, now: f64) {
         match seen {
             Some(seen) => {
+                self.waits_again = self.begun && seen.state == State::Waiting;
                 self.state = Some(seen.state.clone());
                 self.reason.clone_from(&seen.reason);
                 if self.host.is_empty() {
@@ -125,7 +128,7 @@ impl Tracked {
 
     /// Whether somebody has put it back into the queue after it had begun.
     fn is_requeued(&self) -> bool {
-        self.begun && self.state == Some(State::Waiting)
+        self.waits_again && self.state == Some(State::Waiting)
     }
 
     fn over(&self) -> Option<Over> {
@@ -169,10 +172,10 @@ impl Tracked {
             (_, Some(Over::Preempted)) => FailureKind::Preempted,
             (_, Some(Over::Cancelled)) => FailureKind::JobCancelled,
             (_, Some(Over::NodeFailed)) => FailureKind::NodeFailed,
+            // Whoever has sent the signal may not have said so yet, and what the queue has said may be older.
+            _ if self.fenced.is_none() && waited < patience.settle.max(5.0) => return Step::Look,
             _ if self.is_requeued() => FailureKind::Requeued,
             _ if self.fenced.is_some() => FailureKind::Lost,
-            // Whoever has sent the signal may not have said so yet.
-            _ if waited < patience.settle.max(5.0) => return Step::Look,
             _ => FailureKind::Signal,
         };
         let (log_tail, evidence) = match &mut end.ending {
@@ -425,6 +428,19 @@ mod tests {
             };
             assert_eq!(kind_of(&step), kind);
         }
+    }
+
+    #[test]
+    fn what_was_seen_before_it_began_does_not_say_that_it_was_requeued() {
+        let mut this = job();
+        this.seen(Some(&seen("PENDING")), false, 0.0);
+        this.begun = true;
+        let word = word(Ending::Interrupted, Some(AskedBy::Term));
+        assert_eq!(this.step(Some(&word), 1.0, PATIENCE), Step::Look);
+        this.seen(Some(&seen("CANCELLED")), false, 2.0);
+        let Step::End(end) = this.step(Some(&word), 2.0, PATIENCE) else { panic!("it has ended") };
+        let Ending::Failed(failure) = end.ending else { panic!("it has failed") };
+        assert_eq!(failure.kind, FailureKind::JobCancelled);
     }
 
     #[test]
