@@ -8,9 +8,9 @@ demo: announce setup
 	target/release/gridboard run experiments/quickstart.yaml
 
 # No line of the library depends on the trainer, so its own tests run once; without the trainer the program as a whole is
-# tried again.
+# tried again, but on a cluster, where it makes no difference and takes minutes.
 test: setup check test-page
-	$(CARGO) test --locked --no-default-features --features page --test it
+	$(CARGO) test --locked --no-default-features --features page --test it -- --skip slurm::
 	$(CARGO) test --locked --lib --bins --tests
 
 # The scripts of the live page without a browser: their types, what they work out, and their size. With one they are tried by `cargo test`.
