@@ -10,7 +10,7 @@ use super::{
     delays::Delays,
     live::RunningJob,
     messages::{Counts, Effect, Ended, Input, Job, LiveRun, SetupError},
-    pool::{Claim, Pool},
+    pool::Pool,
     queue::Queue,
     slot::Slot,
     task::{Fate, Task, Wish},
