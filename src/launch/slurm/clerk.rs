@@ -23,7 +23,8 @@ use super::{
     folder::{Submission, TaskDir},
     order::Order,
     queue::{JobId, Seen, State},
-    script::Shape,
+    request::Shape,
+    site::Site,
     track::{Asked, Patience, Step, Tracked},
     words,
 };
@@ -78,10 +79,9 @@ pub(super) struct Manner {
     pub(super) program: PathBuf,
     /// Where the setup lines are run.
     pub(super) folder: PathBuf,
-    /// Seconds before the limit at which a job is warned.
-    pub(super) warning: u64,
-    /// Most tasks of an array.
-    pub(super) most_tasks: u32,
+    /// How long a run that is asked to end has for it, seconds.
+    pub(super) grace: f64,
+    pub(super) site: Site,
 }
 
 /// An attempt that Slurm has.

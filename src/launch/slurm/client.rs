@@ -165,9 +165,12 @@ pub(super) fn cancel(ids: &[JobId], only_ask: bool) -> Result<(), SlurmError> {
     }
 }
 
-/// The most tasks that an array may have; 0 where there are no arrays.
-pub(super) fn array_limit() -> Result<u32, SlurmError> {
-    let config = call("scontrol", &["show", "config"], None)?;
-    let size = queue::config_value(&config, "MaxArraySize").and_then(|size| size.parse().ok());
-    Ok(size.unwrap_or(0))
+/// The configuration of the cluster, a line for each key.
+pub(super) fn config() -> Result<String, SlurmError> {
+    call("scontrol", &["show", "config"], None)
+}
+
+/// All partitions, a line for each.
+pub(super) fn partitions() -> Result<String, SlurmError> {
+    call("scontrol", &["show", "partition", "--oneliner"], None)
 }

@@ -13,8 +13,11 @@ mod clerk;
 mod client;
 mod folder;
 mod order;
+mod preview;
 mod queue;
+mod request;
 mod script;
+mod site;
 mod track;
 mod words;
 
@@ -29,13 +32,19 @@ use std::{
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-pub use self::{attend::attend_if_asked, client::SlurmError};
+pub use self::{
+    attend::attend_if_asked,
+    client::SlurmError,
+    preview::Submitted,
+    request::{Needs, Shape, Source},
+    site::Site,
+};
 use self::{
     clerk::{Adopted, Clerk, Command, Manner, Situations, Start, Task, situations},
     folder::{LeftTask, Submission},
     order::Order,
     queue::JobId,
-    script::{Script, Shape},
+    script::Script,
 };
 use super::{
     end::AttemptEnd,
@@ -59,6 +68,7 @@ pub struct SlurmLauncher {
     /// Runs that are live.
     live: BTreeMap<u64, ()>,
     plan: SlurmPlan,
+    site: Site,
     folder: PathBuf,
     log_limit: u64,
 }
@@ -170,17 +180,23 @@ impl SlurmSetup {
     /// How long a run that is asked to end has for it at least, seconds: a job hears of it later than a process.
     pub const LEAST_GRACE: f64 = 60.0;
 
-    /// The script of a submission, for people and for a test. `memory` is the estimate of a run, bytes; 0 where it is not known.
+    /// The script of a submission: of an array of so many tasks, or of a job that is none.
     ///
     /// # Errors
     /// Where this program or its working directory has no name.
-    pub fn script(&self, experiment: &str, submission: &Path, tasks: u32, memory: u64) -> io::Result<String> {
+    pub fn script(
+        &self,
+        name: &str,
+        submission: &Path,
+        tasks: Option<u32>,
+        shape: Shape,
+    ) -> io::Result<String> {
         let script = Script {
             plan: &self.plan,
-            shape: Shape::of(&self.plan, memory),
-            name: &format!("gridboard-{experiment}"),
-            tasks: Some(tasks),
-            warning: script::warning(&self.plan, self.grace),
+            shape,
+            name,
+            tasks,
+            grace: self.grace,
             program: &program()?,
             submission,
             folder: &std::env::current_dir()?,
@@ -196,7 +212,9 @@ impl SlurmSetup {
         let no_program = |error| SlurmError::NoProgram { program: "sbatch", error };
         let folder = tempfile::tempdir().map_err(no_program)?;
         let path = folder.path().join("script.sh");
-        let text = self.script(experiment, folder.path(), 1, 0).map_err(no_program)?;
+        let shape = Shape::of(&self.plan, Needs::default(), None);
+        let name = format!("gridboard-{experiment}");
+        let text = self.script(&name, folder.path(), Some(1), shape).map_err(no_program)?;
         std::fs::write(&path, text).map_err(no_program)?;
         client::test(folder.path(), &path)
     }
@@ -215,13 +233,14 @@ impl SlurmLauncher {
     ) -> Result<Self, SlurmError> {
         let no_program = |error| SlurmError::NoProgram { program: "gridboard", error };
         let folder = std::env::current_dir().map_err(no_program)?;
+        let site = Site::ask(&setup.plan)?;
         let manner = Manner {
             dir: dir.clone(),
             plan: setup.plan.clone(),
             program: program().map_err(no_program)?,
             folder: folder.clone(),
-            warning: script::warning(&setup.plan, setup.grace),
-            most_tasks: client::array_limit()?.min(MOST_TASKS),
+            grace: setup.grace,
+            site,
         };
         let (commands, received) = mpsc::channel();
         let (told, news) = unbounded_channel();
@@ -239,6 +258,7 @@ impl SlurmLauncher {
             left: left.collect(),
             live: BTreeMap::new(),
             plan: setup.plan.clone(),
+            site,
             folder,
             log_limit: setup.log_limit,
         })
@@ -250,16 +270,14 @@ impl SlurmLauncher {
     }
 }
 
-/// Most tasks of an array, whatever Slurm would take.
-const MOST_TASKS: u32 = 1000;
-
 impl Launcher for SlurmLauncher {
     fn start(&mut self, plan: &LaunchPlan) -> Result<Handle, LaunchError> {
         if self.live.contains_key(&plan.run) {
             return Err(LaunchError::Live(plan.run));
         }
         let order = Order::new(plan, self.folder.clone(), (self.log_limit, self.plan.gpus))?;
-        let shape = Shape::of(&self.plan, plan.memory);
+        let needs = Needs { memory: plan.memory, ..Needs::default() };
+        let shape = Shape::of(&self.plan, needs, self.site.most_minutes);
         let handle = Handle::Job(format!("{} of {}", plan.attempt, order.run));
         self.tell(Command::Start(Box::new(Start { run: plan.run, shape, order })))?;
         self.live.insert(plan.run, ());
@@ -308,7 +326,11 @@ impl Launcher for SlurmLauncher {
 /// The name of a submission's jobs.
 fn job_name(dir: &ExperimentDir, submission: &Submission) -> String {
     let experiment = dir.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    format!("gridboard-{experiment}-{}", submission.name())
+    name_of(experiment, submission.name())
+}
+
+fn name_of(experiment: &str, submission: &str) -> String {
+    format!("gridboard-{experiment}-{submission}")
 }
 
 /// This program, as the nodes see it. One that was built or installed anew has another file.

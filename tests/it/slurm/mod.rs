@@ -3,6 +3,7 @@
 
 mod adoption;
 mod ends;
+mod plan;
 mod requests;
 mod sweeps;
 

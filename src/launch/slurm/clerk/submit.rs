@@ -7,7 +7,9 @@ use crate::{
     base::error::with_causes,
     launch::{
         Ending,
-        slurm::{client, folder::Submission, queue::JobId, script::Script, track::Tracked},
+        slurm::{
+            client, folder::Submission, queue::JobId, request::next_together, script::Script, track::Tracked,
+        },
     },
     run::{Evidence, Failure, FailureKind},
 };
@@ -16,14 +18,8 @@ impl Clerk {
     /// Submits what waits, as far as Slurm takes it.
     pub(super) fn submit(&mut self) {
         while !self.waiting.is_empty() && self.now() >= self.submit_at {
-            let shape = self.waiting[0].shape;
-            let most = usize::try_from(self.manner.most_tasks.max(1)).unwrap_or(usize::MAX);
-            let alike = self.waiting.iter().filter(|start| start.shape == shape).count().min(most);
-            let mut chunk = Vec::with_capacity(alike);
-            let mut rest = Vec::with_capacity(self.waiting.len() - alike);
-            for start in std::mem::take(&mut self.waiting) {
-                if start.shape == shape && chunk.len() < most { chunk.push(start) } else { rest.push(start) }
-            }
+            let most = usize::try_from(self.manner.site.array_tasks).unwrap_or(usize::MAX);
+            let mut chunk = next_together(&mut self.waiting, most, |start| start.shape);
             let made = self.make(&chunk);
             let (submission, submitted) = match made {
                 Ok(submission) => {
@@ -32,7 +28,6 @@ impl Clerk {
                 }
                 Err(problem) => {
                     self.refuse(chunk, &problem);
-                    self.waiting = rest;
                     continue;
                 }
             };
@@ -41,7 +36,6 @@ impl Clerk {
                     // Where it is not kept, its jobs are found by their name.
                     let _ = submission.note_job(job);
                     self.submitted(&submission, job, chunk);
-                    self.waiting = rest;
                     self.fine();
                     self.submit_pause = SUBMIT.0;
                 }
@@ -54,14 +48,13 @@ impl Clerk {
                     if let Some(job) = found {
                         let _ = submission.note_job(job);
                         self.submitted(&submission, job, chunk);
-                        self.waiting = rest;
                         continue;
                     }
                     let _ = submission.remove();
                     for start in &chunk {
                         self.situate(start.run, format!("waits for Slurm to take it: {error}"));
                     }
-                    chunk.extend(rest);
+                    chunk.append(&mut self.waiting);
                     self.waiting = chunk;
                     self.submit_at = self.now() + self.submit_pause;
                     self.submit_pause = (2.0 * self.submit_pause).min(SUBMIT.1);
@@ -70,7 +63,6 @@ impl Clerk {
                 Err(error) => {
                     let _ = submission.remove();
                     self.refuse(chunk, &error.to_string());
-                    self.waiting = rest;
                 }
             }
         }
@@ -88,13 +80,13 @@ impl Clerk {
                 submission.task(place).write_order(&start.order)?;
             }
             let tasks = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
-            let Manner { plan, program, folder, warning, .. } = &self.manner;
+            let Manner { plan, program, folder, grace, .. } = &self.manner;
             let script = Script {
                 plan,
                 shape: chunk[0].shape,
                 name: &self.job_name(&submission),
-                tasks: Some(tasks).filter(|_| self.manner.most_tasks > 0),
-                warning: *warning,
+                tasks: Some(tasks).filter(|_| self.manner.site.array_tasks > 0),
+                grace: *grace,
                 program,
                 submission: submission.path(),
                 folder,
@@ -106,7 +98,7 @@ impl Clerk {
     }
 
     fn submitted(&mut self, submission: &Submission, job: u64, chunk: Vec<Start>) {
-        let is_array = self.manner.most_tasks > 0;
+        let is_array = self.manner.site.array_tasks > 0;
         for (place, start) in (0..).zip(chunk) {
             let id = JobId { array: job, task: Some(place).filter(|_| is_array) };
             let Start { run, order, .. } = start;
