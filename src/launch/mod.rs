@@ -52,7 +52,8 @@ pub use plan::{LaunchPlan, PlanError, Stdin};
 pub use probe::{Probe, ProbeError, ask_worker, probe};
 pub use program::{ProgramError, check_programs};
 pub use slurm::{
-    Left, Needs, Shape, Site, SlurmError, SlurmLauncher, SlurmSetup, Source, Submitted, attend_if_asked,
+    Left, Needs, NodeCheck, NodeNeeds, Shape, Site, SlurmError, SlurmLauncher, SlurmSetup, Source, Submitted,
+    attend_if_asked, check_node, check_node_if_asked,
 };
 pub use worker::{
     FindWorkerError, VARIABLE as WORKER_VARIABLE, beside, find_worker, packaged, set_up_in, user_folder,

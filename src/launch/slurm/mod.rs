@@ -1,6 +1,6 @@
 //! Attempts as jobs of a Slurm cluster.
 //!
-//! Used by the sweep in the place of this machine's own launcher. Each attempt is a job of its own, or a task of an array; on its
+//! Used by the sweep in the place of this machine's own launcher, after a node was looked at ([`check`]). Each attempt is a job of its own, or a task of an array; on its
 //! node it is carried out as this machine would ([`attend`]). Between the node and here there is nothing but files on a file
 //! system that both see: orders, starts and ends in `.slurm/` of the experiment ([`order`], [`folder`]), and the run's folder as
 //! ever. So jobs outlive whoever has submitted them, and a later Gridboard takes them over ([`Left`]).
@@ -9,6 +9,7 @@
 //! is read in [`queue`], both without a clock or a process.
 
 mod attend;
+mod check;
 mod clerk;
 mod client;
 mod folder;
@@ -34,6 +35,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 pub use self::{
     attend::attend_if_asked,
+    check::{NodeCheck, NodeNeeds, check_node, check_node_if_asked},
     client::SlurmError,
     preview::Submitted,
     request::{Needs, Shape, Source},
@@ -44,7 +46,7 @@ use self::{
     folder::{LeftTask, Submission},
     order::Order,
     queue::JobId,
-    script::Script,
+    script::{Act, Script},
 };
 use super::{
     end::AttemptEnd,
@@ -200,6 +202,7 @@ impl SlurmSetup {
             program: &program()?,
             submission,
             folder: &std::env::current_dir()?,
+            act: Act::Attend,
         };
         Ok(script.text())
     }
@@ -325,8 +328,11 @@ impl Launcher for SlurmLauncher {
 
 /// The name of a submission's jobs.
 fn job_name(dir: &ExperimentDir, submission: &Submission) -> String {
-    let experiment = dir.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    name_of(experiment, submission.name())
+    name_of(experiment_of(dir), submission.name())
+}
+
+fn experiment_of(dir: &ExperimentDir) -> &str {
+    dir.path().file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 fn name_of(experiment: &str, submission: &str) -> String {

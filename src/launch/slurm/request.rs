@@ -53,6 +53,8 @@ impl Source {
     }
 }
 
+/// The limit of the check of a node, minutes. It takes seconds; a short job starts earlier between longer ones.
+pub(in crate::launch) const CHECK_MINUTES: u64 = 5;
 /// A job that is expected to take an instant may take this long, minutes: a node may be slow to start it.
 const LEAST_MINUTES: u64 = 10;
 /// Limits by estimate, minutes; beyond them whole days. In steps, so that runs share an array.
@@ -73,6 +75,12 @@ impl Shape {
             None => limit(needs, most_minutes),
         };
         Self { memory_mib: given.or_else(|| known.then(|| by_estimate(needs.memory))), minutes }
+    }
+
+    /// What the check of a node asks for: nodes that would take a run, for some minutes.
+    pub(in crate::launch) fn of_check(plan: &SlurmPlan) -> Self {
+        let run = Self::of(plan, Needs::default(), None);
+        Self { minutes: Some(run.minutes.map_or(CHECK_MINUTES, |minutes| minutes.min(CHECK_MINUTES))), ..run }
     }
 
     /// Memory, MiB; `None` for the site's default.

@@ -5,8 +5,18 @@ use std::{fmt::Write as _, path::Path};
 use super::request::Shape;
 use crate::spec::SlurmPlan;
 
-/// The first argument of the program that a job starts.
+/// The first argument of the program that a job starts: of a run, and of the check of a node.
 pub(in crate::launch) const VERB: &str = "__attend";
+pub(in crate::launch) const CHECK: &str = "__check_node";
+
+/// What a job is to do.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::launch) enum Act<'a> {
+    /// Carry out the attempt of its task.
+    Attend,
+    /// Look whether the node sees what runs need, and answer the question of this nonce.
+    Check { nonce: &'a str },
+}
 
 /// A submission.
 pub(in crate::launch) struct Script<'a> {
@@ -24,6 +34,7 @@ pub(in crate::launch) struct Script<'a> {
     pub(in crate::launch) submission: &'a Path,
     /// Where the setup lines are run.
     pub(in crate::launch) folder: &'a Path,
+    pub(in crate::launch) act: Act<'a>,
 }
 
 impl Script<'_> {
@@ -72,13 +83,13 @@ impl Script<'_> {
             text.push_str(line);
             text.push('\n');
         }
-        writeln!(
-            text,
-            "exec {} {VERB} {} \"${{SLURM_ARRAY_TASK_ID:-0}}\"",
-            shell(&self.program.to_string_lossy()),
-            shell(&self.submission.to_string_lossy())
-        )
-        .expect("a string");
+        let (program, submission) =
+            (shell(&self.program.to_string_lossy()), shell(&self.submission.to_string_lossy()));
+        let acts = match self.act {
+            Act::Attend => format!("{VERB} {submission} \"${{SLURM_ARRAY_TASK_ID:-0}}\""),
+            Act::Check { nonce } => format!("{CHECK} {submission} {nonce}"),
+        };
+        writeln!(text, "exec {program} {acts}").expect("a string");
         text
     }
 }
@@ -116,6 +127,7 @@ mod tests {
             program: Path::new("/opt/grid board/gridboard"),
             submission: Path::new("/runs/e/.slurm/s00001-beef"),
             folder: Path::new("/home/me"),
+            act: Act::Attend,
         }
     }
 
@@ -172,6 +184,8 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
         assert!(!text.contains("--array"));
+        let check = Script { act: Act::Check { nonce: "beef" }, ..script(&plan, None) }.text();
+        assert!(check.ends_with("__check_node /runs/e/.slurm/s00001-beef beef\n"), "{check}");
         let commands = text.lines().skip_while(|line| line.starts_with('#')).collect::<Vec<_>>();
         assert_eq!(commands[0], "set -e", "an option after the first command is none");
     }

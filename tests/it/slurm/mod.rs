@@ -3,6 +3,7 @@
 
 mod adoption;
 mod ends;
+mod nodes;
 mod plan;
 mod requests;
 mod sweeps;

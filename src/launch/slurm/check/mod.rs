@@ -124,7 +124,7 @@ pub fn check_node(
     let script = Script {
         plan: &setup.plan,
         shape: Shape::of_check(&setup.plan),
-        name: &super::name_of(dir.name(), &format!("{FOLDER}{nonce}")),
+        name: &super::name_of(super::experiment_of(dir), &format!("{FOLDER}{nonce}")),
         tasks: None,
         grace: setup.grace,
         program: &program,
@@ -133,7 +133,8 @@ pub fn check_node(
         act: Act::Check { nonce: &nonce },
     };
     let job = submit(&folder, &question, &script)?;
-    let asked = Asked { folder: &folder, nonce: &nonce, job: JobId { array: job, task: None }, program: &program };
+    let asked =
+        Asked { folder: &folder, nonce: &nonce, job: JobId { array: job, task: None }, program: &program };
     let came = asked.wait(signals, say);
     if !matches!(came, Ok(Came::Answer(_) | Came::Silence(_))) {
         // Where it cannot be ended, its own limit of a few minutes does.
@@ -265,7 +266,11 @@ impl Asked<'_> {
                         let reason = seen.as_ref().and_then(|seen| seen.reason.clone());
                         if reason.is_some() && reason != told && wait.is_queued() {
                             let word = reason.as_deref().unwrap_or_default();
-                            say(&format!("waiting for a node to check (job {}): {}", self.job, words::reason(word)));
+                            say(&format!(
+                                "waiting for a node to check (job {}): {}",
+                                self.job,
+                                words::reason(word)
+                            ));
                             told = reason;
                         }
                         last = seen.or(last);
@@ -283,7 +288,12 @@ impl Asked<'_> {
                         return Ok(Came::Answer(answer));
                     }
                     let said = fs::read_to_string(self.folder.join("0.out")).ok();
-                    return Ok(Came::Silence(silent(last.as_ref(), said.as_deref(), self.folder, self.program)));
+                    return Ok(Came::Silence(silent(
+                        last.as_ref(),
+                        said.as_deref(),
+                        self.folder,
+                        self.program,
+                    )));
                 }
             }
             thread::sleep(look);

@@ -1,12 +1,7 @@
 //! The node's side of a check: `gridboard __check_node FOLDER NONCE`, which the check's batch script becomes. It looks at what the
 //! question names, in the order in which a run would need it, and stops at what is not there.
 
-use std::{
-    env, fs, io,
-    io::Write as _,
-    path::Path,
-    process::ExitCode,
-};
+use std::{env, fs, io, io::Write as _, path::Path, process::ExitCode};
 
 use super::question::{Answer, Problem, Question, SHARE};
 use crate::{
@@ -123,9 +118,9 @@ fn trainer(worker: &Path, gpus: u32) -> Result<(), Problem> {
         return Ok(());
     }
     let devices = probe.cuda.devices;
-    if !probe.cuda.available || devices < gpus {
+    if !probe.cuda.available || devices < i64::from(gpus) {
         let said = probe.said.unwrap_or_else(|| match probe.cuda.built {
-            true => format!("it sees {}", human::counted(devices, "CUDA device")),
+            true => format!("it sees {}", human::counted(devices.max(0), "CUDA device")),
             false => "it is built without CUDA".to_owned(),
         });
         return Err(Problem::new(

@@ -8,7 +8,12 @@ use crate::{
     launch::{
         Ending,
         slurm::{
-            client, folder::Submission, queue::JobId, request::next_together, script::Script, track::Tracked,
+            client,
+            folder::Submission,
+            queue::JobId,
+            request::next_together,
+            script::{Act, Script},
+            track::Tracked,
         },
     },
     run::{Evidence, Failure, FailureKind},
@@ -90,6 +95,7 @@ impl Clerk {
                 program,
                 submission: submission.path(),
                 folder,
+                act: Act::Attend,
             };
             super::super::write_script(&submission, &script)?;
             Ok(submission)
