@@ -87,14 +87,15 @@ pub(super) fn silent(seen: Option<&Seen>, said: Option<&str>, folder: &Path, pro
     let node = seen.map(|seen| seen.nodes.as_str()).filter(|nodes| !nodes.is_empty());
     let on = node.map_or_else(|| "on its node".to_owned(), |node| format!("on node {node}"));
     let line = said.and_then(|text| text.lines().rev().find(|line| !line.trim().is_empty())).map(str::trim);
+    let hint = || {
+        format!(
+            "the lines of launcher.slurm.setup and `{}` have to work on the nodes; launcher.slurm.check: false leaves the check out",
+            program.display()
+        )
+    };
     if let Some(line) = line {
-        return Problem::new(
-            format!("{on}: the job has ended before this program had a look: {line}"),
-            format!(
-                "the lines of launcher.slurm.setup and `{}` have to work on the nodes; launcher.slurm.check: false leaves the check out",
-                program.display()
-            ),
-        );
+        let what = format!("{on}: the job has ended before this program had a look: {line}");
+        return Problem::new(what, hint());
     }
     match seen.map(|seen| &seen.state) {
         Some(State::Over(Over::Cancelled)) => {
@@ -105,8 +106,8 @@ pub(super) fn silent(seen: Option<&Seen>, said: Option<&str>, folder: &Path, pro
             "run the spec again; launcher.slurm.check: false leaves the check out",
         ),
         _ if said.is_some() => Problem::new(
-            format!("{on}: the check has ended without a word"),
-            "run the spec again; launcher.slurm.check: false leaves the check out",
+            format!("{on}: the job has ended without a word before this program had a look"),
+            hint(),
         ),
         _ => Problem::new(
             format!("{on}: what a job writes into `{}` is not seen here", folder.display()),
