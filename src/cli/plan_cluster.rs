@@ -54,7 +54,7 @@ impl<'a> Submission<'a> {
         let mut owed = Vec::new();
         for run in runs.iter() {
             let (cost, memory) = forecaster.cost_and_memory(&run);
-            let needs = Needs { memory, seconds: pace.slowest(cost), reached: None };
+            let needs = Needs { memory, seconds: pace.slowest(&run.axes, cost), reached: None };
             let shape = Shape::of(&setup.plan, needs, allowed.most_minutes);
             shapes.push(shape);
             if !is_done(&run) {
@@ -235,9 +235,15 @@ impl<'a> Submission<'a> {
         text: impl Fn(u64) -> String,
     ) -> (String, String) {
         let shapes = || self.shapes.iter().copied();
-        let source = shapes().map(|shape| from(shape, &self.setup.plan)).next().unwrap_or(Source::Site);
+        let asked = shapes().find(|shape| number(*shape).is_some());
+        let source = asked.map_or(Source::Site, |shape| from(shape, &self.setup.plan));
         let value = span(shapes().filter_map(&number), text).unwrap_or_else(|| "-".to_owned());
-        (value, in_words(source).to_owned())
+        let others = if asked.is_some() && shapes().any(|shape| number(shape).is_none()) {
+            "; some have the site's default"
+        } else {
+            ""
+        };
+        (value, format!("{}{others}", in_words(source)))
     }
 
     fn notes(&self) -> Vec<String> {
@@ -310,7 +316,7 @@ fn pace(
         let runs = store.runs(Some(record.key)).await?;
         let mut pace = Pace::default();
         for (run, seconds) in sweep::whole_runs(&mut store, record.key, &runs, plan).await? {
-            pace.learn(forecaster.cost_and_memory(&run.spec).0, seconds);
+            pace.learn(&run.spec.axes, forecaster.cost_and_memory(&run.spec).0, seconds);
         }
         Ok(pace)
     })

@@ -26,7 +26,7 @@ pub struct SlurmPlan {
     /// Memory of a run, bytes, `--mem`; where it is not given, by the estimate of a built-in network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
-    /// The limit of a job, `--time`.
+    /// The limit of a job, `--time`; where it is not given, by what runs of the experiment have taken there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<SpecDuration>,
     /// Jobs in Slurm at once, waiting or running.
@@ -159,7 +159,7 @@ pub(super) fn schema() -> Json {
                             "type": "string", "pattern": size::PATTERN
                         },
                         "time": {
-                            "description": "The time limit of a job, --time; the partition's. A run that is cut off by it goes on in a job of its own.",
+                            "description": "The time limit of a job, --time; twice of what runs of the experiment have taken there, else the partition's. A run that is cut off by it goes on in a job of its own.",
                             "type": "string", "pattern": SpecDuration::PATTERN
                         },
                         "at_once": whole("Jobs in Slurm at once, waiting or running.", 1, SlurmPlan::MOST_AT_ONCE, SlurmPlan::AT_ONCE),

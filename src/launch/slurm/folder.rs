@@ -243,6 +243,7 @@ mod tests {
             pauses: false,
             log_limit: 1 << 20,
             gpus: 1,
+            estimated_minutes: None,
         }
     }
 

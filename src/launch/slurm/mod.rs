@@ -13,6 +13,7 @@ mod check;
 mod clerk;
 mod client;
 mod folder;
+mod limits;
 mod order;
 mod preview;
 mod queue;
@@ -27,7 +28,11 @@ use std::{
     io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
 };
 
@@ -44,18 +49,19 @@ pub use self::{
 use self::{
     clerk::{Adopted, Clerk, Command, Manner, Situations, Start, Task, situations},
     folder::{LeftTask, Submission},
+    limits::Limits,
     order::Order,
     queue::JobId,
     script::{Act, Script},
 };
 use super::{
-    end::AttemptEnd,
+    end::Ending,
     launcher::{LaunchError, Launcher, LeftAttempt, News},
     plan::LaunchPlan,
 };
 use crate::{
     base::files::{Durability, FileError, write_whole},
-    run::{ExperimentDir, Handle},
+    run::{ExperimentDir, Failure, FailureKind, Handle},
     spec::SlurmPlan,
 };
 
@@ -67,8 +73,13 @@ pub struct SlurmLauncher {
     situations: Situations,
     /// By run: what was left by an earlier Gridboard, and is not followed yet.
     left: BTreeMap<u64, Task>,
-    /// Runs that are live.
-    live: BTreeMap<u64, ()>,
+    /// Runs that are live: the run's name, and its job's time limit by estimate, minutes.
+    live: BTreeMap<u64, (String, Option<u64>)>,
+    limits: Limits,
+    /// Whether Slurm has refused a limit by estimate.
+    no_limits: Arc<AtomicBool>,
+    /// Runs whose last limit by estimate was too short: that limit, and the one that follows, minutes.
+    longer: BTreeMap<u64, (u64, u64)>,
     plan: SlurmPlan,
     site: Site,
     folder: PathBuf,
@@ -237,6 +248,7 @@ impl SlurmLauncher {
         let no_program = |error| SlurmError::NoProgram { program: "gridboard", error };
         let folder = std::env::current_dir().map_err(no_program)?;
         let site = Site::ask(&setup.plan)?;
+        let no_limits = Arc::new(AtomicBool::new(false));
         let manner = Manner {
             dir: dir.clone(),
             plan: setup.plan.clone(),
@@ -244,6 +256,7 @@ impl SlurmLauncher {
             folder: folder.clone(),
             grace: setup.grace,
             site,
+            no_limits: Arc::clone(&no_limits),
         };
         let (commands, received) = mpsc::channel();
         let (told, news) = unbounded_channel();
@@ -260,6 +273,9 @@ impl SlurmLauncher {
             situations,
             left: left.collect(),
             live: BTreeMap::new(),
+            limits: Limits::of(dir),
+            no_limits,
+            longer: BTreeMap::new(),
             plan: setup.plan.clone(),
             site,
             folder,
@@ -278,12 +294,18 @@ impl Launcher for SlurmLauncher {
         if self.live.contains_key(&plan.run) {
             return Err(LaunchError::Live(plan.run));
         }
-        let order = Order::new(plan, self.folder.clone(), (self.log_limit, self.plan.gpus))?;
-        let needs = Needs { memory: plan.memory, ..Needs::default() };
-        let shape = Shape::of(&self.plan, needs, self.site.most_minutes);
+        let mut order = Order::new(plan, self.folder.clone(), (self.log_limit, self.plan.gpus))?;
+        let reached = self.limits.reached(&order.run);
+        let needs = Needs { memory: plan.memory, seconds: plan.seconds, reached };
+        let mut shape = Shape::of(&self.plan, needs, self.site.most_minutes);
+        if shape.estimated_minutes(&self.plan).is_some() && self.no_limits.load(Ordering::Relaxed) {
+            shape = shape.without_limit();
+        }
+        order.estimated_minutes = shape.estimated_minutes(&self.plan);
+        let live = (order.run.clone(), order.estimated_minutes);
         let handle = Handle::Job(format!("{} of {}", plan.attempt, order.run));
         self.tell(Command::Start(Box::new(Start { run: plan.run, shape, order })))?;
-        self.live.insert(plan.run, ());
+        self.live.insert(plan.run, live);
         Ok(handle)
     }
 
@@ -297,8 +319,9 @@ impl Launcher for SlurmLauncher {
             started: order.started,
             resumed: order.resumed(),
         };
+        let live = (order.run.clone(), order.estimated_minutes);
         self.tell(Command::Adopt(Box::new(Adopted { run, task }))).ok()?;
-        self.live.insert(run, ());
+        self.live.insert(run, live);
         Some(attempt)
     }
 
@@ -311,8 +334,19 @@ impl Launcher for SlurmLauncher {
 
     async fn next(&mut self) -> News {
         let Some(news) = self.news.recv().await else { return std::future::pending().await };
-        if let News::Ended(AttemptEnd { run, .. }) = &news {
-            self.live.remove(run);
+        if let News::Ended(end) = &news {
+            let live = self.live.remove(&end.run);
+            let live = live.filter(|_| !self.no_limits.load(Ordering::Relaxed));
+            if let (
+                Ending::Failed(Failure { kind: FailureKind::TimeLimit, .. }),
+                Some((name, Some(minutes))),
+            ) = (&end.ending, live)
+            {
+                self.limits.note(&name, minutes);
+                let needs = Needs { reached: Some(minutes), ..Needs::default() };
+                let next = Shape::of(&self.plan, needs, self.site.most_minutes).minutes();
+                self.longer.insert(end.run, (minutes, next.unwrap_or(minutes)));
+            }
         }
         news
     }
@@ -321,8 +355,19 @@ impl Launcher for SlurmLauncher {
         true
     }
 
+    fn gives_more_time(&self, run: u64) -> bool {
+        self.longer.get(&run).is_some_and(|(before, next)| next > before)
+    }
+
     fn situation(&self, run: u64) -> Option<String> {
-        situations(&self.situations).get(&run).cloned()
+        let text = situations(&self.situations).get(&run).cloned()?;
+        let minutes = self.live.get(&run).and_then(|(_, minutes)| *minutes);
+        Some(match (self.longer.get(&run), minutes) {
+            (Some((before, _)), Some(minutes)) if minutes > *before => {
+                format!("{text} with {minutes} min, since the {before} min of the estimate were too short")
+            }
+            _ => text,
+        })
     }
 }
 

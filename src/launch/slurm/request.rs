@@ -107,6 +107,16 @@ impl Shape {
         Source::of(plan.time.is_some(), self.minutes.is_some())
     }
 
+    /// The time limit, minutes, where it is an estimate.
+    pub(in crate::launch) fn estimated_minutes(self, plan: &SlurmPlan) -> Option<u64> {
+        self.minutes.filter(|_| plan.time.is_none())
+    }
+
+    /// The same without a time limit of its own.
+    pub(in crate::launch) fn without_limit(self) -> Self {
+        Self { minutes: None, ..self }
+    }
+
     /// How long before its time limit a job is warned, seconds: the grace that a run has, and what Slurm is late with its signals.
     #[must_use]
     pub fn warning(self, grace: f64) -> u64 {
@@ -195,7 +205,7 @@ mod tests {
         assert_eq!(of(Some(f64::NAN), None, None), None);
         let given = SlurmPlan { time: Some(SpecDuration::seconds(4 * 3600 + 1)), ..plan };
         let shape = Shape::of(&given, Needs { seconds: Some(1.0), reached: Some(900), memory: 0 }, Some(5));
-        assert_eq!(shape.minutes, Some(241));
+        assert_eq!((shape.minutes, shape.estimated_minutes(&given)), (Some(241), None));
         assert_eq!(shape.time_from(&given), Source::Given);
     }
 

@@ -3,6 +3,7 @@
 
 mod adoption;
 mod ends;
+mod limits;
 mod nodes;
 mod plan;
 mod requests;

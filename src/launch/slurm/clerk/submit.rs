@@ -2,22 +2,47 @@
 //!
 //! A submission that Slurm may have taken although it has not answered is looked for by its name before it is tried again.
 
-use super::{Clerk, Live, Manner, SUBMIT, Start, Task};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::{Clerk, Live, SUBMIT, Start, Task};
 use crate::{
     base::error::with_causes,
     launch::{
-        Ending,
+        Ending, News,
         slurm::{
             client,
             folder::Submission,
             queue::JobId,
             request::next_together,
             script::{Act, Script},
+            site::Site,
             track::Tracked,
         },
     },
-    run::{Evidence, Failure, FailureKind},
+    run::{Evidence, ExperimentDir, Failure, FailureKind},
+    spec::SlurmPlan,
 };
+
+/// How a submission is made.
+pub(in crate::launch::slurm) struct Manner {
+    pub(in crate::launch::slurm) dir: ExperimentDir,
+    pub(in crate::launch::slurm) plan: SlurmPlan,
+    /// This program, as the nodes see it.
+    pub(in crate::launch::slurm) program: PathBuf,
+    /// Where the setup lines are run.
+    pub(in crate::launch::slurm) folder: PathBuf,
+    /// How long a run that is asked to end has for it, seconds.
+    pub(in crate::launch::slurm) grace: f64,
+    pub(in crate::launch::slurm) site: Site,
+    /// Set where Slurm has refused a time limit that was an estimate: no more of them.
+    pub(in crate::launch::slurm) no_limits: Arc<AtomicBool>,
+}
 
 impl Clerk {
     /// Submits what waits, as far as Slurm takes it.
@@ -64,6 +89,22 @@ impl Clerk {
                     self.submit_at = self.now() + self.submit_pause;
                     self.submit_pause = (2.0 * self.submit_pause).min(SUBMIT.1);
                     self.complain(&format!("{error}; runs wait until it takes them"));
+                }
+                Err(error) if chunk[0].shape.estimated_minutes(&self.manner.plan).is_some() => {
+                    // A limit of the user's or of the account's, which nobody has told: the site's default is left.
+                    let _ = submission.remove();
+                    let minutes = chunk[0].shape.minutes().unwrap_or_default();
+                    let text = format!(
+                        "{error}; runs are submitted without --time={minutes}, which was an estimate"
+                    );
+                    let _ = self.news.send(News::Warning(text));
+                    self.manner.no_limits.store(true, Ordering::Relaxed);
+                    for start in &mut chunk {
+                        start.shape = start.shape.without_limit();
+                        start.order.estimated_minutes = None;
+                    }
+                    chunk.append(&mut self.waiting);
+                    self.waiting = chunk;
                 }
                 Err(error) => {
                     let _ = submission.remove();
