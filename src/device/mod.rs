@@ -18,6 +18,6 @@ pub(crate) use cuda::{CudaDevice, Driver};
 pub(crate) use discovery::{Discovery, discover};
 pub(crate) use gauge::{Gauges, Reading};
 pub(crate) use libtorch::{LibtorchCuda, Obstacle};
-pub(crate) use place::{DeviceError, IN_CLUSTER, Placement, place, place_in_cluster, slots_on_cpu};
+pub(crate) use place::{DeviceError, Placement, place, place_in_cluster, slots_on_cpu};
 
 pub(crate) use crate::spec::devices::{CudaSelector, DeviceChoice, ParseDevicesError};

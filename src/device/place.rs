@@ -142,10 +142,10 @@ impl Placement {
 /// The slots of a sweep whose runs are jobs of a cluster: so many at once, each with so many threads, and with GPUs or without.
 #[must_use]
 pub(crate) fn place_in_cluster(at_once: u32, threads: u32, has_gpus: bool) -> Placement {
-    let device = if has_gpus { ITS_GPUS } else { Slot::CPU };
+    let device = if has_gpus { IN_CLUSTER } else { Slot::CPU };
     let slot = |index| Slot {
         index,
-        label: format!("{IN_CLUSTER}{index}"),
+        label: format!("{}{index}", Slot::IN_SLURM),
         device: device.to_owned(),
         device_index: 0,
         threads,
@@ -154,9 +154,7 @@ pub(crate) fn place_in_cluster(at_once: u32, threads: u32, has_gpus: bool) -> Pl
 }
 
 /// The device of a run whose GPUs the cluster chooses.
-const ITS_GPUS: &str = "gpu";
-/// What the labels of a cluster's slots begin with.
-pub(crate) const IN_CLUSTER: &str = "slurm/";
+const IN_CLUSTER: &str = "gpu";
 
 fn place_on_cpu(discovery: &Discovery, slots: Option<u32>, n_runs: u64) -> Placement {
     let cores = discovery.cpu.cores.max(1);

@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use super::{SweepError, purse::Spent, status::ranks, stopping::Past, told::Told};
 use crate::{
     base::files::Durability,
-    device::IN_CLUSTER,
     run::{Action, AttemptEvent, ExperimentDir, Marks, RunState},
     schedule::Slot,
     spec::SlurmPlan,
@@ -146,7 +145,7 @@ pub(crate) async fn whole_runs<'a>(
     plan: &SlurmPlan,
 ) -> Result<Vec<(&'a RunRecord, f64)>, StoreError> {
     let by_key: BTreeMap<RunKey, &RunRecord> = runs.iter().map(|run| (run.key, run)).collect();
-    let whole = store.whole_runs(key, IN_CLUSTER, plan.cpus).await?;
+    let whole = store.whole_runs(key, Slot::IN_SLURM, plan.cpus).await?;
     let alike = |device: &str| (device == Slot::CPU) == (plan.gpus == 0);
     let found = whole.into_iter().filter(|(_, device, _)| alike(device));
     Ok(found.filter_map(|(run, _, seconds)| Some((*by_key.get(&run)?, seconds))).collect())
