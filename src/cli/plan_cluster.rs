@@ -11,7 +11,7 @@ use crate::{
     base::{error::with_causes, human},
     corpus::LoadingTable,
     grid,
-    launch::{Needs, Shape, Site, SlurmError, SlurmSetup, Source, Submitted},
+    launch::{Needs, Shape, Site, SlurmError, SlurmSetup, Source, Submitted, reached_limits},
     report::{Cell, Column, Table},
     run::{ExperimentDir, RunSpec},
     spec::{Experiment, SlurmPlan},
@@ -49,12 +49,17 @@ impl<'a> Submission<'a> {
         let forecaster = Forecaster::new(experiment, loading, &placement.slots);
         let pace = pace(runs_dir, experiment, &setup.plan, &forecaster)?;
         let site = Site::ask(&setup.plan);
+        let reached = reached_limits(&ExperimentDir::new(runs_dir, &experiment.name));
         let allowed = *site.as_ref().unwrap_or(&Site::default());
         let mut shapes = Vec::new();
         let mut owed = Vec::new();
         for run in runs.iter() {
             let (cost, memory) = forecaster.cost_and_memory(&run);
-            let needs = Needs { memory, seconds: pace.slowest(&run.axes, cost), reached: None };
+            let needs = Needs {
+                memory,
+                seconds: pace.slowest(&run.axes, cost),
+                reached: reached.get(&run.name).copied(),
+            };
             let shape = Shape::of(&setup.plan, needs, allowed.most_minutes);
             shapes.push(shape);
             if !is_done(&run) {

@@ -53,7 +53,7 @@ pub use probe::{Probe, ProbeError, ask_worker, probe};
 pub use program::{ProgramError, check_programs};
 pub use slurm::{
     Left, Needs, NodeCheck, NodeNeeds, Shape, Site, SlurmError, SlurmLauncher, SlurmSetup, Source, Submitted,
-    attend_if_asked, check_node, check_node_if_asked,
+    attend_if_asked, check_node, check_node_if_asked, reached_limits,
 };
 pub use worker::{
     FindWorkerError, VARIABLE as WORKER_VARIABLE, beside, find_worker, packaged, set_up_in, user_folder,

@@ -9,6 +9,12 @@ use crate::{
     run::ExperimentDir,
 };
 
+/// The time limits by estimate that runs of an experiment have reached, minutes, by the run's name.
+#[must_use]
+pub fn reached_limits(dir: &ExperimentDir) -> BTreeMap<String, u64> {
+    Limits::of(dir).reached
+}
+
 /// By run: the longest limit by estimate that it has reached, minutes.
 #[derive(Debug)]
 pub(super) struct Limits {

@@ -42,6 +42,7 @@ pub use self::{
     attend::attend_if_asked,
     check::{NodeCheck, NodeNeeds, check_node, check_node_if_asked},
     client::SlurmError,
+    limits::reached_limits,
     preview::Submitted,
     request::{Needs, Shape, Source},
     site::Site,

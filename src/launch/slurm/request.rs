@@ -78,9 +78,14 @@ impl Shape {
     }
 
     /// What the check of a node asks for: nodes that would take a run, for some minutes.
-    pub(in crate::launch) fn of_check(plan: &SlurmPlan) -> Self {
+    pub(in crate::launch) fn of_check(plan: &SlurmPlan, starts_trainer: bool) -> Self {
         let run = Self::of(plan, Needs::default(), None);
-        Self { minutes: Some(run.minutes.map_or(CHECK_MINUTES, |minutes| minutes.min(CHECK_MINUTES))), ..run }
+        // More than libtorch takes to start; a site's default may be less.
+        let trainer = if plan.gpus > 0 { 2048 } else { 1024 };
+        Self {
+            memory_mib: run.memory_mib.or_else(|| starts_trainer.then_some(trainer)),
+            minutes: Some(run.minutes.map_or(CHECK_MINUTES, |minutes| minutes.min(CHECK_MINUTES))),
+        }
     }
 
     /// Memory, MiB; `None` for the site's default.
@@ -207,6 +212,19 @@ mod tests {
         let shape = Shape::of(&given, Needs { seconds: Some(1.0), reached: Some(900), memory: 0 }, Some(5));
         assert_eq!((shape.minutes, shape.estimated_minutes(&given)), (Some(241), None));
         assert_eq!(shape.time_from(&given), Source::Given);
+    }
+
+    #[test]
+    fn a_check_asks_for_what_a_run_would_and_for_some_minutes() {
+        let of = |plan: &SlurmPlan, starts_trainer| {
+            let Shape { memory_mib, minutes } = Shape::of_check(plan, starts_trainer);
+            (memory_mib, minutes)
+        };
+        let plan = SlurmPlan::default();
+        assert_eq!((of(&plan, false), of(&plan, true)), ((None, Some(5)), (Some(1024), Some(5))));
+        let time = Some(SpecDuration::seconds(120));
+        let given = SlurmPlan { memory: Some(32 << 30), time, gpus: 1, ..plan };
+        assert_eq!(of(&given, true), (Some(32 << 10), Some(2)));
     }
 
     #[test]

@@ -33,6 +33,8 @@ fn jobs_get_the_time_that_earlier_ones_have_taken_and_more_where_it_was_too_shor
     wait_until("it is told why", || {
         why().contains("with 20 min, since the 10 min of the estimate were too short")
     });
+    let plan = project.run(&["plan", "spec.yaml", more[0], more[1], "--format", "json"]).expect(0).json();
+    assert_eq!(plan[1]["submission"]["time_limit_seconds"], 1200);
     project.write("go", "");
     assert_eq!(sweep.wait().expect("wait for the sweep").code(), Some(0), "{}", project.read("err.log"));
     let failures = project.sql("select run, failure from attempts where failure is not null");

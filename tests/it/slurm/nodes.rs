@@ -95,10 +95,12 @@ fn a_trainer_that_does_not_start(lab: &Lab) {
     );
     let made = Command::new("chmod").arg("+x").arg(&worker).stdin(Stdio::null()).status();
     assert!(made.expect("start chmod").success());
-    let project = project.env("GRIDBOARD_WORKER", worker.to_str().expect("UTF-8"));
+    // Nobody has said where prepared images are to lie.
+    let project = project.env("GRIDBOARD_WORKER", worker.to_str().expect("UTF-8")).env("GRIDBOARD_CACHE", "");
     let ran = project.run(&["run", "spec.yaml"]).expect(2);
     let expected = "on node n1: the worker does not start (exit status: 127): error while loading shared libraries: libtorch.so";
     assert!(ran.stderr.contains(expected), "{}", ran.stderr);
+    assert!(project.path("runs/.cache/corpus").is_dir(), "beside the runs");
     assert!(ran.stderr.contains("its libtorch have to lie where the nodes see them"), "{}", ran.stderr);
     assert!(lab.slurm("squeue", &["-h", "-t", "all", "-o", "%j"]).lines().count() == 1, "no run");
 }

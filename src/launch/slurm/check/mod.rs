@@ -123,7 +123,7 @@ pub fn check_node(
     };
     let script = Script {
         plan: &setup.plan,
-        shape: Shape::of_check(&setup.plan),
+        shape: Shape::of_check(&setup.plan, needs.worker.is_some()),
         name: &super::name_of(super::experiment_of(dir), &format!("{FOLDER}{nonce}")),
         tasks: None,
         grace: setup.grace,
