@@ -185,6 +185,7 @@ fn one(runs_dir: &Path, experiment: Experiment, manner: Manner, signals: &Signal
         let mut ready = unless_asked(signals, ready).await?;
         room::check(&ready, say)?;
         ready.surroundings.name_gpus(&discovery);
+        cluster::check_node(&ready, signals, say)?;
         let open = ready.experiment.launcher.is_none()
             && match choice {
                 DeviceChoice::Cpu { slots } => slots.is_none(),

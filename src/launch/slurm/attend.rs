@@ -207,6 +207,7 @@ fn planned(order: &Order) -> Result<(LaunchPlan, String), PlanError> {
         pauses: order.pauses,
         inherited: order.inherited.clone(),
         memory: 0,
+        seconds: None,
         started: order.started,
         resumed: order.resumed(),
     };

@@ -3,6 +3,9 @@
 
 mod adoption;
 mod ends;
+mod limits;
+mod nodes;
+mod plan;
 mod requests;
 mod sweeps;
 

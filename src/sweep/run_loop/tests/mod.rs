@@ -102,6 +102,7 @@ fn made_on(
         pauses: false,
         inherited: std::collections::BTreeMap::new(),
         memory: 0,
+        seconds: None,
         started: 0.0,
         resumed: None,
     };
