@@ -22,7 +22,7 @@ use crate::{
     schedule::Slot,
     spec::{Experiment, Spec, Suite},
     store::{Store, StoreError},
-    sweep::{self, Corpus, End, Terminal, Verbosity, Watch},
+    sweep::{self, Cores, Corpus, End, Terminal, Verbosity, Watch},
 };
 
 /// Train the runs that are not done yet, then rank all
@@ -197,11 +197,15 @@ fn one(runs_dir: &Path, experiment: Experiment, manner: Manner, signals: &Signal
             return Err(CliError::Interrupted);
         }
         manner.note(&opening(&ready, &placement));
+        let cores = match &ready.experiment.launcher {
+            Some(plan) => Cores::PerJob(plan.cpus),
+            None => Cores::Machine(discovery.cpu.cores),
+        };
         let (name, metric) = (&ready.experiment.name, &ready.experiment.rank.by);
         let mut terminal = Terminal::new(name, metric, manner.verbosity);
         let end = sweep::sweep(&ready, placement, &mut terminal, &mut signals.clone()).await?;
         drop(terminal);
-        finish(runs_dir, ready, &end, (&watch, discovery.cpu.cores), manner.format, signals).await
+        finish(runs_dir, ready, &end, (&watch, cores), manner.format, signals).await
     })
 }
 
@@ -273,7 +277,7 @@ async fn finish(
     runs_dir: &Path,
     ready: sweep::Preparation,
     end: &End,
-    (watch, cores): (&Watch, u32),
+    (watch, cores): (&Watch, Cores),
     format: Format,
     signals: &Signals,
 ) -> Result<u8, CliError> {

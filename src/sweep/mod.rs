@@ -30,7 +30,7 @@ mod tail;
 mod time_left;
 mod told;
 
-pub(crate) use account::{Account, Watch};
+pub(crate) use account::{Account, Cores, Watch};
 pub(crate) use audit::{AuditProgress, audit_dataset, audit_folder};
 pub(crate) use best::keep_best;
 pub(crate) use board::BoardError;

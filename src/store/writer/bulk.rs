@@ -154,10 +154,10 @@ impl Bulk<'_> {
         let reason = failure.map(|failure| failure.reason.as_str()).or(lost.map(|(_, reason)| reason));
         let used = end.as_ref().map(|end| end.used).unwrap_or_default();
         sqlx::query(
-            "INSERT INTO _attempt (run_id, attempt, state, pid, pid_start, boot_id, slot, device, host, started, threads, resumed_from,
+            "INSERT INTO _attempt (run_id, attempt, state, pid, pid_start, boot_id, slot, device, host, job, started, threads, resumed_from,
                  problem, finished, failure, reason, log_tail, peak_memory, peak_device_memory, core_seconds,
                  training_seconds, training_core_seconds, validation_seconds, validation_core_seconds, evidence)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(run)
         .bind(start.attempt)
@@ -168,6 +168,7 @@ impl Bulk<'_> {
         .bind(start.slot.as_deref().unwrap_or_default())
         .bind(start.device.as_deref().unwrap_or_default())
         .bind(start.host.as_deref().unwrap_or_default())
+        .bind(start.job.as_deref())
         .bind(start.started)
         .bind(start.threads)
         .bind(start.resumed_from)
