@@ -44,6 +44,9 @@ pub(super) struct Args {
     /// Train every run that is owed, also where another experiment has its results
     #[arg(long)]
     fresh: bool,
+    /// Take the experiment from a gridboard that runs it on another machine, also where it is alive: it ends there
+    #[arg(long)]
+    take_over: bool,
     /// Format of the top ten on stdout
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -62,6 +65,7 @@ struct Manner {
     verbosity: Verbosity,
     earlier: Earlier,
     fresh: bool,
+    take_over: bool,
 }
 
 impl Manner {
@@ -77,7 +81,8 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let signals = signals()?;
     let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
     let earlier = Earlier::new(args.replace, args.yes);
-    let manner = Manner { format: args.format, verbosity, earlier, fresh: args.fresh };
+    let manner =
+        Manner { format: args.format, verbosity, earlier, fresh: args.fresh, take_over: args.take_over };
     let spec = args.spec.load(runs_dir)?;
     if let Some(port) = args.serve {
         output::note(&serve::beside(runs_dir, port)?);
@@ -179,9 +184,10 @@ fn one(runs_dir: &Path, experiment: Experiment, manner: Manner, signals: &Signal
         replace::ask(runs_dir, &experiment, earlier, fingerprint, signals)?;
     }
     runtime.block_on(async {
-        let replace = earlier != Earlier::Keep;
+        let (fresh, take_over) = (manner.fresh, manner.take_over);
+        let asked = sweep::Manner { replace: earlier != Earlier::Keep, fresh, take_over };
         let say = |text: &str| manner.note(text);
-        let ready = sweep::prepare(runs_dir, experiment, prepared, (replace, manner.fresh), say);
+        let ready = sweep::prepare(runs_dir, experiment, prepared, asked, say);
         let mut ready = unless_asked(signals, ready).await?;
         room::check(&ready, say)?;
         ready.surroundings.name_gpus(&discovery);

@@ -20,7 +20,7 @@ use crate::{
     base::{error::with_causes, files::FileError, human::counted, signals::Signals},
     event::Scalar,
     rank::importances,
-    run::{ExperimentLock, LedgerFile, Marks, RunSpec, RunState},
+    run::{Busy, ExperimentLock, LedgerFile, Marks, Quiet, RunSpec, RunState},
     store::{LoadedRun, Reader, RunKey, Store, StoreError, room, take_place},
 };
 
@@ -28,8 +28,8 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
     /// An experiment is being run.
-    #[error("`{0}` is being run by another process")]
-    Running(String),
+    #[error("{0}")]
+    Running(Busy),
     /// There is nothing to make one of.
     #[error("no experiment's folder in `{}`", .0.display())]
     Nothing(PathBuf),
@@ -60,19 +60,23 @@ pub(crate) struct Rebuilt {
     pub(crate) notes: Vec<String>,
 }
 
-/// Makes the database of a runs directory anew. `progress` is told how many runs of how many are done.
+/// Makes the database of a runs directory anew. `progress` is told how many runs of how many are done, `say` what is waited for.
 ///
 /// # Errors
 /// [`IndexError`]; nothing has changed then.
 pub(crate) async fn rebuild(
     runs_dir: &Path,
     progress: &(dyn Fn(usize, usize) + Sync),
+    say: &(dyn Fn(&str) + Sync),
     signals: &Signals,
 ) -> Result<Rebuilt, IndexError> {
     let mut rebuilt = Rebuilt::default();
     // Held before anything is read, so that nothing changes meanwhile.
     let (before, _) = folders::experiments(runs_dir);
-    let _locks = before.iter().map(lock).collect::<Result<Vec<_>, _>>()?;
+    let mut locks = Vec::new();
+    for experiment in &before {
+        locks.push(lock(experiment, say).await?);
+    }
     take_from_database(runs_dir, &mut rebuilt.notes).await;
     let (experiments, problems) = folders::experiments(runs_dir);
     rebuilt.notes.extend(problems);
@@ -103,9 +107,14 @@ pub(crate) async fn rebuild(
     Ok(rebuilt)
 }
 
-fn lock(experiment: &FoundExperiment) -> Result<ExperimentLock, IndexError> {
-    let taken = experiment.dir.take_lock().map_err(FileError::at("lock", &experiment.dir.lock()))?;
-    taken.ok_or_else(|| IndexError::Running(experiment.file.spec.name.clone()))
+async fn lock(
+    experiment: &FoundExperiment,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<ExperimentLock, IndexError> {
+    let (dir, name) = (&experiment.dir, &experiment.file.spec.name);
+    let tell = |quiet: &Quiet| say(&format!("`{name}` is held by {quiet}"));
+    let taken = dir.take_lock_in_time(false, tell).await.map_err(FileError::at("lock", &dir.lock()))?;
+    taken.ok_or_else(|| IndexError::Running(dir.busy(name)))
 }
 
 /// Takes what only the database that is there knows, where it can be read.

@@ -39,7 +39,7 @@ pub(crate) use change::{Change, planned_change};
 pub(crate) use division::measured_division;
 pub(crate) use error::SweepError;
 pub(crate) use images::{Corpus, check_dataset, prepare_corpus, write_split};
-pub(crate) use prepare::{Owed, Preparation, prepare};
+pub(crate) use prepare::{Manner, Owed, Preparation, prepare};
 pub(crate) use provenance::Surroundings;
 pub(crate) use run_loop::{End, repeat, sweep};
 pub(crate) use sinks::{Terminal, Verbosity, foreign_records};
