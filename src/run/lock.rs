@@ -31,7 +31,7 @@ impl ExperimentDir {
     pub fn take_lock(&self) -> io::Result<Option<ExperimentLock>> {
         match Wanted::new(self, false).look(Duration::ZERO)? {
             Taking::Taken(lock) => Ok(Some(lock)),
-            Taking::Held(_) | Taking::Watched(_) => Ok(None),
+            Taking::Held | Taking::Watched(_) => Ok(None),
         }
     }
 
@@ -51,7 +51,7 @@ impl ExperimentDir {
             let now = begun.elapsed();
             match wanted.look(now)? {
                 Taking::Taken(lock) => return Ok(Some(lock)),
-                Taking::Held(_) => return Ok(None),
+                Taking::Held => return Ok(None),
                 Taking::Watched(quiet) if told.is_none_or(|told| now >= told + WORD) => {
                     told = Some(now);
                     say(&quiet);

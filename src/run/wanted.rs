@@ -64,7 +64,7 @@ pub(super) enum Taking {
     /// It is ours.
     Taken(ExperimentLock),
     /// Somebody else's, who lives.
-    Held(Option<Holder>),
+    Held,
     /// Its holder on another machine is watched.
     Watched(Quiet),
 }
@@ -113,14 +113,14 @@ impl<'a> Wanted<'a> {
             self.refresh();
         }
         let Some(last) = self.files.last()? else {
-            return if self.file.is_some() { self.take(1, now) } else { Ok(self.held()) };
+            return if self.file.is_some() { self.take(1, now) } else { Ok(Taking::Held) };
         };
         match self.standing(&last) {
             Standing::Free if self.file.is_some() => self.take(last.number + 1, now),
-            Standing::Free | Standing::Held => Ok(self.held()),
+            Standing::Free | Standing::Held => Ok(Taking::Held),
             Standing::Unknown if self.take_over => self.take(last.number + 1, now),
             Standing::Unknown => match self.watch(&last, now) {
-                Seen::Alive => Ok(self.held()),
+                Seen::Alive => Ok(Taking::Held),
                 Seen::Quiet { quiet, of } => Ok(watched(last, quiet, of)),
                 Seen::Dead => self.take(last.number + 1, now),
             },
@@ -147,7 +147,7 @@ impl<'a> Wanted<'a> {
         self.refresh();
         let mut numbers = self.files.numbers()?;
         if numbers.iter().any(|other| *other > number) {
-            return Ok(self.held());
+            return Ok(Taking::Held);
         }
         numbers.retain(|other| *other < number);
         for earlier in numbers {
@@ -169,10 +169,6 @@ impl<'a> Wanted<'a> {
         self.finish(Some(ours))
     }
 
-    fn held(&self) -> Taking {
-        Taking::Held(self.dir.lock_holder())
-    }
-
     fn refresh(&self) {
         if may_be_shared(self.dir.path()) {
             self.files.refresh(&nonce());
@@ -182,7 +178,7 @@ impl<'a> Wanted<'a> {
     fn take(&mut self, number: u64, now: Duration) -> io::Result<Taking> {
         match self.lease(number) {
             Ok(Some(lease)) => self.follow(lease, now),
-            Ok(None) => Ok(self.held()),
+            Ok(None) => Ok(Taking::Held),
             // A full disk keeps nobody from sweeping where the lock tells all there is to tell.
             Err(_) if !may_be_shared(self.dir.path()) => self.finish(None),
             Err(error) => Err(error),
@@ -208,7 +204,7 @@ impl<'a> Wanted<'a> {
             fs::remove_file(self.dir.lock())?;
             self.file = try_lock(self.dir)?;
         }
-        let Some(mut file) = self.file.take() else { return Ok(self.held()) };
+        let Some(mut file) = self.file.take() else { return Ok(Taking::Held) };
         if let Some(lease) = &lease {
             self.files.remove_before(lease.number());
         }

@@ -16,6 +16,7 @@ mod importance;
 mod index;
 mod interrupt;
 mod iterating;
+mod leases;
 mod libtorch;
 mod linking;
 mod lost_database;
