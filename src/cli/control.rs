@@ -208,6 +208,8 @@ pub(super) async fn move_at_rest(
 ) -> Result<Answer, CliError> {
     let mut answer = Answer::default();
     let mut store = Store::open(runs_dir).await?;
+    store.must_be_newest(dir)?;
+    store.be_newest(dir)?;
     let mut moved = Vec::new();
     for run in runs {
         // What it is now: it may have been read while its sweep lived.

@@ -233,6 +233,10 @@ async fn delete(
         Some(_) => Some(Store::open(runs_dir).await?),
         None => None,
     };
+    if let Some(store) = &store {
+        store.must_be_newest(dir)?;
+        store.be_newest(dir)?;
+    }
     match &doomed.names {
         None => {
             if let (Some(store), Some(record)) = (&mut store, &doomed.record) {

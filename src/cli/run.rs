@@ -12,7 +12,7 @@ use super::{
     suite, unless_asked,
 };
 use crate::{
-    base::{error::with_causes, human, signals::Signals},
+    base::{disk::network, error::with_causes, human, signals::Signals},
     corpus::cache_root,
     device::{self, DeviceChoice},
     grid, launch, model,
@@ -21,7 +21,7 @@ use crate::{
     run::ExperimentDir,
     schedule::Slot,
     spec::{Experiment, Spec, Suite},
-    store::{Store, StoreError},
+    store::{Store, StoreError, on_network},
     sweep::{self, Cores, Corpus, End, Terminal, Verbosity, Watch},
 };
 
@@ -190,6 +190,9 @@ fn one(runs_dir: &Path, experiment: Experiment, manner: Manner, signals: &Signal
         let ready = sweep::prepare(runs_dir, experiment, prepared, asked, say);
         let mut ready = unless_asked(signals, ready).await?;
         room::check(&ready, say)?;
+        if let Some(kind) = network(ready.store.file()) {
+            manner.note(&format!("warning: {}", on_network(ready.store.file(), kind)));
+        }
         ready.surroundings.name_gpus(&discovery);
         let open = ready.experiment.launcher.is_none()
             && match choice {

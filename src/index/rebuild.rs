@@ -21,7 +21,7 @@ use crate::{
     event::Scalar,
     rank::importances,
     run::{Busy, ExperimentLock, LedgerFile, Marks, Quiet, RunSpec, RunState},
-    store::{LoadedRun, Reader, RunKey, Store, StoreError, room, take_place},
+    store::{Anew, LoadedRun, RunKey, Store, StoreError},
 };
 
 /// Why the database was not made anew. The one that is there is what it was.
@@ -77,7 +77,8 @@ pub(crate) async fn rebuild(
     for experiment in &before {
         locks.push(lock(experiment, say).await?);
     }
-    take_from_database(runs_dir, &mut rebuilt.notes).await;
+    let anew = Anew::new(runs_dir)?;
+    take_from_database(&anew, runs_dir, &mut rebuilt.notes).await;
     let (experiments, problems) = folders::experiments(runs_dir);
     rebuilt.notes.extend(problems);
     if experiments.is_empty() {
@@ -86,7 +87,7 @@ pub(crate) async fn rebuild(
             None => IndexError::Nothing(runs_dir.to_owned()),
         });
     }
-    let folder = room(runs_dir)?;
+    let folder = anew.room()?;
     let mut store = Store::open(folder.path()).await?;
     store.be_loaded().await?;
     let total = experiments
@@ -103,7 +104,8 @@ pub(crate) async fn rebuild(
         load(&mut store, experiment, &mut rebuilt, &mut advance, signals).await?;
     }
     store.finish_load().await?;
-    rebuilt.kept = take_place(folder.path(), runs_dir).await?;
+    let dirs = experiments.iter().map(|experiment| &experiment.dir);
+    rebuilt.kept = anew.take_place(folder.path(), dirs).await?;
     Ok(rebuilt)
 }
 
@@ -118,9 +120,9 @@ async fn lock(
 }
 
 /// Takes what only the database that is there knows, where it can be read.
-async fn take_from_database(runs_dir: &Path, notes: &mut Vec<String>) {
+async fn take_from_database(anew: &Anew, runs_dir: &Path, notes: &mut Vec<String>) {
     let taken = async {
-        let mut store = Reader::open(runs_dir).await?;
+        let mut store = anew.before().await?;
         let salvaged = salvage(&mut store, runs_dir).await?;
         store.close().await?;
         Ok::<usize, RecordError>(salvaged)

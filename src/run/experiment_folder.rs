@@ -60,6 +60,12 @@ impl ExperimentDir {
         self.0.join(".lock")
     }
 
+    /// Which database has what is newest of the experiment, where there are several.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.0.join(".database")
+    }
+
     /// Signs of life of the process that sweeps the experiment, for other machines.
     #[must_use]
     pub fn leases(&self) -> PathBuf {

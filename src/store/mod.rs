@@ -54,6 +54,7 @@
 //! the spec ranks by a tag of exactly that name.
 //! Names with a `-` are written in double quotes: `select * from "tab3-small"`.
 
+mod anew;
 mod birth;
 mod chunks;
 mod connection;
@@ -63,8 +64,10 @@ mod examine;
 mod experiment_view;
 mod keys;
 mod live;
+mod newest;
 mod opening;
 mod passing;
+mod place;
 mod ranking;
 mod reader;
 mod schema;
@@ -80,12 +83,14 @@ mod validation;
 mod views;
 mod writer;
 
-pub(crate) use birth::{room, take_place};
+pub(crate) use anew::Anew;
 pub(crate) use chunks::{Chunk, problem as chunk_problem};
 pub use connection::FILE_NAME;
 pub use error::StoreError;
 pub use examine::{Examination, examine};
 pub use keys::{ExperimentKey, RunKey};
+pub(crate) use newest::behind;
+pub(crate) use place::{choose_database, on_network};
 pub(crate) use reader::RawValidation;
 pub use reader::{
     Answer, AttemptRecord, AttemptState, Curve, ExperimentRecord, Point, QueryResult, Reader, RunRecord,

@@ -291,6 +291,7 @@ async fn enter_patiently(asked: &Asked<'_>, say: impl Fn(&str)) -> Result<Entere
 async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
     let Asked { experiment, fingerprint, dir, .. } = *asked;
     let mut store = Store::open(asked.runs_dir).await?;
+    store.must_be_newest(dir)?;
     let (mut replaced, mut is_regrouped) = (0, false);
     let (key, created) = match store.experiment(&experiment.name).await? {
         None => {
@@ -316,6 +317,7 @@ async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
     }
     store.insert_runs(key, grid::runs_with(experiment, &points)).await?;
     keep_record(&mut store, key, dir).await?;
+    store.be_newest(dir)?;
     let mut orphans = store.reset_orphans(key).await?;
     let mut left = earlier::left_in_cluster(dir, experiment)?;
     earlier::keep_alive(&mut store, &mut orphans, &left).await?;

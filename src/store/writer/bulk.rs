@@ -3,7 +3,7 @@
 //! Nothing is synced and nothing can be taken back: a load that fails is thrown away with its file. Rows come in the order of
 //! the tables' keys, which is what SQLite is quickest with. Curves come bound, so that this has nothing to do but to write.
 
-use sqlx::{Sqlite, Transaction, raw_sql};
+use sqlx::{AssertSqlSafe, Sqlite, Transaction, raw_sql};
 
 use super::{
     Commit,
@@ -18,6 +18,7 @@ use crate::{
     run::{FailureKind, LoggedAttempt, RunState},
     store::{
         AttemptState, RunKey, Store,
+        connection::may_write_ahead,
         error::{StoreError, sqlite},
         live,
     },
@@ -82,10 +83,10 @@ impl Store {
     /// # Errors
     /// If SQLite cannot write or close it.
     pub async fn finish_load(mut self) -> Result<(), StoreError> {
-        raw_sql("PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = WAL")
-            .execute(&mut self.reader.connection)
-            .await
-            .map_err(sqlite(ACTION))?;
+        let journal = if may_write_ahead(&self.reader.file) { "WAL" } else { "DELETE" };
+        // Safe: two constants.
+        let sql = AssertSqlSafe(format!("PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = {journal}"));
+        raw_sql(sql).execute(&mut self.reader.connection).await.map_err(sqlite(ACTION))?;
         self.close().await
     }
 
