@@ -34,6 +34,26 @@ pub struct AttemptEnd {
     pub asked_to_end: bool,
     /// Whether it has ended by itself where it was told to pause.
     pub has_paused: bool,
+    /// When it was alive, where that was on another machine and is heard of later.
+    #[serde(default)]
+    pub alive: Option<Alive>,
+}
+
+/// When an attempt was alive, by the clock of the machine that it was on.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Alive {
+    /// Seconds since 1970.
+    pub began: f64,
+    /// Seconds since 1970.
+    pub ended: f64,
+}
+
+impl Alive {
+    /// How long, seconds.
+    #[must_use]
+    pub fn seconds(self) -> f64 {
+        (self.ended - self.began).max(0.0)
+    }
 }
 
 /// The ways in which an attempt ends.
@@ -400,6 +420,7 @@ mod tests {
             resumed_from: None,
             asked_to_end: false,
             has_paused: false,
+            alive: None,
         };
         let failure = Failure {
             kind: FailureKind::Exit,

@@ -43,7 +43,7 @@ mod slurm;
 mod worker;
 
 pub use calibrate::{CalibrateError, throughput};
-pub use end::{AttemptEnd, Ending};
+pub use end::{Alive, AttemptEnd, Ending};
 pub use launcher::{LaunchError, Launcher, LeftAttempt, News};
 pub use local::{Children, LocalLauncher, keep_if_asked};
 #[cfg(test)]

@@ -228,7 +228,17 @@ impl LocalLauncher {
         }
         let asked_to_end = status.is_some_and(was_asked_to_end);
         let (run, attempt) = (report.run(), live.attempt);
-        AttemptEnd { run, attempt, ending, used, has_outcome, resumed_from, asked_to_end, has_paused }
+        AttemptEnd {
+            run,
+            attempt,
+            ending,
+            used,
+            has_outcome,
+            resumed_from,
+            asked_to_end,
+            has_paused,
+            alive: None,
+        }
     }
 
     /// Whether the kernel has killed a process for memory that explains no other end yet; then it explains

@@ -23,8 +23,8 @@ use crate::{
     base::{clock::wall_now, error::with_causes, files::FileError, program::host, signals::hear_children},
     device,
     launch::{
-        AttemptEnd, Children, Ending, LaunchError, LaunchPlan, Launcher as _, LocalLauncher, News, PlanError,
-        Stdin, plan,
+        Alive, AttemptEnd, Children, Ending, LaunchError, LaunchPlan, Launcher as _, LocalLauncher, News,
+        PlanError, Stdin, plan,
     },
     run::RunFile,
     schedule::Slot,
@@ -82,15 +82,19 @@ fn attend(task: &TaskDir) -> Result<u8, AttendError> {
         say("another process has carried this order out, or is at it: Slurm has started the job once more");
         return Ok(NOT_OURS);
     }
+    let order = order.through(&task.door());
     hear_children()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let (end, asked) = runtime.block_on(carry_out(task, &order, job))?;
+    let began = wall_now();
+    let (mut end, asked) = runtime.block_on(carry_out(task, &order, job))?;
+    let time = wall_now();
+    end.alive = Some(Alive { began, ended: time });
     let code = match end.ending {
         Ending::Completed => 0,
         Ending::Failed(_) => 1,
         Ending::Interrupted => 143,
     };
-    task.write_ended(&Ended { end, asked, time: wall_now() })?;
+    task.write_ended(&Ended { end, asked, time })?;
     Ok(code)
 }
 
@@ -170,6 +174,7 @@ fn not_started(order: &Order, error: &LaunchError) -> AttemptEnd {
         resumed_from: None,
         asked_to_end: false,
         has_paused: false,
+        alive: None,
     }
 }
 

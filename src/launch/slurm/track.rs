@@ -264,6 +264,7 @@ impl Tracked {
             resumed_from: None,
             asked_to_end: false,
             has_paused: false,
+            alive: None,
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{LiveAttempt, Loop, Now};
 use crate::{
     base::{error::with_causes, human},
     event::{Attempt, Change},
-    launch::{AttemptEnd, Ending, Launcher},
+    launch::{Alive, AttemptEnd, Ending, Launcher},
     run::{Evidence, Failure, FailureKind, RunState, Used},
     schedule::{DeviceKind, Input, Standing},
     sweep::attempt::fail,
@@ -81,7 +81,10 @@ impl<L: Launcher> Loop<'_, L> {
             self.measured(now, Arc::clone(&attempt), points);
         }
         self.judge_late(late, stalled, &mut end);
-        let (seconds, has_paused) = ((ended.elapsed - begun).max(0.0), end.has_paused);
+        // A cluster's word comes late, and that of a job that ended while nobody looked much later.
+        let ended = Now { wall: end.alive.map_or(ended.wall, |alive| alive.ended), ..ended };
+        let seconds = end.alive.map_or((ended.elapsed - begun).max(0.0), Alive::seconds);
+        let has_paused = end.has_paused;
         self.used.add(seconds, &end.used);
         if let Err(error) = self.attempts.restore(&attempt) {
             self.tell(now, Change::Warning(with_causes(&error)));

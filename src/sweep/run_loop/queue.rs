@@ -27,7 +27,9 @@ impl<L: Launcher> Loop<'_, L> {
     /// An attempt that was in a queue has begun: from now on its time counts.
     fn began(&mut self, now: Now, run: u64, (host, job, time): (String, String, f64)) {
         let Some(live) = self.live.get_mut(&run) else { return };
-        (live.is_queued, live.begun, live.heard) = (false, now.elapsed, now.elapsed);
+        // One that is taken over may have begun long before this sweep; nobody begins before it is submitted, whatever a clock says.
+        let begun = now.elapsed - (now.wall - time.max(live.attempt.started)).max(0.0);
+        (live.is_queued, live.begun, live.heard) = (false, begun, now.elapsed);
         let attempt = Arc::clone(&live.attempt);
         self.step(now, Input::Began { run });
         self.tell(now, Change::AttemptBegan { attempt, host, job, time });

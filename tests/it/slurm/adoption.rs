@@ -46,8 +46,12 @@ fn what_has_ended_while_nobody_looked_is_found_in_the_files() {
     assert_eq!(lab.jobs("R").len(), 6);
     project.write("go", "");
     lab.wait_for_jobs("all", 0);
+    let later = project.sql("select unixepoch('subsec') as now")[0]["now"].as_f64();
     let ran = project.run(&["run", "spec.yaml"]).expect(0);
     assert!(!ran.stderr.contains("tried again"), "{}", ran.stderr);
     assert_eq!(leaderboard(&project), on_this_machine(&project));
     assert!(project.sql("select run from runs where attempts > 1").is_empty());
+    // They ended when they did, and not when somebody looked.
+    let last = project.sql("select max(finished) as last from attempts")[0]["last"].as_f64();
+    assert!(last < later, "{last:?} {later:?}");
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Lab, leaderboard, on_this_machine, six};
+use super::{FIRST, Lab, leaderboard, on_this_machine, place, six, wait_for_the_first};
 use crate::support::{Project, wait_until};
 
 #[test]
@@ -11,16 +11,10 @@ fn runs_on_two_nodes_rank_as_on_this_machine_and_each_has_a_gpu_of_its_own() {
     let project = lab.project(&six("{gpus: 1}"));
     let mut sweep = project.start(&["run", "spec.yaml"]);
     lab.wait_for_jobs("R", 4);
-    let places = |runs: &[&str]| {
-        let place = |run: &&str| project.read(&format!("runs/six/{run}/place")).trim().to_owned();
-        runs.iter().map(place).collect::<BTreeSet<String>>()
-    };
-    let first = ["a-1-b-4", "a-1-b-5", "a-2-b-4", "a-2-b-5"];
-    wait_until("four runs have begun", || {
-        first.iter().all(|run| project.path(&format!("runs/six/{run}/place")).exists())
-    });
+    wait_for_the_first(&project);
+    let places: BTreeSet<String> = FIRST.iter().map(|run| place(&project, run)).collect();
     let all = ["n1:0", "n1:1", "n2:0", "n2:1"].map(str::to_owned);
-    assert_eq!(places(&first), BTreeSet::from(all), "no two at once on one GPU");
+    assert_eq!(places, BTreeSet::from(all), "no two at once on one GPU");
     let why = || project.run(&["why", "six/a-3-b-5"]).expect(0).stdout;
     wait_until("Slurm's reason is told", || why().contains("(Resources)"));
     assert!(why().contains("waits in Slurm's queue as job"), "{}", why());

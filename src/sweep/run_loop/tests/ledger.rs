@@ -44,6 +44,7 @@ fn signals_are_heard_while_the_ledger_cannot_be_written() {
             resumed_from: None,
             asked_to_end: false,
             has_paused: false,
+            alive: None,
         };
         world.this.launcher.ends = vec![end(2), end(1), end(0)];
         let mut signals = Signals::silent();

@@ -159,7 +159,17 @@ impl World {
         assert!(self.this.launcher.live.remove(&run), "run {run} is not live");
         let attempt = self.this.live[&run].attempt.number;
         let (used, has_outcome, resumed_from, has_paused) = (Used::default(), false, None, false);
-        AttemptEnd { run, attempt, ending, used, has_outcome, resumed_from, asked_to_end, has_paused }
+        AttemptEnd {
+            run,
+            attempt,
+            ending,
+            used,
+            has_outcome,
+            resumed_from,
+            asked_to_end,
+            has_paused,
+            alive: None,
+        }
     }
 
     /// The attempt of a run ends, and is judged at once.
