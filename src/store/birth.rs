@@ -20,7 +20,6 @@ use sqlx::{
 use tempfile::{TempDir, TempPath};
 
 use super::{
-    FILE_NAME,
     connection::{BUSY_TIMEOUT, Lying, beside, connect, look, may_write_ahead, options},
     error::{StoreError, sqlite},
     schema::{self, Found},

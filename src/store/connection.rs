@@ -75,10 +75,14 @@ pub(super) async fn settle_journal(connection: &mut SqliteConnection, path: &Pat
     let found: Result<String, _> =
         sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await;
     if found.is_ok_and(|found| found != wanted) {
-        // Safe: two constants. Where it cannot be had now, the next one will do it.
-        let _ =
-            sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA journal_mode = {wanted}"))).execute(connection).await;
+        set_journal(connection, wanted).await;
     }
+}
+
+/// Puts a database into a journal mode. Where that cannot be had now, since others have it open, the next one will do it.
+pub(super) async fn set_journal(connection: &mut SqliteConnection, mode: &'static str) {
+    // Safe: a constant.
+    let _ = sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA journal_mode = {mode}"))).execute(connection).await;
 }
 
 /// The file that SQLite keeps beside the database: `-wal`, `-shm` or `-journal`.

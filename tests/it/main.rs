@@ -25,6 +25,7 @@ mod notify;
 mod one_state;
 mod others_files;
 mod own_metrics;
+mod placed_database;
 #[cfg(feature = "torch")]
 mod predict;
 mod programs;
