@@ -32,7 +32,7 @@ pub fn may_be_shared(folder: &Path) -> bool {
 
 /// File systems of a network, and those that several machines have mounted at once: by their magic numbers, as `statfs(2)` and
 /// their sources have them.
-const NETWORK: [(i64, &str); 18] = [
+const NETWORK: [(u64, &str); 18] = [
     (0x6969, "nfs"),
     (0x517b, "smb"),
     (0xff53_4d42, "cifs"),
@@ -83,7 +83,7 @@ pub fn network(path: &Path) -> Option<&'static str> {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
         return network_fuse(&mounts, device);
     }
-    NETWORK.iter().find(|(magic, _)| i64::try_from(kind.0) == Ok(*magic)).map(|(_, name)| *name)
+    NETWORK.iter().find(|(magic, _)| u64::try_from(kind.0) == Ok(*magic)).map(|(_, name)| *name)
 }
 
 /// The name of a file system in user space on this device, where that is one of a network.

@@ -67,7 +67,8 @@ impl From<Lease> for Holder {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Busy {
     experiment: String,
-    holder: Option<Holder>,
+    /// Small, since errors carry it.
+    holder: Option<Box<Holder>>,
 }
 
 impl Busy {
@@ -101,7 +102,7 @@ impl ExperimentDir {
     /// That somebody else holds the experiment, in words.
     #[must_use]
     pub fn busy(&self, experiment: &str) -> Busy {
-        Busy { experiment: experiment.to_owned(), holder: self.lock_holder() }
+        Busy { experiment: experiment.to_owned(), holder: self.lock_holder().map(Box::new) }
     }
 
     pub(super) fn noted_holder(&self) -> Option<Holder> {

@@ -91,7 +91,9 @@ fn on_another_machine_it_is_said_where_the_database_lies_and_one_is_made_from_th
     let file = fs::canonicalize(project.path("one.db")).expect("a path");
     move_away(&project, "login1");
     let said = format!("lies on login1 as {}, and there is none here", file.display());
-    for arguments in [&["top"][..], &["run", "spec.yaml"], &["delete", "placed", "--yes"], &["report", "placed"]] {
+    for arguments in
+        [&["top"][..], &["run", "spec.yaml"], &["delete", "placed", "--yes"], &["report", "placed"]]
+    {
         let refused = project.run(arguments).expect(1);
         assert!(refused.stderr.contains(&said), "{arguments:?}: {}", refused.stderr);
         assert!(refused.stderr.contains("gridboard index --rebuild"), "{}", refused.stderr);

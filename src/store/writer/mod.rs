@@ -62,7 +62,7 @@ pub struct Store {
     /// The file that is open.
     identity: Identity,
     /// Where it lies.
-    pub(in crate::store) place: Place,
+    pub(in crate::store) place: Box<Place>,
     /// What tells it from others.
     pub(in crate::store) id: String,
     /// What became of an earlier file of this database, where it had to be written anew.
@@ -145,6 +145,7 @@ impl Store {
             return Err(StoreError::Lost { path, how: "deleted", rescued: false });
         };
         let id = in_place::id(&mut connection).await?;
+        let place = Box::new(place);
         let reader = Reader { connection, directory: runs_dir.to_owned(), file: path };
         let (tags, kept, commits) = (HashMap::new(), chunks::Kept::default(), Commit::Written);
         let mut store = Self { reader, tags, kept, commits, patience, identity, place, id, lost: None };
