@@ -8,6 +8,7 @@ use std::{
     mem,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
 };
 
 use super::{
@@ -115,7 +116,10 @@ async fn lock(
 ) -> Result<ExperimentLock, IndexError> {
     let (dir, name) = (&experiment.dir, &experiment.file.spec.name);
     let tell = |quiet: &Quiet| say(&format!("`{name}` is held by {quiet}"));
-    let taken = dir.take_lock_in_time(false, tell).await.map_err(FileError::at("lock", &dir.lock()))?;
+    let taken = dir
+        .take_lock_in_time(false, tell, async |time| thread::sleep(time))
+        .await
+        .map_err(FileError::at("lock", &dir.lock()))?;
     taken.ok_or_else(|| IndexError::Running(dir.busy(name)))
 }
 

@@ -9,7 +9,11 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{experiment_folder::ExperimentDir, lease::Lease, lease_files::LeaseFiles};
+use super::{
+    experiment_folder::ExperimentDir,
+    lease::{Here, Lease},
+    lease_files::LeaseFiles,
+};
 use crate::base::{process, program::host};
 
 /// More than the file of a lock has, bytes.
@@ -121,6 +125,11 @@ impl ExperimentDir {
         let (Some(holder), Ok(file)) = (self.noted_holder(), self.lock().metadata()) else { return false };
         holder.inode != file.ino()
     }
+}
+
+/// The machine that this process is on.
+pub(super) fn this_machine() -> Here<'static> {
+    Here { host: host(), boot_id: process::boot_id() }
 }
 
 /// Notes the holder in the file that is locked.

@@ -9,8 +9,6 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::{process, program::host};
-
 /// Between two signs of life, seconds.
 pub(super) const EVERY: f64 = 5.0;
 /// So many signs that do not come are a death.
@@ -46,12 +44,6 @@ pub(super) struct Lease {
 pub(super) struct Here<'a> {
     pub(super) host: &'a str,
     pub(super) boot_id: Option<&'a str>,
-}
-
-impl Here<'_> {
-    pub(super) fn this_machine() -> Self {
-        Self { host: host(), boot_id: process::boot_id() }
-    }
 }
 
 /// What is known of a lease without waiting.

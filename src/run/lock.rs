@@ -13,7 +13,8 @@ use std::{
 
 use super::{
     experiment_folder::ExperimentDir,
-    lease::{Here, Standing},
+    holder::this_machine,
+    lease::Standing,
     lease_files::Last,
     wanted::{ExperimentLock, Quiet, Taking, Wanted, is_alive},
 };
@@ -36,7 +37,7 @@ impl ExperimentDir {
     }
 
     /// Takes the experiment's lock; `None` where somebody who lives holds it. A holder on another machine is watched for half a
-    /// minute, of which `say` is told; with `take_over` it loses the experiment even where it lives.
+    /// minute, of which `say` is told, and between two looks there is a `rest`; with `take_over` it loses the experiment even where it lives.
     ///
     /// # Errors
     /// As [`Self::take_lock`].
@@ -44,6 +45,7 @@ impl ExperimentDir {
         &self,
         take_over: bool,
         say: impl Fn(&Quiet),
+        rest: impl AsyncFn(Duration),
     ) -> io::Result<Option<ExperimentLock>> {
         let (mut wanted, begun) = (Wanted::new(self, take_over), Instant::now());
         let mut told: Option<Duration> = None;
@@ -58,7 +60,7 @@ impl ExperimentDir {
                 }
                 Taking::Watched(_) => {}
             }
-            tokio::time::sleep(LOOK).await;
+            rest(LOOK).await;
         }
     }
 
@@ -69,7 +71,7 @@ impl ExperimentDir {
         if matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)) {
             return true;
         }
-        let here = Here::this_machine();
+        let here = this_machine();
         let Ok(Some(Last { lease: Some(lease), is_copied: false, .. })) = self.lease_files().last() else {
             return false;
         };

@@ -16,7 +16,7 @@ use std::{
 use super::{
     beats::{self, HeldLease},
     experiment_folder::ExperimentDir,
-    holder::{Holder, note},
+    holder::{Holder, note, this_machine},
     lease::{EVERY, Here, Lease, Seen, Standing, Watch},
     lease_files::{Last, LeaseFiles},
 };
@@ -90,7 +90,7 @@ impl<'a> Wanted<'a> {
     /// Wants an experiment, whose folder has to be there. `take_over`: also where its holder on another machine lives.
     #[must_use]
     pub(super) fn new(dir: &'a ExperimentDir, take_over: bool) -> Self {
-        Self::on(Here::this_machine(), dir, take_over, None)
+        Self::on(this_machine(), dir, take_over, None)
     }
 
     /// As somebody on another machine, who may have a lock of his own.

@@ -273,7 +273,7 @@ mod tests {
             (account.cores, account.cores_per_job, account.shares.orchestrator),
             (None, Some(4), None)
         );
-        let line = "CPU use 25.0 % of the jobs' cores, 4 each (training 20.0, validation 1.2, other 3.8)";
+        let line = "CPU use 25.0 % of the jobs' cores, 4 each (training 20.0, validation 1.2, other 3.7)";
         assert_eq!(account.line().as_deref(), Some(line));
     }
 

@@ -405,7 +405,7 @@ async fn lock(
     say: &impl Fn(&str),
 ) -> Result<ExperimentLock, SweepError> {
     let tell = |quiet: &Quiet| say(&format!("`{experiment}` is held by {quiet}"));
-    match dir.take_lock_in_time(take_over, tell).await {
+    match dir.take_lock_in_time(take_over, tell, tokio::time::sleep).await {
         Ok(Some(lock)) => Ok(lock),
         Ok(None) => Err(SweepError::Locked { by: dir.busy(experiment), path: dir.lock() }),
         Err(source) => Err(SweepError::Io { what: "lock", path: dir.lock(), source }),

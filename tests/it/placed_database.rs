@@ -30,7 +30,7 @@ fn notes(project: &Project) -> Vec<(String, Value)> {
 }
 
 /// Makes the note of this machine that of another one.
-fn move_away(project: &Project, host: &str) {
+pub(crate) fn move_away(project: &Project, host: &str) {
     let (name, mut note) = notes(project).remove(0);
     fs::remove_file(project.path("runs/.database").join(name)).expect("remove the note");
     note["host"] = host.into();

@@ -11,11 +11,7 @@ use std::{
 
 use sqlx::{ConnectOptions as _, Connection as _, raw_sql};
 
-use super::super::{
-    connection::{options, set_journal},
-    testing::*,
-    *,
-};
+use super::super::{connection::options, testing::*, *};
 use crate::run::RunState;
 
 async fn refusal(path: &Path) -> String {
@@ -99,26 +95,6 @@ async fn one_who_leaves_does_not_wait_long_for_a_reader() {
     assert_eq!(seen.rows, [[SqlValue::Integer(0)]]);
     let mut other = Reader::open(directory.path()).await.unwrap();
     assert_eq!(other.query("select count(*) from attempts").await.unwrap().rows, [[SqlValue::Integer(1)]]);
-}
-
-/// As on a file system of a network; on this machine's own disk the next one who opens it puts it into WAL mode again.
-#[tokio::test]
-async fn a_database_with_a_rollback_journal_is_read_and_written() {
-    let mut bench = Bench::new().await;
-    set_journal(&mut bench.store.connection, "delete").await;
-    let mode = "PRAGMA journal_mode";
-    assert_eq!(bench.lines(mode).await, ["delete"]);
-    let (key, keys) = bench.sweep(&small("tab3")).await;
-    bench.complete(keys[0], 0.9, 0.1).await;
-    let mut reader = Reader::open(bench.path()).await.unwrap();
-    assert_eq!(reader.runs(Some(key)).await.unwrap()[0].state, RunState::Completed);
-    reader.close().await.unwrap();
-    let Bench { directory, store, .. } = bench;
-    store.leave().await.unwrap();
-    assert!(!directory.path().join("gridboard.db-wal").exists());
-    Store::open(directory.path()).await.unwrap().close().await.unwrap();
-    let mut reader = Reader::open(directory.path()).await.unwrap();
-    assert_eq!(reader.query(mode).await.unwrap().rows, [[SqlValue::Text("wal".to_owned())]]);
 }
 
 #[tokio::test]
