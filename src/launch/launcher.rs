@@ -73,7 +73,7 @@ pub enum News {
         job: String,
     },
     /// An attempt has ended.
-    Ended(AttemptEnd),
+    Ended(Box<AttemptEnd>),
     /// Something worth a word.
     Note(String),
     /// Something that is not as it should be, and stops nothing.

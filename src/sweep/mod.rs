@@ -31,7 +31,7 @@ mod tail;
 mod time_left;
 mod told;
 
-pub(crate) use account::{Account, Watch};
+pub(crate) use account::{Account, Cores, Watch};
 pub(crate) use audit::{AuditProgress, audit_dataset, audit_folder};
 pub(crate) use best::keep_best;
 pub(crate) use board::BoardError;
@@ -43,7 +43,7 @@ pub(crate) use forecast::Forecaster;
 pub(crate) use images::{Corpus, check_dataset, prepare_corpus, write_split};
 pub(crate) use pace::Pace;
 pub(crate) use past::whole_runs;
-pub(crate) use prepare::{Owed, Preparation, prepare};
+pub(crate) use prepare::{Manner, Owed, Preparation, prepare};
 pub(crate) use provenance::Surroundings;
 pub(crate) use run_loop::{End, repeat, sweep};
 pub(crate) use sinks::{Terminal, Verbosity, foreign_records};

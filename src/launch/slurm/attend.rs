@@ -133,7 +133,7 @@ async fn carry_out(
     loop {
         tokio::select! {
             news = launcher.next() => if let News::Ended(end) = news {
-                return Ok((end, asked));
+                return Ok((*end, asked));
             },
             by = heard.next() => {
                 asked = asked.or(Some(by));

@@ -377,7 +377,7 @@ impl Clerk {
 
     fn tell_end(&self, end: AttemptEnd) {
         // Where nobody hears it, the sweep is over: the next one reads the files.
-        let _ = self.news.send(News::Ended(end));
+        let _ = self.news.send(News::Ended(Box::new(end)));
     }
 
     fn situate(&self, run: u64, text: String) {

@@ -88,6 +88,8 @@ pub struct AttemptRecord {
     pub device: String,
     /// The machine's name.
     pub host: String,
+    /// What a cluster calls its job; `None` on this machine, and before it has begun.
+    pub job: Option<String>,
     /// Seconds since 1970.
     pub started: f64,
     /// Seconds since 1970; `None` while it runs, and where nobody saw it end.
@@ -114,6 +116,7 @@ struct AttemptRow {
     slot: String,
     device: String,
     host: String,
+    job: Option<String>,
     started: f64,
     finished: Option<f64>,
     #[sqlx(flatten)]
@@ -185,6 +188,7 @@ impl AttemptRow {
             slot: self.slot,
             device: self.device,
             host: self.host,
+            job: self.job,
             started: self.started,
             finished: self.finished,
             failure: self.failure.failure()?,
@@ -246,7 +250,7 @@ impl Reader {
     /// If the database cannot be read.
     pub async fn attempts(&mut self, run: RunKey) -> Result<Vec<AttemptRecord>, StoreError> {
         let rows: Vec<AttemptRow> = sqlx::query_as(
-            "SELECT attempt, state, pid, pid_start, boot_id, slot, device, host, started, finished, failure, reason, log_tail, evidence, problem, resumed_from, threads, peak_memory,
+            "SELECT attempt, state, pid, pid_start, boot_id, slot, device, host, job, started, finished, failure, reason, log_tail, evidence, problem, resumed_from, threads, peak_memory,
                     peak_device_memory, core_seconds, training_seconds, training_core_seconds, validation_seconds, validation_core_seconds
              FROM _attempt WHERE run_id = ?1 ORDER BY attempt",
         )

@@ -17,7 +17,7 @@ impl<L: Launcher> Loop<'_, L> {
     /// The launcher has something to tell.
     pub(super) fn heard(&mut self, now: Now, news: News) {
         match news {
-            News::Ended(end) => self.ended(now, end),
+            News::Ended(end) => self.ended(now, *end),
             News::Began { run, host, job, time } => self.began(now, run, (host, job, time)),
             News::Note(text) => self.tell(now, Change::Note(text)),
             News::Warning(text) => self.tell(now, Change::Warning(text)),

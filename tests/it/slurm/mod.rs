@@ -2,6 +2,7 @@
 //! own. Where Slurm is not installed, each says that it is not tried.
 
 mod adoption;
+mod elsewhere;
 mod ends;
 mod limits;
 mod nodes;

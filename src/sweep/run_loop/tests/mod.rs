@@ -61,7 +61,7 @@ impl Launcher for Fake {
         match self.ends.pop() {
             Some(end) => {
                 self.live.remove(&end.run);
-                News::Ended(end)
+                News::Ended(Box::new(end))
             }
             None => std::future::pending().await,
         }
