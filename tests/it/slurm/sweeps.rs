@@ -143,7 +143,7 @@ fn a_controller_that_is_away_is_waited_for() {
 #[test]
 fn a_controller_that_is_killed_loses_no_run() {
     let Some(lab) = Lab::start("") else { return };
-    let project = lab.project(&six("{gpus: 1}"));
+    let project = lab.project(&six("{gpus: 1, check: false}"));
     let mut sweep = project.start(&["run", "spec.yaml"]);
     lab.wait_for_jobs("R", 4);
     lab.daemon("kill", "slurmctld");
