@@ -23,7 +23,7 @@ use crate::{
     },
     run::ExperimentDir,
     store::{ExperimentRecord, Reader},
-    sweep::View,
+    sweep::{MOST_TICKED, View},
 };
 
 /// How often the folder of links follows the runs.
@@ -90,7 +90,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
                 (port.filter(|port| *port > 0), tensorboard_link::fragments(&mut reader, &dir, record).await?)
             {
                 output::note(&format!(
-                    "TensorBoard ticks no run where there are more than 40; with the table, and with the ten best, ticked:\n\
+                    "TensorBoard ticks no run by itself where there are more than {MOST_TICKED}; with the table, and with the ten best, ticked:\n\
                      http://localhost:{port}/{table}\nhttp://localhost:{port}/{best}"
                 ));
             }

@@ -182,7 +182,7 @@ pub(crate) fn trace(experiment: &str, attempts: &[TracedAttempt]) -> Json {
         }
         let mut event = json!({
             "ph": "X", "cat": "run", "name": attempt.run, "pid": pid, "tid": tid,
-            "ts": micros(attempt.started), "dur": micros(attempt.finished - attempt.started), "args": args,
+            "ts": micros(attempt.started), "dur": lasting(attempt.started, attempt.finished), "args": args,
         });
         if attempt.state == "failed" {
             event["cname"] = json!("terrible");
@@ -203,11 +203,16 @@ pub(crate) fn trace(experiment: &str, attempts: &[TracedAttempt]) -> Json {
         events.extend(lane.gaps.iter().map(|gap| {
             json!({
                 "ph": "X", "cat": "idle", "name": format!("idle: {}", gap.cause.as_str()), "pid": pid, "tid": tid,
-                "ts": micros(gap.from), "dur": micros(gap.to - gap.from), "args": {},
+                "ts": micros(gap.from), "dur": lasting(gap.from, gap.to), "args": {},
             })
         }));
     }
     json!({"displayTimeUnit": "ms", "traceEvents": events})
+}
+
+/// From one moment to another as the trace has both: spans that touch do not overlap by what was rounded.
+fn lasting(from: f64, to: f64) -> i64 {
+    (micros(to) - micros(from)).max(0)
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "microseconds since 1970 fit")]

@@ -1,9 +1,11 @@
 //! A real TensorBoard on a log directory, asked over HTTP: for every test that must know what a user would see.
 //!
 //! It is the TensorBoard of `.venv`, which `scripts/setup.sh` makes. `event_files` proves that it shows what `tfevents`
-//! writes, `sweeps` what it makes of whole sweeps, `verb` starts it by
+//! writes, `sweeps` what it makes of whole sweeps, `database` that it is what SQL has, `verb` starts it by
 //! `gridboard tensorboard`, `machine` looks at what is measured beside the runs.
 
+#[cfg(test)]
+mod database;
 #[cfg(test)]
 mod event_files;
 #[cfg(test)]

@@ -1,15 +1,19 @@
 //! HParams records that other programs have written: TensorFlow's `hp.hparams`, PyTorch's and tensorboardX's `add_hparams`,
 //! clu's `write_hparams`. All are the plugin's own messages.
 
+use std::{fs::File, path::Path};
+
 use prost::Message;
 
 use super::{
     Status,
+    files::FIRST_RECORDS,
     message::{Content, Kind, PluginData},
 };
 use crate::{
     spec::Value,
     tfevents::{
+        RecordReader,
         message::{Event, What},
         wire::Fields,
     },
@@ -117,6 +121,25 @@ fn known(kind: Kind) -> Option<Value> {
         Kind::Text(text) => Some(Value::Text(text)),
         Kind::Bool(switch) => Some(Value::Bool(switch)),
     }
+}
+
+/// Whether a program has written an experiment record into this event file, among its first records: PyTorch's `add_hparams`
+/// makes a file of its own and begins it with one. TensorBoard shows an arbitrary one of several.
+#[must_use]
+pub fn has_experiment_record(path: &Path) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return false;
+    }
+    let mut reader = RecordReader::new(file, 0);
+    for _ in 0..FIRST_RECORDS {
+        let Ok(Some(record)) = reader.next_record() else { return false };
+        let Ok(Event { what: Some(What::Summary(summary)), .. }) = Event::decode(record) else { continue };
+        if summary.value.iter().any(|value| value.tag == "_hparams_/experiment") {
+            return true;
+        }
+    }
+    false
 }
 
 #[cfg(test)]

@@ -52,9 +52,18 @@ fn experiments_are_one_table_and_their_best_runs_another() {
     let experiment = board.post_json("/data/plugin/hparams/experiment", &json!({"experimentName": ""}));
     assert_eq!(experiment["hparamInfos"].as_array().map(Vec::len), Some(2), "{experiment}");
     let texts = board.get_json("/data/plugin/text/tags", &[]);
-    for tag in ["top_ten/high", "top_ten/low"] {
+    for tag in ["leaderboard/high", "leaderboard/low"] {
         assert!(texts["."].as_array().is_some_and(|tags| tags.contains(&json!(tag))), "{texts}");
     }
+    // What each run has beside its row: here the bands over the seeds, in the runs of the first.
+    let tags = board.get_json("/data/plugin/scalars/tags", &[]);
+    for experiment in ["high", "low"] {
+        let band = &tags[format!("{experiment}/x-2-seed-1")]["seeds/validation/epoch_accuracy/mean"];
+        assert!(!band.is_null(), "{tags}");
+    }
+    let bands = ["accuracy", "loss"]
+        .map(|metric| format!("validation/epoch_{metric}: mean over the seeds, lowest to highest"));
+    assert_eq!(charts(&board), [&bands[0], &bands[1], "the whole grid"]);
     drop(board);
 
     let mut board = start(&project, &["low", "--top", "2"]);
@@ -68,6 +77,14 @@ fn experiments_are_one_table_and_their_best_runs_another() {
     });
     assert_eq!(groups.keys().collect::<Vec<_>>(), ["x-3-seed-1", "x-3-seed-2"]);
     assert_eq!(metric(&groups["x-3-seed-2"], "", "rank"), Some(1.0));
+    assert!(charts(&board).contains(&"the whole grid".to_owned()));
+}
+
+/// The headings of Custom Scalars.
+fn charts(board: &TensorBoard) -> Vec<String> {
+    let layout = board.get_json("/data/plugin/custom_scalars/layout", &[]);
+    let categories = layout["category"].as_array().cloned().unwrap_or_default();
+    categories.iter().filter_map(|category| category["title"].as_str()).map(str::to_owned).collect()
 }
 
 #[test]
