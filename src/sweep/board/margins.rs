@@ -120,7 +120,7 @@ pub(super) fn categories(metrics: &[String]) -> Vec<Category> {
     let category = |metric: &String| Category {
         title: format!("{metric}: mean over the seeds, lowest to highest"),
         charts: vec![Chart::Margins {
-            title: format!("{metric}, grid points of the ticked runs"),
+            title: format!("{metric} of ticked runs"),
             series: vec![margin(metric)],
         }],
         closed: false,

@@ -24,7 +24,7 @@ use crate::{
     base::clock::wall_now,
     predict::misclassified_xrays,
     rank::{Leaderboard, Row},
-    report::{Format, top_table},
+    report::top_table,
     run::{ExperimentDir, RunDataset, RunSpec, RunState},
     spec::Experiment,
     store::{ExperimentKey, RunKey, RunRecord, Store, StoreError},
@@ -44,6 +44,8 @@ const PAUSE: Duration = Duration::from_secs(4);
 const REST: u32 = 30;
 /// X-rays in a picture of wrong answers, at most.
 const MOST_XRAYS: usize = 12;
+/// So many letters are a line of the page Text in a window of 1,400 pixels.
+const LETTERS: usize = 110;
 /// In larger experiments, ranks are written at the end alone.
 const MANY_RUNS: usize = 2000;
 
@@ -164,7 +166,7 @@ impl Board {
         }
         let ranked = leaderboard.rows.iter().filter(|row| row.rank.is_some()).count();
         let step = i64::try_from(ranked + leaderboard.omitted.ranked).unwrap_or(i64::MAX);
-        let table = top_table(&leaderboard, Some(self.experiment.rank.top)).render(Format::Markdown, None);
+        let table = table(&leaderboard, self.experiment.rank.top);
         if table != self.shown.table {
             writer.text(tags::LEADERBOARD, step, now, &table)?;
             self.shown.table = table;
@@ -314,6 +316,11 @@ fn ranks(leaderboard: &Leaderboard, by_point: bool) -> HashMap<RunKey, u32> {
         Some((row.key, if by_point { *of_points.get(&row.index.point(seeds))? } else { own }))
     };
     leaderboard.rows.iter().filter_map(rank).collect()
+}
+
+/// The head of the leaderboard for the page Text, which breaks numbers where a table is too wide.
+fn table(leaderboard: &Leaderboard, top: u32) -> String {
+    top_table(leaderboard, Some(top)).markdown_within(LETTERS, "`gridboard top --format csv`")
 }
 
 /// What Custom Scalars shows: a chart for each metric with the whole grid in it, then the bands.

@@ -15,7 +15,6 @@ use super::{BoardError, layout, margins, margins::point_name, ranks};
 use crate::{
     base::clock::wall_now,
     rank::Leaderboard,
-    report::{Format, top_table},
     run::{ExperimentDir, RunState},
     spec::{Axis, Value},
     store::{ExperimentRecord, Reader, RunRecord},
@@ -209,7 +208,7 @@ impl View {
         write_experiment_record(&self.dir, &infos, columns, &names.join(", "), "", created)?;
         for (place, leaderboard) in leaderboards.iter().enumerate() {
             let top = self.records[place].spec.rank.top;
-            let table = top_table(leaderboard, Some(top)).render(Format::Markdown, None);
+            let table = super::table(leaderboard, top);
             if table == self.tables[place] {
                 continue;
             }
