@@ -34,7 +34,7 @@ pub(crate) use account::{Account, Watch};
 pub(crate) use audit::{AuditProgress, audit_dataset, audit_folder};
 pub(crate) use best::keep_best;
 pub(crate) use board::BoardError;
-pub(crate) use board::{MOST_TICKED, View};
+pub(crate) use board::{MOST_TICKED, Mirror, View};
 pub(crate) use change::{Change, planned_change};
 pub(crate) use division::measured_division;
 pub(crate) use error::SweepError;

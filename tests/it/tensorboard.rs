@@ -151,7 +151,12 @@ impl TensorBoard {
 impl Drop for TensorBoard {
     fn drop(&mut self) {
         let group = Pid::from_raw(self.child.id().try_into().expect("a process id is an i32"));
-        // Fails only where all of it has ended already.
+        // The verb removes its folder of links before it ends. Both fail only where all has ended already.
+        let _ = killpg(group, Signal::SIGTERM);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
         let _ = killpg(group, Signal::SIGKILL);
         let _ = self.child.wait();
     }

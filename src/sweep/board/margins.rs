@@ -46,8 +46,11 @@ pub(in crate::sweep) fn point_name(run: &RunSpec) -> &str {
     run.name.strip_suffix(&format!("-seed-{}", run.seed)).unwrap_or(&run.name)
 }
 
-/// The metrics that have bands.
+/// The metrics that have bands; none with a single seed.
 pub(super) fn metrics(experiment: &Experiment, points: usize) -> Vec<String> {
+    if experiment.seeds.len() < 2 {
+        return Vec::new();
+    }
     let rule = &experiment.rank;
     let mut metrics = vec![rule.by.tag.clone()];
     if points <= MANY_POINTS {

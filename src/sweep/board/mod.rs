@@ -5,6 +5,7 @@
 //! file in the experiment's folder, made anew by each sweep. One file, because TensorBoard's loader in Python reads on only
 //! in the newest of a folder. Nothing depends on it: what goes wrong is told once and tried again.
 
+mod links;
 mod margins;
 mod pages;
 mod view;
@@ -14,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(crate) use links::Mirror;
 use margins::SeededPoint;
 pub(in crate::sweep) use margins::point_name;
 use pages::Pages;
@@ -320,7 +322,7 @@ fn ranks(leaderboard: &Leaderboard, by_point: bool) -> HashMap<RunKey, u32> {
 
 /// The head of the leaderboard for the page Text, which breaks numbers where a table is too wide.
 fn table(leaderboard: &Leaderboard, top: u32) -> String {
-    top_table(leaderboard, Some(top)).markdown_within(LETTERS, "`gridboard top --format csv`")
+    top_table(leaderboard, Some(top)).markdown_within(LETTERS, "gridboard top --format csv")
 }
 
 /// What Custom Scalars shows: a chart for each metric with the whole grid in it, then the bands.

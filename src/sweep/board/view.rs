@@ -6,12 +6,11 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fs, io,
-    os::unix::fs::symlink,
+    fs,
     path::{Path, PathBuf},
 };
 
-use super::{BoardError, layout, margins, margins::point_name, ranks};
+use super::{BoardError, layout, links::Links, margins, margins::point_name, ranks};
 use crate::{
     base::clock::wall_now,
     rank::Leaderboard,
@@ -23,8 +22,8 @@ use crate::{
     tfevents::{
         EventWriter, WriteError,
         hparams::{
-            HParamInfo, MetricInfo, Status, append_to_session, copy_session, write_experiment_record,
-            write_session,
+            HParamInfo, MetricInfo, Status, append_to_session, copy_session, is_session,
+            write_experiment_record, write_session,
         },
     },
 };
@@ -49,6 +48,7 @@ pub(crate) struct View {
     ranked: HashMap<PathBuf, u32>,
     /// Up to where the runs' own sessions have been copied, with the start of their attempts, by folder.
     copied: HashMap<PathBuf, (f64, u64)>,
+    links: Links,
 }
 
 impl View {
@@ -65,6 +65,7 @@ impl View {
             tables,
             ranked: HashMap::new(),
             copied: HashMap::new(),
+            links: Links::default(),
         }
     }
 
@@ -109,7 +110,11 @@ impl View {
             {
                 let folder = self.dir.join(if several { &record.name } else { "" }).join(&run.spec.name);
                 let original = dir.run(&run.spec.name);
-                if link_run(original.path(), &folder, |name| self.is_left_out(record, name))? {
+                let mut links = std::mem::take(&mut self.links);
+                let is_left_out = |path: &Path| self.is_left_out(record, path);
+                let brought = links.bring(original.path(), &folder, &is_left_out);
+                self.links = links;
+                if brought? {
                     self.write_session(&folder, record, run, &axes, ranks.get(&run.key).copied())?;
                     self.copy_session(original.path(), &folder, run)?;
                     wanted.insert(folder);
@@ -132,12 +137,14 @@ impl View {
         record.spec.seeds.len() > 1 && self.top.is_none()
     }
 
-    /// Whether a folder of a run is not shown: among the best, batches are what makes them more than TensorBoard ticks.
-    fn is_left_out(&self, record: &ExperimentRecord, name: &str) -> bool {
+    /// Whether a file or folder of a run is not linked: its own session, which the view has another of; and among the best, batches
+    /// are what makes them more than TensorBoard ticks.
+    fn is_left_out(&self, record: &ExperimentRecord, path: &Path) -> bool {
         let series = |top: usize| 1 + top * self.records.len() * (1 + tags::SUB_RUNS.len());
-        name == tags::BATCH_FOLDER.trim_end_matches('/')
+        let is_batch = path.file_name().is_some_and(|name| name == tags::BATCH_FOLDER.trim_end_matches('/'))
             && !record.spec.is_command()
-            && self.top.is_some_and(|top| series(top) > MOST_TICKED)
+            && self.top.is_some_and(|top| series(top) > MOST_TICKED);
+        is_batch || is_session(path)
     }
 
     /// Brings over what the run's own session has beside its row.
@@ -252,6 +259,7 @@ impl View {
                 fs::remove_dir_all(entry.path())
                     .map_err(|source| WriteError::Write { path: entry.path(), source })?;
                 self.copied.remove(&entry.path());
+                self.links.forget(&entry.path());
                 self.ranked.remove(&entry.path());
             }
         }
@@ -277,30 +285,6 @@ fn merge(axes: &mut Vec<Axis>, axis: Axis) {
             known.values.extend(new);
         }
     }
-}
-
-/// Makes a folder with a link to all that lies in a run's, but for Gridboard's own event file and the folders that are left out. Answers whether the run has a
-/// folder.
-fn link_run(run: &Path, folder: &Path, is_left_out: impl Fn(&str) -> bool) -> Result<bool, WriteError> {
-    let Ok(entries) = fs::read_dir(run) else { return Ok(false) };
-    fs::create_dir_all(folder).map_err(|source| WriteError::Create { path: folder.to_owned(), source })?;
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let is_curve = name.to_string_lossy().contains("tfevents")
-            && !crate::tfevents::hparams::is_session(&entry.path());
-        if !is_dir && !is_curve || is_dir && is_left_out(&name.to_string_lossy()) {
-            continue;
-        }
-        let link = folder.join(&name);
-        match symlink(entry.path(), &link) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(WriteError::Create { path: link, source: error });
-            }
-            _ => {}
-        }
-    }
-    Ok(true)
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -2,18 +2,21 @@
 //! machine, the band of its grid point.
 //!
 //! `copy_session` brings it to another folder, for the views that `gridboard tensorboard` makes of several experiments or of the
-//! best runs: their rows and columns are their own, so the session's file cannot be linked as the curves are. `set_in_session`
-//! replaces curves, for the sweep's own page.
+//! best runs: their rows and columns are their own, so the session's file cannot be linked as the curves are;
+//! `copy_without_records` does the same with files of programs. `set_in_session` replaces curves, for the sweep's own page.
 
 use std::{
-    fs::{self, File},
-    io::{self, Seek, SeekFrom},
+    fs::{self, File, OpenOptions},
+    io::{self, Seek, SeekFrom, Write},
     path::Path,
 };
 
 use prost::Message;
 
-use super::files::{append_records, session_file};
+use super::{
+    files::{append_records, session_file},
+    read::records_of,
+};
 use crate::{
     base::files::{Durability, FileError, write_whole},
     tags::RANK,
@@ -74,6 +77,34 @@ pub fn set_in_session(
     write_whole(&path, &[&others, &new], Durability::Written)
         .map(|()| true)
         .map_err(|FileError { path, source, .. }| WriteError::Write { path, source })
+}
+
+/// Copies what the event file `from` has got since byte `offset` to the end of `to`, but for HParams records, each record as it
+/// is. Where the file has become shorter, all of it is copied anew. Returns where the next call goes on.
+///
+/// # Errors
+/// [`WriteError`] naming the file.
+pub fn copy_without_records(from: &Path, to: &Path, offset: u64) -> Result<u64, WriteError> {
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| WriteError::Write { path, source }
+    };
+    let mut file = File::open(from).map_err(failed(from))?;
+    let is_shorter = file.metadata().map_err(failed(from))?.len() < offset;
+    let offset = if is_shorter { 0 } else { offset };
+    file.seek(SeekFrom::Start(offset)).map_err(failed(from))?;
+    let mut reader = RecordReader::new(file, offset);
+    let (mut copied, mut end) = (Vec::new(), offset);
+    while let Ok(Some(payload)) = reader.next_record() {
+        if records_of(payload).is_empty() {
+            record::append_payload(&mut copied, payload);
+        }
+        end = reader.offset();
+    }
+    let mut options = OpenOptions::new();
+    let options = if offset == 0 { options.write(true).truncate(true) } else { options.append(true) };
+    let written = options.create(true).open(to).and_then(|mut file| file.write_all(&copied));
+    written.map(|()| end).map_err(failed(to))
 }
 
 /// Whether an event has values, all under such tags.

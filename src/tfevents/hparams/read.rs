@@ -127,19 +127,45 @@ fn known(kind: Kind) -> Option<Value> {
 /// makes a file of its own and begins it with one. TensorBoard shows an arbitrary one of several.
 #[must_use]
 pub fn has_experiment_record(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
+    looked_at(path, "_hparams_/experiment") == Records::Some
+}
+
+/// HParams records at the front of an event file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Records {
+    /// There are some.
+    Some,
+    /// There are none.
+    None,
+    /// The file has not begun yet.
+    NotYet,
+}
+
+/// Whether an event file begins with HParams records.
+#[must_use]
+pub fn records_in(path: &Path) -> Records {
+    looked_at(path, "_hparams_/")
+}
+
+fn looked_at(path: &Path, prefix: &str) -> Records {
+    let Ok(file) = File::open(path) else { return Records::NotYet };
     if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return false;
+        return Records::NotYet;
     }
     let mut reader = RecordReader::new(file, 0);
-    for _ in 0..FIRST_RECORDS {
-        let Ok(Some(record)) = reader.next_record() else { return false };
+    for place in 0..FIRST_RECORDS {
+        let record = match reader.next_record() {
+            Ok(Some(record)) => record,
+            // The first record is the version of the format.
+            Ok(None) if place < 2 => return Records::NotYet,
+            _ => break,
+        };
         let Ok(Event { what: Some(What::Summary(summary)), .. }) = Event::decode(record) else { continue };
-        if summary.value.iter().any(|value| value.tag == "_hparams_/experiment") {
-            return true;
+        if summary.value.iter().any(|value| value.tag.starts_with(prefix)) {
+            return Records::Some;
         }
     }
-    false
+    Records::None
 }
 
 #[cfg(test)]

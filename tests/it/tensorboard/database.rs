@@ -178,6 +178,12 @@ schedule: {devices: 'cpu:1'}
     for fast in LOADERS {
         let mut board = TensorBoard::start_as(&project.path("runs/single"), fast);
         assert_shows_the_database(&mut board, &project);
+        let layout = board.get_json("/data/plugin/custom_scalars/layout", &[]);
+        let categories = layout["category"].as_array().expect("categories");
+        assert!(
+            categories.len() == 1 && categories[0]["title"] == "the whole grid",
+            "no bands of one seed: {layout}"
+        );
     }
 }
 

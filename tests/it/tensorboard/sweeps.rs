@@ -264,24 +264,3 @@ fn five_hundred_runs_are_all_there_and_equal_to_the_database() {
         }
     }
 }
-
-#[test]
-fn a_trace_has_a_span_for_every_attempt() {
-    let project = Project::with_spec(
-        "
-experiment: traced
-model: {family: command, run: [{trainer}, '0.{x}']}
-grid: {x: [1, 2, 3]}
-schedule: {devices: 'cpu:2'}
-",
-    );
-    project.run(&["run", "spec.yaml"]).expect(0);
-    let ran = project.run(&["trace", "traced", "--format", "json"]).expect(0);
-    assert_eq!(ran.json().len(), 2, "{}", ran.stdout);
-    let trace: Value = serde_json::from_str(&project.read("runs/traced/trace.json")).expect("JSON");
-    let events = trace["traceEvents"].as_array().expect("events");
-    let spans: Vec<&Value> = events.iter().filter(|event| event["cat"] == "run").collect();
-    assert_eq!(spans.len(), 3);
-    assert!(spans.iter().all(|span| span["dur"].as_i64() > Some(0) && span["args"]["state"] == "completed"));
-    project.run(&["trace", "nothing"]).expect(2);
-}

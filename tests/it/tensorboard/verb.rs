@@ -102,3 +102,61 @@ fn one_experiment_is_its_own_folder_and_a_missing_program_is_told() {
     assert!(ran.stderr.contains("pip install tensorboard"), "{}", ran.stderr);
     project.run(&["tensorboard", "hihg"]).expect(2);
 }
+
+/// A program that logs as PyTorch's `add_hparams` does: into a folder of its own, which begins with records of its table and its
+/// row.
+const ADDS_HPARAMS: &str = "import os, struct, sys, time
+sys.path.insert(0, 'TESTS')
+from trainer import Writer, field, record
+run_dir = os.environ['GRIDBOARD_RUN_DIR']
+Writer(run_dir).scalar('Loss/val', 0, float(sys.argv[1]))
+own = Writer(run_dir + '/1764.5')
+def hparams(tag, content):
+    plugin = field(1, field(1, b'hparams') + field(2, content))
+    summary = field(1, field(1, tag) + field(9, plugin))
+    own.file.write(record(struct.pack('<Bd', 9, time.time()) + field(5, summary)))
+metric = field(5, field(1, field(2, b'hparam/loss')))
+hparams(b'_hparams_/experiment', field(2, field(4, field(1, b'lr') + bytes([32, 3])) + metric))
+hparams(b'_hparams_/session_start_info', field(3, b''))
+own.scalar('hparam/loss', 0, 0.25)
+";
+
+#[test]
+fn records_of_a_program_do_not_spoil_the_table() {
+    let environment = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv");
+    let project = Project::with_spec(
+        "
+experiment: adds
+model: {family: command, run: [python3, adds.py, '0.{x}']}
+grid: {x: [1, 2, 3]}
+rank: {by: Loss/val}
+schedule: {devices: 'cpu:2'}
+",
+    )
+    .env("VIRTUAL_ENV", environment.to_string_lossy());
+    project
+        .write("adds.py", &ADDS_HPARAMS.replace("TESTS", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it")));
+    let ran = project.run(&["run", "spec.yaml"]).expect(0);
+    assert!(ran.stderr.contains("each of 3 runs writes HParams records of its own"), "{}", ran.stderr);
+    for fast in ["--load_fast=true", "--load_fast=false"] {
+        let mut all = vec!["tensorboard", "adds", "--port", "0", "--", "--host", "127.0.0.1"];
+        all.extend(["--reload_interval", "1", fast]);
+        let mut board = TensorBoard::spawn(&mut project.command(&all));
+        let groups = board.wait_for("the rows with their ranks", |board| {
+            let groups = session_groups(board, &["STATUS_SUCCESS", "STATUS_UNKNOWN"]);
+            let ranked = groups.values().filter(|group| metric(group, "", "rank").is_some()).count();
+            (ranked == 3).then_some(groups)
+        });
+        assert_eq!(groups.keys().collect::<Vec<_>>(), ["x-1", "x-2", "x-3"]);
+        assert_eq!(metric(&groups["x-1"], "", "Loss/val").map(|loss| loss as f32), Some(0.1));
+        let experiment = board.post_json("/data/plugin/hparams/experiment", &json!({"experimentName": ""}));
+        let infos = experiment["hparamInfos"].as_array().expect("columns");
+        let names: Vec<_> = infos.iter().filter_map(|info| info["name"].as_str()).collect();
+        assert_eq!(names, ["x"], "{experiment}");
+        // Its metrics are there, and the pages of the sweep's own run.
+        let tags = board.get_json("/data/plugin/scalars/tags", &[]);
+        assert!(!tags["x-2/1764.5"]["hparam/loss"].is_null(), "{tags}");
+        let texts = board.get_json("/data/plugin/text/tags", &[]);
+        assert_eq!(texts["."].as_array().map(Vec::len), Some(3), "{texts}");
+    }
+}
