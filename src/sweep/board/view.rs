@@ -229,8 +229,9 @@ impl View {
         if !self.has_layout && !columns.is_empty() {
             let mut banded: Vec<String> = Vec::new();
             for (record, leaderboard) in self.records.iter().zip(leaderboards) {
-                let seeds = record.spec.seeds.len();
-                let points = if seeds > 1 { leaderboard.rows.len() / seeds } else { continue };
+                // Of the best runs, most are not the first seed, which has the band.
+                let seeds = if self.has_rows_of_points(record) { record.spec.seeds.len() } else { continue };
+                let points = leaderboard.rows.len() / seeds;
                 for metric in margins::metrics(&record.spec, points) {
                     if !banded.contains(&metric) {
                         banded.push(metric);

@@ -77,7 +77,7 @@ fn experiments_are_one_table_and_their_best_runs_another() {
     });
     assert_eq!(groups.keys().collect::<Vec<_>>(), ["x-3-seed-1", "x-3-seed-2"]);
     assert_eq!(metric(&groups["x-3-seed-2"], "", "rank"), Some(1.0));
-    assert!(charts(&board).contains(&"the whole grid".to_owned()));
+    assert_eq!(charts(&board), ["the whole grid"]);
 }
 
 /// The headings of Custom Scalars.
