@@ -9,6 +9,7 @@ use crate::{
     publish::Finished,
     report::files::PAGE,
     run::ExperimentDir,
+    schedule::Slot,
     spec::Experiment,
     sweep::{self, Account, End},
 };
@@ -62,9 +63,14 @@ pub(super) fn opening(ready: &sweep::Preparation, placement: &device::Placement)
     );
     if owed as u64 + unknown > 0 {
         let labels: Vec<&str> = placement.slots.iter().map(|slot| slot.label.as_str()).collect();
+        let where_ = if labels.iter().all(|label| label.starts_with(Slot::IN_SLURM)) {
+            format!("as jobs of Slurm, at most {} at once", labels.len())
+        } else {
+            format!("on {}", listing::shortened(&labels, 8))
+        };
         let threads = placement.slots.first().map_or(1, |slot| slot.threads);
         let threads = human::counted(threads, "thread");
-        text += &format!(" on {} ({threads} each)", listing::shortened(&labels, 8));
+        text += &format!(" {where_} ({threads} each)");
     }
     if cancelled > 0 {
         text += &format!(", {cancelled} cancelled (`gridboard requeue` takes that back)");

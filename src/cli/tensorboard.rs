@@ -125,7 +125,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         let runs = view.refresh(&mut reader, runs_dir).await?;
         output::note(&format!("{} of {title}", human::counted(runs, "run")));
         let mut child = start(&program, &arguments(folder.path(), &title, args.port, args))?;
-        let following = Following::View { view, reader, runs_dir };
+        let following = Following::View { view: Box::new(view), reader, runs_dir };
         ended(wait(&mut child, signals, Some(following)).await?)
     })
 }
@@ -133,7 +133,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
 /// A folder of links that follows its runs.
 enum Following<'a> {
     /// Of several experiments, or of the best runs.
-    View { view: View, reader: Reader, runs_dir: &'a Path },
+    View { view: Box<View>, reader: Reader, runs_dir: &'a Path },
     /// Of an experiment whose programs may write HParams records; the folder goes with it.
     Mirror { mirror: Mirror, _folder: TempDir },
 }

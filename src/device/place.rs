@@ -145,7 +145,7 @@ pub(crate) fn place_in_cluster(at_once: u32, threads: u32, has_gpus: bool) -> Pl
     let device = if has_gpus { IN_CLUSTER } else { Slot::CPU };
     let slot = |index| Slot {
         index,
-        label: format!("slurm/{index}"),
+        label: format!("{}{index}", Slot::IN_SLURM),
         device: device.to_owned(),
         device_index: 0,
         threads,

@@ -130,9 +130,11 @@ pub(crate) fn idle_table(experiment: &str, lanes: &[Lane]) -> Table {
         .iter()
         .map(|lane| {
             let of = |cause: Cause| -> f64 {
-                // From zero: the sum of nothing is minus zero.
-                let of = lane.gaps.iter().filter(|gap| gap.cause == cause);
-                of.fold(0.0, |sum, gap| sum + (gap.to - gap.from))
+                // Not `sum`, whose nothing is -0.
+                lane.gaps
+                    .iter()
+                    .filter(|gap| gap.cause == cause)
+                    .fold(0.0, |sum, gap| sum + gap.to - gap.from)
             };
             let idle: f64 = Cause::ALL.iter().map(|cause| of(*cause)).sum();
             let percent = 100.0 * lane.busy / (lane.busy + idle).max(f64::MIN_POSITIVE);

@@ -8,13 +8,15 @@ use std::{cmp::Ordering, cmp::Reverse, collections::BinaryHeap};
 
 use super::{
     cost::{Line, UnderWay},
-    scheduler::{RunningJob, Scheduler},
+    live::RunningJob,
+    scheduler::Scheduler,
     slot::DeviceKind,
 };
 
 impl Scheduler {
     /// Seconds until the last run ends, if nothing fails and nobody cancels. `None` while the sweep is paused, and until a run has completed or
-    /// reported progress on every kind of device in use. `now` is on the clock that `step` is given.
+    /// reported progress on every kind of device in use. Where live runs wait in a cluster's queue, as many run at once as do now: how long
+    /// the queue is for others is not known. `now` is on the clock that `step` is given.
     #[must_use]
     pub fn remaining_seconds(&self, now: f64) -> Option<f64> {
         if self.is_paused() {
@@ -22,15 +24,23 @@ impl Scheduler {
         }
         let lines = Lines::fitted_to(self, now);
         let mut ends: BinaryHeap<Reverse<SlotFree>> = BinaryHeap::with_capacity(self.slots().len());
-        let mut busy = vec![0.0; self.slots().len()];
+        let mut busy = vec![None; self.slots().len()];
+        let mut queued = Vec::new();
         for (position, live) in self.live_by_position() {
-            busy[live.claim.slot as usize] = lines.rest_of(self, position, live, now)?;
+            if live.queued {
+                queued.push(position);
+            } else {
+                busy[live.claim.slot as usize] = Some(lines.rest_of(self, position, live, now)?);
+            }
         }
-        let mut last = busy.iter().copied().fold(0.0, f64::max);
+        let mut last = busy.iter().copied().flatten().fold(0.0, f64::max);
         for slot in self.slots().iter().filter(|slot| self.is_usable(slot)) {
-            ends.push(Reverse(SlotFree { seconds: busy[slot.index as usize], slot: slot.index }));
+            let seconds = busy[slot.index as usize];
+            if queued.is_empty() || seconds.is_some() {
+                ends.push(Reverse(SlotFree { seconds: seconds.unwrap_or(0.0), slot: slot.index }));
+            }
         }
-        for position in self.waiting_positions() {
+        for position in queued.into_iter().chain(self.waiting_positions()) {
             let Reverse(mut free) = ends.pop()?;
             let kind = self.slots()[free.slot as usize].kind();
             free.seconds += lines.get(kind)?.seconds(self.job(position).cost);
@@ -60,6 +70,7 @@ impl Lines {
             scheduler
                 .live_by_position()
                 .filter(|(_, live)| scheduler.slots()[live.claim.slot as usize].kind() == kind)
+                .filter(|(_, live)| !live.queued)
                 .filter_map(|(position, live)| {
                     let progress = live.progress?;
                     let seconds = (progress.at.min(now) - live.started).max(0.0);

@@ -33,6 +33,11 @@ pub enum Input {
         /// The part.
         fraction: f64,
     },
+    /// A live run waits in a queue. Ignored for a run that is not live.
+    Queued {
+        /// The run.
+        run: u64,
+    },
     /// A live run has begun after its time in a queue. Ignored for a run that is not live.
     Began {
         /// The run.

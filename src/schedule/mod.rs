@@ -42,6 +42,7 @@ mod cost;
 mod delays;
 mod division;
 mod eta;
+mod live;
 mod messages;
 mod pool;
 mod queue;

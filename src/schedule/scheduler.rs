@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::{
     cost::CostModel,
     delays::Delays,
+    live::RunningJob,
     messages::{Counts, Effect, Ended, Input, Job, LiveRun, SetupError},
-    pool::{Claim, Pool},
+    pool::Pool,
     queue::Queue,
     slot::Slot,
     task::{Fate, Task, Wish},
@@ -49,25 +50,6 @@ pub struct Scheduler {
     pub(super) new_runs: Option<u64>,
 }
 
-/// A live attempt.
-#[derive(Clone, Debug)]
-pub(super) struct RunningJob {
-    pub(super) claim: Claim,
-    pub(super) started: f64,
-    pub(super) progress: Option<Advance>,
-    /// The part of the work that earlier attempts have done, from 0, below 1.
-    pub(super) done: f64,
-    threads: u32,
-}
-
-/// The last progress report of a live attempt.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Advance {
-    pub(super) at: f64,
-    /// Over 0, up to 1.
-    pub(super) fraction: f64,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
     Ready,
@@ -78,9 +60,6 @@ pub(super) enum Phase {
     Stopping,
     Finished,
 }
-
-/// A smaller part of a run says nothing about the whole.
-const LEAST_PROGRESS: f64 = 1e-6;
 
 impl Scheduler {
     /// A scheduler of `jobs` over `slots`. `capacities` has the memory of each device in bytes, by `device_index`;
@@ -168,6 +147,7 @@ impl Scheduler {
                 }
             }
             Input::Progress { run, fraction } => self.progress(now, run, fraction),
+            Input::Queued { run } => self.queued(run),
             Input::Began { run } => self.began(now, run),
             Input::GoesOn { run, done } => self.goes_on(run, done),
             Input::Ended { run, how } => self.ended(now, run, how, &mut effects),
@@ -307,32 +287,6 @@ impl Scheduler {
         self.positions.get(&run).is_some_and(|position| self.tasks[*position].job.elastic)
     }
 
-    fn progress(&mut self, now: f64, run: u64, fraction: f64) {
-        let Some(position) = self.positions.get(&run) else { return };
-        if let Some(live) = self.live.get_mut(position)
-            && fraction - live.done >= LEAST_PROGRESS
-        {
-            live.progress = Some(Advance { at: now, fraction: fraction.min(1.0) });
-        }
-    }
-
-    fn began(&mut self, now: f64, run: u64) {
-        if let Some(position) = self.positions.get(&run)
-            && let Some(live) = self.live.get_mut(position)
-        {
-            live.started = now;
-        }
-    }
-
-    fn goes_on(&mut self, run: u64, done: f64) {
-        let Some(position) = self.positions.get(&run) else { return };
-        if let Some(live) = self.live.get_mut(position)
-            && (0.0..1.0).contains(&done)
-        {
-            live.done = done;
-        }
-    }
-
     fn ended(&mut self, now: f64, run: u64, how: Ended, effects: &mut Vec<Effect>) {
         let Some(position) = self.positions.get(&run).copied() else { return };
         let Some(live) = self.live.remove(&position) else { return };
@@ -441,7 +395,7 @@ impl Scheduler {
         let (claim, released) = self.pool.claim(device, position, task.memory());
         let threads = self.slots[claim.slot as usize].threads;
         effects.push(Effect::Start { run: task.job.run, attempt: task.attempt(), slot: claim.slot, threads });
-        self.live.insert(position, RunningJob { claim, started: now, progress: None, done: 0.0, threads });
+        self.live.insert(position, RunningJob::new(claim, now, threads));
         if is_new {
             self.begins();
         }

@@ -29,6 +29,8 @@ pub struct Slot {
 impl Slot {
     /// The id of the processor as a device.
     pub const CPU: &'static str = "cpu";
+    /// The start of a label where a slot is no part of this machine, and only one of the jobs that may be in Slurm at once.
+    pub const IN_SLURM: &'static str = "slurm/";
 
     /// The kind of the slot's device.
     #[must_use]

@@ -82,6 +82,7 @@ fn attend(task: &TaskDir) -> Result<u8, AttendError> {
         say("another process has carried this order out, or is at it: Slurm has started the job once more");
         return Ok(NOT_OURS);
     }
+    let order = order.through(&task.door());
     hear_children()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let began = wall_now();

@@ -112,6 +112,7 @@ pub(super) struct Clerk {
     queue_pause: f64,
     /// What is the matter with Slurm, which has been told.
     trouble: Option<String>,
+    stuck: words::Stuck,
 }
 
 /// Pauses between two looks at the queue, seconds: after a change, and the longest.
@@ -145,6 +146,7 @@ impl Clerk {
             queue_at: 0.0,
             queue_pause: QUEUE.0,
             trouble: None,
+            stuck: words::Stuck::default(),
         }
     }
 
@@ -284,6 +286,11 @@ impl Clerk {
                     let id = live.task.job;
                     live.tracked.seen(jobs.get(&id).copied(), arrays.contains(&id.array), now);
                     changed |= before != (live.tracked.state.clone(), live.tracked.reason.clone());
+                    if let (false, Some(reason)) = (live.tracked.begun, &live.tracked.reason)
+                        && let Some(text) = self.stuck.tell(&live.tracked.called(), reason)
+                    {
+                        let _ = self.news.send(News::Warning(text));
+                    }
                     let text = situation(&live.tracked);
                     situations(&self.situations).insert(*run, text);
                 }

@@ -5,6 +5,7 @@
 
 use std::{
     fs, io,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
 };
 
@@ -106,7 +107,16 @@ impl Submission {
 impl TaskDir {
     pub(in crate::launch) fn write_order(&self, order: &Order) -> Result<(), FileError> {
         fs::create_dir_all(&self.0).map_err(FileError::at("create folder", &self.0))?;
+        let (door, name) = (self.door(), order.run_dir.file_name().unwrap_or_default());
+        // `.slurm/SUBMISSION/TASK/run` beside the run: relative, since a node may have the file system elsewhere.
+        symlink(Path::new("../../..").join(name), &door).map_err(FileError::at("create link", &door))?;
         write(&self.order(), order)
+    }
+
+    /// A link to the run's folder, by which the attempt alone goes there. A copy of an attempt whose order was taken back finds it
+    /// no more, and so changes nothing of the attempt that follows: it would need a path there.
+    pub(in crate::launch) fn door(&self) -> PathBuf {
+        self.0.join("run")
     }
 
     pub(in crate::launch) fn read_order(&self) -> Result<Order, FileError> {
@@ -120,6 +130,8 @@ impl TaskDir {
 
     /// Takes the order back: whoever carries it out ends at once, and nobody begins.
     pub(in crate::launch) fn take_back(&self) -> Result<(), FileError> {
+        // Before the order: whoever sees that it is gone finds no way to the run any more.
+        remove_if_there(&self.door())?;
         remove_if_there(&self.order())
     }
 
@@ -226,6 +238,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let dir = ExperimentDir::at(folder.path());
         assert!(left(&dir).0.is_empty());
+        fs::create_dir(folder.path().join("a")).unwrap();
+        fs::write(folder.path().join("a/log"), "of the run").unwrap();
         let first = Submission::create(&dir).unwrap();
         let second = Submission::create(&dir).unwrap();
         assert!(first.name().starts_with("s00001-") && second.name().starts_with("s00002-"));
@@ -237,9 +251,13 @@ mod tests {
         assert_eq!(submissions, [second.clone(), first.clone()]);
         assert_eq!(tasks[0].order, order("c"));
         assert_eq!((tasks.len(), first.job(), second.job()), (3, Some(17), None));
+        let through = first.task(1).door().join("log");
+        assert_eq!(fs::read_to_string(&through).unwrap(), "of the run");
         assert!(first.task(1).may_go_on());
         first.task(1).take_back().unwrap();
         assert!(!first.task(1).may_go_on());
+        assert!(!through.exists() && fs::write(&through, "late").is_err());
+        assert_eq!(fs::read_to_string(folder.path().join("a/log")).unwrap(), "of the run");
         assert_eq!(left(&dir).0.len(), 2);
         first.remove().unwrap();
         first.remove().unwrap();

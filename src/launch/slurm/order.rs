@@ -4,7 +4,10 @@
 //! process begins, `ended.json` as its last act. So an orchestrator that comes later knows all of a job that it has not
 //! submitted, whether Slurm still does or not.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -111,8 +114,52 @@ impl Order {
         })
     }
 
+    /// The same with another path to the run's folder, wherever the attempt is told of it.
+    pub(in crate::launch) fn through(mut self, door: &Path) -> Self {
+        let (Some(from), Some(to)) = (self.run_dir.to_str(), door.to_str()) else { return self };
+        for text in self.args.iter_mut().chain(self.env.iter_mut().map(|(_, value)| value)) {
+            *text = with_path(text, from, to);
+        }
+        if self.folder == self.run_dir {
+            self.folder = door.to_owned();
+        }
+        self.run_dir = door.to_owned();
+        self
+    }
+
     /// Where it goes on.
     pub(in crate::launch) fn resumed(&self) -> Option<Resumed> {
         self.resumed.map(|(epoch, batch)| Resumed { epoch, batch })
+    }
+}
+
+/// A text with another path in the place of `from`, where that stands as a whole: `/a/b` in `--dir=/a/b/c` and not in `/a/b2`.
+fn with_path(text: &str, from: &str, to: &str) -> String {
+    let mut rest = text;
+    let mut made = String::with_capacity(text.len());
+    while let Some(at) = rest.find(from) {
+        let (before, after) = (&rest[..at], &rest[at + from.len()..]);
+        let is_name = |letter: char| letter.is_alphanumeric() || "-_.".contains(letter);
+        let is_whole = !after.starts_with(is_name) && !before.ends_with(is_name);
+        made.push_str(before);
+        made.push_str(if is_whole { to } else { from });
+        rest = after;
+    }
+    made + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_put_in_the_place_of_another_as_a_whole() {
+        let put = |text: &str| with_path(text, "/runs/e/a-1", "/door");
+        assert_eq!(put("/runs/e/a-1"), "/door");
+        assert_eq!(put("--dir=/runs/e/a-1/state:/runs/e/a-1"), "--dir=/door/state:/door");
+        for other in ["/runs/e/a-12", "/my/runs/e/a-1", "/runs/e/a-1.old", "/runs/e", ""] {
+            let wanted = if other.starts_with("/my") { "/my/runs/e/a-1" } else { other };
+            assert_eq!(put(other), wanted);
+        }
     }
 }

@@ -1,10 +1,13 @@
 //! What the hardware did: how long each slot was busy, and its idle times by cause.
 
-use crate::report::{document::Section, input::ReportInput, trace::idle_table};
+use crate::{
+    report::{document::Section, input::ReportInput, trace::idle_table},
+    schedule::Slot,
+};
 
-/// The section; none where no slot is known.
+/// The section; none where no slot of a machine is known: those of a cluster stand for nothing that could be idle.
 pub(super) fn section(input: &ReportInput) -> Option<Section> {
-    if input.slots.is_empty() {
+    if input.slots.iter().all(|lane| lane.slot.starts_with(Slot::IN_SLURM)) {
         return None;
     }
     let mut section = Section::new("hardware", "What the hardware did");
@@ -35,5 +38,7 @@ mod tests {
         let blocks = section(&input).unwrap().blocks;
         let Block::Table { stem, table } = &blocks[1] else { panic!("{blocks:?}") };
         assert_eq!((stem.as_str(), table.rows.len(), table.rows[0].len()), ("slots", 1, 6));
+        input.slots[0].slot = "slurm/0".to_owned();
+        assert_eq!(section(&input), None);
     }
 }

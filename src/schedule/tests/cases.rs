@@ -251,6 +251,24 @@ fn set_ups_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn what_waits_in_a_queue_runs_where_others_run_now() {
+    let mut env = SchedEnv::new().device(0, 4).runs(&[(20.0, 0), (20.0, 0), (20.0, 0), (10.0, 0)]).begin();
+    for run in 0..4 {
+        env.feed(Input::Queued { run });
+    }
+    assert_eq!(env.scheduler().remaining_seconds(env.now), None, "nobody knows when any begins");
+    env.now += 100.0;
+    env.feed(Input::Began { run: 0 });
+    env.now += 5.0;
+    env.feed(Input::Progress { run: 0, fraction: 0.5 });
+    // 5 s for the rest of it, then 10, 10 and 5 one after the other.
+    assert_eq!(env.scheduler().remaining_seconds(env.now), Some(30.0));
+    env.feed(Input::Began { run: 1 });
+    // 5 s and 10 s on the one, 10 s and 5 s on the other.
+    assert_eq!(env.scheduler().remaining_seconds(env.now), Some(15.0));
+}
+
+#[test]
 fn the_remaining_time_is_unknown_until_something_is_learned() {
     let mut env = SchedEnv::new().device(0, 2).runs(&[(40.0, 0), (20.0, 0), (20.0, 0), (10.0, 0)]).begin();
     assert_eq!(env.scheduler().remaining_seconds(env.now), None);

@@ -137,6 +137,9 @@ impl<L: Launcher> Loop<'_, L> {
             self.tell(now, Change::Warning(text));
         }
         let run = attempt.run;
+        if self.launcher.is_queue() {
+            self.step(now, Input::Queued { run });
+        }
         self.tell(now, Change::AttemptStarted(attempt));
         if let (Some(resumed), Some(epochs)) = (resumed, self.attempts.forecast(run).epochs) {
             #[expect(clippy::cast_precision_loss, reason = "a number of epochs")]

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use super::{Lab, leaderboard, on_this_machine, six};
-use crate::support::{Project, wait_until};
+use nix::sys::signal::Signal;
+
+use super::{Lab, leaderboard, on_this_machine, place, six, wait_for_the_first};
+use crate::support::{Project, alive, wait_until};
 
 fn failures(project: &Project) -> Vec<(String, String)> {
     let rows =
@@ -19,7 +21,7 @@ fn a_job_that_somebody_cancels_is_told_as_such_and_begins_again() {
     let mut sweep = project.start(&["run", "spec.yaml"]);
     let running = lab.wait_for_jobs("R", 4);
     let waiting = lab.wait_for_jobs("PD", 2);
-    wait_until("the runs have begun", || project.path("runs/six/a-1-b-4/place").exists());
+    wait_for_the_first(&project);
     let first = running.iter().find(|job| job.ends_with("_0")).expect("the first run");
     let last = waiting.iter().find(|job| job.ends_with("_5")).expect("the last run");
     lab.slurm("scancel", &[first, last]);
@@ -42,9 +44,13 @@ fn a_run_on_a_node_that_is_lost_goes_on_elsewhere_and_its_copy_changes_nothing()
     let project = lab.project(&six("{gpus: 1, at_once: 4}"));
     let mut sweep = project.start(&["run", "spec.yaml"]);
     lab.wait_for_jobs("R", 4);
-    let place = |run: &str| project.read(&format!("runs/six/{run}/place"));
-    wait_until("the runs have begun", || project.path("runs/six/a-2-b-5/place").exists());
-    assert_eq!(place("a-1-b-4").trim(), "n1:0");
+    wait_for_the_first(&project);
+    let place = |run: &str| place(&project, run);
+    assert_eq!(place("a-1-b-4"), "n1:0");
+    // Those who would see that their order was taken back sleep, and the programs that they have started do not.
+    let copies = Lab::attendants(&project, "n1");
+    assert_eq!(copies.len(), 2);
+    copies.iter().for_each(|pid| send(*pid, Signal::SIGSTOP));
     // The daemon alone: what it has started lives on, and nobody is told.
     lab.daemon("kill", "n1");
     wait_until("the loss is told", || {
@@ -52,7 +58,7 @@ fn a_run_on_a_node_that_is_lost_goes_on_elsewhere_and_its_copy_changes_nothing()
         said.matches("its node has failed").count() == 2
     });
     wait_until("both are begun elsewhere or wait", || {
-        lab.jobs("R,PD").len() >= 4 && place("a-1-b-4").trim() != "n1:0" || lab.jobs("PD").len() >= 2
+        lab.jobs("R,PD").len() >= 4 && place("a-1-b-4") != "n1:0" || lab.jobs("PD").len() >= 2
     });
     project.write("go", "");
     assert_eq!(sweep.wait().expect("wait for the sweep").code(), Some(0), "{}", project.read("err.log"));
@@ -61,6 +67,18 @@ fn a_run_on_a_node_that_is_lost_goes_on_elsewhere_and_its_copy_changes_nothing()
     assert_eq!(leaderboard(&project), on_this_machine(&project));
     let attempts = project.sql("select run, attempts from runs where attempts > 1");
     assert_eq!(attempts.len(), 2, "{attempts:?}");
+    copies.iter().for_each(|pid| send(*pid, Signal::SIGCONT));
+    wait_until("the copies are gone", || copies.iter().all(|pid| !alive(*pid)));
+    assert_eq!(leaderboard(&project), on_this_machine(&project));
+    for run in ["a-1-b-4", "a-1-b-5"] {
+        assert_eq!(project.read(&format!("runs/six/{run}/done_by")), "n2\n", "{run}");
+    }
+    project.run(&["verify"]).expect(0);
+}
+
+fn send(pid: i64, signal: Signal) {
+    let pid = i32::try_from(pid).expect("a process id");
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), signal).expect("signal the copy");
 }
 
 /// A run that keeps its state after each of its epochs, which take a second or two, and is done after so many.

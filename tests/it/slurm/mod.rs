@@ -81,6 +81,25 @@ impl Lab {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// The processes of Gridboard's that attend to runs on a node, by what they say themselves.
+    fn attendants(project: &Project, node: &str) -> Vec<i64> {
+        let mut pids = Vec::new();
+        let folders = |path: &Path| {
+            let entries = path.read_dir().expect("a folder").map(|entry| entry.expect("an entry").path());
+            entries.filter(|path| path.is_dir()).collect::<Vec<_>>()
+        };
+        for submission in folders(&project.path("runs/six/.slurm")) {
+            for task in folders(&submission) {
+                let Ok(text) = std::fs::read_to_string(task.join("started.json")) else { continue };
+                let started: Value = serde_json::from_str(&text).expect("an object");
+                if started["host"] == node {
+                    pids.push(started["pid"].as_i64().expect("a process id"));
+                }
+            }
+        }
+        pids
+    }
+
     /// The jobs in this state: `12_3`.
     fn jobs(&self, state: &str) -> Vec<String> {
         let listed = self.slurm("squeue", &["-h", "-r", "-t", state, "-o", "%i"]);
@@ -121,7 +140,23 @@ fn six(launcher: &str) -> String {
 
 /// What each of the six does.
 const SCRIPT: &str = "echo $SLURMD_NODENAME:$CUDA_VISIBLE_DEVICES > $GRIDBOARD_RUN_DIR/place; \
-     until [ -e go ]; do sleep 0.1; done; exec python3 \"$0\" \"$1\"";
+     until [ -e go ]; do sleep 0.1; done; echo $SLURMD_NODENAME >> $GRIDBOARD_RUN_DIR/done_by; exec python3 \"$0\" \"$1\"";
+
+/// Where a run of the six is, as its program has written it down: `n1:0`; empty where it has not yet.
+fn place(project: &Project, run: &str) -> String {
+    std::fs::read_to_string(project.path(&format!("runs/six/{run}/place")))
+        .unwrap_or_default()
+        .trim()
+        .to_owned()
+}
+
+/// The four that have a GPU at first.
+const FIRST: [&str; 4] = ["a-1-b-4", "a-1-b-5", "a-2-b-4", "a-2-b-5"];
+
+#[track_caller]
+fn wait_for_the_first(project: &Project) {
+    wait_until("four runs have begun", || FIRST.iter().all(|run| !place(project, run).is_empty()));
+}
 
 /// What the leaderboard says, but for the times.
 fn leaderboard(project: &Project) -> Vec<Value> {

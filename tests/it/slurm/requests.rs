@@ -1,6 +1,6 @@
 //! What users ask of a live sweep: cancel, requeue, pause.
 
-use super::{Lab, leaderboard, on_this_machine, six};
+use super::{Lab, leaderboard, on_this_machine, six, wait_for_the_first};
 use crate::support::wait_until;
 
 #[test]
@@ -10,7 +10,7 @@ fn runs_are_cancelled_and_requeued_and_the_sweep_is_paused() {
     let mut sweep = project.start(&["run", "spec.yaml"]);
     lab.wait_for_jobs("R", 4);
     lab.wait_for_jobs("PD", 2);
-    wait_until("the runs have begun", || project.path("runs/six/a-2-b-5/place").exists());
+    wait_for_the_first(&project);
     project.run(&["cancel", "six/a-1-b-4", "six/a-3-b-5"]).expect(0);
     // Another one has its place.
     lab.wait_for_jobs("R", 4);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Lab, leaderboard, on_this_machine, six};
+use super::{FIRST, Lab, leaderboard, on_this_machine, place, six, wait_for_the_first};
 use crate::support::{Project, wait_until};
 
 #[test]
@@ -11,16 +11,10 @@ fn runs_on_two_nodes_rank_as_on_this_machine_and_each_has_a_gpu_of_its_own() {
     let project = lab.project(&six("{gpus: 1}"));
     let mut sweep = project.start(&["run", "spec.yaml"]);
     lab.wait_for_jobs("R", 4);
-    let places = |runs: &[&str]| {
-        let place = |run: &&str| project.read(&format!("runs/six/{run}/place")).trim().to_owned();
-        runs.iter().map(place).collect::<BTreeSet<String>>()
-    };
-    let first = ["a-1-b-4", "a-1-b-5", "a-2-b-4", "a-2-b-5"];
-    wait_until("four runs have begun", || {
-        first.iter().all(|run| project.path(&format!("runs/six/{run}/place")).exists())
-    });
+    wait_for_the_first(&project);
+    let places: BTreeSet<String> = FIRST.iter().map(|run| place(&project, run)).collect();
     let all = ["n1:0", "n1:1", "n2:0", "n2:1"].map(str::to_owned);
-    assert_eq!(places(&first), BTreeSet::from(all), "no two at once on one GPU");
+    assert_eq!(places, BTreeSet::from(all), "no two at once on one GPU");
     let why = || project.run(&["why", "six/a-3-b-5"]).expect(0).stdout;
     wait_until("Slurm's reason is told", || why().contains("(Resources)"));
     assert!(why().contains("waits in Slurm's queue as job"), "{}", why());
@@ -38,6 +32,36 @@ fn runs_on_two_nodes_rank_as_on_this_machine_and_each_has_a_gpu_of_its_own() {
     // The same spec is done here and there.
     let again = project.run(&["run", "spec.yaml", "--launcher", "local"]).expect(0);
     assert!(again.stderr.contains("6 completed, 0 to train"), "{}", again.stderr);
+}
+
+/// Six networks of 16 pixels, with and without Slurm: bit by bit the same, in the weights too.
+#[cfg(feature = "torch")]
+#[test]
+fn built_in_networks_are_trained_as_on_this_machine() {
+    let Some(lab) = Lab::start("") else { return };
+    let spec = "experiment: six\n\
+        dataset:\n  phantom: {images: [60, 40], difficulty: 0.35, seed: 0}\n  classes: [normal, covid]\n  \
+        image_size: 16\n  validation_split: 0.3\n\
+        model: {family: grid_cnn}\n\
+        train: {epochs: 2, batch_size: 16, learning_rate: 0.001}\n\
+        grid: {dense_layers: [0, 1], conv_layers: [1], layer_size: [4, 8, 16]}\n\
+        launcher: {slurm: {}}\n";
+    let project = lab.project(spec);
+    project.run(&["run", "spec.yaml"]).expect(0);
+    let here = Project::with_spec(spec);
+    here.run(&["run", "spec.yaml", "--launcher", "local"]).expect(0);
+    assert_eq!(leaderboard(&project), leaderboard(&here));
+    for file in ["leaderboard.csv", "top_ten.tex", "top_ten_confusion.png", "roc_curves.png"] {
+        let path = format!("runs/six/report/{file}");
+        let read = |project: &Project| std::fs::read(project.path(&path)).expect("a file of the report");
+        assert_eq!(read(&project), read(&here), "{file}");
+    }
+    let weights = "runs/six/1-conv-8-nodes-1-dense/best.safetensors";
+    let read = |project: &Project| std::fs::read(project.path(weights)).expect("the weights");
+    assert_eq!(read(&project), read(&here));
+    let hosts = project.sql("select distinct host from attempts order by host");
+    assert_eq!(hosts, [serde_json::json!({"host": "n1"}), serde_json::json!({"host": "n2"})]);
+    project.run(&["verify"]).expect(0);
 }
 
 #[test]
@@ -111,6 +135,38 @@ fn a_controller_that_is_away_is_waited_for() {
     assert_eq!(leaderboard(&project), on_this_machine(&project));
     let more = project.sql("select run from runs where attempts > 1");
     assert!(more.is_empty(), "nobody was begun twice: {more:?}");
+}
+
+/// A controller that is killed may have forgotten the last that it was told.
+#[test]
+fn a_controller_that_is_killed_loses_no_run() {
+    let Some(lab) = Lab::start("") else { return };
+    let project = lab.project(&six("{gpus: 1}"));
+    let mut sweep = project.start(&["run", "spec.yaml"]);
+    lab.wait_for_jobs("R", 4);
+    lab.daemon("kill", "slurmctld");
+    wait_for_the_first(&project);
+    wait_until("it is told", || project.read("err.log").contains("Slurm does not answer"));
+    lab.daemon("start", "slurmctld");
+    wait_until("it is told that it is back", || project.read("err.log").contains("Slurm answers again"));
+    project.write("go", "");
+    wait_until("the first four are done", || project.read("err.log").contains("[4/6]"));
+    // It may have started them anew in its mind, and have drained the nodes, which know better: then somebody has to help.
+    let is_drained = || lab.slurm("sinfo", &["-h", "-N", "-o", "%T"]).contains("drain");
+    let is_told = || project.read("err.log").contains("perhaps for somebody to do something");
+    wait_until("the sweep ends", || {
+        if is_drained() {
+            let first = |job: &&String| ["_0", "_1", "_2", "_3"].iter().any(|end| job.ends_with(end));
+            lab.jobs("R").iter().filter(first).for_each(|job| drop(lab.slurm("scancel", &[job])));
+            if is_told() {
+                lab.slurm("scontrol", &["update", "nodename=n[1-2]", "state=resume"]);
+            }
+        }
+        sweep.try_wait().expect("look at the sweep").is_some()
+    });
+    assert_eq!(sweep.wait().expect("reap it").code(), Some(0), "{}", project.read("err.log"));
+    assert_eq!(leaderboard(&project), on_this_machine(&project));
+    project.run(&["verify"]).expect(0);
 }
 
 #[test]
