@@ -1,7 +1,8 @@
 //! `gridboard tensorboard`: one experiment, several in one table, the best runs alone.
 
-use std::path::Path;
+use std::{net::TcpListener, path::Path};
 
+use nix::sys::signal::Signal;
 use serde_json::json;
 
 use super::{
@@ -101,6 +102,35 @@ fn one_experiment_is_its_own_folder_and_a_missing_program_is_told() {
     let ran = crate::support::Ran::from(nowhere.expect("start gridboard")).expect(1);
     assert!(ran.stderr.contains("pip install tensorboard"), "{}", ran.stderr);
     project.run(&["tensorboard", "hihg"]).expect(2);
+}
+
+#[test]
+fn a_sweep_that_has_just_begun_is_told_where_its_runs_will_be_ticked() {
+    let environment = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv");
+    let values: Vec<String> = (10..50).map(|value| value.to_string()).collect();
+    let project = Project::with_spec(&format!(
+        "experiment: begun\nmodel: {{family: command, run: [sh, -c, '{} 0.{{x}}; sleep 600']}}\n\
+         grid: {{x: [{}]}}\nschedule: {{devices: 'cpu:1'}}\n",
+        crate::support::trainer().replace(',', ""),
+        values.join(", ")
+    ))
+    .env("VIRTUAL_ENV", environment.to_string_lossy());
+    let mut sweep = project.start(&["run", "spec.yaml"]);
+    crate::support::wait_until("a run is there", || project.path("runs/begun/x-10/train").exists());
+    let port =
+        TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("its number").port();
+    let port = port.to_string();
+    let arguments = ["tensorboard", "begun", "--port", &port, "--", "--host", "127.0.0.1"];
+    let mut board = TensorBoard::spawn(&mut project.command(&arguments));
+    board.wait_for("the addresses", |board| {
+        let said = board.log();
+        ["#text&runSelectionState=", "#custom_scalars&runSelectionState="]
+            .iter()
+            .all(|page| said.contains(&format!("http://localhost:{port}/{page}")))
+            .then_some(())
+    });
+    crate::support::signal(&sweep, Signal::SIGINT);
+    assert_eq!(sweep.wait().expect("its end").code(), Some(130));
 }
 
 /// A program that logs as PyTorch's `add_hparams` does: into a folder of its own, which begins with records of its table and its
