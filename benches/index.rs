@@ -63,6 +63,7 @@ fn write(dir: &Path, runs: i64, steps: i64, curves: i64) {
             device: Some("cpu".to_owned()),
             threads: Some(1),
             host: Some("box".to_owned()),
+            job: None,
             started: 1.7e9,
             resumed_from: None,
         };

@@ -25,6 +25,16 @@ pub fn start_of(pid: u32) -> Option<u64> {
     parse_start(&String::from_utf8_lossy(&stat))
 }
 
+/// Whether a process of this machine with this start lives; one that has ended and was not waited for does not.
+#[must_use]
+pub fn is_alive(pid: u32, start: Option<u64>) -> bool {
+    let Ok(stat) = fs::read(format!("/proc/{pid}/stat")) else { return false };
+    let stat = String::from_utf8_lossy(&stat);
+    let found = parse_start(&stat);
+    let state = stat.rfind(')').and_then(|end| stat[end + 1..].split_whitespace().next());
+    !matches!(state, Some("Z" | "X")) && start.is_none_or(|start| found == Some(start))
+}
+
 fn parse_start(stat: &str) -> Option<u64> {
     // The name is in parentheses and may have any character; the state behind it is field 3.
     stat[stat.rfind(')')? + 1..].split_whitespace().nth(19)?.parse().ok()
@@ -47,6 +57,14 @@ mod tests {
         let own = std::process::id();
         assert!(start_of(own).is_some_and(|start| start > 0) && start_of(own) == start_of(own));
         assert_eq!(start_of(u32::MAX), None);
+        assert!(is_alive(own, start_of(own)) && is_alive(own, None) && !is_alive(own, Some(1)));
+        assert!(!is_alive(u32::MAX, None));
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        while is_alive(child.id(), None) {
+            std::thread::yield_now();
+        }
+        assert!(start_of(child.id()).is_some(), "it was not waited for");
+        child.wait().unwrap();
         assert_eq!(boot_id().map(str::len), Some(36));
         let stat = "12 (a) 9) b) S 34 12 12 0 -1 4194304 1 0 0 0 5 6 0 0 20 0 1 0 777 8 9";
         assert_eq!(parse_start(stat), Some(777));

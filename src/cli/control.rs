@@ -17,7 +17,8 @@ use crate::{
     base::{clock::wall_now, files::FileError},
     report::Format,
     run::{
-        Answer, Changed, ExperimentDir, ExperimentLock, Marks, Refused, Request, RunDir, RunState, Ticket,
+        Answer, Changed, ExperimentDir, ExperimentLock, Holder, Marks, Refused, Request, RunDir, RunState,
+        Ticket,
     },
     store::{Reader, RunRecord, Store},
     sweep::SweepError,
@@ -25,6 +26,8 @@ use crate::{
 
 /// How long a sweep that listens has for its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long one on another machine has: file systems of a network show what is new after a while.
+const FAR_PATIENCE: Duration = Duration::from_secs(60);
 /// How long somebody who holds the lock for a moment, as another of these verbs, is waited for.
 const MOMENT: Duration = Duration::from_millis(700);
 /// Between two looks.
@@ -59,7 +62,7 @@ pub(super) fn reach(dir: &ExperimentDir, experiment: &str, request: &Request) ->
             let id = format!("{:020.0}-{}", wall_now() * 1e6, process::id());
             match dir.ask(id, request) {
                 Ok(ticket) => {
-                    if let Some(answer) = wait_for(dir, &ticket)? {
+                    if let Some(answer) = wait_for(dir, &ticket, experiment)? {
                         return Ok(Reached::Live(answer));
                     }
                 }
@@ -76,14 +79,25 @@ pub(super) fn reach(dir: &ExperimentDir, experiment: &str, request: &Request) ->
 }
 
 /// Waits for the answer; `None` where the request was taken back, so that nobody does it.
-fn wait_for(dir: &ExperimentDir, ticket: &Ticket) -> Result<Option<Answer>, CliError> {
+fn wait_for(dir: &ExperimentDir, ticket: &Ticket, experiment: &str) -> Result<Option<Answer>, CliError> {
     let mut until = Instant::now() + PATIENCE;
+    let mut far = dir.lock_holder().filter(Holder::is_elsewhere);
     let mut taken = false;
     loop {
         if let Some(answer) = ticket.answer()? {
             return Ok(Some(answer));
         }
         let gone = !dir.listens() || !dir.is_locked();
+        if !gone
+            && Instant::now() > until
+            && let Some(holder) = far.take()
+        {
+            let seconds = FAR_PATIENCE.as_secs();
+            output::note(&format!(
+                "`{experiment}` is being run by {holder}: its answer is waited for, {seconds} s at most"
+            ));
+            until = Instant::now() + FAR_PATIENCE;
+        }
         if gone || Instant::now() > until {
             if taken || ticket.withdraw()? || gone {
                 return Ok(None);
@@ -194,6 +208,8 @@ pub(super) async fn move_at_rest(
 ) -> Result<Answer, CliError> {
     let mut answer = Answer::default();
     let mut store = Store::open(runs_dir).await?;
+    store.must_be_newest(dir)?;
+    store.be_newest(dir)?;
     let mut moved = Vec::new();
     for run in runs {
         // What it is now: it may have been read while its sweep lived.

@@ -85,7 +85,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let runtime = runtime()?;
     let (doomed, dir) = runtime.block_on(find(runs_dir, &args.what, args.failed))?;
     if dir.is_locked() {
-        return Err(CliError::Running(doomed.experiment));
+        return Err(CliError::Running(dir.busy(&doomed.experiment)));
     }
     if doomed.failed && doomed.runs.is_empty() {
         return Err(CliError::NotFound {
@@ -225,7 +225,7 @@ async fn delete(
     };
     std::fs::create_dir_all(dir.path()).map_err(io("create", dir.path()))?;
     let lock = dir.take_lock().map_err(io("lock", &dir.lock()))?;
-    let Some(lock) = lock else { return Err(CliError::Running(doomed.experiment.clone())) };
+    let Some(lock) = lock else { return Err(CliError::Running(dir.busy(&doomed.experiment))) };
     // What is alive of an earlier sweep would write the files anew.
     let children = Children::in_experiment(dir).map_err(io("write", &dir.children()))?;
     let _ended = children.end_orphans();
@@ -233,6 +233,10 @@ async fn delete(
         Some(_) => Some(Store::open(runs_dir).await?),
         None => None,
     };
+    if let Some(store) = &store {
+        store.must_be_newest(dir)?;
+        store.be_newest(dir)?;
+    }
     match &doomed.names {
         None => {
             if let (Some(store), Some(record)) = (&mut store, &doomed.record) {

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::runtime;
 use crate::{
     base::{
-        disk::{free_bytes, may_write},
+        disk::{free_bytes, may_write, network},
         error::with_causes,
         human,
     },
@@ -27,13 +27,13 @@ const LEAST_ROOM: u64 = 1_000_000_000;
 pub(super) fn look(runs_dir: &Path) -> Database {
     let mut findings = Database::default();
     let path = runs_dir.join(store::FILE_NAME);
-    let shown = path.display();
     match runtime().map(|runtime| runtime.block_on(store::examine(runs_dir))) {
         Err(error) => findings.problems.push(error.to_string()),
         Ok(Err(error)) => findings.problems.push(with_causes(&error)),
-        Ok(Ok(None)) => findings.found.push(("runs database", format!("{shown} (not there yet)"))),
+        Ok(Ok(None)) => findings.found.push(("runs database", format!("{} (not there yet)", path.display()))),
         Ok(Ok(Some(found))) => {
-            let Examination { size, owner, mode, .. } = found;
+            let Examination { size, owner, mode, ref path, .. } = found;
+            let shown = path.display();
             let schema = match found.schema {
                 None => "no tables yet".to_owned(),
                 Some(version) if version < found.known => {
@@ -45,6 +45,9 @@ pub(super) fn look(runs_dir: &Path) -> Database {
             findings.found.push(("runs database", text));
             if let Some(problem) = found.problem {
                 findings.problems.push(format!("`{shown}` is damaged: {problem}"));
+            }
+            if let Some(kind) = network(path) {
+                findings.problems.push(store::on_network(path, kind));
             }
             for place in [path.as_path(), runs_dir] {
                 if !may_write(place) {

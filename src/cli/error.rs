@@ -20,7 +20,7 @@ use crate::{
     predictions::PredictionsError,
     publish::PublishError,
     rerun::{CompareError, RepeatError},
-    run::Holder,
+    run::{Busy, Holder},
     spec::{SpecError, suggest},
     store::StoreError,
     sweep::{BoardError, SweepError},
@@ -212,8 +212,8 @@ pub enum CliError {
         holder: Option<Holder>,
     },
     /// An experiment is being run.
-    #[error("`{0}` is being run by another process")]
-    Running(String),
+    #[error("{0}")]
+    Running(Busy),
     /// The runs of a sweep will not fit onto the disk.
     #[error(
         "the runs that are owed take about {} and {} are free where `{}` lies: nothing was started",
@@ -344,12 +344,20 @@ impl CliError {
             }
             Self::Import(error) => error.hint(),
             Self::Index(IndexError::Store(error)) => error.hint().map(str::to_owned),
+            Self::Deaf { holder: Some(holder), .. } if holder.is_elsewhere() => Some(format!(
+                "it does not answer from here: give the command on {}; where that has died, `gridboard run` goes on from here",
+                holder.host
+            )),
             Self::Deaf { .. } => {
                 Some("it is being prepared, or its report is made: try again in a moment".to_owned())
             }
-            Self::Running(_) | Self::Index(IndexError::Running(_)) => {
-                Some("wait for it, or stop it: Ctrl-C in its terminal, or `gridboard drain`".to_owned())
-            }
+            Self::Running(by) | Self::Index(IndexError::Running(by)) => Some(match by.elsewhere() {
+                None => "wait for it, or stop it: Ctrl-C in its terminal, or `gridboard drain`".to_owned(),
+                Some(host) => format!(
+                    "wait for it, or stop it: Ctrl-C in its terminal on {host}, or `gridboard drain`; where it has died there, \
+                     `gridboard run` goes on from here"
+                ),
+            }),
             Self::NoRoom { .. } => Some(
                 "make room, or name a directory on another disk with `--runs-dir DIR`; `gridboard plan SPEC` says what takes it"
                     .to_owned(),

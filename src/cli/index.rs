@@ -32,7 +32,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let (dir, told) = (runs_dir.to_owned(), bar.clone());
     let work = apart(&signals, move |signals| {
         let progress = |done: usize, total: usize| told.at(done, total);
-        Ok(runtime()?.block_on(index::rebuild(&dir, &progress, signals))?)
+        Ok(runtime()?.block_on(index::rebuild(&dir, &progress, &output::note, signals))?)
     });
     let rebuilt = runtime()?.block_on(work);
     bar.finish();

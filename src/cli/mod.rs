@@ -30,6 +30,7 @@ mod note;
 mod output;
 mod pause;
 mod plan;
+mod plan_cluster;
 mod plan_estimate;
 mod plan_notes;
 mod predict;
@@ -66,7 +67,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     base::signals::{Signals, hear_children},
-    store::tell_upgrades,
+    store::{StoreError, behind, choose_database, tell_upgrades},
 };
 pub use error::{CliError, exit};
 
@@ -79,6 +80,9 @@ pub struct Cli {
     /// Where runs and their database are
     #[arg(long, global = true, env = "GRIDBOARD_RUNS", default_value = "runs", value_name = "DIR")]
     runs_dir: PathBuf,
+    /// The runs database, where it is not in the runs directory; later commands on this machine find it there
+    #[arg(long, global = true, env = "GRIDBOARD_DATABASE", value_name = "FILE")]
+    database: Option<PathBuf>,
     #[command(subcommand)]
     command: Command,
 }
@@ -135,6 +139,10 @@ pub fn main() -> ExitCode {
 }
 
 fn carry_out(cli: &Cli) -> Result<u8, CliError> {
+    if let Some(file) = &cli.database {
+        choose_database(&cli.runs_dir, file);
+    }
+    tell_behind(cli);
     match &cli.command {
         Command::Run(args) => run::run(&cli.runs_dir, args),
         Command::Plan(args) => plan::run(&cli.runs_dir, args),
@@ -168,6 +176,20 @@ fn carry_out(cli: &Cli) -> Result<u8, CliError> {
         Command::Setup(args) => setup::run(args),
         Command::Schema(args) => schema::run(args),
         Command::Completions(args) => completions::run(args),
+    }
+}
+
+/// Says before anything else of which experiments another machine's database has what is newer.
+fn tell_behind(cli: &Cli) {
+    let makes_it_anew = matches!(cli.command, Command::Index(_));
+    let needs_none = matches!(cli.command, Command::Setup(_) | Command::Schema(_) | Command::Completions(_));
+    if makes_it_anew || needs_none {
+        return;
+    }
+    for (experiment, host) in behind(&cli.runs_dir) {
+        let error = StoreError::Behind { experiment, host };
+        let hint = error.hint().map(|hint| format!(": {hint}")).unwrap_or_default();
+        output::note(&format!("warning: {error}{hint}"));
     }
 }
 

@@ -76,7 +76,8 @@ pub(super) fn pace(
 ) -> Result<Pace, super::CliError> {
     runtime()?.block_on(async {
         let mut store = match Reader::open(runs_dir).await {
-            Err(StoreError::NoDatabase { .. }) => return Ok(Pace::default()),
+            // Where only others have one, what was measured here is not known.
+            Err(StoreError::NoDatabase { .. } | StoreError::Elsewhere { .. }) => return Ok(Pace::default()),
             opened => opened?,
         };
         let Some(record) = store.experiment(&experiment.name).await? else { return Ok(Pace::default()) };

@@ -12,7 +12,7 @@ use super::{
     suite, unless_asked,
 };
 use crate::{
-    base::{error::with_causes, human, signals::Signals},
+    base::{disk::network, error::with_causes, human, signals::Signals},
     corpus::cache_root,
     device::{self, DeviceChoice},
     grid, launch, model,
@@ -21,8 +21,8 @@ use crate::{
     run::ExperimentDir,
     schedule::Slot,
     spec::{Experiment, Spec, Suite},
-    store::{Store, StoreError},
-    sweep::{self, Corpus, End, Terminal, Verbosity, Watch},
+    store::{Store, StoreError, on_network},
+    sweep::{self, Cores, Corpus, End, Terminal, Verbosity, Watch},
 };
 
 /// Train the runs that are not done yet, then rank all
@@ -44,6 +44,9 @@ pub(super) struct Args {
     /// Train every run that is owed, also where another experiment has its results
     #[arg(long)]
     fresh: bool,
+    /// Take the experiment from a gridboard that runs it on another machine, also where it is alive: it ends there
+    #[arg(long)]
+    take_over: bool,
     /// Format of the top ten on stdout
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
@@ -62,6 +65,7 @@ struct Manner {
     verbosity: Verbosity,
     earlier: Earlier,
     fresh: bool,
+    take_over: bool,
 }
 
 impl Manner {
@@ -77,7 +81,8 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
     let signals = signals()?;
     let verbosity = if args.quiet { Verbosity::Quiet } else { Verbosity::Normal };
     let earlier = Earlier::new(args.replace, args.yes);
-    let manner = Manner { format: args.format, verbosity, earlier, fresh: args.fresh };
+    let manner =
+        Manner { format: args.format, verbosity, earlier, fresh: args.fresh, take_over: args.take_over };
     let spec = args.spec.load(runs_dir)?;
     if let Some(port) = args.serve {
         output::note(&serve::beside(runs_dir, port)?);
@@ -179,12 +184,17 @@ fn one(runs_dir: &Path, experiment: Experiment, manner: Manner, signals: &Signal
         replace::ask(runs_dir, &experiment, earlier, fingerprint, signals)?;
     }
     runtime.block_on(async {
-        let replace = earlier != Earlier::Keep;
+        let (fresh, take_over) = (manner.fresh, manner.take_over);
+        let asked = sweep::Manner { replace: earlier != Earlier::Keep, fresh, take_over };
         let say = |text: &str| manner.note(text);
-        let ready = sweep::prepare(runs_dir, experiment, prepared, (replace, manner.fresh), say);
+        let ready = sweep::prepare(runs_dir, experiment, prepared, asked, say);
         let mut ready = unless_asked(signals, ready).await?;
         room::check(&ready, say)?;
+        if let Some(kind) = network(ready.store.file()) {
+            manner.note(&format!("warning: {}", on_network(ready.store.file(), kind)));
+        }
         ready.surroundings.name_gpus(&discovery);
+        cluster::check_node(&ready, signals, say)?;
         let open = ready.experiment.launcher.is_none()
             && match choice {
                 DeviceChoice::Cpu { slots } => slots.is_none(),
@@ -197,11 +207,15 @@ fn one(runs_dir: &Path, experiment: Experiment, manner: Manner, signals: &Signal
             return Err(CliError::Interrupted);
         }
         manner.note(&opening(&ready, &placement));
+        let cores = match &ready.experiment.launcher {
+            Some(plan) => Cores::PerJob(plan.cpus),
+            None => Cores::Machine(discovery.cpu.cores),
+        };
         let (name, metric) = (&ready.experiment.name, &ready.experiment.rank.by);
         let mut terminal = Terminal::new(name, metric, manner.verbosity);
         let end = sweep::sweep(&ready, placement, &mut terminal, &mut signals.clone()).await?;
         drop(terminal);
-        finish(runs_dir, ready, &end, (&watch, discovery.cpu.cores), manner.format, signals).await
+        finish(runs_dir, ready, &end, (&watch, cores), manner.format, signals).await
     })
 }
 
@@ -273,7 +287,7 @@ async fn finish(
     runs_dir: &Path,
     ready: sweep::Preparation,
     end: &End,
-    (watch, cores): (&Watch, u32),
+    (watch, cores): (&Watch, Cores),
     format: Format,
     signals: &Signals,
 ) -> Result<u8, CliError> {

@@ -102,7 +102,7 @@ fn full_table(runs: &[RunRecord]) -> Table {
         ["experiment", "run", "state", "seed", "attempts", "seconds", "device", "slot", "peak_memory"];
     let columns = names
         .into_iter()
-        .chain(["failure", "reason", "problem", "last_point", "tags", "note"])
+        .chain(["failure", "reason", "problem", "last_point", "tags", "note", "host", "job"])
         .map(Column::text)
         .collect();
     let rows = runs.iter().map(|run| {
@@ -123,6 +123,8 @@ fn full_table(runs: &[RunRecord]) -> Table {
             Cell::from(run.last_point),
             if run.tags.is_empty() { Cell::Empty } else { Cell::from(run.tags.join(", ")) },
             run.note.as_deref().map_or(Cell::Empty, Cell::from),
+            run.host.as_deref().map_or(Cell::Empty, Cell::from),
+            run.job.as_deref().map_or(Cell::Empty, Cell::from),
         ]
     });
     Table { title: None, columns, rows: rows.collect(), notes: Vec::new() }

@@ -189,7 +189,7 @@ impl RunDetails {
             .map(|attempt| {
                 json!({
                     "attempt": attempt.attempt, "state": attempt.state.to_string(), "slot": attempt.slot,
-                    "device": attempt.device, "host": attempt.host, "pid": attempt.pid, "pid_start": attempt.pid_start, "boot_id": attempt.boot_id,
+                    "device": attempt.device, "host": attempt.host, "job": attempt.job, "pid": attempt.pid, "pid_start": attempt.pid_start, "boot_id": attempt.boot_id,
                     "started": attempt.started, "finished": attempt.finished, "failure": attempt.failure,
                     "problem": attempt.problem,
                     "peak_memory": attempt.used.peak_memory, "threads": attempt.threads,
@@ -277,8 +277,12 @@ impl RunDetails {
                     attempt.state,
                     attempt.slot,
                     attempt.host,
-                    // One that could not be started has none.
-                    if attempt.pid > 0 { format!(", pid {}", attempt.pid) } else { String::new() },
+                    // One that could not be started has neither.
+                    match &attempt.job {
+                        Some(job) => format!(", job {job}"),
+                        None if attempt.pid > 0 => format!(", pid {}", attempt.pid),
+                        None => String::new(),
+                    },
                     time.unwrap_or_default(),
                     memory.unwrap_or_default(),
                     why.unwrap_or_default()

@@ -61,6 +61,9 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
                 },
                 // It has just ended.
                 Ok(Reached::Rest(_)) => sentence,
+                Err(CliError::Deaf { holder: Some(holder), .. }) if holder.is_elsewhere() => {
+                    format!("{sentence}; its sweep is {holder}, which does not answer from here")
+                }
                 Err(CliError::Deaf { .. }) => {
                     "waits: its sweep is being prepared, or makes its report, and starts nothing at the moment".to_owned()
                 }

@@ -200,8 +200,10 @@ pub(crate) async fn import(
     let dir = ExperimentDir::new(&runs_dir, &name);
     std::fs::create_dir_all(dir.path()).map_err(FileError::at("create folder", dir.path()))?;
     let lock = dir.take_lock().map_err(FileError::at("lock", &dir.lock()))?;
-    let Some(_lock) = lock else { return Err(IndexError::Running(name).into()) };
+    let Some(_lock) = lock else { return Err(IndexError::Running(dir.busy(&name)).into()) };
     let mut store = Store::open(&runs_dir).await?;
+    store.must_be_newest(&dir)?;
+    store.be_newest(&dir)?;
     let earlier = LedgerFile::read(&dir)?;
     let known = store.experiment(&name).await?;
     is_free(&name, &directory, request.copy, earlier.as_ref(), known.is_some())?;

@@ -98,6 +98,7 @@ fn write_attempt(dir: &RunDir, run: &ForeignRun) -> Result<(), FileError> {
             device: None,
             threads: None,
             host: run.host.clone(),
+            job: None,
             started,
             resumed_from: None,
         }),

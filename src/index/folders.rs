@@ -222,6 +222,7 @@ fn of_outcome(dir: &RunDir) -> Result<Option<LoggedAttempt>, String> {
         device: Some(file.device),
         threads: Some(file.threads),
         host: Some(file.host),
+        job: None,
         started: file.started,
         resumed_from: outcome.as_ref().and_then(|outcome| outcome.resumed_from).map(i64::from),
     };

@@ -8,6 +8,7 @@ use std::{
     mem,
     path::{Path, PathBuf},
     sync::Arc,
+    thread,
 };
 
 use super::{
@@ -20,16 +21,16 @@ use crate::{
     base::{error::with_causes, files::FileError, human::counted, signals::Signals},
     event::Scalar,
     rank::importances,
-    run::{ExperimentLock, LedgerFile, Marks, RunSpec, RunState},
-    store::{LoadedRun, Reader, RunKey, Store, StoreError, room, take_place},
+    run::{Busy, ExperimentLock, LedgerFile, Marks, Quiet, RunSpec, RunState},
+    store::{Anew, LoadedRun, RunKey, Store, StoreError},
 };
 
 /// Why the database was not made anew. The one that is there is what it was.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
     /// An experiment is being run.
-    #[error("`{0}` is being run by another process")]
-    Running(String),
+    #[error("{0}")]
+    Running(Busy),
     /// There is nothing to make one of.
     #[error("no experiment's folder in `{}`", .0.display())]
     Nothing(PathBuf),
@@ -60,20 +61,25 @@ pub(crate) struct Rebuilt {
     pub(crate) notes: Vec<String>,
 }
 
-/// Makes the database of a runs directory anew. `progress` is told how many runs of how many are done.
+/// Makes the database of a runs directory anew. `progress` is told how many runs of how many are done, `say` what is waited for.
 ///
 /// # Errors
 /// [`IndexError`]; nothing has changed then.
 pub(crate) async fn rebuild(
     runs_dir: &Path,
     progress: &(dyn Fn(usize, usize) + Sync),
+    say: &(dyn Fn(&str) + Sync),
     signals: &Signals,
 ) -> Result<Rebuilt, IndexError> {
     let mut rebuilt = Rebuilt::default();
     // Held before anything is read, so that nothing changes meanwhile.
     let (before, _) = folders::experiments(runs_dir);
-    let _locks = before.iter().map(lock).collect::<Result<Vec<_>, _>>()?;
-    take_from_database(runs_dir, &mut rebuilt.notes).await;
+    let mut locks = Vec::new();
+    for experiment in &before {
+        locks.push(lock(experiment, say).await?);
+    }
+    let anew = Anew::new(runs_dir)?;
+    take_from_database(&anew, runs_dir, &mut rebuilt.notes).await;
     let (experiments, problems) = folders::experiments(runs_dir);
     rebuilt.notes.extend(problems);
     if experiments.is_empty() {
@@ -82,7 +88,7 @@ pub(crate) async fn rebuild(
             None => IndexError::Nothing(runs_dir.to_owned()),
         });
     }
-    let folder = room(runs_dir)?;
+    let folder = anew.room()?;
     let mut store = Store::open(folder.path()).await?;
     store.be_loaded().await?;
     let total = experiments
@@ -99,19 +105,28 @@ pub(crate) async fn rebuild(
         load(&mut store, experiment, &mut rebuilt, &mut advance, signals).await?;
     }
     store.finish_load().await?;
-    rebuilt.kept = take_place(folder.path(), runs_dir).await?;
+    let dirs = experiments.iter().map(|experiment| &experiment.dir);
+    rebuilt.kept = anew.take_place(folder.path(), dirs).await?;
     Ok(rebuilt)
 }
 
-fn lock(experiment: &FoundExperiment) -> Result<ExperimentLock, IndexError> {
-    let taken = experiment.dir.take_lock().map_err(FileError::at("lock", &experiment.dir.lock()))?;
-    taken.ok_or_else(|| IndexError::Running(experiment.file.spec.name.clone()))
+async fn lock(
+    experiment: &FoundExperiment,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<ExperimentLock, IndexError> {
+    let (dir, name) = (&experiment.dir, &experiment.file.spec.name);
+    let tell = |quiet: &Quiet| say(&format!("`{name}` is held by {quiet}"));
+    let taken = dir
+        .take_lock_in_time(false, tell, async |time| thread::sleep(time))
+        .await
+        .map_err(FileError::at("lock", &dir.lock()))?;
+    taken.ok_or_else(|| IndexError::Running(dir.busy(name)))
 }
 
 /// Takes what only the database that is there knows, where it can be read.
-async fn take_from_database(runs_dir: &Path, notes: &mut Vec<String>) {
+async fn take_from_database(anew: &Anew, runs_dir: &Path, notes: &mut Vec<String>) {
     let taken = async {
-        let mut store = Reader::open(runs_dir).await?;
+        let mut store = anew.before().await?;
         let salvaged = salvage(&mut store, runs_dir).await?;
         store.close().await?;
         Ok::<usize, RecordError>(salvaged)

@@ -43,6 +43,7 @@ pub(super) async fn salvage(store: &mut Reader, runs_dir: &Path) -> Result<usize
                     device: Some(attempt.device),
                     threads: attempt.threads,
                     host: Some(attempt.host),
+                    job: attempt.job,
                     started: attempt.started,
                     resumed_from: attempt.resumed_from,
                 }))?;

@@ -95,7 +95,7 @@ pub(crate) async fn verify(
 ) -> Result<Verified, IndexError> {
     let dir = ExperimentDir::new(runs_dir, &record.name);
     if dir.is_locked() {
-        return Err(IndexError::Running(record.name.clone()));
+        return Err(IndexError::Running(dir.busy(&record.name)));
     }
     let found = folders::experiment(&dir).map_err(IndexError::Folder)?;
     let mut verified = Verified::default();

@@ -93,6 +93,9 @@ pub struct AttemptStart {
     /// The machine's name; `None` where it is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host: Option<String>,
+    /// What a cluster calls it; `None` on this machine, and before it has begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
     /// Seconds since 1970.
     pub started: f64,
     /// The epoch or step that it goes on with.
@@ -205,8 +208,9 @@ impl AttemptLog {
             };
             match event {
                 AttemptEvent::Started(_) => {}
-                AttemptEvent::Began { host, time, .. } => {
-                    (attempt.start.host, attempt.start.started) = (Some(host), time);
+                AttemptEvent::Began { host, job, time, .. } => {
+                    let start = &mut attempt.start;
+                    (start.host, start.job, start.started) = (Some(host), Some(job), time);
                 }
                 AttemptEvent::Resumed { from, .. } => attempt.start.resumed_from = from,
                 AttemptEvent::Problem { text, .. } => attempt.problem = Some(text),
@@ -260,6 +264,7 @@ mod tests {
             device: Some("cpu".to_owned()),
             threads: Some(2),
             host: Some("box".to_owned()),
+            job: None,
             started: 1_700_000_000.1,
             resumed_from: None,
         }
@@ -295,11 +300,20 @@ mod tests {
         log(&dir, AttemptEvent::Ended(failed.clone()));
         log(&dir, AttemptEvent::Started(AttemptStart { resumed_from: Some(4), ..start(2) }));
         log(&dir, AttemptEvent::Resumed { attempt: 2, from: None });
+        let began = |job: &str| AttemptEvent::Began {
+            attempt: 2,
+            host: "n1".to_owned(),
+            job: job.to_owned(),
+            time: 9.5,
+        };
+        log(&dir, began("41_3"));
         let read = dir.read_attempts().unwrap().unwrap();
         assert_eq!(read.unreadable, 0);
         let [first, second] = &read.attempts[..] else { panic!("two attempts, not {read:?}") };
         assert_eq!((first.problem.as_deref(), first.end.as_ref()), (Some("first; second"), Some(&failed)));
-        assert_eq!((&second.start, &second.end), (&start(2), &None));
+        let (host, job) = (Some("n1".to_owned()), Some("41_3".to_owned()));
+        let expected = AttemptStart { host, job, started: 9.5, ..start(2) };
+        assert_eq!((&second.start, &second.end), (&expected, &None));
         // The sweep was killed, and who took the run back says so.
         log(&dir, AttemptEvent::Ended(end(2, RunState::Completed, None)));
         log(&dir, AttemptEvent::Lost { attempt: 2 });

@@ -60,6 +60,18 @@ impl ExperimentDir {
         self.0.join(".lock")
     }
 
+    /// Which database has what is newest of the experiment, where there are several.
+    #[must_use]
+    pub fn database(&self) -> PathBuf {
+        self.0.join(".database")
+    }
+
+    /// Signs of life of the process that sweeps the experiment, for other machines.
+    #[must_use]
+    pub fn leases(&self) -> PathBuf {
+        self.0.join(".lease")
+    }
+
     /// The mark of the experiment's processes; held as long as one of its supervisors lives.
     #[must_use]
     pub fn children(&self) -> PathBuf {

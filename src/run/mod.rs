@@ -5,6 +5,7 @@
 //! JSON, read by users too. What else lies in the folders is named in `folder`.
 
 mod attempt_log;
+mod beats;
 mod control;
 mod cuda_fault;
 mod decided;
@@ -14,7 +15,10 @@ mod failure;
 mod file;
 mod folder;
 mod handle;
+mod holder;
 mod key;
+mod lease;
+mod lease_files;
 mod ledger_file;
 mod lock;
 mod marks;
@@ -25,6 +29,7 @@ mod shortage;
 mod state;
 mod training_state;
 mod used;
+mod wanted;
 mod words;
 
 pub use attempt_log::{AttemptEnding, AttemptEvent, AttemptLog, AttemptStart, LoggedAttempt};
@@ -37,9 +42,9 @@ pub use failure::{Failure, FailureKind};
 pub use file::{GitState, Keeping, Provenance, RunDataset, RunFile, RunFileError};
 pub use folder::RunDir;
 pub use handle::Handle;
+pub use holder::{Busy, Holder};
 pub use key::{RunIndex, RunKey};
 pub use ledger_file::{ImportSource, LedgerFile, LedgerFileError};
-pub use lock::{ExperimentLock, Holder};
 pub use marks::Marks;
 pub use outcome::{Outcome, OutcomeError, PAUSED_EXIT};
 pub use removal::bytes_on_disk;
@@ -48,6 +53,7 @@ pub use shortage::Shortage;
 pub use state::RunState;
 pub use training_state::{BestEpoch, STATE_FORMAT, StateError, TrainingState};
 pub use used::{Phases, Spent, Used};
+pub use wanted::{ExperimentLock, Quiet};
 
 use crate::spec::{Family, Parameters, Value};
 

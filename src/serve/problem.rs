@@ -58,7 +58,9 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::NoSuchExperiment { .. }
             | StoreError::NoSuchRun { .. }
-            | StoreError::NoDatabase { .. } => Self::missing(with_causes(&error)),
+            | StoreError::NoDatabase { .. }
+            | StoreError::Elsewhere { .. }
+            | StoreError::Gone { .. } => Self::missing(with_causes(&error)),
             error => Self::ours(with_causes(&error)),
         }
     }

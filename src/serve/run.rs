@@ -109,7 +109,7 @@ pub(super) async fn one(State(site): State<Site>, Query(of): Query<Of>) -> Resul
 
 fn attempt(attempt: &AttemptRecord) -> Value {
     json!({
-        "attempt": attempt.attempt, "state": attempt.state.to_string(), "slot": attempt.slot, "host": attempt.host,
+        "attempt": attempt.attempt, "state": attempt.state.to_string(), "slot": attempt.slot, "host": attempt.host, "job": attempt.job,
         "pid": attempt.pid, "started": attempt.started, "finished": attempt.finished, "failure": attempt.failure,
         "problem": attempt.problem, "resumed_from": attempt.resumed_from, "threads": attempt.threads,
         "peak_memory": attempt.used.peak_memory, "peak_device_memory": attempt.used.peak_device_memory,

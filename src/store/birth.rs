@@ -1,6 +1,6 @@
 //! How a database comes into being: whole, or not at all.
 //!
-//! It is made under a temporary name in the same directory, with schema and views and in WAL mode, closed, synced, and only
+//! It is made under a temporary name in the same directory, with schema and views and in WAL mode (on a disk of this machine), closed, synced, and only
 //! then given its own name, which it never takes from another database. So whoever finds the name finds a whole database, and
 //! a first start that is cut off at any instant can be made again. Of several first starts one makes the database and the
 //! others take that: they wait for one another at a lock on the directory.
@@ -20,8 +20,7 @@ use sqlx::{
 use tempfile::{TempDir, TempPath};
 
 use super::{
-    FILE_NAME,
-    connection::{BUSY_TIMEOUT, Lying, beside, connect, look, options},
+    connection::{BUSY_TIMEOUT, Lying, beside, connect, look, may_write_ahead, options},
     error::{StoreError, sqlite},
     schema::{self, Found},
 };
@@ -104,7 +103,7 @@ pub(super) async fn give_name(connection: &mut SqliteConnection, path: &Path) ->
         .execute(&mut copy)
         .await
         .map_err(sqlite("write the runs database anew"))?;
-    write_ahead(&mut copy).await?;
+    write_ahead(&mut copy, path).await?;
     copy.close().await.map_err(sqlite("write the runs database anew"))?;
     File::open(&file).and_then(|file| file.sync_all()).map_err(fail(path))?;
     for suffix in COMPANIONS {
@@ -113,21 +112,21 @@ pub(super) async fn give_name(connection: &mut SqliteConnection, path: &Path) ->
     name(file, path, false)
 }
 
-/// Puts the database of one directory, closed and whole, in the place of another directory's, which is kept beside it under
+/// Puts the database of one directory, closed and whole, in the place of another one, which is kept beside it under
 /// the name that is returned. Only for who knows that nobody writes there.
 ///
 /// # Errors
 /// Where a file cannot be renamed.
-pub(crate) async fn take_place(made: &Path, runs_dir: &Path) -> Result<Option<PathBuf>, StoreError> {
-    let (new, path) = (made.join(FILE_NAME), runs_dir.join(FILE_NAME));
-    File::open(&new).and_then(|file| file.sync_all()).map_err(fail(&new))?;
-    let _lock = lock(runs_dir).await.map_err(fail(&path))?;
-    let there = look(&path)? != Lying::Missing;
-    let kept = beside(&path, KEPT);
+pub(super) async fn take_place(new: &Path, path: &Path) -> Result<Option<PathBuf>, StoreError> {
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
+    File::open(new).and_then(|file| file.sync_all()).map_err(fail(new))?;
+    let _lock = lock(directory).await.map_err(fail(path))?;
+    let there = look(path)? != Lying::Missing;
+    let kept = beside(path, KEPT);
     for suffix in COMPANIONS {
         remove_if_there(&beside(&kept, suffix)).map_err(|error| fail(&kept)(error.source))?;
         // A log without its database would be taken for the new one's.
-        match fs::rename(beside(&path, suffix), beside(&kept, suffix)) {
+        match fs::rename(beside(path, suffix), beside(&kept, suffix)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(&kept)(error)),
             _ => {}
         }
@@ -135,35 +134,58 @@ pub(crate) async fn take_place(made: &Path, runs_dir: &Path) -> Result<Option<Pa
     if there {
         // Linked first: at every instant there is a database under the name.
         remove_if_there(&kept).map_err(|error| fail(&kept)(error.source))?;
-        if fs::hard_link(&path, &kept).is_err() {
-            fs::rename(&path, &kept).map_err(fail(&kept))?;
+        if fs::hard_link(path, &kept).is_err() {
+            fs::rename(path, &kept).map_err(fail(&kept))?;
         }
     }
-    fs::rename(&new, &path).map_err(fail(&path))?;
-    sync_folder(runs_dir).map_err(|error| fail(&path)(error.source))?;
+    fs::rename(new, path).map_err(fail(path))?;
+    sync_folder(directory).map_err(|error| fail(path)(error.source))?;
     Ok(there.then_some(kept))
+}
+
+/// Renames a database whose place is another one's now, with what SQLite has left beside it. Only for who knows that nobody uses
+/// it.
+///
+/// # Errors
+/// Where a file cannot be renamed.
+pub(super) async fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
+    let _lock = lock(path.parent().unwrap_or_else(|| Path::new("."))).await.map_err(fail(path))?;
+    let kept = beside(path, KEPT);
+    for suffix in COMPANIONS {
+        remove_if_there(&beside(&kept, suffix)).map_err(|error| fail(&kept)(error.source))?;
+        match fs::rename(beside(path, suffix), beside(&kept, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(&kept)(error)),
+            _ => {}
+        }
+    }
+    fs::rename(path, &kept).map_err(fail(&kept))?;
+    Ok(kept)
 }
 
 /// Follows the name of a database that another one has taken the place of.
 const KEPT: &str = ".before";
 
-/// A folder in which a database is made that is to take the place of a runs directory's. What others have left there that were
+/// A folder in which a database is made that is to take the place of `path`, beside it. What others have left there that were
 /// killed meanwhile is removed.
 ///
 /// # Errors
 /// Where the folder cannot be made, or another one cannot be removed.
-pub(crate) fn room(runs_dir: &Path) -> Result<TempDir, StoreError> {
-    let prefix = format!("{PARTIAL}index-");
+pub(super) fn room(path: &Path) -> Result<TempDir, StoreError> {
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
+    // Databases of several runs directories may lie in one folder.
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let prefix = format!("{PARTIAL}index-{name}-");
     let make = || {
-        for entry in fs::read_dir(runs_dir)? {
+        fs::create_dir_all(directory)?;
+        for entry in fs::read_dir(directory)? {
             let entry = entry?;
             if entry.file_name().to_string_lossy().starts_with(&prefix) && entry.file_type()?.is_dir() {
                 fs::remove_dir_all(entry.path())?;
             }
         }
-        tempfile::Builder::new().prefix(&prefix).tempdir_in(runs_dir)
+        tempfile::Builder::new().prefix(&prefix).tempdir_in(directory)
     };
-    make().map_err(fail(&runs_dir.join(FILE_NAME)))
+    make().map_err(fail(path))
 }
 
 fn fail(path: &Path) -> impl FnOnce(io::Error) -> StoreError {
@@ -242,12 +264,15 @@ async fn fill(path: &Path) -> Result<(), StoreError> {
     let options = options(path).journal_mode(SqliteJournalMode::Memory).synchronous(SqliteSynchronous::Off);
     let mut connection = connect(&options, path).await?;
     schema::migrate(&mut connection, path).await?;
-    write_ahead(&mut connection).await?;
+    write_ahead(&mut connection, path).await?;
     connection.close().await.map_err(sqlite("make the runs database"))
 }
 
-/// Puts a database that nobody else knows into WAL mode, which it keeps.
-async fn write_ahead(connection: &mut SqliteConnection) -> Result<(), StoreError> {
+/// Puts a database that nobody else knows into WAL mode, which it keeps, where its file system allows that.
+async fn write_ahead(connection: &mut SqliteConnection, path: &Path) -> Result<(), StoreError> {
+    if !may_write_ahead(path) {
+        return Ok(());
+    }
     let action = "put the runs database into WAL mode";
     let mode: String = sqlx::query_scalar("PRAGMA journal_mode = WAL")
         .fetch_one(connection)

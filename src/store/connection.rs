@@ -11,12 +11,13 @@ use std::{
     time::Duration,
 };
 
-use sqlx::{ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, SqliteConnection, sqlite::SqliteConnectOptions};
 
 use super::{
     error::{StoreError, sqlite},
     schema,
 };
+use crate::base::disk::network;
 
 /// The file in the runs directory.
 pub const FILE_NAME: &str = "gridboard.db";
@@ -59,6 +60,29 @@ async fn checked(options: &SqliteConnectOptions, path: &Path) -> Result<SqliteCo
     let mut connection = connect(options, path).await?;
     schema::check(&mut connection, path).await?;
     Ok(connection)
+}
+
+/// Whether the database may be in WAL mode. The index of the log is memory that all processes share, which those of other
+/// machines cannot: <https://www.sqlite.org/wal.html>, "Overview". On a file system of a network it has a rollback journal, which
+/// is slower, and as safe as the locks of that file system.
+pub(super) fn may_write_ahead(path: &Path) -> bool {
+    network(path.parent().unwrap_or(Path::new("."))).is_none()
+}
+
+/// Puts a database that was moved into the mode of its file system. One that others have open stays as it is.
+pub(super) async fn settle_journal(connection: &mut SqliteConnection, path: &Path) {
+    let wanted = if may_write_ahead(path) { "wal" } else { "delete" };
+    let found: Result<String, _> =
+        sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut *connection).await;
+    if found.is_ok_and(|found| found != wanted) {
+        set_journal(connection, wanted).await;
+    }
+}
+
+/// Puts a database into a journal mode. Where that cannot be had now, since others have it open, the next one will do it.
+pub(super) async fn set_journal(connection: &mut SqliteConnection, mode: &'static str) {
+    // Safe: a constant.
+    let _ = sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA journal_mode = {mode}"))).execute(connection).await;
 }
 
 /// The file that SQLite keeps beside the database: `-wal`, `-shm` or `-journal`.

@@ -19,6 +19,48 @@ pub enum StoreError {
         /// The runs directory.
         directory: PathBuf,
     },
+    /// These runs have a database elsewhere, and none here.
+    #[error(
+        "the runs database of `{}` lies on {}, and there is none here{}",
+        .directory.display(),
+        .places.join(" and on "),
+        .file.as_ref().map(|file| format!(" as `{}`", file.display())).unwrap_or_default()
+    )]
+    Elsewhere {
+        /// The runs directory.
+        directory: PathBuf,
+        /// The file that was asked for.
+        file: Option<PathBuf>,
+        /// Machine and file, of each that there is.
+        places: Vec<String>,
+    },
+    /// The database is not where this machine has noted it.
+    #[error("the runs database of `{}` is not where it was: `{}`", .directory.display(), .file.display())]
+    Gone {
+        /// The runs directory.
+        directory: PathBuf,
+        /// The file.
+        file: PathBuf,
+    },
+    /// Another machine's database has what is newer of an experiment.
+    #[error(
+        "`{experiment}` has gone on with {}, and the database here is behind",
+        .host.as_ref().map_or_else(|| "another database".to_owned(), |host| format!("the database of {host}"))
+    )]
+    Behind {
+        /// The experiment.
+        experiment: String,
+        /// The machine, where it is known.
+        host: Option<String>,
+    },
+    /// It cannot be noted where the database lies.
+    #[error("cannot write `{}`", .path.display())]
+    Note {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The runs directory could not be made.
     #[error("cannot create the runs directory `{}`", .directory.display())]
     CreateDirectory {
@@ -242,6 +284,20 @@ impl StoreError {
             Self::NoDatabase { .. } => Some(
                 "run `gridboard run SPEC` first, or name the directory of your runs with `--runs-dir DIR` or GRIDBOARD_RUNS; \
                  where their folders are there, `gridboard index --rebuild` makes it anew",
+            ),
+            Self::Elsewhere { file: None, .. } => Some(
+                "give the command there, or `gridboard index --rebuild` makes one here from the runs' folders (with `--database FILE` \
+                 on a disk of this machine)",
+            ),
+            Self::Elsewhere { file: Some(_), .. } => Some(
+                "move it there while nobody uses it, or `gridboard index --rebuild` with this `--database` makes one there from the \
+                 runs' folders",
+            ),
+            Self::Gone { .. } => Some(
+                "`gridboard index --rebuild` makes it anew there from the runs' folders; `--database FILE` says where else it lies",
+            ),
+            Self::Behind { .. } => Some(
+                "`gridboard index --rebuild` brings it up to date from the runs' folders; or give the command there",
             ),
             Self::NotAFile { .. } => Some("name another directory with `--runs-dir DIR`"),
             Self::NotADatabase { .. } => Some(

@@ -5,15 +5,15 @@
 use std::{
     fs,
     os::unix::fs::{MetadataExt as _, PermissionsExt as _},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use sqlx::Connection as _;
 
 use super::{
-    FILE_NAME,
     connection::{Lying, connect, look, options},
     error::{StoreError, sqlite},
+    place,
     schema::{self, Found, VERSION},
 };
 
@@ -32,6 +32,8 @@ pub struct Examination {
     pub owner: u32,
     /// Permissions, as in `ls -l` but octal.
     pub mode: u32,
+    /// The file.
+    pub path: PathBuf,
 }
 
 /// Examines the database of a runs directory; `None` where there is none. Reads all of it.
@@ -39,9 +41,13 @@ pub struct Examination {
 /// # Errors
 /// Where it is no database of ours, or cannot be read.
 pub async fn examine(runs_dir: &Path) -> Result<Option<Examination>, StoreError> {
-    let path = runs_dir.join(FILE_NAME);
+    let place = place::find(runs_dir)?;
+    let path = place.file.clone();
     if look(&path)? == Lying::Missing {
-        return Ok(None);
+        return match place.nothing(runs_dir) {
+            StoreError::NoDatabase { .. } => Ok(None),
+            error => Err(error),
+        };
     }
     let file = fs::metadata(&path).map_err(|source| StoreError::Look { path: path.clone(), source })?;
     let mut found = Examination {
@@ -51,6 +57,7 @@ pub async fn examine(runs_dir: &Path) -> Result<Option<Examination>, StoreError>
         problem: None,
         owner: file.uid(),
         mode: file.permissions().mode() & 0o7777,
+        path: path.clone(),
     };
     if file.len() == 0 {
         return Ok(Some(found));

@@ -19,8 +19,8 @@
 //! | view | a row is | columns |
 //! |---|---|---|
 //! | `experiments` | an experiment | experiment, created, created_at, runs, pending, running, paused, completed, reused, failed, cancelled, stopped, fingerprint, spec |
-//! | `runs` | a run, with its last attempt | experiment, run, state, seed, attempts, started, finished, started_at, finished_at, seconds, device, slot, host, failure, reason, evidence, problem, resumed_from, peak_memory, peak_device_memory, threads, core_seconds, training_seconds, training_core_seconds, validation_seconds, validation_core_seconds, last_point, last_point_age, tags, note, archived, directory, predictions, parameters, id, position |
-//! | `attempts` | an attempt | experiment, run, attempt, state, started, finished, started_at, finished_at, seconds, device, slot, host, pid, pid_start, boot_id, failure, reason, evidence, problem, resumed_from, log_tail, peak_memory, peak_device_memory, threads, core_seconds, training_seconds, training_core_seconds, validation_seconds, validation_core_seconds |
+//! | `runs` | a run, with its last attempt | experiment, run, state, seed, attempts, started, finished, started_at, finished_at, seconds, device, slot, host, job, failure, reason, evidence, problem, resumed_from, peak_memory, peak_device_memory, threads, core_seconds, training_seconds, training_core_seconds, validation_seconds, validation_core_seconds, last_point, last_point_age, tags, note, archived, directory, predictions, parameters, id, position |
+//! | `attempts` | an attempt | experiment, run, attempt, state, started, finished, started_at, finished_at, seconds, device, slot, host, job, pid, pid_start, boot_id, failure, reason, evidence, problem, resumed_from, log_tail, peak_memory, peak_device_memory, threads, core_seconds, training_seconds, training_core_seconds, validation_seconds, validation_core_seconds |
 //! | `history` | a point of a curve | experiment, run, tag, step, value, wall_time |
 //! | `leaderboard` | a run, ranked or not | experiment, rank, run, state, seed, train_accuracy, train_loss, validation_accuracy, validation_accuracy_low, validation_accuracy_high, validation_loss, validation_images, validation_sensitivity, validation_specificity, validation_auc, best_epoch, best_value, mcnemar_p, against_best, reason |
 //! | `grid_points` | a grid point over its seeds | experiment, rank, grid_point, seeds, seeds_wanted, train_accuracy_mean, train_accuracy_deviation, train_loss_mean, train_loss_deviation, validation_accuracy_mean, validation_accuracy_deviation, validation_loss_mean, validation_loss_deviation, by_mean, by_deviation, best_mean, best_deviation, mcnemar_p, axis_values |
@@ -34,7 +34,7 @@
 //! Times are seconds since 1970, and as text in UTC where the column ends in `_at`; memory is in bytes, `core_seconds` are user and system time, `directory` and `predictions` are relative to the runs directory,
 //! `parameters`, `spec` and `tags` (an array of texts) are JSON. The state of a run is `pending`, `running`, `paused`, `completed`, `reused`, `failed`,
 //! `cancelled` or `stopped` (by a stopping rule): the counts of `experiments` add up to `runs`. That of an attempt is `running`, `completed`, `failed`,
-//! `interrupted` (Gridboard has ended it) or `lost` (nobody saw it end). `pid_start` is the start of the process in clock ticks since the boot `boot_id` of its `host`.
+//! `interrupted` (Gridboard has ended it) or `lost` (nobody saw it end). `pid_start` is the start of the process in clock ticks since the boot `boot_id` of its `host`. `job` is what Slurm calls the attempt (`41_3`), NULL on this machine and before the job has begun; `host` is its node then.
 //! `last_point` is when the last point of the run's curves was written, `last_point_age` how many seconds that is ago, both NULL without points, the age also
 //! where the run is not running. Values are the f32 of the event file widened to f64 (of a zero, SQLite drops the sign). A value is NULL in `history`
 //! where the point is NaN; in the leaderboards it is NULL where the metric is NaN or was never written, and `reason`
@@ -54,6 +54,7 @@
 //! the spec ranks by a tag of exactly that name.
 //! Names with a `-` are written in double quotes: `select * from "tab3-small"`.
 
+mod anew;
 mod birth;
 mod chunks;
 mod connection;
@@ -63,8 +64,10 @@ mod examine;
 mod experiment_view;
 mod keys;
 mod live;
+mod newest;
 mod opening;
 mod passing;
+mod place;
 mod ranking;
 mod reader;
 mod schema;
@@ -80,12 +83,14 @@ mod validation;
 mod views;
 mod writer;
 
-pub(crate) use birth::{room, take_place};
+pub(crate) use anew::Anew;
 pub(crate) use chunks::{Chunk, problem as chunk_problem};
 pub use connection::FILE_NAME;
 pub use error::StoreError;
 pub use examine::{Examination, examine};
 pub use keys::{ExperimentKey, RunKey};
+pub(crate) use newest::behind;
+pub(crate) use place::{choose_database, on_network};
 pub(crate) use reader::RawValidation;
 pub use reader::{
     Answer, AttemptRecord, AttemptState, Curve, ExperimentRecord, Point, QueryResult, Reader, RunRecord,

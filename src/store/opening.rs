@@ -8,10 +8,10 @@ use std::path::Path;
 use sqlx::raw_sql;
 
 use super::{
-    FILE_NAME, Reader, Store,
+    Reader, Store,
     connection::{Lying, look, reading},
     error::{StoreError, sqlite},
-    live, views,
+    live, place, views,
 };
 
 impl Reader {
@@ -19,24 +19,33 @@ impl Reader {
     /// older schema is migrated first.
     ///
     /// # Errors
-    /// [`StoreError::NoDatabase`] if nothing was run yet, [`StoreError::OlderSchema`] where an older one cannot be written;
+    /// [`StoreError::NoDatabase`] if nothing was run yet, [`StoreError::Elsewhere`] where only other machines have one, [`StoreError::OlderSchema`] where an older one cannot be written;
     /// else as [`Store::open`].
     pub async fn open(runs_dir: &Path) -> Result<Self, StoreError> {
-        let path = runs_dir.join(FILE_NAME);
-        if !matches!(look(&path)?, Lying::File(_)) {
-            return Err(StoreError::NoDatabase { directory: runs_dir.to_owned() });
+        let place = place::find(runs_dir)?;
+        if !matches!(look(&place.file)?, Lying::File(_)) {
+            return Err(place.nothing(runs_dir));
         }
+        Self::open_file(runs_dir, &place.file).await
+    }
+
+    /// As [`Self::open`], a database that is known to be that of a runs directory.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(crate) async fn open_file(runs_dir: &Path, file: &Path) -> Result<Self, StoreError> {
+        let path = file.to_owned();
         let connection = match reading(&path).await {
             Err(StoreError::OlderSchema { path, found, known }) => {
                 // Who may write it brings it up to date here, so that an upgrade of the program is no obstacle to looking at
                 // old results; for anybody else it stays an error.
                 let older = |_| StoreError::OlderSchema { path: path.clone(), found, known };
-                Store::put_right(runs_dir).await.map_err(older)?;
+                Store::put_right(runs_dir, &path).await.map_err(older)?;
                 reading(&path).await?
             }
             connection => connection?,
         };
-        let mut reader = Self { connection, directory: runs_dir.to_owned() };
+        let mut reader = Self { connection, directory: runs_dir.to_owned(), file: path };
         reader.be_right().await?;
         Ok(reader)
     }
@@ -47,7 +56,7 @@ impl Reader {
             return Ok(());
         }
         // Of no consequence where it fails: what it left is hidden below.
-        let _ = Store::put_right(&self.directory).await;
+        let _ = Store::put_right(&self.directory, &self.file).await;
         let current = views::are_current(&mut self.connection).await?;
         let cut_off = live::cut_off(&mut self.connection, &self.directory).await?;
         if current && cut_off.is_empty() {

@@ -18,6 +18,7 @@ impl StoreError {
             Self::CreateDirectory { source, .. }
             | Self::CreateDatabase { source, .. }
             | Self::Look { source, .. }
+            | Self::Note { source, .. }
             | Self::Sync { source, .. } => crate::base::error::is_shortage(source),
             _ => false,
         }

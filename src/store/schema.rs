@@ -15,7 +15,7 @@ use super::{
 };
 
 /// The migrations in order; the version of a schema is how many of them it has.
-pub(super) const MIGRATIONS: [&str; 12] = [
+pub(super) const MIGRATIONS: [&str; 13] = [
     include_str!("migrations/0001_ledger.sql"),
     include_str!("migrations/0002_core_seconds.sql"),
     include_str!("migrations/0003_statistics.sql"),
@@ -28,6 +28,7 @@ pub(super) const MIGRATIONS: [&str; 12] = [
     include_str!("migrations/0010_search.sql"),
     include_str!("migrations/0011_chunks.sql"),
     include_str!("migrations/0012_importance.sql"),
+    include_str!("migrations/0013_job.sql"),
 ];
 
 /// The version that this program reads and writes.

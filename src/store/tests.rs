@@ -3,6 +3,7 @@
 mod chunks;
 mod files;
 mod in_place;
+mod journal;
 mod ledger;
 mod live;
 #[cfg(feature = "page")]

@@ -19,6 +19,15 @@ use crate::{
     run::ExperimentDir,
 };
 
+/// Which cores the trainers had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cores {
+    /// Those of this machine.
+    Machine(u32),
+    /// So many each, as jobs of a cluster: this machine's are none of theirs.
+    PerJob(u32),
+}
+
 /// Measures a command that sweeps, from its start.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Watch {
@@ -35,17 +44,21 @@ impl Watch {
 
     /// The account of a sweep that has ended, its report written.
     #[must_use]
-    pub(crate) fn account(&self, experiment: &str, cores: u32, end: &End) -> Account {
+    pub(crate) fn account(&self, experiment: &str, cores: Cores, end: &End) -> Account {
         let total = self.begun.elapsed().as_secs_f64();
         let Sum { attempts, slot_seconds, core_seconds, phases } = end.used;
-        let available = end.seconds * f64::from(cores);
+        let (available, own) = match cores {
+            Cores::Machine(cores) => (end.seconds * f64::from(cores), Some(end.own_core_seconds)),
+            Cores::PerJob(cores) => (slot_seconds * f64::from(cores), None),
+        };
         let share = |part: f64, whole: f64| (attempts > 0 && whole > 0.0).then_some(part / whole);
         Account {
             experiment: experiment.to_owned(),
             host: host().to_owned(),
             started: self.started,
             finished: wall_now(),
-            cores,
+            cores: Some(cores).and_then(Cores::machine),
+            cores_per_job: Some(cores).and_then(Cores::per_job),
             slots: end.slots,
             attempts,
             completed: end.completed,
@@ -68,7 +81,7 @@ impl Watch {
                 validation: phases.and_then(|phases| share(phases.validation.core_seconds, available)),
                 training_of_trainers: phases
                     .and_then(|phases| share(phases.training.core_seconds, core_seconds)),
-                orchestrator: share(end.own_core_seconds, available),
+                orchestrator: own.and_then(|own| share(own, available)),
             },
         }
     }
@@ -85,8 +98,11 @@ pub(crate) struct Account {
     pub started: f64,
     /// Seconds since 1970.
     pub finished: f64,
-    /// Cores that the sweep could use.
-    pub cores: u32,
+    /// Cores of this machine that the sweep could use; `null` where its runs were jobs of a cluster.
+    pub cores: Option<u32>,
+    /// Cores that each job of a cluster had.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cores_per_job: Option<u32>,
     /// Slots.
     pub slots: u32,
     /// Attempts of this sweep.
@@ -119,7 +135,8 @@ pub(crate) struct Seconds {
 /// Time of the cores, seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub(crate) struct CoreSeconds {
-    /// Cores x the time of the runs: what the other figures but the last are parts of.
+    /// Cores x the time of the runs (cores of a job x the time that jobs were alive): what the other figures but the last are
+    /// parts of.
     pub available: f64,
     /// User and system time of all attempts.
     pub trainers: f64,
@@ -146,8 +163,18 @@ pub(crate) struct Shares {
     pub validation: Option<f64>,
     /// Part of the trainers' time in training steps.
     pub training_of_trainers: Option<f64>,
-    /// Part of the cores' time that Gridboard itself used.
+    /// Part of the cores' time that Gridboard itself used; `null` where the cores were others.
     pub orchestrator: Option<f64>,
+}
+
+impl Cores {
+    fn machine(self) -> Option<u32> {
+        if let Self::Machine(cores) = self { Some(cores) } else { None }
+    }
+
+    fn per_job(self) -> Option<u32> {
+        if let Self::PerJob(cores) = self { Some(cores) } else { None }
+    }
 }
 
 impl Account {
@@ -173,7 +200,12 @@ impl Account {
         let percent = |share: f64| format!("{:.1}", 100.0 * share);
         let Shares { utilisation, training, validation, orchestrator, .. } = self.shares;
         let used = utilisation?;
-        let mut text = format!("CPU use {} % of {}", percent(used), counted(self.cores, "core"));
+        let cores = match (self.cores, self.cores_per_job) {
+            (Some(cores), _) => counted(cores, "core"),
+            (None, Some(cores)) => format!("the jobs' cores, {cores} each"),
+            (None, None) => return None,
+        };
+        let mut text = format!("CPU use {} % of {cores}", percent(used));
         if let (Some(training), Some(validation)) = (training, validation) {
             let rest = (used - training - validation).max(0.0);
             text += &format!(
@@ -183,7 +215,7 @@ impl Account {
                 percent(rest)
             );
         }
-        Some(text + &format!("; gridboard {} %", percent(orchestrator?)))
+        Some(text + &orchestrator.map(|own| format!("; gridboard {} %", percent(own))).unwrap_or_default())
     }
 }
 
@@ -220,7 +252,7 @@ mod tests {
         let mut sum = Sum::default();
         sum.add(8.0, &used(8.0, 7.0, 0.5));
         sum.add(10.0, &used(11.0, 9.0, 0.5));
-        let account = Watch::start().account("e", 2, &end(sum));
+        let account = Watch::start().account("e", Cores::Machine(2), &end(sum));
         assert_eq!(account.core_seconds.available, 20.0);
         assert_eq!(account.shares.slots, Some(0.9));
         assert_eq!(account.shares.utilisation, Some(0.95));
@@ -231,10 +263,25 @@ mod tests {
     }
 
     #[test]
+    fn jobs_of_a_cluster_have_cores_of_their_own() {
+        let mut sum = Sum::default();
+        sum.add(8.0, &used(8.0, 7.0, 0.5));
+        sum.add(12.0, &used(12.0, 9.0, 0.5));
+        let account = Watch::start().account("e", Cores::PerJob(4), &end(sum));
+        assert_eq!((account.core_seconds.available, account.shares.utilisation), (80.0, Some(0.25)));
+        assert_eq!(
+            (account.cores, account.cores_per_job, account.shares.orchestrator),
+            (None, Some(4), None)
+        );
+        let line = "CPU use 25.0 % of the jobs' cores, 4 each (training 20.0, validation 1.2, other 3.7)";
+        assert_eq!(account.line().as_deref(), Some(line));
+    }
+
+    #[test]
     fn what_a_trainer_does_not_tell_is_unknown() {
         let mut sum = Sum::default();
         sum.add(10.0, &Used { core_seconds: Some(5.0), ..Used::default() });
-        let account = Watch::start().account("e", 1, &end(sum));
+        let account = Watch::start().account("e", Cores::Machine(1), &end(sum));
         assert_eq!((account.shares.training, account.core_seconds.validation), (None, None));
         assert_eq!(account.line().as_deref(), Some("CPU use 50.0 % of 1 core; gridboard 0.2 %"));
         let folder = tempfile::tempdir().unwrap();
@@ -247,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_sweep_without_attempts_has_no_shares() {
-        let account = Watch::start().account("e", 2, &end(Sum::default()));
+        let account = Watch::start().account("e", Cores::Machine(2), &end(Sum::default()));
         assert_eq!((account.shares.utilisation, account.line()), (None, None));
     }
 }

@@ -137,7 +137,7 @@ pub(crate) async fn planned_change(
         super::earlier::refuse_unknown(runs_dir, &experiment.name)?;
     }
     if change.as_ref().is_some_and(|change| !change.gone.is_empty()) && dir.is_locked() {
-        return Err(SweepError::Locked { experiment: experiment.name.clone(), path: dir.lock() });
+        return Err(SweepError::Locked { by: dir.busy(&experiment.name), path: dir.lock() });
     }
     Ok(change)
 }

@@ -9,6 +9,7 @@ use crate::{
     corpus::CorpusError,
     index::RecordError,
     launch::{FindWorkerError, SlurmError},
+    run::Busy,
     store::StoreError,
     tfevents::WriteError,
 };
@@ -32,12 +33,22 @@ impl From<FileError> for SweepError {
 #[derive(Debug, Error)]
 pub enum SweepError {
     /// Another process sweeps this experiment.
-    #[error("experiment `{experiment}` is being run by another process (lock file {path})")]
+    #[error("experiment {by} (lock file {path})", path = path.display())]
     Locked {
-        /// The experiment.
-        experiment: String,
+        /// Which, and by whom.
+        by: Busy,
         /// The lock file.
         path: PathBuf,
+    },
+    /// Somebody on another machine has taken the experiment over.
+    #[error("experiment `{experiment}` was taken over by {by}: it goes on there, and this program ends{}", if *.jobs { "; its jobs stay" } else { "" })]
+    TakenOver {
+        /// The experiment.
+        experiment: String,
+        /// By whom.
+        by: String,
+        /// Whether runs are jobs of a cluster.
+        jobs: bool,
     },
     /// The spec of this name that was run before says something else, and completed runs of it would be lost.
     #[error("the spec of `{experiment}` has changed since it ran:\n{}", listing(differences))]
@@ -162,7 +173,13 @@ impl SweepError {
                 "--launcher slurm takes them over; with it they may be cancelled, too (`gridboard cancel --all`)".to_owned(),
             ),
             Self::Slurm(error) => Some(error.hint().to_owned()),
-            Self::Locked { .. } => Some("wait for it, or stop it with Ctrl-C in its terminal".to_owned()),
+            Self::Locked { by, .. } => Some(match by.elsewhere() {
+                None => "wait for it, or stop it with Ctrl-C in its terminal".to_owned(),
+                Some(host) => format!(
+                    "wait for it, or stop it on {host}; `gridboard pause`, `cancel` and `drain` reach it from here too; \
+                     `--take-over` makes it end there and goes on here"
+                ),
+            }),
             Self::Changed { experiment, lost, completed, .. }
             | Self::OtherImages { experiment, lost, completed, .. } => Some(format!(
                 "--replace deletes {} that the new spec has not ({completed} completed) and trains what is missing; \

@@ -29,7 +29,7 @@ use crate::{
     grid::{self, Suggested},
     index::{self, keep_record},
     launch::{Children, Left},
-    run::{ExperimentDir, ExperimentLock, RunDataset, RunSpec, RunState},
+    run::{ExperimentDir, ExperimentLock, Quiet, RunDataset, RunSpec, RunState},
     spec::{self, Experiment},
     store::{ExperimentKey, ExperimentRecord, RunKey, RunRecord, Store},
 };
@@ -67,6 +67,8 @@ pub(crate) struct Preparation {
     pub(super) past: Vec<Past>,
     /// What earlier sweeps have used of the budget.
     pub(super) spent: Spent,
+    /// Runs of earlier sweeps that have completed in one attempt in the cluster, by index, and how long each took, seconds.
+    pub(super) whole: Vec<(u64, f64)>,
     /// What is left to do, by index: the number of the next attempt.
     pub owed: Vec<Owed>,
     /// Runs that were completed before.
@@ -92,7 +94,7 @@ pub(crate) struct Preparation {
     /// Attempts that an earlier sweep has left in a cluster.
     pub left: Left,
     /// Held while the sweep lasts: the operating system frees it however the process ends.
-    _lock: ExperimentLock,
+    pub(super) lock: ExperimentLock,
 }
 
 /// A run that is to be trained.
@@ -108,8 +110,19 @@ pub(crate) struct Owed {
     pub alive: bool,
 }
 
+/// What the user has said of earlier runs, and of who else has the experiment.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Manner {
+    /// Completed runs of an earlier spec may be removed.
+    pub replace: bool,
+    /// Results of other experiments are left alone.
+    pub fresh: bool,
+    /// The experiment is taken from an orchestrator on another machine.
+    pub take_over: bool,
+}
+
 /// Opens the ledger for a sweep: takes the experiment's lock, compares spec and images with those of its earlier runs, removes
-/// runs that the spec has not any more (completed ones only where `replace` says so), adds the runs that are missing, takes the results of other experiments (unless `fresh`), takes back what a dead orchestrator left, and writes the experiment's files. `say` is
+/// runs that the spec has not any more (completed ones only where `manner` says so), adds the runs that are missing, takes the results of other experiments, takes back what a dead orchestrator left, and writes the experiment's files. `say` is
 /// told what it waits for.
 ///
 /// # Errors
@@ -118,11 +131,11 @@ pub(crate) async fn prepare(
     runs_dir: &Path,
     experiment: Experiment,
     corpus: Option<Corpus>,
-    (replace, fresh): (bool, bool),
+    manner: Manner,
     say: impl Fn(&str),
 ) -> Result<Preparation, SweepError> {
     let dir = experiment_dir(runs_dir, &experiment.name)?;
-    let lock = lock(&dir, &experiment.name)?;
+    let lock = lock(&dir, &experiment.name, manner.take_over, &say).await?;
     // A sweep that was killed may have left it: nobody listens yet.
     dir.stop_listening()?;
     let children = Children::in_experiment(&dir).map_err(|source| SweepError::Io {
@@ -133,7 +146,7 @@ pub(crate) async fn prepare(
     // First of all: what is alive of an earlier sweep writes to the folders, and may be at the database.
     let killed = children.end_orphans();
     let fingerprint = corpus.as_ref().map(|corpus| corpus.fingerprint.as_str());
-    let asked = Asked { runs_dir, experiment: &experiment, fingerprint, dir: &dir, replace, fresh };
+    let asked = Asked { runs_dir, experiment: &experiment, fingerprint, dir: &dir, manner };
     let Entered {
         mut store,
         key,
@@ -180,6 +193,11 @@ pub(crate) async fn prepare(
         true => Spent::default(),
         false => past::spent(&mut store, key, &records).await?,
     };
+    let whole = match &experiment.launcher {
+        Some(plan) => past::whole_runs(&mut store, key, &records, plan).await?,
+        None => Vec::new(),
+    };
+    let whole = whole.into_iter().map(|(run, seconds)| (run.spec.index.get(), seconds)).collect();
     // Of a search that learns the others come while the sweep lasts.
     let room = usize::try_from(grid::count(&experiment)).unwrap_or(usize::MAX);
     let runs = Runs::new(grid::runs_with(&experiment, &points).zip(&records).map(named), room);
@@ -189,6 +207,7 @@ pub(crate) async fn prepare(
         told,
         past,
         spent,
+        whole,
         keys: records.iter().map(|record| record.key).collect(),
         states: records.iter().map(|record| record.state).collect(),
         experiment,
@@ -209,7 +228,7 @@ pub(crate) async fn prepare(
         dataset,
         loading: corpus.map(|corpus| corpus.loading),
         surroundings: Surroundings::gather(Path::new(".")).await,
-        _lock: lock,
+        lock,
     })
 }
 
@@ -231,10 +250,7 @@ struct Asked<'a> {
     /// Content id of the images.
     fingerprint: Option<&'a str>,
     dir: &'a ExperimentDir,
-    /// Whether completed runs of an earlier spec may be removed.
-    replace: bool,
-    /// Whether results of other experiments are left alone.
-    fresh: bool,
+    manner: Manner,
 }
 
 /// What the ledger knows of a sweep before it begins.
@@ -283,6 +299,7 @@ async fn enter_patiently(asked: &Asked<'_>, say: impl Fn(&str)) -> Result<Entere
 async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
     let Asked { experiment, fingerprint, dir, .. } = *asked;
     let mut store = Store::open(asked.runs_dir).await?;
+    store.must_be_newest(dir)?;
     let (mut replaced, mut is_regrouped) = (0, false);
     let (key, created) = match store.experiment(&experiment.name).await? {
         None => {
@@ -308,13 +325,14 @@ async fn enter(asked: &Asked<'_>) -> Result<Entered, SweepError> {
     }
     store.insert_runs(key, grid::runs_with(experiment, &points)).await?;
     keep_record(&mut store, key, dir).await?;
+    store.be_newest(dir)?;
     let mut orphans = store.reset_orphans(key).await?;
     let mut left = earlier::left_in_cluster(dir, experiment)?;
     earlier::keep_alive(&mut store, &mut orphans, &left).await?;
     earlier::note_lost(dir, &orphans)?;
     let gone = earlier::take_back_gone(&mut store, key, dir).await?;
     let mut reused = Vec::new();
-    if !asked.fresh {
+    if !asked.manner.fresh {
         reused = reuse::take(&mut store, key, experiment, fingerprint, dir).await?;
     }
     if experiment.stop.is_some() {
@@ -346,9 +364,9 @@ async fn take_spec(
     record: &ExperimentRecord,
     asked: &Asked<'_>,
 ) -> Result<usize, SweepError> {
-    let Asked { experiment, fingerprint, dir, replace, .. } = *asked;
+    let Asked { experiment, fingerprint, dir, manner, .. } = *asked;
     let change = change::between(store, record, experiment, fingerprint, dir).await?;
-    if let Some(change) = change.as_ref().filter(|_| !replace) {
+    if let Some(change) = change.as_ref().filter(|_| !manner.replace) {
         change.refuse_loss()?;
     }
     if record.spec == *experiment && record.fingerprint.as_deref() == fingerprint {
@@ -388,11 +406,16 @@ async fn finish_removal(
     Ok(())
 }
 
-fn lock(dir: &ExperimentDir, experiment: &str) -> Result<ExperimentLock, SweepError> {
-    let path = dir.lock();
-    match dir.take_lock() {
+async fn lock(
+    dir: &ExperimentDir,
+    experiment: &str,
+    take_over: bool,
+    say: &impl Fn(&str),
+) -> Result<ExperimentLock, SweepError> {
+    let tell = |quiet: &Quiet| say(&format!("`{experiment}` is held by {quiet}"));
+    match dir.take_lock_in_time(take_over, tell, tokio::time::sleep).await {
         Ok(Some(lock)) => Ok(lock),
-        Ok(None) => Err(SweepError::Locked { experiment: experiment.to_owned(), path }),
-        Err(source) => Err(SweepError::Io { what: "lock", path, source }),
+        Ok(None) => Err(SweepError::Locked { by: dir.busy(experiment), path: dir.lock() }),
+        Err(source) => Err(SweepError::Io { what: "lock", path: dir.lock(), source }),
     }
 }

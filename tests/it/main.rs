@@ -16,6 +16,7 @@ mod importance;
 mod index;
 mod interrupt;
 mod iterating;
+mod leases;
 mod libtorch;
 mod linking;
 mod lost_database;
@@ -24,6 +25,7 @@ mod notify;
 mod one_state;
 mod others_files;
 mod own_metrics;
+mod placed_database;
 #[cfg(feature = "torch")]
 mod predict;
 mod programs;

@@ -67,6 +67,7 @@ impl Project {
             .args(arguments)
             .current_dir(self.folder.path())
             .env_remove("GRIDBOARD_RUNS")
+            .env_remove("GRIDBOARD_DATABASE")
             .env_remove("CUDA_VISIBLE_DEVICES")
             .env_remove("COLUMNS")
             .env_remove("LC_ALL")

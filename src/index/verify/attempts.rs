@@ -55,6 +55,7 @@ fn differing(row: &AttemptRecord, logged: &LoggedAttempt) -> Vec<&'static str> {
         ("slot", row.slot == text(&start.slot)),
         ("device", row.device == text(&start.device)),
         ("host", row.host == text(&start.host)),
+        ("job", row.job == start.job),
         ("number of threads", row.threads == start.threads),
         ("start", row.started == start.started),
         ("place where it goes on", row.resumed_from == start.resumed_from),

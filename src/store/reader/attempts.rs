@@ -88,6 +88,8 @@ pub struct AttemptRecord {
     pub device: String,
     /// The machine's name.
     pub host: String,
+    /// What a cluster calls its job; `None` on this machine, and before it has begun.
+    pub job: Option<String>,
     /// Seconds since 1970.
     pub started: f64,
     /// Seconds since 1970; `None` while it runs, and where nobody saw it end.
@@ -114,6 +116,7 @@ struct AttemptRow {
     slot: String,
     device: String,
     host: String,
+    job: Option<String>,
     started: f64,
     finished: Option<f64>,
     #[sqlx(flatten)]
@@ -185,6 +188,7 @@ impl AttemptRow {
             slot: self.slot,
             device: self.device,
             host: self.host,
+            job: self.job,
             started: self.started,
             finished: self.finished,
             failure: self.failure.failure()?,
@@ -215,13 +219,38 @@ impl Reader {
         .map_err(sqlite("read the times of attempts"))
     }
 
+    /// Of each run of an experiment that has completed in one attempt, on a slot whose label begins with `slots`, with so many
+    /// threads: the run, the device, and how long it took, seconds.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub(crate) async fn whole_runs(
+        &mut self,
+        experiment: ExperimentKey,
+        slots: &str,
+        threads: u32,
+    ) -> Result<Vec<(RunKey, String, f64)>, StoreError> {
+        let rows: Vec<(i64, String, f64)> = sqlx::query_as(
+            "SELECT a.run_id, a.device, a.finished - a.started FROM _run r JOIN _attempt a ON a.run_id = r.id
+             WHERE r.experiment_id = ?1 AND r.state = 'completed' AND r.attempts = 1 AND a.finished IS NOT NULL
+               AND a.resumed_from IS NULL AND a.threads = ?3 AND substr(a.slot, 1, length(?2)) = ?2",
+        )
+        .bind(experiment)
+        .bind(slots)
+        .bind(threads)
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(sqlite("read how long runs took"))?;
+        Ok(rows.into_iter().map(|(run, device, seconds)| (RunKey::new(run), device, seconds)).collect())
+    }
+
     /// All attempts of a run, the first one first.
     ///
     /// # Errors
     /// If the database cannot be read.
     pub async fn attempts(&mut self, run: RunKey) -> Result<Vec<AttemptRecord>, StoreError> {
         let rows: Vec<AttemptRow> = sqlx::query_as(
-            "SELECT attempt, state, pid, pid_start, boot_id, slot, device, host, started, finished, failure, reason, log_tail, evidence, problem, resumed_from, threads, peak_memory,
+            "SELECT attempt, state, pid, pid_start, boot_id, slot, device, host, job, started, finished, failure, reason, log_tail, evidence, problem, resumed_from, threads, peak_memory,
                     peak_device_memory, core_seconds, training_seconds, training_core_seconds, validation_seconds, validation_core_seconds
              FROM _attempt WHERE run_id = ?1 ORDER BY attempt",
         )

@@ -45,9 +45,17 @@ pub struct Reader {
     pub(super) connection: SqliteConnection,
     /// The runs directory.
     pub(super) directory: PathBuf,
+    /// The database.
+    pub(super) file: PathBuf,
 }
 
 impl Reader {
+    /// The database's file.
+    #[must_use]
+    pub fn file(&self) -> &std::path::Path {
+        &self.file
+    }
+
     /// Closes the connection.
     ///
     /// # Errors

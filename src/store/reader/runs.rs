@@ -38,6 +38,8 @@ pub struct RunRecord {
     pub device: Option<String>,
     /// Machine of the last attempt.
     pub host: Option<String>,
+    /// What a cluster calls the job of the last attempt.
+    pub job: Option<String>,
     /// Why the last attempt failed, where it did.
     pub failure: Option<Failure>,
     /// What is wrong with what the last attempt has left: its results may not be whole.
@@ -68,7 +70,7 @@ impl RunRecord {
 const SELECT: &str =
     "SELECT r.id, e.name AS experiment, e.axes, e.spec ->> 'family' AS family, r.position, r.name, r.content_id, r.axis_values,
        r.parameters, r.seed, r.state, r.attempts, r.predictions, r.tags, r.note, r.archived,
-       a.started, a.finished, NULLIF(a.slot, '') AS slot, NULLIF(a.device, '') AS device, NULLIF(a.host, '') AS host, a.failure, a.reason, a.problem, a.log_tail, a.evidence, a.peak_memory, a.peak_device_memory,
+       a.started, a.finished, NULLIF(a.slot, '') AS slot, NULLIF(a.device, '') AS device, NULLIF(a.host, '') AS host, a.job, a.failure, a.reason, a.problem, a.log_tail, a.evidence, a.peak_memory, a.peak_device_memory,
        a.core_seconds, a.training_seconds, a.training_core_seconds, a.validation_seconds, a.validation_core_seconds,
        (SELECT max(s.wall_time) FROM _latest l
         CROSS JOIN _scalar s ON s.run_id = l.run_id AND s.tag_id = l.tag_id AND s.step = l.step WHERE l.run_id = r.id) AS last_point
@@ -100,6 +102,7 @@ struct RunRow {
     slot: Option<String>,
     device: Option<String>,
     host: Option<String>,
+    job: Option<String>,
     #[sqlx(flatten)]
     failure: FailureRow,
     problem: Option<String>,
@@ -132,6 +135,7 @@ impl RunRow {
             slot: self.slot,
             device: self.device,
             host: self.host,
+            job: self.job,
             failure: self.failure.failure()?,
             problem: self.problem,
             used: self.used.used()?,

@@ -120,6 +120,12 @@ async fn an_attempt_that_goes_on_keeps_the_points_before_it() {
     assert_eq!(bench.lines("select resumed_from from runs where attempts = 2").await, ["2"]);
     let of = |attempts: Vec<AttemptRecord>| attempts.iter().map(|one| one.resumed_from).collect::<Vec<_>>();
     assert_eq!(of(bench.store.attempts(run).await.unwrap()), [None, Some(2)]);
+    // It waited for its turn in a cluster.
+    bench.store.note_begun(run, 2, ("n1", "41_3"), 3.5).await.unwrap();
+    let places = "select coalesce(host, '-'), coalesce(job, '-') from attempts order by attempt";
+    assert_eq!(bench.lines(places).await, ["box|-", "n1|41_3"]);
+    assert_eq!(bench.lines("select job from runs where attempts = 2").await, ["41_3"]);
+    assert_eq!(bench.store.run(run).await.unwrap().job.as_deref(), Some("41_3"));
     // It began anew after all.
     bench.store.note_resumed(run, 2, None).await.unwrap();
     assert_eq!(bench.lines(shown).await, ["-", "-"]);

@@ -121,7 +121,7 @@ impl Store {
         transaction.commit().await.map_err(sqlite(action))
     }
 
-    /// Notes where and when an attempt has begun after its time in the queue of a cluster: until then it has taken no time.
+    /// Notes where, as which job and when an attempt has begun after its time in the queue of a cluster: until then it has taken no time.
     ///
     /// # Errors
     /// If the database cannot be written.
@@ -129,19 +129,22 @@ impl Store {
         &mut self,
         run: RunKey,
         attempt: u32,
-        host: &str,
+        (host, job): (&str, &str),
         time: f64,
     ) -> Result<(), StoreError> {
         let action = "note where an attempt has begun";
         let mut transaction = self.begin(Commit::Written).await?;
-        sqlx::query("UPDATE _attempt SET host = ?3, started = ?4 WHERE run_id = ?1 AND attempt = ?2")
-            .bind(run)
-            .bind(attempt)
-            .bind(host)
-            .bind(time)
-            .execute(&mut *transaction)
-            .await
-            .map_err(sqlite(action))?;
+        sqlx::query(
+            "UPDATE _attempt SET host = ?3, started = ?4, job = ?5 WHERE run_id = ?1 AND attempt = ?2",
+        )
+        .bind(run)
+        .bind(attempt)
+        .bind(host)
+        .bind(time)
+        .bind(job)
+        .execute(&mut *transaction)
+        .await
+        .map_err(sqlite(action))?;
         transaction.commit().await.map_err(sqlite(action))
     }
 

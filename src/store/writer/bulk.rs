@@ -3,7 +3,7 @@
 //! Nothing is synced and nothing can be taken back: a load that fails is thrown away with its file. Rows come in the order of
 //! the tables' keys, which is what SQLite is quickest with. Curves come bound, so that this has nothing to do but to write.
 
-use sqlx::{Sqlite, Transaction, raw_sql};
+use sqlx::{AssertSqlSafe, Sqlite, Transaction, raw_sql};
 
 use super::{
     Commit,
@@ -18,6 +18,7 @@ use crate::{
     run::{FailureKind, LoggedAttempt, RunState},
     store::{
         AttemptState, RunKey, Store,
+        connection::may_write_ahead,
         error::{StoreError, sqlite},
         live,
     },
@@ -82,10 +83,10 @@ impl Store {
     /// # Errors
     /// If SQLite cannot write or close it.
     pub async fn finish_load(mut self) -> Result<(), StoreError> {
-        raw_sql("PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = WAL")
-            .execute(&mut self.reader.connection)
-            .await
-            .map_err(sqlite(ACTION))?;
+        let journal = if may_write_ahead(&self.reader.file) { "WAL" } else { "DELETE" };
+        // Safe: two constants.
+        let sql = AssertSqlSafe(format!("PRAGMA locking_mode = NORMAL; PRAGMA journal_mode = {journal}"));
+        raw_sql(sql).execute(&mut self.reader.connection).await.map_err(sqlite(ACTION))?;
         self.close().await
     }
 
@@ -154,10 +155,10 @@ impl Bulk<'_> {
         let reason = failure.map(|failure| failure.reason.as_str()).or(lost.map(|(_, reason)| reason));
         let used = end.as_ref().map(|end| end.used).unwrap_or_default();
         sqlx::query(
-            "INSERT INTO _attempt (run_id, attempt, state, pid, pid_start, boot_id, slot, device, host, started, threads, resumed_from,
+            "INSERT INTO _attempt (run_id, attempt, state, pid, pid_start, boot_id, slot, device, host, job, started, threads, resumed_from,
                  problem, finished, failure, reason, log_tail, peak_memory, peak_device_memory, core_seconds,
                  training_seconds, training_core_seconds, validation_seconds, validation_core_seconds, evidence)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         )
         .bind(run)
         .bind(start.attempt)
@@ -168,6 +169,7 @@ impl Bulk<'_> {
         .bind(start.slot.as_deref().unwrap_or_default())
         .bind(start.device.as_deref().unwrap_or_default())
         .bind(start.host.as_deref().unwrap_or_default())
+        .bind(start.job.as_deref())
         .bind(start.started)
         .bind(start.threads)
         .bind(start.resumed_from)

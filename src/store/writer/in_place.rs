@@ -8,7 +8,7 @@ use sqlx::{Connection as _, SqliteConnection};
 
 use super::{Commit, Store, writing};
 use crate::store::{
-    FILE_NAME, birth,
+    birth,
     connection::{Lying, look},
     error::{StoreError, sqlite},
     schema,
@@ -21,7 +21,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Lost`] where it is not and cannot be mended.
     pub async fn be_in_place(&mut self) -> Result<(), StoreError> {
-        let path = self.directory.join(FILE_NAME);
+        let path = self.file.clone();
         let how = match look(&path) {
             Ok(Lying::File(found)) if found == self.identity => return Ok(()),
             Ok(Lying::Missing) => {
@@ -52,7 +52,7 @@ impl Store {
 
     /// Opens what lies under the name now, if it is a copy of this database.
     async fn go_over(&mut self, how: &'static str) -> Result<(), StoreError> {
-        let path = self.directory.join(FILE_NAME);
+        let path = self.file.clone();
         let lost = || StoreError::Lost { path: path.clone(), how, rescued: false };
         let mut connection = writing(&path, self.patience).await.map_err(|_| lost())?;
         let (theirs, anew) = marks(&mut connection).await.map_err(|_| lost())?;
@@ -75,7 +75,7 @@ impl Store {
     /// [`StoreError::Lost`], or where it cannot be opened.
     pub async fn reconnect(&mut self) -> Result<(), StoreError> {
         self.be_in_place().await?;
-        let path = self.directory.join(FILE_NAME);
+        let path = self.file.clone();
         let connection = writing(&path, self.patience).await?;
         self.take_connection(connection);
         Ok(())
@@ -94,7 +94,7 @@ impl Store {
     /// [`StoreError::Lost`], [`StoreError::Damaged`].
     pub(super) async fn must_be_whole(&mut self) -> Result<(), StoreError> {
         self.be_in_place().await?;
-        let path = self.directory.join(FILE_NAME);
+        let path = self.file.clone();
         if path.metadata().is_ok_and(|file| file.len() <= MOST_CHECKED) {
             // By a connection of its own, which has none of the pages in memory.
             let mut connection = writing(&path, self.patience).await?;
@@ -113,6 +113,11 @@ impl Store {
 
 /// A larger database is not read through at the end of a sweep; `gridboard doctor` does it.
 const MOST_CHECKED: u64 = 64 << 20;
+
+/// The id that a database and its copies bear; empty in one of before there were ids.
+pub(super) async fn id(connection: &mut SqliteConnection) -> Result<String, StoreError> {
+    Ok(marks(connection).await?.0.unwrap_or_default())
+}
 
 /// The id that a database and its copies bear, and whether it was written anew after it was deleted.
 async fn marks(connection: &mut SqliteConnection) -> Result<(Option<String>, bool), StoreError> {

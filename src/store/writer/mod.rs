@@ -37,9 +37,10 @@ pub use bulk::{Bulk, LoadedAnswers, LoadedRun};
 pub use orphans::Orphan;
 
 use super::{
-    FILE_NAME, Reader, birth,
-    connection::{BUSY_TIMEOUT, Identity, Lying, connect, look, options},
+    Reader, birth,
+    connection::{BUSY_TIMEOUT, Identity, Lying, connect, look, options, settle_journal},
     error::{StoreError, sqlite},
+    place::{self, Place},
     schema::{self, Found},
 };
 
@@ -60,6 +61,10 @@ pub struct Store {
     patience: Duration,
     /// The file that is open.
     identity: Identity,
+    /// Where it lies.
+    pub(in crate::store) place: Box<Place>,
+    /// What tells it from others.
+    pub(in crate::store) id: String,
     /// What became of an earlier file of this database, where it had to be written anew.
     lost: Option<&'static str>,
 }
@@ -94,21 +99,39 @@ impl Store {
     /// to date, and takes back the runs of other experiments whose sweeps are dead.
     ///
     /// # Errors
-    /// If the directory or the database cannot be made, or the file is no database of ours or of a newer schema.
+    /// If the directory or the database cannot be made, or the file is no database of ours or of a newer schema;
+    /// [`StoreError::Elsewhere`] and [`StoreError::Gone`] where an empty one would hide another.
     pub async fn open(runs_dir: &Path) -> Result<Self, StoreError> {
         std::fs::create_dir_all(runs_dir)
             .map_err(|source| StoreError::CreateDirectory { directory: runs_dir.to_owned(), source })?;
-        birth::ensure(&runs_dir.join(FILE_NAME)).await?;
-        Self::open_with(runs_dir, BUSY_TIMEOUT).await
+        Self::open_at(runs_dir, place::find(runs_dir)?).await
+    }
+
+    /// As [`Self::open`], where it is known where the database is to lie.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub(in crate::store) async fn open_at(runs_dir: &Path, place: Place) -> Result<Self, StoreError> {
+        if !matches!(look(&place.file)?, Lying::File(_)) {
+            place.must_be_free(runs_dir)?;
+            let folder = place.file.parent().unwrap_or(Path::new("."));
+            std::fs::create_dir_all(folder)
+                .map_err(|source| StoreError::CreateDatabase { path: place.file.clone(), source })?;
+        }
+        birth::ensure(&place.file).await?;
+        let mut store = Self::open_with(runs_dir, place, BUSY_TIMEOUT).await?;
+        store.place.keep(runs_dir, &store.id)?;
+        settle_journal(&mut store.reader.connection, &store.reader.file).await;
+        Ok(store)
     }
 
     /// Puts a database right that a reader has found to be behind. Does not wait long for others, and makes no database.
-    pub(super) async fn put_right(runs_dir: &Path) -> Result<(), StoreError> {
-        Self::open_with(runs_dir, SHORT_PATIENCE).await?.close().await
+    pub(in crate::store) async fn put_right(runs_dir: &Path, file: &Path) -> Result<(), StoreError> {
+        Self::open_with(runs_dir, Place::known(file), SHORT_PATIENCE).await?.close().await
     }
 
-    async fn open_with(runs_dir: &Path, patience: Duration) -> Result<Self, StoreError> {
-        let path = runs_dir.join(FILE_NAME);
+    async fn open_with(runs_dir: &Path, place: Place, patience: Duration) -> Result<Self, StoreError> {
+        let path = place.file.clone();
         let mut connection = writing(&path, patience).await?;
         if schema::inspect(&mut connection, &path).await? == Found::Nothing {
             connection.close().await.map_err(sqlite("close the runs database"))?;
@@ -121,9 +144,11 @@ impl Store {
         let Lying::File(identity) = look(&path)? else {
             return Err(StoreError::Lost { path, how: "deleted", rescued: false });
         };
-        let reader = Reader { connection, directory: runs_dir.to_owned() };
+        let id = in_place::id(&mut connection).await?;
+        let place = Box::new(place);
+        let reader = Reader { connection, directory: runs_dir.to_owned(), file: path };
         let (tags, kept, commits) = (HashMap::new(), chunks::Kept::default(), Commit::Written);
-        let mut store = Self { reader, tags, kept, commits, patience, identity, lost: None };
+        let mut store = Self { reader, tags, kept, commits, patience, identity, place, id, lost: None };
         chunks::make_missing(&mut store.reader.connection).await?;
         store.take_back_cut_off().await?;
         Ok(store)

@@ -18,7 +18,7 @@ use crate::{
     event::Change,
     grid::PointSearch,
     launch::{self, Children, LaunchPlan, Launcher, Left, LocalLauncher, SlurmLauncher, SlurmSetup},
-    run::{ExperimentDir, Failure},
+    run::{ExperimentDir, ExperimentLock, Failure},
     schedule::{Job, Scheduler, Slot},
     spec::Schedule,
     store::{Reader, StoreError},
@@ -29,6 +29,7 @@ use crate::{
         forecast::Forecaster,
         index,
         meter::Meter,
+        pace::Pace,
         purse::Purse,
         sinks::{Folders, Ledger, LedgerNews, Notifier, Sinks, Terminal},
         stopping::Stopping,
@@ -127,13 +128,21 @@ async fn sweep_with<'a, L: Launcher>(
     this.read_every = if is_queue { QUEUE_READ_EVERY } else { 0.0 };
     this.begun = ready.owed.iter().filter(|owed| owed.attempt > 1).map(|owed| owed.run).collect();
     (this.stopping, this.purse) = (stopping, purse);
+    if is_queue {
+        this.pace = Some(Pace::default());
+        ready.whole.iter().for_each(|(run, seconds)| this.learn_pace(*run, *seconds));
+    }
     this.rank_by.clone_from(&ready.experiment.rank.by.tag);
     this.search = PointSearch::new(&ready.experiment, &ready.points)
         .map(|search| Supply::new(search, ready.experiment.seeds.len(), ready.told.clone()));
     for problem in unusable {
         this.tell(Now { elapsed: 0.0, wall: wall_now() }, Change::Warning(problem));
     }
-    let ended = drive(this, name, Some(&ready.dir), signals).await;
+    let ended = drive(this, name, Some((&ready.dir, &ready.lock)), signals).await;
+    if matches!(ended, Err(SweepError::TakenOver { .. })) {
+        // What lies there is somebody else's.
+        return Ok(ended?.0);
+    }
     // The request that has ended the sweep is still to be told so; whoever has asked may be gone.
     let until = Instant::now() + LAST_ANSWER;
     while ready.dir.has_answers() && Instant::now() < until {
@@ -212,18 +221,18 @@ fn ticks() -> Interval {
     tick
 }
 
-/// Plays the sweep to its end, and does what is asked in the folder `control`. Answers with the failure of the last attempt that failed, too.
+/// Plays the sweep to its end, and does what is asked in the folder that is held. Where it is taken over, nothing is done any more. Answers with the failure of the last attempt that failed, too.
 pub(super) async fn drive<L: Launcher>(
     mut this: Loop<'_, L>,
     experiment: &str,
-    control: Option<&ExperimentDir>,
+    held: Option<(&ExperimentDir, &ExperimentLock)>,
     signals: &mut Signals,
 ) -> Result<(End, Option<Failure>), SweepError> {
     let (clock, own) = (Clock(Instant::now()), own_core_seconds());
     let mut tick = ticks();
     let mut interrupted = false;
     this.begin(clock.now(), experiment);
-    if let Some(dir) = control {
+    if let Some((dir, _)) = held {
         this.listen(clock.now(), dir);
     }
     while !this.over {
@@ -236,7 +245,13 @@ pub(super) async fn drive<L: Launcher>(
                 this.cancel(clock.now());
             }
             state = this.sinks.changed() => this.ledger_changed(clock.now(), state),
-            _ = tick.tick() => this.tick(clock.now()),
+            _ = tick.tick() => {
+                if let Some(by) = held.and_then(|(_, lock)| lock.taken_by()) {
+                    let jobs = this.launcher.is_queue();
+                    return Err(SweepError::TakenOver { experiment: experiment.to_owned(), by, jobs });
+                }
+                this.tick(clock.now());
+            }
             () = clock.at(due) => this.wake(clock.now()),
             news = this.launcher.next() => {
                 this.heard(clock.now(), news);

@@ -44,6 +44,7 @@ pub(super) fn completed(
             device: Some("cpu".to_owned()),
             threads: Some(1),
             host: Some("box".to_owned()),
+            job: None,
             started: 1.7e9,
             resumed_from: None,
         };

@@ -2,7 +2,11 @@
 //! own. Where Slurm is not installed, each says that it is not tried.
 
 mod adoption;
+mod elsewhere;
 mod ends;
+mod limits;
+mod nodes;
+mod plan;
 mod requests;
 mod sweeps;
 

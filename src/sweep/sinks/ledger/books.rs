@@ -185,6 +185,7 @@ fn started(attempt: &Attempt) -> AttemptEvent {
         device: Some(attempt.device.clone()),
         threads: Some(attempt.threads),
         host: Some(host().to_owned()),
+        job: None,
         started: attempt.started,
         resumed_from: attempt.resumed.map(|resumed| resumed.epoch.into()),
     })
@@ -281,9 +282,10 @@ impl Books {
             Entry::Began { attempt, host, job, time } => {
                 let (run, number) = (key(attempt.run), attempt.number);
                 let (host, job, time) = (host.clone(), job.clone(), *time);
-                let event = AttemptEvent::Began { attempt: number, host: host.clone(), job, time };
+                let event =
+                    AttemptEvent::Began { attempt: number, host: host.clone(), job: job.clone(), time };
                 log(dir.run(&attempt.name), event).await?;
-                store.note_begun(run, number, &host, time).await
+                store.note_begun(run, number, (&host, &job), time).await
             }
             Entry::Points { run, points } => store.append_scalars(key(*run), points).await,
             Entry::Cuts { run, cuts } => store.cut_curves(key(*run), cuts).await,
