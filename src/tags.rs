@@ -36,10 +36,15 @@ pub const CONFUSION_MATRIX: &str = "validation/confusion_matrix";
 /// Before a slash and the name of a class: its precision-recall curve against the rest, at the last epoch.
 pub const PR_CURVE: &str = "validation/pr_curve";
 
+/// The leaderboard as a text of the sweep's own run. TensorBoard's page Text has its tags in alphabetical order: it comes
+/// before the spec.
+pub const LEADERBOARD: &str = "leaderboard";
 /// A run's place on the leaderboard, which Gridboard writes beside its HParams records for TensorBoard alone.
 pub const RANK: &str = "rank";
 /// Images that a run has wrong, beside its HParams records.
 pub const MISCLASSIFIED: &str = "misclassified";
+/// Begins the tags of the band of a grid point over its seeds, beside the HParams records of the run of its first seed.
+pub const SEEDS_FOLDER: &str = "seeds/";
 /// Begins the tags of what Gridboard itself measures of the machine while a run trains.
 pub const SYSTEM_FOLDER: &str = "system/";
 

@@ -1,7 +1,7 @@
 //! `gridboard tensorboard`: start TensorBoard on experiments, with the switches that suit them.
 //!
-//! One experiment is its own log directory. Several, or the best runs alone, are a folder of links that follows the runs
-//! while TensorBoard is alive, and goes with it.
+//! One experiment is its own log directory. Several, the best runs alone, or one whose programs may write HParams records of their
+//! own, are a folder of links that follows the runs while TensorBoard is alive, and goes with it.
 
 use std::{
     env, io,
@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use super::{CliError, exit, experiments, listing, output, runtime, signals, tensorboard_link};
@@ -23,7 +24,7 @@ use crate::{
     },
     run::ExperimentDir,
     store::{ExperimentRecord, Reader},
-    sweep::View,
+    sweep::{BoardError, MOST_TICKED, Mirror, View},
 };
 
 /// How often the folder of links follows the runs.
@@ -76,25 +77,36 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         };
         let program = find()?;
         if let ([record], None) = (records.as_slice(), args.top) {
-            let dir = ExperimentDir::new(runs_dir, &record.name).path().to_owned();
+            let dir = ExperimentDir::new(runs_dir, &record.name);
             let is_named = args.more.iter().any(|argument| argument.starts_with("--port"));
             let port = args.port.or_else(|| free_port().filter(|_| !is_named));
-            let arguments = arguments(&dir, &record.name, port, args);
             if args.dry_run {
+                let arguments = arguments(dir.path(), &record.name, port, args);
                 output::data(&format!("{} {}", program.display(), arguments.join(" ")))?;
                 return Ok(exit::DONE);
             }
-            let mut child = start(&program, &arguments)?;
-            let dir = ExperimentDir::new(runs_dir, &record.name);
+            // Programs may write HParams records of their own, also later on.
+            let mirror = match record.spec.is_command() {
+                true => {
+                    let folder = folder_of_links()?;
+                    let mut mirror = Mirror::new(&dir, folder.path());
+                    mirror.refresh().map_err(BoardError::from)?;
+                    Some((folder, mirror))
+                }
+                false => None,
+            };
+            let logdir = mirror.as_ref().map_or(dir.path(), |(folder, _)| folder.path());
+            let mut child = start(&program, &arguments(logdir, &record.name, port, args))?;
             if let (Some(port), Some([table, best])) =
                 (port.filter(|port| *port > 0), tensorboard_link::fragments(&mut reader, &dir, record).await?)
             {
                 output::note(&format!(
-                    "TensorBoard ticks no run where there are more than 40; with the table, and with the ten best, ticked:\n\
+                    "TensorBoard ticks no run by itself where there are more than {MOST_TICKED}; with the table, and with the ten best, ticked:\n\
                      http://localhost:{port}/{table}\nhttp://localhost:{port}/{best}"
                 ));
             }
-            return ended(wait(&mut child, signals, None).await?);
+            let following = mirror.map(|(folder, mirror)| Following::Mirror { mirror, _folder: folder });
+            return ended(wait(&mut child, signals, following).await?);
         }
         if args.dry_run {
             return Err(CliError::Usage {
@@ -105,8 +117,7 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
                 hint: Some("name one experiment, without `--top`".to_owned()),
             });
         }
-        let folder = tempfile::Builder::new().prefix("gridboard-tensorboard-").tempdir();
-        let folder = folder.map_err(|source| CliError::Write { path: env::temp_dir(), source })?;
+        let folder = folder_of_links()?;
         let names: Vec<&str> = records.iter().map(|record| record.name.as_str()).collect();
         let title = listing::shortened(&names, 3);
         let top = args.top.and_then(|top| usize::try_from(top).ok());
@@ -114,16 +125,32 @@ pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
         let runs = view.refresh(&mut reader, runs_dir).await?;
         output::note(&format!("{} of {title}", human::counted(runs, "run")));
         let mut child = start(&program, &arguments(folder.path(), &title, args.port, args))?;
-        let following = Following { view, reader, runs_dir };
+        let following = Following::View { view: Box::new(view), reader, runs_dir };
         ended(wait(&mut child, signals, Some(following)).await?)
     })
 }
 
 /// A folder of links that follows its runs.
-struct Following<'a> {
-    view: View,
-    reader: Reader,
-    runs_dir: &'a Path,
+enum Following<'a> {
+    /// Of several experiments, or of the best runs.
+    View { view: Box<View>, reader: Reader, runs_dir: &'a Path },
+    /// Of an experiment whose programs may write HParams records; the folder goes with it.
+    Mirror { mirror: Mirror, _folder: TempDir },
+}
+
+impl Following<'_> {
+    async fn refresh(&mut self) -> Result<(), BoardError> {
+        match self {
+            Self::View { view, reader, runs_dir } => view.refresh(reader, runs_dir).await.map(|_| ()),
+            Self::Mirror { mirror, .. } => Ok(mirror.refresh()?),
+        }
+    }
+}
+
+/// A folder for links, which is removed when it is dropped.
+fn folder_of_links() -> Result<TempDir, CliError> {
+    let folder = tempfile::Builder::new().prefix("gridboard-tensorboard-").tempdir();
+    folder.map_err(|source| CliError::Write { path: env::temp_dir(), source })
 }
 
 /// TensorBoard's program, or how to get it.
@@ -189,8 +216,8 @@ async fn wait(
             }
             status = child.wait() => return status.map(Some).map_err(CliError::Runtime),
             () = tokio::time::sleep(REFRESH), if following.is_some() => {
-                let Some(Following { view, reader, runs_dir }) = &mut following else { continue };
-                if let Err(error) = view.refresh(reader, runs_dir).await && !told {
+                let Some(following) = &mut following else { continue };
+                if let Err(error) = following.refresh().await && !told {
                     told = true;
                     output::note(&format!("warning: the folder of links is not up to date: {}", with_causes(&error)));
                 }

@@ -3,26 +3,27 @@
 //!
 //! Which runs are ticked is in the part of the address behind `#`, as base64 of a JSON object (TensorBoard's tf-storage).
 
-use std::{fs, path::Path};
+use std::{collections::HashSet, fs, path::Path};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value};
 
 use super::CliError;
 use crate::{
-    run::ExperimentDir,
-    store::{ExperimentRecord, Reader},
+    rank::Leaderboard,
+    run::{ExperimentDir, RunIndex},
+    store::{ExperimentRecord, Reader, RunKey},
+    sweep::MOST_TICKED,
+    tags,
 };
 
-/// So many runs TensorBoard ticks by itself.
-const MOST_TICKED: usize = 40;
 /// So many of the best runs are ticked.
 const BEST: usize = 10;
 /// A run's event files lie at most so deep in its folder.
 const DEEPEST: usize = 3;
 
 /// What to put behind TensorBoard's address for the table of the best runs, and for their curves; `None` where it ticks all
-/// runs by itself.
+/// runs by itself. A sweep that goes on is taken as what it will be, for its addresses are told once.
 ///
 /// # Errors
 /// If the database cannot be read.
@@ -32,25 +33,40 @@ pub(super) async fn fragments(
     record: &ExperimentRecord,
 ) -> Result<Option<[String; 2]>, CliError> {
     let leaderboard = reader.leaderboard(record.key).await?;
-    // The sweep's own run is one.
+    // The sweep's own run is one, and each of the grid's is at least one.
+    let per_run = if record.spec.is_command() { 1 } else { 1 + tags::SUB_RUNS.len() };
+    let coming = 1 + per_run * reader.runs(Some(record.key)).await?.len();
     let mut count = 1;
+    let best_runs = best_runs(&leaderboard, record.spec.seeds.len() > 1);
     let mut best = vec![".".to_owned()];
-    for (place, row) in leaderboard.rows.iter().enumerate() {
+    for row in &leaderboard.rows {
         let mut found = Vec::new();
         series(dir.run(&row.run).path(), &row.run, DEEPEST, &mut found);
         count += found.len();
-        if row.rank.is_some() && place < BEST {
+        if best_runs.contains(&row.key) {
             // Curves of the batches and of the training images hide those that rank.
             let is_shown = |name: &String| {
                 !["batch", "train"].iter().any(|folder| name.ends_with(&format!("/{folder}")))
             };
             best.extend(found.into_iter().filter(is_shown));
-        } else if count > MOST_TICKED {
-            break;
         }
     }
+    let count = count.max(coming);
     let own = [".".to_owned()];
     Ok((count > MOST_TICKED).then(|| [fragment("text", &own), fragment("custom_scalars", &best)]))
+}
+
+/// The runs of the best places; of grid points with several seeds those of the first seed, which have the bands.
+fn best_runs(leaderboard: &Leaderboard, by_point: bool) -> HashSet<RunKey> {
+    if !by_point {
+        let ranked = leaderboard.rows.iter().filter(|row| row.rank.is_some());
+        return ranked.take(BEST).map(|row| row.key).collect();
+    }
+    let mut points = leaderboard.grid_points();
+    points.retain(|point| point.rank.is_some());
+    points.sort_by_key(|point| point.rank);
+    let first: HashSet<RunIndex> = points.iter().take(BEST).map(|point| point.index).collect();
+    leaderboard.rows.iter().filter(|row| first.contains(&row.index)).map(|row| row.key).collect()
 }
 
 /// The folders with event files, under the names that TensorBoard gives them.

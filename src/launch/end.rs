@@ -8,7 +8,10 @@ use std::{collections::BTreeMap, os::unix::process::ExitStatusExt as _, process:
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 
-use super::reason::{error_line, own, readable, shortened};
+use super::{
+    alive::Alive,
+    reason::{error_line, own, readable, shortened},
+};
 use crate::{
     run::{CudaFault, Evidence, Failure, FailureKind, Outcome, OutcomeError, RunState, Shortage, Used},
     schedule::{Again, Ended},
@@ -37,23 +40,6 @@ pub struct AttemptEnd {
     /// When it was alive, where that was on another machine and is heard of later.
     #[serde(default)]
     pub alive: Option<Alive>,
-}
-
-/// When an attempt was alive, by the clock of the machine that it was on.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Alive {
-    /// Seconds since 1970.
-    pub began: f64,
-    /// Seconds since 1970.
-    pub ended: f64,
-}
-
-impl Alive {
-    /// How long, seconds.
-    #[must_use]
-    pub fn seconds(self) -> f64 {
-        (self.ended - self.began).max(0.0)
-    }
 }
 
 /// The ways in which an attempt ends.

@@ -31,6 +31,7 @@
 //! The built-in worker's standard input is a pipe from its supervisor, whose end it takes as the end of its
 //! work.
 
+mod alive;
 mod calibrate;
 mod end;
 mod launcher;
@@ -42,8 +43,9 @@ mod reason;
 mod slurm;
 mod worker;
 
+pub use alive::Alive;
 pub use calibrate::{CalibrateError, throughput};
-pub use end::{Alive, AttemptEnd, Ending};
+pub use end::{AttemptEnd, Ending};
 pub use launcher::{LaunchError, Launcher, LeftAttempt, News};
 pub use local::{Children, LocalLauncher, keep_if_asked};
 #[cfg(test)]

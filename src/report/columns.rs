@@ -16,7 +16,17 @@ impl Table {
     pub(crate) fn for_people(&self) -> Cow<'_, Self> {
         keeping(self, |column| column.readers != Readers::Machines)
     }
+
+    /// Markdown for a page that has room for `width` letters and would break numbers: without the expendable columns that are too
+    /// much, and with a note that names them and where they are.
+    #[must_use]
+    pub(crate) fn markdown_within(&self, width: usize, elsewhere: &str) -> String {
+        within(&self.for_people(), width, CELL, elsewhere).to_markdown()
+    }
 }
+
+/// Letters that the frame of a cell takes on a page.
+const CELL: usize = 3;
 
 /// The table without the columns that only people read.
 pub(super) fn for_machines(table: &Table) -> Cow<'_, Table> {
@@ -40,10 +50,15 @@ fn keeping(table: &Table, keep: impl Fn(&Column) -> bool) -> Cow<'_, Table> {
 
 /// The table without the expendable columns that `width` has no room for, and with a note that names them.
 pub(super) fn fitting(table: &Table, width: Option<usize>) -> Cow<'_, Table> {
-    let Some(width) = width.filter(|_| table.columns.iter().any(|column| column.expendable > 0)) else {
-        return Cow::Borrowed(table);
-    };
-    let widths = tight_widths(table);
+    match width {
+        Some(width) => within(table, width, 1, "--format csv"),
+        None => Cow::Borrowed(table),
+    }
+}
+
+/// The table within `width`, where each column takes `frame` beside its text; the note says that what is left out is `elsewhere`.
+fn within<'a>(table: &'a Table, width: usize, frame: usize, elsewhere: &str) -> Cow<'a, Table> {
+    let widths = tight_widths(table, frame);
     let mut natural: usize = widths.iter().sum();
     let mut order: Vec<usize> =
         (0..table.columns.len()).filter(|&place| table.columns[place].expendable > 0).collect();
@@ -67,7 +82,7 @@ pub(super) fn fitting(table: &Table, width: Option<usize>) -> Cow<'_, Table> {
         Readers::All | Readers::Machines => column.name.clone(),
     };
     let names: Vec<String> = left_out.iter().map(name).collect();
-    let note = format!("no room for {}: --format csv has what they tell", names.join(", "));
+    let note = format!("no room for {}: {elsewhere} has what they tell", names.join(", "));
     let mut fitting = keeping(table, |column| !left_out.contains(&column)).into_owned();
     fitting.notes.push(note);
     Cow::Owned(fitting)
@@ -76,8 +91,8 @@ pub(super) fn fitting(table: &Table, width: Option<usize>) -> Cow<'_, Table> {
 /// No sentence needs more columns of a terminal than this beside other columns: it is broken into lines.
 const SENTENCE: usize = 24;
 
-/// Columns of a terminal that each column takes at least, with one space after it. Words are not broken.
-fn tight_widths(table: &Table) -> Vec<usize> {
+/// Columns of a terminal that each column takes at least, with its frame. Words are not broken.
+fn tight_widths(table: &Table, frame: usize) -> Vec<usize> {
     let rows = shown_rows(table, one_line);
     let least = |cell: &str| {
         let word = cell.split(' ').map(display_width).max().unwrap_or(0);
@@ -88,7 +103,7 @@ fn tight_widths(table: &Table) -> Vec<usize> {
             let body = rows.iter().map(|row| least(&row[index])).max().unwrap_or(0);
             let heading = break_words(&one_line(table.columns[index].shown_name()), body);
             // An empty column has one all the same.
-            heading.lines().map(display_width).fold(body, usize::max).max(1) + 1
+            heading.lines().map(display_width).fold(body, usize::max).max(1) + frame
         })
         .collect()
 }
@@ -145,5 +160,13 @@ mod tests {
         );
         // Without a terminal nothing is left out.
         assert!(table().render(Format::Table, None).contains("second"));
+    }
+
+    #[test]
+    fn a_page_has_frames_around_its_cells() {
+        let head = |width| table().markdown_within(width, "top").lines().next().map(str::to_owned);
+        assert_eq!(head(40).as_deref(), Some("| run | first | second | sign |"));
+        assert_eq!(head(39).as_deref(), Some("| run | first | sign |"));
+        assert!(table().markdown_within(39, "top").contains("no room for second: top has what they tell"));
     }
 }

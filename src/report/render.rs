@@ -80,7 +80,7 @@ impl Table {
         json_for_terminal(&format!("{:#}\n", serde_json::Value::Array(rows)))
     }
 
-    fn to_markdown(&self) -> String {
+    pub(super) fn to_markdown(&self) -> String {
         let mut text = String::new();
         if let Some(title) = &self.title {
             let _ = write!(text, "{}\n\n", markdown(title));

@@ -1,6 +1,6 @@
 //! Live attempts, and what is heard of them between their start and their end.
 
-use super::{pool::Claim, scheduler::Scheduler};
+use super::pool::Claim;
 
 /// A live attempt.
 #[derive(Clone, Debug)]
@@ -31,40 +31,22 @@ impl RunningJob {
     pub(super) fn new(claim: Claim, now: f64, threads: u32) -> Self {
         Self { claim, started: now, queued: false, progress: None, done: 0.0, threads }
     }
-}
-
-impl Scheduler {
     /// It has come so far.
-    pub(super) fn progress(&mut self, now: f64, run: u64, fraction: f64) {
-        self.with_live(run, |live| {
-            if fraction - live.done >= LEAST_PROGRESS {
-                live.progress = Some(Advance { at: now, fraction: fraction.min(1.0) });
-            }
-        });
-    }
-
-    /// It waits in a queue.
-    pub(super) fn queued(&mut self, run: u64) {
-        self.with_live(run, |live| live.queued = true);
+    pub(super) fn progress(&mut self, now: f64, fraction: f64) {
+        if fraction - self.done >= LEAST_PROGRESS {
+            self.progress = Some(Advance { at: now, fraction: fraction.min(1.0) });
+        }
     }
 
     /// It has begun after its time in a queue.
-    pub(super) fn began(&mut self, now: f64, run: u64) {
-        self.with_live(run, |live| (live.started, live.queued) = (now, false));
+    pub(super) fn began(&mut self, now: f64) {
+        (self.started, self.queued) = (now, false);
     }
 
     /// It goes on with what earlier attempts have done.
-    pub(super) fn goes_on(&mut self, run: u64, done: f64) {
-        self.with_live(run, |live| {
-            if (0.0..1.0).contains(&done) {
-                live.done = done;
-            }
-        });
-    }
-
-    fn with_live(&mut self, run: u64, change: impl FnOnce(&mut RunningJob)) {
-        if let Some(live) = self.positions.get(&run).and_then(|position| self.live.get_mut(position)) {
-            change(live);
+    pub(super) fn goes_on(&mut self, done: f64) {
+        if (0.0..1.0).contains(&done) {
+            self.done = done;
         }
     }
 }

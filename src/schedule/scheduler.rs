@@ -146,10 +146,10 @@ impl Scheduler {
                     self.fill(now, self.pool.with_free_slots(), &mut effects);
                 }
             }
-            Input::Progress { run, fraction } => self.progress(now, run, fraction),
-            Input::Queued { run } => self.queued(run),
-            Input::Began { run } => self.began(now, run),
-            Input::GoesOn { run, done } => self.goes_on(run, done),
+            Input::Progress { run, fraction } => self.with_live(run, |live| live.progress(now, fraction)),
+            Input::Queued { run } => self.with_live(run, |live| live.queued = true),
+            Input::Began { run } => self.with_live(run, |live| live.began(now)),
+            Input::GoesOn { run, done } => self.with_live(run, |live| live.goes_on(done)),
             Input::Ended { run, how } => self.ended(now, run, how, &mut effects),
             Input::Drain => {
                 if self.is_open() {
@@ -285,6 +285,12 @@ impl Scheduler {
     /// Whether a run may have more threads than its slot.
     pub(super) fn is_elastic(&self, run: u64) -> bool {
         self.positions.get(&run).is_some_and(|position| self.tasks[*position].job.elastic)
+    }
+
+    fn with_live(&mut self, run: u64, change: impl FnOnce(&mut RunningJob)) {
+        if let Some(live) = self.positions.get(&run).and_then(|position| self.live.get_mut(position)) {
+            change(live);
+        }
     }
 
     fn ended(&mut self, now: f64, run: u64, how: Ended, effects: &mut Vec<Effect>) {

@@ -35,7 +35,7 @@ pub(crate) use account::{Account, Cores, Watch};
 pub(crate) use audit::{AuditProgress, audit_dataset, audit_folder};
 pub(crate) use best::keep_best;
 pub(crate) use board::BoardError;
-pub(crate) use board::View;
+pub(crate) use board::{MOST_TICKED, Mirror, View};
 pub(crate) use change::{Change, planned_change};
 pub(crate) use division::measured_division;
 pub(crate) use error::SweepError;

@@ -68,9 +68,18 @@ fn masked_crc(data: &[u8]) -> u32 {
 
 /// Appends `message` as one record.
 pub(super) fn append(buffer: &mut Vec<u8>, message: &impl Message) {
+    framed(buffer, |buffer| message.encode(buffer).expect("a Vec grows to what a message needs"));
+}
+
+/// Appends an encoded message as one record.
+pub(super) fn append_payload(buffer: &mut Vec<u8>, payload: &[u8]) {
+    framed(buffer, |buffer| buffer.extend_from_slice(payload));
+}
+
+fn framed(buffer: &mut Vec<u8>, append: impl FnOnce(&mut Vec<u8>)) {
     let start = buffer.len();
     buffer.extend_from_slice(&[0; HEADER]);
-    message.encode(buffer).expect("a Vec grows to what a message needs");
+    append(buffer);
     let payload = &buffer[start + HEADER..];
     let length = (payload.len() as u64).to_le_bytes();
     let footer = masked_crc(payload).to_le_bytes();

@@ -44,6 +44,7 @@ mod sql;
 mod stopping;
 mod support;
 mod tensorboard;
+mod trace;
 #[cfg(feature = "torch")]
 mod training;
 mod widths;

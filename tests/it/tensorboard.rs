@@ -1,9 +1,11 @@
 //! A real TensorBoard on a log directory, asked over HTTP: for every test that must know what a user would see.
 //!
 //! It is the TensorBoard of `.venv`, which `scripts/setup.sh` makes. `event_files` proves that it shows what `tfevents`
-//! writes, `sweeps` what it makes of whole sweeps, `verb` starts it by
+//! writes, `sweeps` what it makes of whole sweeps, `database` that it is what SQL has, `verb` starts it by
 //! `gridboard tensorboard`, `machine` looks at what is measured beside the runs.
 
+#[cfg(test)]
+mod database;
 #[cfg(test)]
 mod event_files;
 #[cfg(test)]
@@ -149,7 +151,12 @@ impl TensorBoard {
 impl Drop for TensorBoard {
     fn drop(&mut self) {
         let group = Pid::from_raw(self.child.id().try_into().expect("a process id is an i32"));
-        // Fails only where all of it has ended already.
+        // The verb removes its folder of links before it ends. Both fail only where all has ended already.
+        let _ = killpg(group, Signal::SIGTERM);
+        let deadline = Instant::now() + Duration::from_secs(5);
+        while matches!(self.child.try_wait(), Ok(None)) && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(10));
+        }
         let _ = killpg(group, Signal::SIGKILL);
         let _ = self.child.wait();
     }

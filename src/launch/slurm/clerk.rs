@@ -100,8 +100,10 @@ pub(super) struct Clerk {
     stuck: words::Stuck,
 }
 
-/// Pauses between two looks at the queue, seconds: after a change, and the longest.
-const QUEUE: (f64, f64) = (1.0, 30.0);
+/// Pauses before a look at the queue, seconds: where something is to be known, after a change, and the longest.
+const NEEDED: f64 = 1.0;
+const CHANGED: f64 = 5.0;
+const LONGEST_PAUSE: f64 = 30.0;
 /// The same between two tries to submit.
 const SUBMIT: (f64, f64) = (1.0, 60.0);
 /// Starts that come within this time of one another are one submission.
@@ -129,7 +131,7 @@ impl Clerk {
             cancels: Vec::new(),
             files_at: 0.0,
             queue_at: 0.0,
-            queue_pause: QUEUE.0,
+            queue_pause: CHANGED,
             trouble: None,
             stuck: words::Stuck::default(),
         }
@@ -192,8 +194,8 @@ impl Clerk {
 
     /// Looks at files and queue as soon as possible.
     fn soon(&mut self) {
-        (self.files_at, self.queue_pause) = (0.0, QUEUE.0);
-        self.queue_at = self.queue_at.min(self.now() + QUEUE.0);
+        (self.files_at, self.queue_pause) = (0.0, CHANGED);
+        self.queue_at = self.queue_at.min(self.now() + NEEDED);
     }
 
     fn stop(&mut self, run: u64, kill: bool) {
@@ -232,7 +234,7 @@ impl Clerk {
                 {
                     live.tracked.begun = true;
                     live.tracked.host.clone_from(&started.host);
-                    (self.queue_at, self.queue_pause) = (self.queue_at.min(now + QUEUE.0), QUEUE.0);
+                    (self.queue_at, self.queue_pause) = (self.queue_at.min(now + CHANGED), CHANGED);
                     let _ = self.news.send(News::Began {
                         run: *run,
                         host: started.host,
@@ -259,17 +261,22 @@ impl Clerk {
         let jobs = client::jobs();
         let now = self.now();
         self.queue_at = now + self.queue_pause;
-        self.queue_pause = (2.0 * self.queue_pause).min(QUEUE.1);
+        self.queue_pause = (2.0 * self.queue_pause).min(LONGEST_PAUSE);
         match jobs {
             Ok(jobs) => {
                 self.fine();
-                let arrays: BTreeSet<u64> = jobs.iter().map(|seen| seen.id.array).collect();
-                let jobs: BTreeMap<JobId, &Seen> = jobs.iter().map(|seen| (seen.id, seen)).collect();
+                // By name too: a controller that was killed may give a number a second time.
+                let arrays: BTreeSet<(u64, &str)> =
+                    jobs.iter().map(|seen| (seen.id.array, seen.name.as_str())).collect();
+                let jobs: BTreeMap<(JobId, &str), &Seen> =
+                    jobs.iter().map(|seen| ((seen.id, seen.name.as_str()), seen)).collect();
                 let mut changed = false;
                 for (run, live) in &mut self.live {
                     let before = (live.tracked.state.clone(), live.tracked.reason.clone());
                     let id = live.task.job;
-                    live.tracked.seen(jobs.get(&id).copied(), arrays.contains(&id.array), now);
+                    let name = super::job_name(&self.manner.dir, &live.task.submission);
+                    let has_others = arrays.contains(&(id.array, name.as_str()));
+                    live.tracked.seen(jobs.get(&(id, name.as_str())).copied(), has_others, now);
                     changed |= before != (live.tracked.state.clone(), live.tracked.reason.clone());
                     if let (false, Some(reason)) = (live.tracked.begun, &live.tracked.reason)
                         && let Some(text) = self.stuck.tell(&live.tracked.called(), reason)
@@ -280,8 +287,8 @@ impl Clerk {
                     situations(&self.situations).insert(*run, text);
                 }
                 if changed {
-                    self.queue_pause = QUEUE.0;
-                    self.queue_at = self.queue_at.min(now + QUEUE.0);
+                    self.queue_pause = CHANGED;
+                    self.queue_at = self.queue_at.min(now + CHANGED);
                 }
             }
             Err(error) => self.complain(&format!("{error}; jobs go on, and it is asked again")),
@@ -295,11 +302,11 @@ impl Clerk {
             let Some(live) = self.live.get_mut(&run) else { continue };
             match live.tracked.step(words.get(&run), now, self.patience) {
                 Step::Wait => {}
-                Step::Look => self.queue_at = self.queue_at.min(now + QUEUE.0),
+                Step::Look => self.queue_at = self.queue_at.min(now + NEEDED),
                 Step::AskFor => match client::job(live.task.job) {
                     Ok(seen) => live.tracked.told(seen.as_ref()),
                     Err(error) => {
-                        self.files_at = now + QUEUE.0;
+                        self.files_at = now + NEEDED;
                         self.complain(&format!("{error}; it is asked again"));
                     }
                 },
@@ -307,7 +314,10 @@ impl Clerk {
                     // Where it cannot be removed, it is tried again.
                     if live.task.dir.take_back().is_ok() {
                         live.tracked.fenced(now);
-                        self.cancels.push((live.task.job, false));
+                        // A number that is not in the queue may be another's soon.
+                        if !live.tracked.is_gone() {
+                            self.cancels.push((live.task.job, false));
+                        }
                     }
                 }
                 Step::End(end) => {
@@ -331,7 +341,8 @@ impl Clerk {
     fn forget(&mut self, run: u64) {
         self.live.remove(&run);
         situations(&self.situations).remove(&run);
-        self.soon();
+        // Another one may have ended; the queue says nothing that its own word has not.
+        self.files_at = 0.0;
     }
 
     /// Ends the jobs that are to end, each kind of end in one call.
@@ -349,7 +360,7 @@ impl Clerk {
                 Ok(()) => {}
                 Err(error) if error.passes() => {
                     self.cancels.extend(ids.iter().map(|id| (*id, only_ask)));
-                    self.files_at = self.now() + QUEUE.0;
+                    self.files_at = self.now() + NEEDED;
                     self.complain(&format!("{error}; what is to end is asked again"));
                 }
                 Err(error) => {

@@ -161,7 +161,8 @@ pub(super) fn job(id: JobId) -> Result<Option<Seen>, SlurmError> {
     Ok(accounted.ok().and_then(|text| found(parse_sacct(&text))))
 }
 
-/// Ends jobs, or sends their scripts SIGTERM.
+/// Ends jobs, or sends their scripts SIGTERM. By number alone: with a name beside it `scancel` takes all tasks of an array that wait
+/// together with the one that is meant (seen on 22.05).
 pub(super) fn cancel(ids: &[JobId], only_ask: bool) -> Result<(), SlurmError> {
     let ids: Vec<String> = ids.iter().map(ToString::to_string).collect();
     let how: &[&str] = if only_ask { &["--batch", "--signal=TERM"] } else { &[] };

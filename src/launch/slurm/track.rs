@@ -45,6 +45,8 @@ pub(super) struct Tracked {
     /// What Slurm has last said of it.
     pub(super) state: Option<State>,
     pub(super) reason: Option<String>,
+    /// Whether it was not in the queue when that was last looked at.
+    gone: bool,
     /// When it was first seen to be over or gone without a word of its own.
     gone_since: Option<f64>,
     /// Whether it was seen to wait after it had begun: what was seen before says nothing of that.
@@ -84,6 +86,7 @@ impl Tracked {
 
     /// Takes in what the whole queue says. `None`: the job is not in it; others of its array may be.
     pub(super) fn seen(&mut self, seen: Option<&Seen>, has_others: bool, now: f64) {
+        self.gone = seen.is_none();
         match seen {
             Some(seen) => {
                 self.waits_again = self.begun && seen.state == State::Waiting;
@@ -119,6 +122,11 @@ impl Tracked {
         if let Some(seen) = seen {
             self.state = Some(seen.state.clone());
         }
+    }
+
+    /// Whether it was not in the queue when that was last looked at.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone
     }
 
     /// Its order was taken back.

@@ -1,31 +1,27 @@
-//! Several seeds of a grid point as one curve with a band: which tags the sweep's own run has for them, their values, and
-//! the charts that show them. Pure.
+//! Several seeds of a grid point as one curve with a band: the tags that the run of its first seed has for them, their values,
+//! and the charts that show them. Pure.
 //!
 //! The band is from the lowest seed to the highest. A point is written when all its seeds have completed: until then the
-//! mean would be of others at every look.
+//! mean would be of others at every look. It lies in a run and not in the sweep's own, since TensorBoard has one colour for
+//! all curves of a run: there, all bands would be of one.
 
 use std::collections::BTreeMap;
 
 use crate::{
-    run::RunSpec,
+    run::{RunIndex, RunSpec},
     spec::Experiment,
     store::{Curve, RunKey},
     tags,
-    tfevents::{Category, Chart, Margin},
+    tfevents::{Category, Chart, Margin, hparams::StepOfCurves},
 };
 
-/// Curves of one chart, at most: more of them cannot be told apart.
-const MOST_SERIES: usize = 12;
 /// With more grid points than these, only the metric that ranks has bands.
 const MANY_POINTS: usize = 60;
 
 /// A grid point with several seeds.
 #[derive(Clone, Debug)]
 pub(super) struct SeededPoint {
-    /// The names of its runs without the seed.
-    pub(super) name: String,
-    /// Its value of the first axis, for the title of its chart.
-    facet: String,
+    /// Its runs, that of the first seed first.
     pub(super) runs: Vec<RunKey>,
 }
 
@@ -35,19 +31,14 @@ pub(super) fn points<'a>(
     runs: impl IntoIterator<Item = &'a RunSpec>,
     keys: &[RunKey],
 ) -> Vec<SeededPoint> {
-    let mut points: BTreeMap<u64, SeededPoint> = BTreeMap::new();
+    let mut points: BTreeMap<u64, BTreeMap<RunIndex, RunKey>> = BTreeMap::new();
     if experiment.seeds.len() < 2 {
         return Vec::new();
     }
     for (run, key) in runs.into_iter().zip(keys) {
-        let point = points.entry(run.index.point(experiment.seeds.len())).or_insert_with(|| SeededPoint {
-            name: point_name(run).to_owned(),
-            facet: run.axes.first().map(|(axis, value)| format!("{axis} {value}")).unwrap_or_default(),
-            runs: Vec::new(),
-        });
-        point.runs.push(*key);
+        points.entry(run.index.point(experiment.seeds.len())).or_default().insert(run.index, *key);
     }
-    points.into_values().collect()
+    points.into_values().map(|runs| SeededPoint { runs: runs.into_values().collect() }).collect()
 }
 
 /// The name of a run without its seed.
@@ -55,8 +46,11 @@ pub(in crate::sweep) fn point_name(run: &RunSpec) -> &str {
     run.name.strip_suffix(&format!("-seed-{}", run.seed)).unwrap_or(&run.name)
 }
 
-/// The metrics that have bands.
+/// The metrics that have bands; none with a single seed.
 pub(super) fn metrics(experiment: &Experiment, points: usize) -> Vec<String> {
+    if experiment.seeds.len() < 2 {
+        return Vec::new();
+    }
     let rule = &experiment.rank;
     let mut metrics = vec![rule.by.tag.clone()];
     if points <= MANY_POINTS {
@@ -70,9 +64,9 @@ pub(super) fn metrics(experiment: &Experiment, points: usize) -> Vec<String> {
     metrics
 }
 
-/// The tags of a grid point's band: value, lower and upper end.
-pub(super) fn margin(metric: &str, point: &str) -> Margin {
-    let tag = |end: &str| format!("seeds/{metric}/{point}/{end}");
+/// The tags of a band: value, lower and upper end.
+pub(super) fn margin(metric: &str) -> Margin {
+    let tag = |end: &str| format!("{}{metric}/{end}", tags::SEEDS_FOLDER);
     Margin { value: tag("mean"), lower: tag("low"), upper: tag("high") }
 }
 
@@ -112,36 +106,26 @@ pub(super) fn band(seeds: &[Curve]) -> Vec<BandPoint> {
         .collect()
 }
 
-/// The charts of the bands, a category for each metric: a chart for each value of the first axis, or for every few points.
-pub(super) fn categories(metrics: &[String], points: &[SeededPoint]) -> Vec<Category> {
-    let mut groups: Vec<(String, Vec<&SeededPoint>)> = Vec::new();
-    for point in points {
-        match groups.iter_mut().find(|(facet, of)| *facet == point.facet && of.len() < MOST_SERIES) {
-            Some((_, of)) => of.push(point),
-            None => groups.push((point.facet.clone(), vec![point])),
-        }
-    }
-    if points.len() <= MOST_SERIES {
-        groups = vec![(String::new(), points.iter().collect())];
-    }
-    if points.is_empty() {
-        return Vec::new();
-    }
+/// The band of some seeds as the steps of its three curves.
+pub(super) fn steps(metric: &str, seeds: &[Curve]) -> Vec<StepOfCurves> {
+    let Margin { value, lower, upper } = margin(metric);
+    let step = |at: BandPoint| {
+        let values = [(&value, at.mean), (&lower, at.low), (&upper, at.high)];
+        #[expect(clippy::cast_possible_truncation, reason = "the format has 32-bit floats")]
+        let values = values.map(|(tag, value)| (tag.clone(), value as f32));
+        (at.step, at.wall_time, values.into())
+    };
+    band(seeds).into_iter().map(step).collect()
+}
+
+/// The charts of the bands, a category for each metric: TensorBoard turns the order of several in one.
+pub(super) fn categories(metrics: &[String]) -> Vec<Category> {
     let category = |metric: &String| Category {
         title: format!("{metric}: mean over the seeds, lowest to highest"),
-        charts: groups
-            .iter()
-            .enumerate()
-            .map(|(place, (facet, of))| {
-                let again = groups[..place].iter().filter(|(other, _)| other == facet).count();
-                let more = if again > 0 { format!(" ({})", again + 1) } else { String::new() };
-                let of_what = if facet.is_empty() { String::new() } else { format!(", {facet}{more}") };
-                Chart::Margins {
-                    title: format!("{metric}{of_what}"),
-                    series: of.iter().map(|point| margin(metric, &point.name)).collect(),
-                }
-            })
-            .collect(),
+        charts: vec![Chart::Margins {
+            title: format!("{metric} of ticked runs"),
+            series: vec![margin(metric)],
+        }],
         closed: false,
     };
     metrics.iter().map(category).collect()
@@ -163,26 +147,5 @@ mod tests {
         let values: Vec<_> =
             band.iter().map(|point| (point.step, point.mean, point.low, point.high)).collect();
         assert_eq!(values, [(0, 2.0, 1.0, 3.0), (1, 3.0, 2.0, 4.0)]);
-    }
-
-    #[test]
-    fn charts_hold_a_dozen_curves_at_most() {
-        let point = |place: usize| SeededPoint {
-            name: format!("a-{}-b-{}", place / 15, place % 15),
-            facet: format!("a {}", place / 15),
-            runs: Vec::new(),
-        };
-        let points: Vec<SeededPoint> = (0..30).map(point).collect();
-        let categories = categories(&["m".to_owned()], &points);
-        let charts: Vec<(String, usize)> = categories[0]
-            .charts
-            .iter()
-            .map(|chart| match chart {
-                Chart::Margins { title, series } => (title.clone(), series.len()),
-                Chart::Tag { .. } => panic!("{chart:?}"),
-            })
-            .collect();
-        let expected = [("m, a 0", 12), ("m, a 0 (2)", 3), ("m, a 1", 12), ("m, a 1 (2)", 3)];
-        assert_eq!(charts, expected.map(|(title, series)| (title.to_owned(), series)));
     }
 }

@@ -5,6 +5,7 @@
 //! file in the experiment's folder, made anew by each sweep. One file, because TensorBoard's loader in Python reads on only
 //! in the newest of a folder. Nothing depends on it: what goes wrong is told once and tried again.
 
+mod links;
 mod margins;
 mod pages;
 mod view;
@@ -14,25 +15,27 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub(crate) use links::Mirror;
 use margins::SeededPoint;
 pub(in crate::sweep) use margins::point_name;
 use pages::Pages;
-pub(crate) use view::View;
+pub(crate) use view::{MOST_TICKED, View};
 
 use super::{Preparation, sinks::hparams};
 use crate::{
     base::clock::wall_now,
     predict::misclassified_xrays,
-    rank::Leaderboard,
-    report::{Format, top_table},
+    rank::{Leaderboard, Row},
+    report::top_table,
     run::{ExperimentDir, RunDataset, RunSpec, RunState},
     spec::Experiment,
-    store::{ExperimentKey, RunKey, Store, StoreError},
+    store::{ExperimentKey, RunKey, RunRecord, Store, StoreError},
     tags,
     tfevents::{
         Category, Chart, EventWriter, WriteError,
         hparams::{
-            MetricInfo, append_image_to_session, append_to_session, remove_experiment_records, session_has,
+            MetricInfo, StepOfCurves, append_image_to_session, append_to_session, remove_experiment_records,
+            session_has, set_in_session,
         },
     },
 };
@@ -43,6 +46,8 @@ const PAUSE: Duration = Duration::from_secs(4);
 const REST: u32 = 30;
 /// X-rays in a picture of wrong answers, at most.
 const MOST_XRAYS: usize = 12;
+/// So many letters are a line of the page Text in a window of 1,400 pixels.
+const LETTERS: usize = 110;
 /// In larger experiments, ranks are written at the end alone.
 const MANY_RUNS: usize = 2000;
 
@@ -158,14 +163,14 @@ impl Board {
             && let Some(metrics) = columns
         {
             writer.raw(0, now, hparams::experiment_record(&self.experiment, &metrics, self.created))?;
-            writer.layout(now, &layout(&metrics, &self.banded, &self.points))?;
+            writer.layout(now, &layout(&metrics, &self.banded))?;
             self.has_columns = Some(metrics);
         }
         let ranked = leaderboard.rows.iter().filter(|row| row.rank.is_some()).count();
         let step = i64::try_from(ranked + leaderboard.omitted.ranked).unwrap_or(i64::MAX);
-        let table = top_table(&leaderboard, Some(self.experiment.rank.top)).render(Format::Markdown, None);
+        let table = table(&leaderboard, self.experiment.rank.top);
         if table != self.shown.table {
-            writer.text("top_ten", step, now, &table)?;
+            writer.text(tags::LEADERBOARD, step, now, &table)?;
             self.shown.table = table;
         }
         self.write_bands(store, &leaderboard).await?;
@@ -201,38 +206,40 @@ impl Board {
         Ok(())
     }
 
-    /// Writes the bands of grid points whose seeds have all completed since.
+    /// Writes the bands of grid points whose seeds have all completed since, each into the run of its first seed.
     async fn write_bands(&mut self, store: &mut Store, leaderboard: &Leaderboard) -> Result<(), BoardError> {
-        if self.points.is_empty() {
-            return Ok(());
-        }
         let completed: HashSet<RunKey> = leaderboard
             .rows
             .iter()
             .filter(|row| row.state == RunState::Completed)
             .map(|row| row.key)
             .collect();
-        for (place, point) in self.points.iter().enumerate() {
-            if self.shown.points.contains(&place) || !point.runs.iter().all(|run| completed.contains(run)) {
-                continue;
-            }
+        let is_new = |(place, point): &(usize, &SeededPoint)| {
+            !self.shown.points.contains(place) && point.runs.iter().all(|run| completed.contains(run))
+        };
+        let new: Vec<usize> = self.points.iter().enumerate().filter(is_new).map(|(place, _)| place).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        let records = store.runs(Some(self.key)).await?;
+        let records: HashMap<RunKey, &RunRecord> =
+            records.iter().map(|record| (record.key, record)).collect();
+        for place in new {
+            let point = &self.points[place];
+            let mut steps: Vec<StepOfCurves> = Vec::new();
             for metric in &self.banded {
                 let mut seeds = Vec::with_capacity(point.runs.len());
                 for run in &point.runs {
                     seeds.extend(store.history(*run, &[metric]).await?);
                 }
-                let Some(writer) = self.writer.as_mut().filter(|_| seeds.len() == point.runs.len()) else {
-                    continue;
-                };
-                let tags = margins::margin(metric, &point.name);
-                for at in margins::band(&seeds) {
-                    for (tag, value) in
-                        [(&tags.value, at.mean), (&tags.lower, at.low), (&tags.upper, at.high)]
-                    {
-                        #[expect(clippy::cast_possible_truncation, reason = "the format has 32-bit floats")]
-                        writer.scalar(tag, at.step, value as f32, at.wall_time)?;
-                    }
+                if seeds.len() == point.runs.len() {
+                    steps.extend(margins::steps(metric, &seeds));
                 }
+            }
+            let first = point.runs.first().and_then(|run| records.get(run));
+            if let Some((record, started)) = first.and_then(|record| Some((record, record.started?))) {
+                let dir = self.dir.run(&record.spec.name);
+                set_in_session(dir.path(), started, tags::SEEDS_FOLDER, &steps)?;
             }
             self.shown.points.insert(place);
         }
@@ -280,12 +287,8 @@ impl Board {
         leaderboard: &Leaderboard,
         step: i64,
     ) -> Result<(), BoardError> {
-        let moved: HashMap<RunKey, u32> = leaderboard
-            .rows
-            .iter()
-            .filter_map(|row| Some((row.key, row.rank?)))
-            .filter(|(run, rank)| self.shown.ranks.get(run) != Some(rank))
-            .collect();
+        let mut moved = ranks(leaderboard, self.experiment.seeds.len() > 1);
+        moved.retain(|run, rank| self.shown.ranks.get(run) != Some(rank));
         if moved.is_empty() {
             return Ok(());
         }
@@ -302,8 +305,28 @@ impl Board {
     }
 }
 
+/// The ranks of HParams' rows, by run: those of the grid points where the seeds of one are a row (`by_point`).
+fn ranks(leaderboard: &Leaderboard, by_point: bool) -> HashMap<RunKey, u32> {
+    let seeds = leaderboard.seeds.len();
+    let mut of_points: HashMap<u64, u32> = HashMap::new();
+    if by_point {
+        let ranked = leaderboard.grid_points().into_iter();
+        of_points.extend(ranked.filter_map(|point| Some((point.index.point(seeds), point.rank?))));
+    }
+    let rank = |row: &Row| {
+        let own = row.rank?;
+        Some((row.key, if by_point { *of_points.get(&row.index.point(seeds))? } else { own }))
+    };
+    leaderboard.rows.iter().filter_map(rank).collect()
+}
+
+/// The head of the leaderboard for the page Text, which breaks numbers where a table is too wide.
+fn table(leaderboard: &Leaderboard, top: u32) -> String {
+    top_table(leaderboard, Some(top)).markdown_within(LETTERS, "gridboard top --format csv")
+}
+
 /// What Custom Scalars shows: a chart for each metric with the whole grid in it, then the bands.
-fn layout(metrics: &[MetricInfo], banded: &[String], points: &[SeededPoint]) -> Vec<Category> {
+fn layout(metrics: &[MetricInfo], banded: &[String]) -> Vec<Category> {
     let mut tags: Vec<&str> = Vec::new();
     for metric in metrics.iter().filter(|metric| metric.tag != tags::RANK) {
         if !tags.contains(&metric.tag.as_str()) {
@@ -317,7 +340,7 @@ fn layout(metrics: &[MetricInfo], banded: &[String], points: &[SeededPoint]) -> 
         charts: tags.iter().map(chart).collect(),
         closed: false,
     };
-    let mut categories = margins::categories(banded, points);
+    let mut categories = margins::categories(banded);
     categories.push(grid);
     categories
 }

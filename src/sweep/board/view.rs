@@ -5,17 +5,15 @@
 //! own that TensorBoard would mix up.
 
 use std::{
-    collections::HashSet,
-    fs, io,
-    os::unix::fs::symlink,
+    collections::{HashMap, HashSet},
+    fs,
     path::{Path, PathBuf},
 };
 
-use super::{BoardError, margins::point_name};
+use super::{BoardError, layout, links::Links, margins, margins::point_name, ranks};
 use crate::{
     base::clock::wall_now,
     rank::Leaderboard,
-    report::{Format, top_table},
     run::{ExperimentDir, RunState},
     spec::{Axis, Value},
     store::{ExperimentRecord, Reader, RunRecord},
@@ -24,11 +22,14 @@ use crate::{
     tfevents::{
         EventWriter, WriteError,
         hparams::{
-            HParamInfo, MetricInfo, Status, append_to_session, write_experiment_record, write_session,
+            HParamInfo, MetricInfo, Status, append_to_session, copy_session, is_session,
+            write_experiment_record, write_session,
         },
     },
 };
 
+/// With more series than these, TensorBoard ticks none by itself on its older pages.
+pub(crate) const MOST_TICKED: usize = 40;
 /// The column that tells experiments apart.
 const EXPERIMENT: &str = "experiment";
 
@@ -39,10 +40,15 @@ pub(crate) struct View {
     /// So many runs of each experiment, the best first; all of them without.
     top: Option<usize>,
     writer: Option<EventWriter>,
+    /// Whether its charts are written: TensorBoard takes the first that it sees.
+    has_layout: bool,
     /// The tables that were last written, by experiment.
     tables: Vec<String>,
     /// Ranks that were written, by folder.
-    ranked: HashSet<(PathBuf, u32)>,
+    ranked: HashMap<PathBuf, u32>,
+    /// Up to where the runs' own sessions have been copied, with the start of their attempts, by folder.
+    copied: HashMap<PathBuf, (f64, u64)>,
+    links: Links,
 }
 
 impl View {
@@ -50,7 +56,17 @@ impl View {
     #[must_use]
     pub(crate) fn new(dir: &Path, records: Vec<ExperimentRecord>, top: Option<usize>) -> Self {
         let tables = vec![String::new(); records.len()];
-        Self { dir: dir.to_owned(), records, top, writer: None, tables, ranked: HashSet::new() }
+        Self {
+            dir: dir.to_owned(),
+            records,
+            top,
+            writer: None,
+            has_layout: false,
+            tables,
+            ranked: HashMap::new(),
+            copied: HashMap::new(),
+            links: Links::default(),
+        }
     }
 
     /// Brings the folder up to date with the runs database and the runs' folders. Returns the number of runs in it.
@@ -88,12 +104,19 @@ impl View {
             boards.push((dir, record, leaderboard, runs, shown));
         }
         for (dir, record, leaderboard, runs, shown) in &boards {
+            let ranks = ranks(leaderboard, self.has_rows_of_points(record));
             for run in
                 runs.iter().filter(|run| shown.as_ref().is_none_or(|names| names.contains(&run.spec.name)))
             {
                 let folder = self.dir.join(if several { &record.name } else { "" }).join(&run.spec.name);
-                if link_run(dir.run(&run.spec.name).path(), &folder)? {
-                    self.write_session(&folder, record, run, &axes, leaderboard)?;
+                let original = dir.run(&run.spec.name);
+                let mut links = std::mem::take(&mut self.links);
+                let is_left_out = |path: &Path| self.is_left_out(record, path);
+                let brought = links.bring(original.path(), &folder, &is_left_out);
+                self.links = links;
+                if brought? {
+                    self.write_session(&folder, record, run, &axes, ranks.get(&run.key).copied())?;
+                    self.copy_session(original.path(), &folder, run)?;
                     wanted.insert(folder);
                 }
             }
@@ -109,13 +132,38 @@ impl View {
         self.top.map(|top| best.take(top).map(|row| row.run.clone()).collect())
     }
 
+    /// Whether the seeds of a grid point are one row. A part of them has no mean: the best runs are rows of their own.
+    fn has_rows_of_points(&self, record: &ExperimentRecord) -> bool {
+        record.spec.seeds.len() > 1 && self.top.is_none()
+    }
+
+    /// Whether a file or folder of a run is not linked: its own session, which the view has another of; and among the best, batches
+    /// are what makes them more than TensorBoard ticks.
+    fn is_left_out(&self, record: &ExperimentRecord, path: &Path) -> bool {
+        let series = |top: usize| 1 + top * self.records.len() * (1 + tags::SUB_RUNS.len());
+        let is_batch = path.file_name().is_some_and(|name| name == tags::BATCH_FOLDER.trim_end_matches('/'))
+            && !record.spec.is_command()
+            && self.top.is_some_and(|top| series(top) > MOST_TICKED);
+        is_batch || is_session(path)
+    }
+
+    /// Brings over what the run's own session has beside its row.
+    fn copy_session(&mut self, original: &Path, folder: &Path, run: &RunRecord) -> Result<(), WriteError> {
+        let Some(started) = run.started else { return Ok(()) };
+        let (of, offset) = self.copied.get(folder).copied().unwrap_or((started, 0));
+        let offset = if of.to_bits() == started.to_bits() { offset } else { 0 };
+        let offset = copy_session(original, folder, started, offset)?;
+        self.copied.insert(folder.to_owned(), (started, offset));
+        Ok(())
+    }
+
     fn write_session(
         &mut self,
         folder: &Path,
         record: &ExperimentRecord,
         run: &RunRecord,
         axes: &[Axis],
-        leaderboard: &Leaderboard,
+        rank: Option<u32>,
     ) -> Result<(), WriteError> {
         let Some(started) = run.started else { return Ok(()) };
         let several = self.records.len() > 1;
@@ -127,8 +175,7 @@ impl View {
             .iter()
             .map(|(name, value)| (name.clone(), hparams::stable_in(axes, name, value)))
             .collect();
-        // A part of the seeds has no mean: the best runs are rows of their own.
-        let group = match (record.spec.seeds.len() > 1 && self.top.is_none(), several) {
+        let group = match (self.has_rows_of_points(record), several) {
             (false, _) => String::new(),
             (true, false) => point_name(&run.spec).to_owned(),
             (true, true) => format!("{}/{}", record.name, point_name(&run.spec)),
@@ -139,10 +186,10 @@ impl View {
             _ => None,
         };
         write_session(folder, &values, &group, started, end)?;
-        let rank = leaderboard.rows.iter().find(|row| row.key == run.key).and_then(|row| row.rank);
-        if let Some(rank) = rank.filter(|rank| self.ranked.insert((folder.to_owned(), *rank))) {
+        if let Some(rank) = rank.filter(|rank| self.ranked.get(folder) != Some(rank)) {
             #[expect(clippy::cast_precision_loss, reason = "a rank")]
             append_to_session(folder, started, (0, wall_now()), &[(tags::RANK, rank as f32)])?;
+            self.ranked.insert(folder.to_owned(), rank);
         }
         Ok(())
     }
@@ -168,25 +215,39 @@ impl View {
         write_experiment_record(&self.dir, &infos, columns, &names.join(", "), "", created)?;
         for (place, leaderboard) in leaderboards.iter().enumerate() {
             let top = self.records[place].spec.rank.top;
-            let table = top_table(leaderboard, Some(top)).render(Format::Markdown, None);
+            let table = super::table(leaderboard, top);
             if table == self.tables[place] {
                 continue;
             }
-            let writer = match &mut self.writer {
-                Some(writer) => writer,
-                none => none.insert(EventWriter::create_as(&self.dir, ExperimentDir::BOARD)?),
-            };
+            let writer = opened(&mut self.writer, &self.dir)?;
             let ranked = leaderboard.rows.iter().filter(|row| row.rank.is_some()).count();
             let step = i64::try_from(ranked).unwrap_or(i64::MAX);
-            writer.text(&format!("top_ten/{}", names[place]), step, wall_now(), &table)?;
+            writer.text(&format!("{}/{}", tags::LEADERBOARD, names[place]), step, wall_now(), &table)?;
             writer.flush()?;
             self.tables[place] = table;
+        }
+        if !self.has_layout && !columns.is_empty() {
+            let mut banded: Vec<String> = Vec::new();
+            for (record, leaderboard) in self.records.iter().zip(leaderboards) {
+                // Of the best runs, most are not the first seed, which has the band.
+                let seeds = if self.has_rows_of_points(record) { record.spec.seeds.len() } else { continue };
+                let points = leaderboard.rows.len() / seeds;
+                for metric in margins::metrics(&record.spec, points) {
+                    if !banded.contains(&metric) {
+                        banded.push(metric);
+                    }
+                }
+            }
+            let writer = opened(&mut self.writer, &self.dir)?;
+            writer.layout(wall_now(), &layout(columns, &banded))?;
+            writer.flush()?;
+            self.has_layout = true;
         }
         Ok(())
     }
 
     /// Removes the folders of runs that are no longer among the best. They hold links and a session, nothing else.
-    fn remove_others(&self, wanted: &HashSet<PathBuf>) -> Result<(), WriteError> {
+    fn remove_others(&mut self, wanted: &HashSet<PathBuf>) -> Result<(), WriteError> {
         if self.top.is_none() {
             return Ok(());
         }
@@ -198,10 +259,21 @@ impl View {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) && !wanted.contains(&entry.path()) {
                 fs::remove_dir_all(entry.path())
                     .map_err(|source| WriteError::Write { path: entry.path(), source })?;
+                self.copied.remove(&entry.path());
+                self.links.forget(&entry.path());
+                self.ranked.remove(&entry.path());
             }
         }
         Ok(())
     }
+}
+
+/// The view's own file, made where it is not there yet.
+fn opened<'a>(writer: &'a mut Option<EventWriter>, dir: &Path) -> Result<&'a mut EventWriter, WriteError> {
+    Ok(match writer {
+        Some(writer) => writer,
+        none => none.insert(EventWriter::create_as(dir, ExperimentDir::BOARD)?),
+    })
 }
 
 /// An axis among others: the values of one name are taken together.
@@ -214,30 +286,6 @@ fn merge(axes: &mut Vec<Axis>, axis: Axis) {
             known.values.extend(new);
         }
     }
-}
-
-/// Makes a folder with a link to all that lies in a run's, but for Gridboard's own event file. Answers whether the run has a
-/// folder.
-fn link_run(run: &Path, folder: &Path) -> Result<bool, WriteError> {
-    let Ok(entries) = fs::read_dir(run) else { return Ok(false) };
-    fs::create_dir_all(folder).map_err(|source| WriteError::Create { path: folder.to_owned(), source })?;
-    for entry in entries.flatten() {
-        let name = entry.file_name();
-        let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
-        let is_curve = name.to_string_lossy().contains("tfevents")
-            && !crate::tfevents::hparams::is_session(&entry.path());
-        if !is_dir && !is_curve {
-            continue;
-        }
-        let link = folder.join(&name);
-        match symlink(entry.path(), &link) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                return Err(WriteError::Create { path: link, source: error });
-            }
-            _ => {}
-        }
-    }
-    Ok(true)
 }
 
 fn absolute(path: &Path) -> PathBuf {

@@ -138,8 +138,9 @@ pub(crate) fn foreign_records(dir: &ExperimentDir, leaderboard: &Leaderboard) ->
     let n = runs.filter(|row| has_foreign_record(dir.run(&row.run).path(), DEEPEST)).count();
     (n > 0).then(|| {
         format!(
-            "{} HParams records of its own (`add_hparams`): TensorBoard may show those in place of the sweep's axes and \
-             metrics; leave that call out, Gridboard writes them for every run",
+            "{} HParams records of its own (`add_hparams`): a TensorBoard that is started by hand may show those in \
+             place of the sweep's axes and metrics, `gridboard tensorboard` does not; leave that call out, Gridboard writes them for \
+             every run",
             match n {
                 1 => "a run writes".to_owned(),
                 n => format!("each of {n} runs writes"),

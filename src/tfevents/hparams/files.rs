@@ -18,7 +18,7 @@ use crate::{
     base::files::{Durability, FileError, write_whole},
     run::RunDir,
     spec::Value,
-    tags::{MISCLASSIFIED, RANK, SYSTEM_FOLDER},
+    tags::{MISCLASSIFIED, RANK, SEEDS_FOLDER, SYSTEM_FOLDER},
     tfevents::{
         GraphNode, RecordReader, WriteError, graph,
         message::{Data, Event, Image, Summary, SummaryValue, What},
@@ -145,17 +145,22 @@ pub fn append_graph_to_session(dir: &Path, start: f64, nodes: &[GraphNode]) -> R
 }
 
 fn append_event(dir: &Path, start: f64, event: &Event) -> Result<bool, WriteError> {
+    let mut bytes = Vec::new();
+    record::append(&mut bytes, event);
+    append_records(dir, start, &bytes)
+}
+
+/// Adds encoded records to a session, in one write; answers as [`append_to_session`].
+pub(super) fn append_records(dir: &Path, start: f64, bytes: &[u8]) -> Result<bool, WriteError> {
     let path = session_file(dir, start);
     let mut file = match OpenOptions::new().append(true).open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         Err(source) => return Err(WriteError::Write { path, source }),
     };
-    let mut bytes = Vec::new();
-    record::append(&mut bytes, event);
     let before = file.metadata().map(|metadata| metadata.len());
     let written = before.and_then(|before| {
-        file.write_all(&bytes).inspect_err(|_| {
+        file.write_all(bytes).inspect_err(|_| {
             // Half a record would hide all that comes behind it.
             let _ = file.set_len(before);
         })
@@ -165,7 +170,7 @@ fn append_event(dir: &Path, start: f64, event: &Event) -> Result<bool, WriteErro
 
 /// With the millionths of the second: a run may be tried again within one, and TensorBoard looks on in a file of another name
 /// behind it, not in one that has taken its place.
-fn session_file(dir: &Path, start: f64) -> PathBuf {
+pub(super) fn session_file(dir: &Path, start: f64) -> PathBuf {
     let suffix = format!("{:06.0}.{}", (start.max(0.0).fract() * 1e6).floor(), RunDir::SESSION);
     dir.join(file_name(start, &suffix))
 }
@@ -276,27 +281,8 @@ pub fn is_session(path: &Path) -> bool {
     path.extension().is_some_and(|last| last == RunDir::SESSION) && is_ours(path, RunDir::SESSION)
 }
 
-/// Whether a program has written an experiment record into this event file, among its first records: PyTorch's `add_hparams`
-/// makes a file of its own and begins it with one. TensorBoard shows an arbitrary one of several.
-#[must_use]
-pub fn has_experiment_record(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
-    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return false;
-    }
-    let mut reader = RecordReader::new(file, 0);
-    for _ in 0..FIRST_RECORDS {
-        let Ok(Some(record)) = reader.next_record() else { return false };
-        let Ok(Event { what: Some(What::Summary(summary)), .. }) = Event::decode(record) else { continue };
-        if summary.value.iter().any(|value| value.tag == "_hparams_/experiment") {
-            return true;
-        }
-    }
-    false
-}
-
 /// How many records of a file are looked at for one of HParams.
-const FIRST_RECORDS: usize = 8;
+pub(super) const FIRST_RECORDS: usize = 8;
 
 /// Whether an event file holds records of this kind and nothing else. One that cannot be read is left alone.
 fn is_ours(path: &Path, kind: &str) -> bool {
@@ -318,7 +304,8 @@ fn is_ours(path: &Path, kind: &str) -> bool {
         let of_kind = |tag: &String| match tag.strip_prefix("_hparams_/") {
             Some(record) => record.starts_with(kind),
             None => {
-                let is_own = [RANK, MISCLASSIFIED].contains(&tag.as_str()) || tag.starts_with(SYSTEM_FOLDER);
+                let is_own = [RANK, MISCLASSIFIED].contains(&tag.as_str())
+                    || [SYSTEM_FOLDER, SEEDS_FOLDER].iter().any(|folder| tag.starts_with(folder));
                 kind == RunDir::SESSION && is_own
             }
         };

@@ -11,6 +11,7 @@
 //! - A session without an end shows as "unknown". A written status cannot be replaced by a later one, so there is no
 //!   [`Status`] for a run that is still going.
 
+mod beside;
 mod files;
 mod message;
 mod read;
@@ -24,12 +25,13 @@ use message::{
     ProtoValue, SessionEnd, SessionStart,
 };
 
+pub use beside::{StepOfCurves, copy_session, copy_without_records, set_in_session};
 pub use files::{
-    append_graph_to_session, append_image_to_session, append_to_session, has_experiment_record, is_session,
+    append_graph_to_session, append_image_to_session, append_to_session, is_session,
     remove_experiment_records, session_has, write_experiment_record, write_session,
 };
-pub use read::HParamsRecord;
 pub(super) use read::records_of;
+pub use read::{HParamsRecord, Records, has_experiment_record, records_in};
 
 /// From so many values on, TensorBoard asks for a regular expression instead of a tick per value; a range serves better.
 const INTERVAL_FROM: usize = 10;

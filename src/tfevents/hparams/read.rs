@@ -1,15 +1,19 @@
 //! HParams records that other programs have written: TensorFlow's `hp.hparams`, PyTorch's and tensorboardX's `add_hparams`,
 //! clu's `write_hparams`. All are the plugin's own messages.
 
+use std::{fs::File, path::Path};
+
 use prost::Message;
 
 use super::{
     Status,
+    files::FIRST_RECORDS,
     message::{Content, Kind, PluginData},
 };
 use crate::{
     spec::Value,
     tfevents::{
+        RecordReader,
         message::{Event, What},
         wire::Fields,
     },
@@ -117,6 +121,51 @@ fn known(kind: Kind) -> Option<Value> {
         Kind::Text(text) => Some(Value::Text(text)),
         Kind::Bool(switch) => Some(Value::Bool(switch)),
     }
+}
+
+/// Whether a program has written an experiment record into this event file, among its first records: PyTorch's `add_hparams`
+/// makes a file of its own and begins it with one. TensorBoard shows an arbitrary one of several.
+#[must_use]
+pub fn has_experiment_record(path: &Path) -> bool {
+    looked_at(path, "_hparams_/experiment") == Records::Some
+}
+
+/// HParams records at the front of an event file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Records {
+    /// There are some.
+    Some,
+    /// There are none.
+    None,
+    /// The file has not begun yet.
+    NotYet,
+}
+
+/// Whether an event file begins with HParams records.
+#[must_use]
+pub fn records_in(path: &Path) -> Records {
+    looked_at(path, "_hparams_/")
+}
+
+fn looked_at(path: &Path, prefix: &str) -> Records {
+    let Ok(file) = File::open(path) else { return Records::NotYet };
+    if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Records::NotYet;
+    }
+    let mut reader = RecordReader::new(file, 0);
+    for place in 0..FIRST_RECORDS {
+        let record = match reader.next_record() {
+            Ok(Some(record)) => record,
+            // The first record is the version of the format.
+            Ok(None) if place < 2 => return Records::NotYet,
+            _ => break,
+        };
+        let Ok(Event { what: Some(What::Summary(summary)), .. }) = Event::decode(record) else { continue };
+        if summary.value.iter().any(|value| value.tag.starts_with(prefix)) {
+            return Records::Some;
+        }
+    }
+    Records::None
 }
 
 #[cfg(test)]

@@ -146,6 +146,8 @@ fn a_controller_that_is_killed_loses_no_run() {
     let project = lab.project(&six("{gpus: 1, check: false}"));
     let mut sweep = project.start(&["run", "spec.yaml"]);
     lab.wait_for_jobs("R", 4);
+    let name = lab.slurm("squeue", &["-h", "-r", "-t", "R", "-o", "%j"]);
+    let name = name.lines().next().expect("the name of the jobs").to_owned();
     lab.daemon("kill", "slurmctld");
     wait_for_the_first(&project);
     wait_until("it is told", || project.read("err.log").contains("Slurm does not answer"));
@@ -158,8 +160,13 @@ fn a_controller_that_is_killed_loses_no_run() {
     let is_told = || project.read("err.log").contains("perhaps for somebody to do something");
     wait_until("the sweep ends", || {
         if is_drained() {
-            let first = |job: &&String| ["_0", "_1", "_2", "_3"].iter().any(|end| job.ends_with(end));
-            lab.jobs("R").iter().filter(first).for_each(|job| drop(lab.slurm("scancel", &[job])));
+            // It may give their numbers again, to jobs of another name.
+            let listed = lab.slurm("squeue", &["-h", "-r", "-t", "R", "-o", "%i %j"]);
+            for (job, of) in listed.lines().filter_map(|line| line.split_once(' ')) {
+                if of == name && ["_0", "_1", "_2", "_3"].iter().any(|end| job.ends_with(end)) {
+                    lab.slurm("scancel", &[job]);
+                }
+            }
             if is_told() {
                 lab.slurm("scontrol", &["update", "nodename=n[1-2]", "state=resume"]);
             }

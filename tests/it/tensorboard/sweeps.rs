@@ -9,7 +9,7 @@ use super::TensorBoard;
 use crate::support::Project;
 
 /// TensorBoard's default loader and that in Python.
-const LOADERS: [bool; 2] = [true, false];
+pub(crate) const LOADERS: [bool; 2] = [true, false];
 
 /// Rows of the HParams table, by name.
 pub(crate) fn session_groups(board: &TensorBoard, statuses: &[&str]) -> BTreeMap<String, Value> {
@@ -54,14 +54,14 @@ schedule: {devices: 'cpu:2'}
             let ranked = groups.values().filter(|group| metric(group, "", "rank").is_some()).count();
             (ranked == 2).then_some(groups)
         });
-        // Named by what differs alone; ranks 1 to 3, and 4 to 6, are averaged.
+        // Named by what differs alone, with the ranks of the grid points.
         assert_eq!(groups.keys().collect::<Vec<_>>(), ["x-5", "x-7"]);
-        assert_eq!(metric(&groups["x-7"], "", "rank"), Some(2.0));
-        assert_eq!(metric(&groups["x-5"], "", "rank"), Some(5.0));
+        assert_eq!(metric(&groups["x-7"], "", "rank"), Some(1.0));
+        assert_eq!(metric(&groups["x-5"], "", "rank"), Some(2.0));
         let experiment = board.post_json("/data/plugin/hparams/experiment", &json!({"experimentName": ""}));
         assert_eq!(experiment["hparamInfos"][0]["domainDiscrete"], json!([5.0, 7.0]), "{experiment}");
 
-        let table = text(&board, "top_ten");
+        let table = text(&board, "leaderboard");
         assert!(table.contains("<table>") && table.contains("x-7"), "{table}");
         assert!(text(&board, "spec").contains("experiment: seeded"));
         assert!(text(&board, "provenance").contains("Gridboard"));
@@ -76,25 +76,39 @@ schedule: {devices: 'cpu:2'}
         assert!(titles.contains(&"the whole grid"), "{layout}");
         let band = "validation/epoch_accuracy: mean over the seeds, lowest to highest";
         assert!(titles.contains(&band), "{layout}");
-        for (end, value) in [("mean", 0.73), ("low", 0.71), ("high", 0.76)] {
-            let tag = format!("seeds/validation/epoch_accuracy/x-7/{end}");
-            let points = board.get_json("/data/plugin/scalars/scalars", &[("run", "."), ("tag", &tag)]);
-            let points = points.as_array().expect("points");
-            assert_eq!(points.len(), 4);
-            let last = points[3][2].as_f64().expect("a value");
-            assert!((last - value).abs() < 1e-6, "{tag}: {last}");
-        }
+        assert_band(&board, [0.73, 0.71, 0.76]);
         let whole = board.get_json(
             "/data/plugin/custom_scalars/scalars",
             &[("run", "x-5-seed-1/validation"), ("tag", "^epoch_accuracy$")],
         );
         assert_eq!(whole["tag_to_events"]["epoch_accuracy"].as_array().map(Vec::len), Some(4), "{whole}");
     }
-    // A second sweep has one file again, and adds seeds to the rows.
-    project.run(&["run", "spec.yaml"]).expect(0);
+    // A second sweep has one file again, and other bands where there are more seeds.
+    project.run(&["run", "spec.yaml", "--set", "seeds=[1, 2, 6, 8]"]).expect(0);
+    for fast in LOADERS {
+        let mut board = TensorBoard::start_as(&project.path("runs/seeded"), fast);
+        board.wait_for("the seed that was added", |board| {
+            let groups = session_groups(board, &["STATUS_SUCCESS"]);
+            (groups["x-7"]["sessions"].as_array().map(Vec::len) == Some(4)).then_some(())
+        });
+        assert_band(&board, [0.7425, 0.71, 0.78]);
+    }
     let boards = std::fs::read_dir(project.path("runs/seeded")).expect("the folder");
     let boards = boards.flatten().filter(|entry| entry.file_name().to_string_lossy().contains("tfevents"));
     assert_eq!(boards.count(), 1);
+}
+
+/// The band of `x-7` has four steps and ends at these: mean, low and high.
+#[track_caller]
+fn assert_band(board: &TensorBoard, ends: [f64; 3]) {
+    for (end, value) in ["mean", "low", "high"].iter().zip(ends) {
+        let tag = format!("seeds/validation/epoch_accuracy/{end}");
+        let points = board.get_json("/data/plugin/scalars/scalars", &[("run", "x-7-seed-1"), ("tag", &tag)]);
+        let points = points.as_array().expect("points");
+        assert_eq!(points.len(), 4, "{tag}: {points:?}");
+        let last = points[3][2].as_f64().expect("a value");
+        assert!((last - value).abs() < 1e-6, "{tag}: {last}");
+    }
 }
 
 #[test]
@@ -202,7 +216,7 @@ schedule: {devices: 'cpu:1'}
     let mut sweep = project.start(&["run", "spec.yaml"]);
     for board in &mut boards {
         board.wait_for("the first run in the table", |board| {
-            text(board, "top_ten").contains("x-1").then_some(())
+            text(board, "leaderboard").contains("x-1").then_some(())
         });
         let groups = session_groups(board, &["STATUS_SUCCESS"]);
         assert_eq!(groups.keys().collect::<Vec<_>>(), ["x-1"]);
@@ -215,7 +229,7 @@ schedule: {devices: 'cpu:1'}
             let groups = session_groups(board, &["STATUS_SUCCESS"]);
             (groups.values().filter(|group| metric(group, "", "rank").is_some()).count() == 2).then_some(())
         });
-        board.wait_for("both in the table", |board| text(board, "top_ten").contains("x-2").then_some(()));
+        board.wait_for("both in the table", |board| text(board, "leaderboard").contains("x-2").then_some(()));
     }
 }
 
@@ -249,25 +263,4 @@ fn five_hundred_runs_are_all_there_and_equal_to_the_database() {
             assert_eq!(accuracy, row["validation_accuracy"].as_f64());
         }
     }
-}
-
-#[test]
-fn a_trace_has_a_span_for_every_attempt() {
-    let project = Project::with_spec(
-        "
-experiment: traced
-model: {family: command, run: [{trainer}, '0.{x}']}
-grid: {x: [1, 2, 3]}
-schedule: {devices: 'cpu:2'}
-",
-    );
-    project.run(&["run", "spec.yaml"]).expect(0);
-    let ran = project.run(&["trace", "traced", "--format", "json"]).expect(0);
-    assert_eq!(ran.json().len(), 2, "{}", ran.stdout);
-    let trace: Value = serde_json::from_str(&project.read("runs/traced/trace.json")).expect("JSON");
-    let events = trace["traceEvents"].as_array().expect("events");
-    let spans: Vec<&Value> = events.iter().filter(|event| event["cat"] == "run").collect();
-    assert_eq!(spans.len(), 3);
-    assert!(spans.iter().all(|span| span["dur"].as_i64() > Some(0) && span["args"]["state"] == "completed"));
-    project.run(&["trace", "nothing"]).expect(2);
 }
