@@ -50,7 +50,7 @@ def run(command, **options):
 
 def script(name, *arguments, **options):
     """The JSON that one of the scripts beside this file prints, in a process of its own."""
-    environment = dict(os.environ, CUDA_VISIBLE_DEVICES="-1", TF_CPP_MIN_LOG_LEVEL="3")
+    environment = dict(options.pop("env", os.environ), CUDA_VISIBLE_DEVICES="-1", TF_CPP_MIN_LOG_LEVEL="3")
     try:
         output = run([sys.executable, HERE / name, *arguments], env=environment, **options)
     except subprocess.TimeoutExpired as error:

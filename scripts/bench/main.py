@@ -7,6 +7,7 @@ import os
 import pathlib
 import traceback
 
+import cluster
 import corpus
 import events
 import orchestration
@@ -24,6 +25,7 @@ SECTIONS = {
     "plan": ("Plan of a large grid", orchestration.plan),
     "noop": ("No-op runs, end to end", orchestration.noop),
     "search": ("Searches", search.measure),
+    "slurm": ("Runs as jobs of Slurm", cluster.measure),
     "follow": ("A hundred live runs", orchestration.follow),
     "scale": ("SQL at scale", scale.measure),
     "page": ("The live page", page.measure),

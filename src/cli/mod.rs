@@ -30,6 +30,7 @@ mod note;
 mod output;
 mod pause;
 mod plan;
+mod plan_cluster;
 mod plan_estimate;
 mod plan_notes;
 mod predict;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value as Json, json};
 
 use super::{
     CliError, corpus, devices, exit, output,
+    plan_cluster::Submission,
     plan_estimate::{self, Pace, Room},
     plan_notes::{chosen, passed, stops},
     spec_args::{self, SpecArgs},
@@ -36,31 +37,52 @@ pub(super) struct Args {
     /// Output format
     #[arg(long, value_parser = output::one_of(&output::LISTS), default_value = "table")]
     format: Format,
+    /// Print the batch scripts that would be given to Slurm at first, and nothing else on stdout
+    #[arg(long, conflicts_with = "format")]
+    script: bool,
+}
+
+/// What is printed of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shown {
+    Runs(Format),
+    Scripts,
 }
 
 pub(super) fn run(runs_dir: &Path, args: &Args) -> Result<u8, CliError> {
+    let shown = if args.script { Shown::Scripts } else { Shown::Runs(args.format) };
     match args.spec.load(runs_dir)? {
-        Spec::Experiment(experiment) => plan(runs_dir, &[*experiment], args.format)?,
+        Spec::Experiment(experiment) => plan(runs_dir, &[*experiment], shown)?,
         Spec::Suite(suite) => {
             let instead = "gridboard plan of one of its specs prints CSV; --format json has them all";
-            suite::one_format(&suite, args.format != Format::Csv, instead)?;
-            plan(runs_dir, &suite.experiments, args.format)?;
+            suite::one_format(&suite, shown != Shown::Runs(Format::Csv), instead)?;
+            plan(runs_dir, &suite.experiments, shown)?;
         }
     }
     Ok(exit::DONE)
 }
 
 /// Prints the runs of every experiment, all of them checked first.
-fn plan(runs_dir: &Path, experiments: &[Experiment], format: Format) -> Result<(), CliError> {
+fn plan(runs_dir: &Path, experiments: &[Experiment], shown: Shown) -> Result<(), CliError> {
     let mut images = Vec::with_capacity(experiments.len());
     let discovery = device::discover();
     for experiment in experiments {
+        if shown == Shown::Scripts && experiment.launcher.is_none() {
+            return Err(CliError::Usage {
+                message: format!("the launcher of `{}` is this machine: there is no script", experiment.name),
+                hint: Some("--launcher slurm, or `launcher: {slurm: {..}}` in the spec".to_owned()),
+            });
+        }
         grid::check(experiment)?;
         devices::check_precision(experiment, |_| Ok(discovery.clone()))?;
         spec_args::check_weights(experiment)?;
         // Another machine may have it.
         if let Err(error) = launch::check_programs(experiment) {
-            output::note(&format!("warning: {}; `gridboard run` would refuse it", with_causes(&error)));
+            let what = match experiment.launcher {
+                Some(_) => "it has to be there on the nodes",
+                None => "`gridboard run` would refuse it",
+            };
+            output::note(&format!("warning: {}; {what}", with_causes(&error)));
         }
         images.push(loading(experiment)?);
     }
@@ -79,18 +101,40 @@ fn plan(runs_dir: &Path, experiments: &[Experiment], format: Format) -> Result<(
         costs.pace = plan_estimate::pace(runs_dir, experiment, |run| costs.cost_of(run))?;
         all.push(costs);
     }
+    let mut submissions = Vec::with_capacity(all.len());
+    for (costs, plan) in all.iter().zip(&plans) {
+        let Costs { experiment, loading, pace, .. } = costs;
+        submissions
+            .push(Submission::of(experiment, loading.as_ref(), runs_dir, plan, |run| pace.is_done(run))?);
+    }
+    let format = match shown {
+        Shown::Runs(format) => format,
+        Shown::Scripts => {
+            return submissions
+                .iter()
+                .flatten()
+                .try_for_each(|submission| submission.print_scripts(runs_dir));
+        }
+    };
     if format != Format::Table {
         left_out.iter().flat_map(passed).for_each(|note| output::note(&note));
+        submissions.iter().flatten().for_each(Submission::note_unreached);
     }
     if format == Format::Json {
-        return output::json_array(
-            all.into_iter()
-                .zip(&plans)
-                .flat_map(|(mut costs, plan)| plan.iter().map(move |run| row(&mut costs, &run))),
-        );
+        return output::json_array(all.into_iter().zip(&submissions).zip(&plans).flat_map(
+            |((mut costs, submission), plan)| {
+                plan.iter().map(move |run| row(&mut costs, submission.as_ref(), &run))
+            },
+        ));
     }
-    for ((costs, plan), left_out) in all.into_iter().zip(&plans).zip(&left_out) {
+    for (((costs, submission), plan), left_out) in
+        all.into_iter().zip(&submissions).zip(&plans).zip(&left_out)
+    {
         RunTable::new(costs, format == Format::Table).write(plan, left_out, format)?;
+        if let (Some(submission), Format::Table) = (submission, format) {
+            output::data("\n")?;
+            output::table(&submission.table(), format)?;
+        }
     }
     Ok(())
 }
@@ -115,7 +159,7 @@ fn loading(experiment: &Experiment) -> Result<Option<LoadingTable>, CliError> {
 /// What the runs of a grid cost. A grid has far fewer networks than runs, so each is asked for once.
 struct Costs<'a> {
     experiment: &'a Experiment,
-    /// Threads of a run, where this machine would train it on its processor.
+    /// Threads of a run, where it would be trained on a processor.
     threads: Option<u32>,
     /// The parameters that the cost depends on.
     names: Vec<&'a str>,
@@ -179,9 +223,12 @@ impl<'a> Costs<'a> {
     }
 }
 
-/// Threads of every run before anything is measured, where all slots are of the processor. `None` with CUDA devices, and
+/// Threads of every run before anything is measured, where all slots are of the processor, this machine's or a node's. `None` with CUDA devices, and
 /// where the devices that the spec names are not here: it may be planned for another machine.
 fn threads_on_processor(experiment: &Experiment, discovery: &Discovery) -> Option<u32> {
+    if let Some(plan) = &experiment.launcher {
+        return Some(plan.cpus).filter(|_| plan.gpus == 0);
+    }
     let choice = DeviceChoice::parse(&experiment.schedule.devices).ok()?;
     let runs = u64::try_from(grid::count(experiment)).unwrap_or(u64::MAX);
     let placement = device::place(&choice, discovery, experiment.schedule.runs_per_device, runs).ok()?;
@@ -200,7 +247,7 @@ pub(super) fn summary(experiment: &Experiment, threads: Option<u32>, run: &RunSp
     Some(summary)
 }
 
-fn row(costs: &mut Costs<'_>, run: &RunSpec) -> Json {
+fn row(costs: &mut Costs<'_>, submission: Option<&Submission<'_>>, run: &RunSpec) -> Json {
     let summary = costs.summary_of(run);
     let axes: Map<String, Json> = run.axes.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     json!({
@@ -218,6 +265,7 @@ fn row(costs: &mut Costs<'_>, run: &RunSpec) -> Json {
         "completed": costs.pace.is_done(run),
         "settings": run.parameters,
         "id": run.id,
+        "submission": submission.map(|submission| submission.json(run)),
     })
 }
 

@@ -194,6 +194,7 @@ fn one(runs_dir: &Path, experiment: Experiment, manner: Manner, signals: &Signal
             manner.note(&format!("warning: {}", on_network(ready.store.file(), kind)));
         }
         ready.surroundings.name_gpus(&discovery);
+        cluster::check_node(&ready, signals, say)?;
         let open = ready.experiment.launcher.is_none()
             && match choice {
                 DeviceChoice::Cpu { slots } => slots.is_none(),

@@ -46,6 +46,11 @@ pub trait Launcher {
         false
     }
 
+    /// Whether the next attempt of a run whose last one was cut off by a time limit has a longer one.
+    fn gives_more_time(&self, _run: u64) -> bool {
+        false
+    }
+
     /// What the attempt of a live run is in, in words, as the end of a sentence that begins with the run; `None` where there is
     /// nothing to say.
     fn situation(&self, _run: u64) -> Option<String> {
@@ -68,7 +73,7 @@ pub enum News {
         job: String,
     },
     /// An attempt has ended.
-    Ended(AttemptEnd),
+    Ended(Box<AttemptEnd>),
     /// Something worth a word.
     Note(String),
     /// Something that is not as it should be, and stops nothing.

@@ -51,7 +51,10 @@ pub(crate) use plan::tests::run_file as test_run_file;
 pub use plan::{LaunchPlan, PlanError, Stdin};
 pub use probe::{Probe, ProbeError, ask_worker, probe};
 pub use program::{ProgramError, check_programs};
-pub use slurm::{Left, SlurmError, SlurmLauncher, SlurmSetup, attend_if_asked};
+pub use slurm::{
+    Left, Needs, NodeCheck, NodeNeeds, Shape, Site, SlurmError, SlurmLauncher, SlurmSetup, Source, Submitted,
+    attend_if_asked, check_node, check_node_if_asked, reached_limits,
+};
 pub use worker::{
     FindWorkerError, VARIABLE as WORKER_VARIABLE, beside, find_worker, packaged, set_up_in, user_folder,
 };

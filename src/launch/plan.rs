@@ -63,6 +63,8 @@ pub struct LaunchPlan {
     pub inherited: BTreeMap<String, String>,
     /// Estimate of the memory that it needs, bytes; 0 where it is not known.
     pub memory: u64,
+    /// How long it takes at most by what is known of others, seconds; `None` where nothing is.
+    pub seconds: Option<f64>,
     /// Start, seconds since 1970, as in its run file.
     pub started: f64,
     /// Where it goes on with an earlier attempt.
@@ -150,6 +152,7 @@ impl LaunchPlan {
             run_dir,
             inherited: BTreeMap::new(),
             memory: 0,
+            seconds: None,
             started: file.started,
             resumed: None,
         })
@@ -216,6 +219,7 @@ impl LaunchPlan {
             run_dir,
             inherited: BTreeMap::new(),
             memory: 0,
+            seconds: None,
             started: file.started,
             resumed: None,
         })
@@ -255,6 +259,12 @@ impl LaunchPlan {
         self.pauses = told.is_some();
         self.args.extend(told.into_iter().flatten());
         self
+    }
+
+    /// The same, expected to take so many seconds; `None` where nothing is known of that.
+    #[must_use]
+    pub fn expected_to_take(self, seconds: Option<f64>) -> Self {
+        Self { seconds, ..self }
     }
 
     /// The same, with what is known of it beside its program: an estimate of its memory, bytes, and where it goes on.

@@ -26,7 +26,7 @@ pub struct SlurmPlan {
     /// Memory of a run, bytes, `--mem`; where it is not given, by the estimate of a built-in network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
-    /// The limit of a job, `--time`.
+    /// The limit of a job, `--time`; where it is not given, by what runs of the experiment have taken there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time: Option<SpecDuration>,
     /// Jobs in Slurm at once, waiting or running.
@@ -34,6 +34,9 @@ pub struct SlurmPlan {
     /// Shell lines before each run: `module load cuda/12.4`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub setup: Vec<String>,
+    /// Whether a small job looks at a node before the first runs are submitted.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub check: bool,
     /// Any other option of `sbatch` by its long name; without a value where the text is empty.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
@@ -82,16 +85,26 @@ impl Default for SlurmPlan {
             time: None,
             at_once: Self::AT_ONCE,
             setup: Vec::new(),
+            check: true,
             options: BTreeMap::new(),
         }
     }
+}
+
+fn yes() -> bool {
+    true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_yes(check: &bool) -> bool {
+    *check
 }
 
 /// As the spec writes it.
 pub(super) fn document(plan: &SlurmPlan) -> Json {
     let mut map = serde_json::Map::new();
     let mut put = |key: &str, value: Json| drop(map.insert(key.to_owned(), value));
-    let SlurmPlan { partition, account, gpus, cpus, memory, time, at_once, setup, options } = plan;
+    let SlurmPlan { partition, account, gpus, cpus, memory, time, at_once, setup, check, options } = plan;
     if let Some(partition) = partition {
         put("partition", json!(partition));
     }
@@ -109,6 +122,9 @@ pub(super) fn document(plan: &SlurmPlan) -> Json {
     put("at_once", json!(at_once));
     if !setup.is_empty() {
         put("setup", json!(setup));
+    }
+    if !check {
+        put("check", json!(check));
     }
     if !options.is_empty() {
         put("options", json!(options));
@@ -143,13 +159,17 @@ pub(super) fn schema() -> Json {
                             "type": "string", "pattern": size::PATTERN
                         },
                         "time": {
-                            "description": "The time limit of a job, --time; the partition's. A run that is cut off by it goes on in a job of its own.",
+                            "description": "The time limit of a job, --time; twice of what runs of the experiment have taken there, else the partition's. A run that is cut off by it goes on in a job of its own.",
                             "type": "string", "pattern": SpecDuration::PATTERN
                         },
                         "at_once": whole("Jobs in Slurm at once, waiting or running.", 1, SlurmPlan::MOST_AT_ONCE, SlurmPlan::AT_ONCE),
                         "setup": {
                             "description": "Shell lines before each run: module load cuda/12.4.",
                             "type": "array", "items": {"type": "string", "minLength": 1}
+                        },
+                        "check": {
+                            "description": "Whether a small job looks whether a node sees what runs need, before the first of them are submitted.",
+                            "type": "boolean", "default": true
                         },
                         "options": {
                             "description": "Any other option of sbatch by its long name: {qos: normal, constraint: a100, exclusive: true}.",

@@ -84,6 +84,17 @@ impl Attempts<'_> {
         }
     }
 
+    /// The run and its cost; `None` where it is the caller's.
+    pub(super) fn run_and_cost(&self, run: u64) -> Option<(&RunSpec, f64)> {
+        match self {
+            Self::Experiment { ready, forecaster, .. } => {
+                let run = &ready.runs[super::index(run)];
+                Some((run, forecaster.cost_and_memory(run).0))
+            }
+            Self::Listed(_) => None,
+        }
+    }
+
     /// The folder of a run; `None` where the folders are the caller's.
     pub(super) fn folder(&self, run: u64) -> Option<RunDir> {
         match self {

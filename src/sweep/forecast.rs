@@ -18,7 +18,7 @@ fn class_count(dataset: &Dataset) -> u32 {
 }
 
 /// Tells cost and steps of the runs of one experiment.
-pub(super) struct Forecaster {
+pub(crate) struct Forecaster {
     /// Image side and number of classes.
     image: Option<(u32, u32)>,
     /// Training and validation images.
@@ -30,7 +30,7 @@ pub(super) struct Forecaster {
 }
 
 impl Forecaster {
-    pub(super) fn new(experiment: &Experiment, loading: Option<&LoadingTable>, slots: &[Slot]) -> Self {
+    pub(crate) fn new(experiment: &Experiment, loading: Option<&LoadingTable>, slots: &[Slot]) -> Self {
         Self {
             rank_by: experiment.rank.by.tag.clone(),
             threads: Slot::processor_threads(slots),
@@ -41,7 +41,7 @@ impl Forecaster {
 
     /// FLOPs of the whole training and bytes of memory; 0 where they are not known.
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
-    pub(super) fn cost_and_memory(&self, run: &RunSpec) -> (f64, u64) {
+    pub(crate) fn cost_and_memory(&self, run: &RunSpec) -> (f64, u64) {
         let (Some((size, classes)), Some((train, validation))) = (self.image, self.images) else {
             return (0.0, 0);
         };

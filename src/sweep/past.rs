@@ -1,4 +1,4 @@
-//! What earlier sweeps of an experiment have left for its search, its stopping rule and its budget.
+//! What earlier sweeps of an experiment have left for its search, its stopping rule, its budget and the time limits of its jobs.
 //!
 //! Called by `prepare`, once the ledger knows the runs.
 
@@ -8,7 +8,9 @@ use super::{SweepError, purse::Spent, status::ranks, stopping::Past, told::Told}
 use crate::{
     base::files::Durability,
     run::{Action, AttemptEvent, ExperimentDir, Marks, RunState},
-    store::{ExperimentKey, Reader, RunRecord, Store},
+    schedule::Slot,
+    spec::SlurmPlan,
+    store::{ExperimentKey, Reader, RunKey, RunRecord, Store, StoreError},
 };
 
 /// What the search of an experiment is told of runs that have ended: the metric `rank_by` at the last step.
@@ -129,6 +131,24 @@ pub(super) async fn spent(
         busy: by_device.into_values().map(covered).sum(),
         best,
     })
+}
+
+/// Runs of an experiment that have completed in one attempt as jobs of a cluster that ask for the same, and how long each took,
+/// seconds.
+///
+/// # Errors
+/// Where the database cannot be read.
+pub(crate) async fn whole_runs<'a>(
+    store: &mut Reader,
+    key: ExperimentKey,
+    runs: &'a [RunRecord],
+    plan: &SlurmPlan,
+) -> Result<Vec<(&'a RunRecord, f64)>, StoreError> {
+    let by_key: BTreeMap<RunKey, &RunRecord> = runs.iter().map(|run| (run.key, run)).collect();
+    let whole = store.whole_runs(key, Slot::IN_SLURM, plan.cpus).await?;
+    let alike = |device: &str| (device == Slot::CPU) == (plan.gpus == 0);
+    let found = whole.into_iter().filter(|(_, device, _)| alike(device));
+    Ok(found.filter_map(|(run, _, seconds)| Some((*by_key.get(&run)?, seconds))).collect())
 }
 
 /// How much of time spans cover together.

@@ -67,6 +67,8 @@ pub(crate) struct Preparation {
     pub(super) past: Vec<Past>,
     /// What earlier sweeps have used of the budget.
     pub(super) spent: Spent,
+    /// Runs of earlier sweeps that have completed in one attempt in the cluster, by index, and how long each took, seconds.
+    pub(super) whole: Vec<(u64, f64)>,
     /// What is left to do, by index: the number of the next attempt.
     pub owed: Vec<Owed>,
     /// Runs that were completed before.
@@ -191,6 +193,11 @@ pub(crate) async fn prepare(
         true => Spent::default(),
         false => past::spent(&mut store, key, &records).await?,
     };
+    let whole = match &experiment.launcher {
+        Some(plan) => past::whole_runs(&mut store, key, &records, plan).await?,
+        None => Vec::new(),
+    };
+    let whole = whole.into_iter().map(|(run, seconds)| (run.spec.index.get(), seconds)).collect();
     // Of a search that learns the others come while the sweep lasts.
     let room = usize::try_from(grid::count(&experiment)).unwrap_or(usize::MAX);
     let runs = Runs::new(grid::runs_with(&experiment, &points).zip(&records).map(named), room);
@@ -200,6 +207,7 @@ pub(crate) async fn prepare(
         told,
         past,
         spent,
+        whole,
         keys: records.iter().map(|record| record.key).collect(),
         states: records.iter().map(|record| record.state).collect(),
         experiment,

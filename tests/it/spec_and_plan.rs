@@ -215,3 +215,45 @@ fn a_spec_that_is_not_there_names_those_that_are() {
     assert!(hint("nothing-like-it.yaml").contains("there: other.yaml, tab3.yaml"));
     assert!(hint("nowhere/tab3.yaml").contains("a spec is a YAML file"));
 }
+
+#[test]
+fn a_plan_shows_what_is_asked_of_slurm_where_there_is_none() {
+    let project = Project::with_spec(
+        "experiment: e\n\
+         dataset: {phantom: {images: [20, 20]}, image_size: 32}\n\
+         model: {family: grid_cnn, conv_layers: 2}\n\
+         train: {epochs: 1}\n\
+         grid: {dense_layers: [0, 1], layer_size: [16, 64]}\n\
+         launcher: {slurm: {account: lab, cpus: 2, at_once: 3, options: {exclusive: true}}}\n",
+    )
+    .env("PATH", "/nowhere")
+    .env("COLUMNS", "80");
+    let shown = project.run(&["plan", "spec.yaml"]).expect(0).stdout;
+    let table = shown.split("Submission of e").nth(1).expect("a table of the submission");
+    for part in ["lab", "given", "the site's default", "--exclusive", "Slurm is not reached", "4 jobs"] {
+        assert!(table.contains(part), "{part}\n{shown}");
+    }
+    assert!(table.contains("estimate and a quarter") && table.contains("no --time"), "{shown}");
+    let widest = shown.lines().map(|line| line.chars().count()).max();
+    assert!(widest <= Some(80), "{widest:?}\n{shown}");
+    let ran = project.run(&["plan", "spec.yaml", "--format", "json"]).expect(0);
+    assert!(ran.stderr.contains("`scontrol` cannot be started"), "{}", ran.stderr);
+    let rows = ran.json();
+    let first = &rows[0]["submission"];
+    assert_eq!((&first["memory_from"], &first["time_from"]), (&"estimate".into(), &"site".into()));
+    // A quarter more than the estimate, and what libraries take, in steps.
+    let estimate = rows[0]["memory_bytes"].as_u64().expect("an estimate");
+    let asked = first["memory_bytes"].as_u64().expect("a size");
+    assert!(asked >= estimate / 4 * 5 && asked < estimate / 4 * 5 + (513 << 20), "{asked} for {estimate}");
+    let in_first = rows.iter().filter(|row| !row["submission"]["first_array"].is_null());
+    assert_eq!(in_first.count(), 3, "as many as may be in Slurm at once");
+    let printed = project.run(&["plan", "spec.yaml", "--script"]).expect(0);
+    assert!(printed.stdout.starts_with("#!/bin/bash\n#SBATCH --job-name=gridboard-e-SUBMISSION\n"));
+    assert!(printed.stderr.contains("1 run more follows as those end"), "{}", printed.stderr);
+
+    let here = project.run(&["plan", "spec.yaml", "--launcher", "local", "--script"]).expect(2);
+    assert!(here.stderr.contains("there is no script") && here.stderr.contains("--launcher slurm"));
+    let rows =
+        project.run(&["plan", "spec.yaml", "--launcher", "local", "--format", "json"]).expect(0).json();
+    assert!(rows[0]["submission"].is_null());
+}

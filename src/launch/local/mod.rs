@@ -282,7 +282,7 @@ impl Launcher for LocalLauncher {
         loop {
             self.receive();
             if let Some(end) = self.take_ended() {
-                return News::Ended(end);
+                return News::Ended(Box::new(end));
             }
             match &mut self.keeper {
                 Some(keeper) => keeper.readable().await,

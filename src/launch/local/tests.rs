@@ -404,7 +404,7 @@ fn the_processor_time_of_an_attempt_and_its_children_is_known() {
 
 async fn next_end(launcher: &mut LocalLauncher) -> AttemptEnd {
     match launcher.next().await {
-        News::Ended(end) => end,
+        News::Ended(end) => *end,
         other => panic!("{other:?}"),
     }
 }

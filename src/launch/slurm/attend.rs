@@ -133,7 +133,7 @@ async fn carry_out(
     loop {
         tokio::select! {
             news = launcher.next() => if let News::Ended(end) = news {
-                return Ok((end, asked));
+                return Ok((*end, asked));
             },
             by = heard.next() => {
                 asked = asked.or(Some(by));
@@ -207,6 +207,7 @@ fn planned(order: &Order) -> Result<(LaunchPlan, String), PlanError> {
         pauses: order.pauses,
         inherited: order.inherited.clone(),
         memory: 0,
+        seconds: None,
         started: order.started,
         resumed: order.resumed(),
     };

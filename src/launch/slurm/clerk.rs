@@ -8,7 +8,6 @@ mod submit;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{Receiver, RecvTimeoutError},
@@ -18,20 +17,20 @@ use std::{
 
 use tokio::sync::mpsc::UnboundedSender;
 
+pub(super) use self::submit::Manner;
 use super::{
     attend, client,
     folder::{Submission, TaskDir},
     order::Order,
     queue::{JobId, Seen, State},
-    script::Shape,
+    request::Shape,
     track::{Asked, Patience, Step, Tracked},
     words,
 };
 use crate::{
     base::{disk, human},
     launch::{AttemptEnd, Ending, News, local},
-    run::{Evidence, ExperimentDir, Failure, FailureKind, Outcome, RunState},
-    spec::SlurmPlan,
+    run::{Evidence, Failure, FailureKind, Outcome, RunState},
 };
 
 /// What the clerk is told.
@@ -69,20 +68,6 @@ pub(super) struct Task {
 
 /// What a job is in, in words, by run; for whoever asks why.
 pub(super) type Situations = Arc<Mutex<BTreeMap<u64, String>>>;
-
-/// How a submission is made.
-pub(super) struct Manner {
-    pub(super) dir: ExperimentDir,
-    pub(super) plan: SlurmPlan,
-    /// This program, as the nodes see it.
-    pub(super) program: PathBuf,
-    /// Where the setup lines are run.
-    pub(super) folder: PathBuf,
-    /// Seconds before the limit at which a job is warned.
-    pub(super) warning: u64,
-    /// Most tasks of an array.
-    pub(super) most_tasks: u32,
-}
 
 /// An attempt that Slurm has.
 struct Live {
@@ -392,7 +377,7 @@ impl Clerk {
 
     fn tell_end(&self, end: AttemptEnd) {
         // Where nobody hears it, the sweep is over: the next one reads the files.
-        let _ = self.news.send(News::Ended(end));
+        let _ = self.news.send(News::Ended(Box::new(end)));
     }
 
     fn situate(&self, run: u64, text: String) {

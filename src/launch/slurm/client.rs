@@ -39,6 +39,14 @@ pub enum SlurmError {
     /// The controller does not answer, or takes nothing at the moment.
     #[error("Slurm does not answer: {0}")]
     Away(String),
+    /// A node does not see what runs need.
+    #[error("{problem}")]
+    Node {
+        /// What, on which node.
+        problem: String,
+        /// What to try.
+        hint: String,
+    },
 }
 
 impl SlurmError {
@@ -50,7 +58,7 @@ impl SlurmError {
 
     /// What to try.
     #[must_use]
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &str {
         match self {
             Self::NoProgram { .. } => {
                 "run gridboard where `sbatch` and `squeue` are (a login node), or with `--launcher local`"
@@ -59,6 +67,7 @@ impl SlurmError {
                 "`launcher.slurm` of the spec, and of ~/.config/gridboard/config.yaml, say what is asked for; \
                  `gridboard plan SPEC --script` prints it, and `sinfo` lists the partitions"
             }
+            Self::Node { hint, .. } => hint,
             Self::Away(_) => "`scontrol ping` says whether its controller is there; try again when it is",
         }
     }
@@ -144,7 +153,7 @@ pub(super) fn job(id: JobId) -> Result<Option<Seen>, SlurmError> {
             }
         }
         Err(error @ (SlurmError::Away(_) | SlurmError::NoProgram { .. })) => return Err(error),
-        Err(SlurmError::Refused(_)) => {}
+        Err(SlurmError::Refused(_) | SlurmError::Node { .. }) => {}
     }
     // Only where there is a database of accounts.
     let accounted =
@@ -165,9 +174,12 @@ pub(super) fn cancel(ids: &[JobId], only_ask: bool) -> Result<(), SlurmError> {
     }
 }
 
-/// The most tasks that an array may have; 0 where there are no arrays.
-pub(super) fn array_limit() -> Result<u32, SlurmError> {
-    let config = call("scontrol", &["show", "config"], None)?;
-    let size = queue::config_value(&config, "MaxArraySize").and_then(|size| size.parse().ok());
-    Ok(size.unwrap_or(0))
+/// The configuration of the cluster, a line for each key.
+pub(super) fn config() -> Result<String, SlurmError> {
+    call("scontrol", &["show", "config"], None)
+}
+
+/// All partitions, a line for each.
+pub(super) fn partitions() -> Result<String, SlurmError> {
+    call("scontrol", &["show", "partition", "--oneliner"], None)
 }

@@ -46,7 +46,9 @@ impl Submission {
     /// each other never share one.
     pub(in crate::launch) fn create(dir: &ExperimentDir) -> Result<Self, FileError> {
         let all = dir.slurm();
-        let last = names(&all).iter().filter_map(|name| name.get(1..6)?.parse::<u32>().ok()).max();
+        let all_names = names(&all);
+        let numbers = all_names.iter().filter(|name| is_submission(name));
+        let last = numbers.filter_map(|name| name.get(1..6)?.parse::<u32>().ok()).max();
         let number = last.map_or(1, |last| last + 1);
         let path = all.join(format!("s{number:05}-{:04x}", rand_16()));
         fs::create_dir_all(&path).map_err(FileError::at("create folder", &path))?;
@@ -173,8 +175,11 @@ impl TaskDir {
 /// was taken back is none.
 pub(in crate::launch) fn left(dir: &ExperimentDir) -> (Vec<LeftTask>, Vec<Submission>) {
     let all = dir.slurm();
-    let mut submissions: Vec<Submission> =
-        names(&all).iter().map(|name| Submission(all.join(name))).collect();
+    let mut submissions: Vec<Submission> = names(&all)
+        .iter()
+        .filter(|name| is_submission(name))
+        .map(|name| Submission(all.join(name)))
+        .collect();
     submissions.sort_by(|one, other| other.0.cmp(&one.0));
     let mut tasks = Vec::new();
     for submission in &submissions {
@@ -186,6 +191,14 @@ pub(in crate::launch) fn left(dir: &ExperimentDir) -> (Vec<LeftTask>, Vec<Submis
         }
     }
     (tasks, submissions)
+}
+
+/// Whether a name is that of a submission: `s00001-beef`. The launcher keeps other things beside them.
+fn is_submission(name: &str) -> bool {
+    let mut parts = name.splitn(2, '-');
+    let number = parts.next().and_then(|part| part.strip_prefix('s'));
+    number.is_some_and(|number| number.len() >= 5 && number.bytes().all(|byte| byte.is_ascii_digit()))
+        && parts.next().is_some()
 }
 
 fn names(folder: &Path) -> Vec<String> {
@@ -205,7 +218,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<T, FileError> {
 }
 
 /// Sixteen bits that no other process has at this moment.
-fn rand_16() -> u16 {
+pub(super) fn rand_16() -> u16 {
     use std::hash::{BuildHasher as _, RandomState};
     u16::try_from(RandomState::new().hash_one(std::process::id()) & 0xffff).unwrap_or(0)
 }
@@ -230,6 +243,7 @@ mod tests {
             pauses: false,
             log_limit: 1 << 20,
             gpus: 1,
+            estimated_minutes: None,
         }
     }
 
@@ -247,6 +261,9 @@ mod tests {
         first.task(1).write_order(&order("b")).unwrap();
         second.task(0).write_order(&order("c")).unwrap();
         first.note_job(17).unwrap();
+        // What the launcher keeps beside them is none.
+        fs::create_dir(dir.slurm().join("check-00000001")).unwrap();
+        fs::write(dir.slurm().join("nodes.json"), "{}").unwrap();
         let (tasks, submissions) = left(&dir);
         assert_eq!(submissions, [second.clone(), first.clone()]);
         assert_eq!(tasks[0].order, order("c"));

@@ -1,6 +1,6 @@
 //! Attempts as jobs of a Slurm cluster.
 //!
-//! Used by the sweep in the place of this machine's own launcher. Each attempt is a job of its own, or a task of an array; on its
+//! Used by the sweep in the place of this machine's own launcher, after a node was looked at ([`check`]). Each attempt is a job of its own, or a task of an array; on its
 //! node it is carried out as this machine would ([`attend`]). Between the node and here there is nothing but files on a file
 //! system that both see: orders, starts and ends in `.slurm/` of the experiment ([`order`], [`folder`]), and the run's folder as
 //! ever. So jobs outlive whoever has submitted them, and a later Gridboard takes them over ([`Left`]).
@@ -9,12 +9,17 @@
 //! is read in [`queue`], both without a clock or a process.
 
 mod attend;
+mod check;
 mod clerk;
 mod client;
 mod folder;
+mod limits;
 mod order;
+mod preview;
 mod queue;
+mod request;
 mod script;
+mod site;
 mod track;
 mod words;
 
@@ -23,28 +28,41 @@ use std::{
     io,
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
     thread,
 };
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-pub use self::{attend::attend_if_asked, client::SlurmError};
+pub use self::{
+    attend::attend_if_asked,
+    check::{NodeCheck, NodeNeeds, check_node, check_node_if_asked},
+    client::SlurmError,
+    limits::reached_limits,
+    preview::Submitted,
+    request::{Needs, Shape, Source},
+    site::Site,
+};
 use self::{
     clerk::{Adopted, Clerk, Command, Manner, Situations, Start, Task, situations},
     folder::{LeftTask, Submission},
+    limits::Limits,
     order::Order,
     queue::JobId,
-    script::{Script, Shape},
+    script::{Act, Script},
 };
 use super::{
-    end::AttemptEnd,
+    end::Ending,
     launcher::{LaunchError, Launcher, LeftAttempt, News},
     plan::LaunchPlan,
 };
 use crate::{
     base::files::{Durability, FileError, write_whole},
-    run::{ExperimentDir, Handle},
+    run::{ExperimentDir, Failure, FailureKind, Handle},
     spec::SlurmPlan,
 };
 
@@ -56,9 +74,15 @@ pub struct SlurmLauncher {
     situations: Situations,
     /// By run: what was left by an earlier Gridboard, and is not followed yet.
     left: BTreeMap<u64, Task>,
-    /// Runs that are live.
-    live: BTreeMap<u64, ()>,
+    /// Runs that are live: the run's name, and its job's time limit by estimate, minutes.
+    live: BTreeMap<u64, (String, Option<u64>)>,
+    limits: Limits,
+    /// Whether Slurm has refused a limit by estimate.
+    no_limits: Arc<AtomicBool>,
+    /// Runs whose last limit by estimate was too short: that limit, and the one that follows, minutes.
+    longer: BTreeMap<u64, (u64, u64)>,
     plan: SlurmPlan,
+    site: Site,
     folder: PathBuf,
     log_limit: u64,
 }
@@ -170,20 +194,27 @@ impl SlurmSetup {
     /// How long a run that is asked to end has for it at least, seconds: a job hears of it later than a process.
     pub const LEAST_GRACE: f64 = 60.0;
 
-    /// The script of a submission, for people and for a test. `memory` is the estimate of a run, bytes; 0 where it is not known.
+    /// The script of a submission: of an array of so many tasks, or of a job that is none.
     ///
     /// # Errors
     /// Where this program or its working directory has no name.
-    pub fn script(&self, experiment: &str, submission: &Path, tasks: u32, memory: u64) -> io::Result<String> {
+    pub fn script(
+        &self,
+        name: &str,
+        submission: &Path,
+        tasks: Option<u32>,
+        shape: Shape,
+    ) -> io::Result<String> {
         let script = Script {
             plan: &self.plan,
-            shape: Shape::of(&self.plan, memory),
-            name: &format!("gridboard-{experiment}"),
-            tasks: Some(tasks),
-            warning: script::warning(&self.plan, self.grace),
+            shape,
+            name,
+            tasks,
+            grace: self.grace,
             program: &program()?,
             submission,
             folder: &std::env::current_dir()?,
+            act: Act::Attend,
         };
         Ok(script.text())
     }
@@ -196,7 +227,9 @@ impl SlurmSetup {
         let no_program = |error| SlurmError::NoProgram { program: "sbatch", error };
         let folder = tempfile::tempdir().map_err(no_program)?;
         let path = folder.path().join("script.sh");
-        let text = self.script(experiment, folder.path(), 1, 0).map_err(no_program)?;
+        let shape = Shape::of(&self.plan, Needs::default(), None);
+        let name = format!("gridboard-{experiment}");
+        let text = self.script(&name, folder.path(), Some(1), shape).map_err(no_program)?;
         std::fs::write(&path, text).map_err(no_program)?;
         client::test(folder.path(), &path)
     }
@@ -215,13 +248,16 @@ impl SlurmLauncher {
     ) -> Result<Self, SlurmError> {
         let no_program = |error| SlurmError::NoProgram { program: "gridboard", error };
         let folder = std::env::current_dir().map_err(no_program)?;
+        let site = Site::ask(&setup.plan)?;
+        let no_limits = Arc::new(AtomicBool::new(false));
         let manner = Manner {
             dir: dir.clone(),
             plan: setup.plan.clone(),
             program: program().map_err(no_program)?,
             folder: folder.clone(),
-            warning: script::warning(&setup.plan, setup.grace),
-            most_tasks: client::array_limit()?.min(MOST_TASKS),
+            grace: setup.grace,
+            site,
+            no_limits: Arc::clone(&no_limits),
         };
         let (commands, received) = mpsc::channel();
         let (told, news) = unbounded_channel();
@@ -238,7 +274,11 @@ impl SlurmLauncher {
             situations,
             left: left.collect(),
             live: BTreeMap::new(),
+            limits: Limits::of(dir),
+            no_limits,
+            longer: BTreeMap::new(),
             plan: setup.plan.clone(),
+            site,
             folder,
             log_limit: setup.log_limit,
         })
@@ -250,19 +290,23 @@ impl SlurmLauncher {
     }
 }
 
-/// Most tasks of an array, whatever Slurm would take.
-const MOST_TASKS: u32 = 1000;
-
 impl Launcher for SlurmLauncher {
     fn start(&mut self, plan: &LaunchPlan) -> Result<Handle, LaunchError> {
         if self.live.contains_key(&plan.run) {
             return Err(LaunchError::Live(plan.run));
         }
-        let order = Order::new(plan, self.folder.clone(), (self.log_limit, self.plan.gpus))?;
-        let shape = Shape::of(&self.plan, plan.memory);
+        let mut order = Order::new(plan, self.folder.clone(), (self.log_limit, self.plan.gpus))?;
+        let reached = self.limits.reached(&order.run);
+        let needs = Needs { memory: plan.memory, seconds: plan.seconds, reached };
+        let mut shape = Shape::of(&self.plan, needs, self.site.most_minutes);
+        if shape.estimated_minutes(&self.plan).is_some() && self.no_limits.load(Ordering::Relaxed) {
+            shape = shape.without_limit();
+        }
+        order.estimated_minutes = shape.estimated_minutes(&self.plan);
+        let live = (order.run.clone(), order.estimated_minutes);
         let handle = Handle::Job(format!("{} of {}", plan.attempt, order.run));
         self.tell(Command::Start(Box::new(Start { run: plan.run, shape, order })))?;
-        self.live.insert(plan.run, ());
+        self.live.insert(plan.run, live);
         Ok(handle)
     }
 
@@ -276,8 +320,9 @@ impl Launcher for SlurmLauncher {
             started: order.started,
             resumed: order.resumed(),
         };
+        let live = (order.run.clone(), order.estimated_minutes);
         self.tell(Command::Adopt(Box::new(Adopted { run, task }))).ok()?;
-        self.live.insert(run, ());
+        self.live.insert(run, live);
         Some(attempt)
     }
 
@@ -290,8 +335,19 @@ impl Launcher for SlurmLauncher {
 
     async fn next(&mut self) -> News {
         let Some(news) = self.news.recv().await else { return std::future::pending().await };
-        if let News::Ended(AttemptEnd { run, .. }) = &news {
-            self.live.remove(run);
+        if let News::Ended(end) = &news {
+            let live = self.live.remove(&end.run);
+            let live = live.filter(|_| !self.no_limits.load(Ordering::Relaxed));
+            if let (
+                Ending::Failed(Failure { kind: FailureKind::TimeLimit, .. }),
+                Some((name, Some(minutes))),
+            ) = (&end.ending, live)
+            {
+                self.limits.note(&name, minutes);
+                let needs = Needs { reached: Some(minutes), ..Needs::default() };
+                let next = Shape::of(&self.plan, needs, self.site.most_minutes).minutes();
+                self.longer.insert(end.run, (minutes, next.unwrap_or(minutes)));
+            }
         }
         news
     }
@@ -300,15 +356,33 @@ impl Launcher for SlurmLauncher {
         true
     }
 
+    fn gives_more_time(&self, run: u64) -> bool {
+        self.longer.get(&run).is_some_and(|(before, next)| next > before)
+    }
+
     fn situation(&self, run: u64) -> Option<String> {
-        situations(&self.situations).get(&run).cloned()
+        let text = situations(&self.situations).get(&run).cloned()?;
+        let minutes = self.live.get(&run).and_then(|(_, minutes)| *minutes);
+        Some(match (self.longer.get(&run), minutes) {
+            (Some((before, _)), Some(minutes)) if minutes > *before => {
+                format!("{text} with {minutes} min, since the {before} min of the estimate were too short")
+            }
+            _ => text,
+        })
     }
 }
 
 /// The name of a submission's jobs.
 fn job_name(dir: &ExperimentDir, submission: &Submission) -> String {
-    let experiment = dir.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    format!("gridboard-{experiment}-{}", submission.name())
+    name_of(experiment_of(dir), submission.name())
+}
+
+fn experiment_of(dir: &ExperimentDir) -> &str {
+    dir.path().file_name().and_then(|name| name.to_str()).unwrap_or_default()
+}
+
+fn name_of(experiment: &str, submission: &str) -> String {
+    format!("gridboard-{experiment}-{submission}")
 }
 
 /// This program, as the nodes see it. One that was built or installed anew has another file.

@@ -43,6 +43,9 @@ pub(in crate::launch) struct Order {
     pub(in crate::launch) log_limit: u64,
     /// Whether it has GPUs, which Slurm chooses.
     pub(in crate::launch) gpus: u32,
+    /// Its job's time limit, minutes, where that is an estimate.
+    #[serde(default)]
+    pub(in crate::launch) estimated_minutes: Option<u64>,
 }
 
 /// What a job says when its process begins.
@@ -111,6 +114,7 @@ impl Order {
             pauses: plan.pauses,
             log_limit,
             gpus,
+            estimated_minutes: None,
         })
     }
 

@@ -2,37 +2,20 @@
 
 use std::{fmt::Write as _, path::Path};
 
+use super::request::Shape;
 use crate::spec::SlurmPlan;
 
-/// The first argument of the program that a job starts.
+/// The first argument of the program that a job starts: of a run, and of the check of a node.
 pub(in crate::launch) const VERB: &str = "__attend";
+pub(in crate::launch) const CHECK: &str = "__check_node";
 
-/// What runs of a submission have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::launch) struct Shape {
-    /// Memory of a run, MiB; none for the site's default.
-    pub(in crate::launch) memory_mib: Option<u64>,
-}
-
-impl Shape {
-    /// What a run needs that is estimated to take so many bytes; 0 where that is not known.
-    pub(in crate::launch) fn of(plan: &SlurmPlan, estimate: u64) -> Self {
-        // A quarter more than the estimate, and what libraries and logs take; in steps, so that runs share an array.
-        let by_estimate = |bytes: u64| (bytes + bytes / 4 + (256 << 20)).div_ceil(256 << 20) * 256;
-        let given = plan.memory.map(|bytes| bytes.div_ceil(1 << 20));
-        Self { memory_mib: given.or_else(|| (estimate > 0).then(|| by_estimate(estimate))) }
-    }
-}
-
-/// How long before its time limit a job is warned, seconds: the grace that a run has, and what Slurm is late with its signals.
-pub(in crate::launch) fn warning(plan: &SlurmPlan, grace: f64) -> u64 {
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a duration of seconds")]
-    let wanted = (grace.max(0.0) as u64 + 60).max(120);
-    match plan.time {
-        // Half of a short job is its own.
-        Some(time) => wanted.min(time.duration().as_secs() / 2),
-        None => wanted,
-    }
+/// What a job is to do.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::launch) enum Act<'a> {
+    /// Carry out the attempt of its task.
+    Attend,
+    /// Look whether the node sees what runs need, and answer the question of this nonce.
+    Check { nonce: &'a str },
 }
 
 /// A submission.
@@ -43,20 +26,21 @@ pub(in crate::launch) struct Script<'a> {
     pub(in crate::launch) name: &'a str,
     /// Number of tasks of the array; none for a job that is no array.
     pub(in crate::launch) tasks: Option<u32>,
-    /// Seconds before the limit at which a job is warned.
-    pub(in crate::launch) warning: u64,
+    /// How long a run that is asked to end has for it, seconds.
+    pub(in crate::launch) grace: f64,
     /// This program, as the nodes see it.
     pub(in crate::launch) program: &'a Path,
     /// The submission's folder.
     pub(in crate::launch) submission: &'a Path,
     /// Where the setup lines are run.
     pub(in crate::launch) folder: &'a Path,
+    pub(in crate::launch) act: Act<'a>,
 }
 
 impl Script<'_> {
     /// Its text.
     pub(in crate::launch) fn text(&self) -> String {
-        let SlurmPlan { partition, account, gpus, cpus, time, setup, options, .. } = self.plan;
+        let SlurmPlan { partition, account, gpus, cpus, setup, options, .. } = self.plan;
         let mut text = String::from("#!/bin/bash\n");
         let mut option = |name: &str, value: &str| {
             let value = if value.is_empty() { String::new() } else { format!("={}", quoted(value)) };
@@ -78,14 +62,13 @@ impl Script<'_> {
         if *gpus > 0 {
             option("gpus-per-node", &gpus.to_string());
         }
-        if let Some(mib) = self.shape.memory_mib {
+        if let Some(mib) = self.shape.memory_mib() {
             option("mem", &format!("{mib}M"));
         }
-        if let Some(time) = time {
-            let minutes = time.duration().as_secs().div_ceil(60);
+        if let Some(minutes) = self.shape.minutes() {
             option("time", &minutes.to_string());
         }
-        option("signal", &format!("B:USR2@{}", self.warning));
+        option("signal", &format!("B:USR2@{}", self.shape.warning(self.grace)));
         // A run that is cut off is submitted again as another attempt.
         option("no-requeue", "");
         option("open-mode", "append");
@@ -100,13 +83,13 @@ impl Script<'_> {
             text.push_str(line);
             text.push('\n');
         }
-        writeln!(
-            text,
-            "exec {} {VERB} {} \"${{SLURM_ARRAY_TASK_ID:-0}}\"",
-            shell(&self.program.to_string_lossy()),
-            shell(&self.submission.to_string_lossy())
-        )
-        .expect("a string");
+        let (program, submission) =
+            (shell(&self.program.to_string_lossy()), shell(&self.submission.to_string_lossy()));
+        let acts = match self.act {
+            Act::Attend => format!("{VERB} {submission} \"${{SLURM_ARRAY_TASK_ID:-0}}\""),
+            Act::Check { nonce } => format!("{CHECK} {submission} {nonce}"),
+        };
+        writeln!(text, "exec {program} {acts}").expect("a string");
         text
     }
 }
@@ -132,17 +115,19 @@ fn shell(word: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::launch::slurm::request::Needs;
 
     fn script<'a>(plan: &'a SlurmPlan, tasks: Option<u32>) -> Script<'a> {
         Script {
             plan,
-            shape: Shape::of(plan, 0),
+            shape: Shape::of(plan, Needs::default(), None),
             name: "gridboard-e-s00001-beef",
             tasks,
-            warning: warning(plan, 30.0),
+            grace: 30.0,
             program: Path::new("/opt/grid board/gridboard"),
             submission: Path::new("/runs/e/.slurm/s00001-beef"),
             folder: Path::new("/home/me"),
+            act: Act::Attend,
         }
     }
 
@@ -199,19 +184,9 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line}\n{text}");
         }
         assert!(!text.contains("--array"));
+        let check = Script { act: Act::Check { nonce: "beef" }, ..script(&plan, None) }.text();
+        assert!(check.ends_with("__check_node /runs/e/.slurm/s00001-beef beef\n"), "{check}");
         let commands = text.lines().skip_while(|line| line.starts_with('#')).collect::<Vec<_>>();
         assert_eq!(commands[0], "set -e", "an option after the first command is none");
-    }
-
-    #[test]
-    fn memory_is_asked_for_in_steps_and_the_warning_leaves_half_of_a_short_job() {
-        let plan = SlurmPlan::default();
-        assert_eq!(Shape::of(&plan, 0).memory_mib, None);
-        assert_eq!(Shape::of(&plan, 1).memory_mib, Some(512));
-        assert_eq!(Shape::of(&plan, 1 << 30).memory_mib, Some(1536));
-        assert_eq!(Shape::of(&SlurmPlan { memory: Some(1), ..plan.clone() }, 1 << 40).memory_mib, Some(1));
-        assert_eq!((warning(&plan, 90.0), warning(&plan, 1.0)), (150, 120));
-        let short = SlurmPlan { time: Some(crate::spec::SpecDuration::seconds(60)), ..plan };
-        assert_eq!(warning(&short, 90.0), 30);
     }
 }

@@ -12,8 +12,8 @@ use crate::{
 };
 
 /// The keys of `launcher.slurm`.
-const KEYS: [&str; 9] =
-    ["partition", "account", "gpus", "cpus", "memory", "time", "at_once", "setup", "options"];
+const KEYS: [&str; 10] =
+    ["partition", "account", "gpus", "cpus", "memory", "time", "at_once", "setup", "check", "options"];
 
 /// Reads `launcher`; `None` for this machine.
 pub(super) fn read(top: &Section<'_>, problems: &mut Problems) -> Option<SlurmPlan> {
@@ -74,6 +74,9 @@ fn slurm(section: &Section<'_>, problems: &mut Problems) -> SlurmPlan {
         && let Some(lines) = section.list("setup", "line of shell", problems, line)
     {
         plan.setup = lines.into_iter().map(str::to_owned).collect();
+    }
+    if section.given("check").is_some() {
+        plan.check = section.bool("check", problems).unwrap_or(plan.check);
     }
     if let Some(entry) = section.given("options") {
         options(&entry.value, &mut plan, problems);

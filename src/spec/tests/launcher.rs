@@ -24,13 +24,14 @@ fn without_a_word_this_machine_executes_the_runs() {
 
 #[test]
 fn a_cluster_is_described_whole() {
-    let text = "{slurm: {partition: gpu, account: lab, gpus: 1, cpus: 8, memory: 32GiB, time: 4h, at_once: 16, \
+    let text = "{slurm: {partition: gpu, account: lab, gpus: 1, cpus: 8, memory: 32GiB, time: 4h, at_once: 16, check: false, \
                 setup: [module load cuda/12.4], options: {qos: normal, --constraint: a100, exclusive: true, nice: 100}}}";
     let plan = accept(&with(text)).launcher.unwrap();
     assert_eq!((plan.partition.as_deref(), plan.account.as_deref()), (Some("gpu"), Some("lab")));
     assert_eq!((plan.gpus, plan.cpus, plan.memory, plan.at_once), (1, 8, Some(32 << 30), 16));
     assert_eq!(plan.time.map(|time| time.to_string()).as_deref(), Some("4h"));
     assert_eq!(plan.setup, ["module load cuda/12.4"]);
+    assert!(!plan.check && SlurmPlan::default().check);
     let options: Vec<(&str, &str)> =
         plan.options.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     assert_eq!(options, [("constraint", "a100"), ("exclusive", ""), ("nice", "100"), ("qos", "normal")]);
@@ -48,6 +49,7 @@ fn what_no_cluster_is_is_told() {
     check("{slurm: {memory: 32G}}", "a size from 1MiB on, as `900MiB` or `32GiB`");
     check("{slurm: {time: 30s}}", "from one minute on");
     check("{slurm: {partition: a b}}", "text without spaces");
+    check("{slurm: {check: maybe}}", "`launcher.slurm.check` must be `true` or `false`");
     check("{slurm: {options: {job-name: x}}}", "`--job-name` is Gridboard's own");
     check("{slurm: {options: {mem: 3G}}}", "`--mem` is `launcher.slurm.memory`");
     check("{slurm: {setup: [export HF_TOKEN=hf_abcdefghijklmnopqrstuvwxyzABCDEFGH]}}", "looks like");

@@ -423,6 +423,7 @@ fn launcher(number: u64) -> Option<crate::spec::SlurmPlan> {
         time: Some(SpecDuration::seconds(60 + number)).filter(|_| number.is_multiple_of(7)),
         at_once: 1 + u32::try_from(number % 1000).unwrap(),
         setup: text("module load cuda/12.4 # \"x\"", 2).into_iter().collect(),
+        check: !number.is_multiple_of(11),
         options: text("a100&nvlink", 3).map(|value| ("constraint".to_owned(), value)).into_iter().collect(),
     };
     (!number.is_multiple_of(4)).then_some(plan)

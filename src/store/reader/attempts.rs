@@ -219,6 +219,31 @@ impl Reader {
         .map_err(sqlite("read the times of attempts"))
     }
 
+    /// Of each run of an experiment that has completed in one attempt, on a slot whose label begins with `slots`, with so many
+    /// threads: the run, the device, and how long it took, seconds.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub(crate) async fn whole_runs(
+        &mut self,
+        experiment: ExperimentKey,
+        slots: &str,
+        threads: u32,
+    ) -> Result<Vec<(RunKey, String, f64)>, StoreError> {
+        let rows: Vec<(i64, String, f64)> = sqlx::query_as(
+            "SELECT a.run_id, a.device, a.finished - a.started FROM _run r JOIN _attempt a ON a.run_id = r.id
+             WHERE r.experiment_id = ?1 AND r.state = 'completed' AND r.attempts = 1 AND a.finished IS NOT NULL
+               AND a.resumed_from IS NULL AND a.threads = ?3 AND substr(a.slot, 1, length(?2)) = ?2",
+        )
+        .bind(experiment)
+        .bind(slots)
+        .bind(threads)
+        .fetch_all(&mut self.connection)
+        .await
+        .map_err(sqlite("read how long runs took"))?;
+        Ok(rows.into_iter().map(|(run, device, seconds)| (RunKey::new(run), device, seconds)).collect())
+    }
+
     /// All attempts of a run, the first one first.
     ///
     /// # Errors

@@ -29,6 +29,7 @@ use crate::{
         forecast::Forecaster,
         index,
         meter::Meter,
+        pace::Pace,
         purse::Purse,
         sinks::{Folders, Ledger, LedgerNews, Notifier, Sinks, Terminal},
         stopping::Stopping,
@@ -127,6 +128,10 @@ async fn sweep_with<'a, L: Launcher>(
     this.read_every = if is_queue { QUEUE_READ_EVERY } else { 0.0 };
     this.begun = ready.owed.iter().filter(|owed| owed.attempt > 1).map(|owed| owed.run).collect();
     (this.stopping, this.purse) = (stopping, purse);
+    if is_queue {
+        this.pace = Some(Pace::default());
+        ready.whole.iter().for_each(|(run, seconds)| this.learn_pace(*run, *seconds));
+    }
     this.rank_by.clone_from(&ready.experiment.rank.by.tag);
     this.search = PointSearch::new(&ready.experiment, &ready.points)
         .map(|search| Supply::new(search, ready.experiment.seeds.len(), ready.told.clone()));

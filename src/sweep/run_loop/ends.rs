@@ -94,6 +94,7 @@ impl<L: Launcher> Loop<'_, L> {
             fail(&mut end, reason);
         }
         let doubts = tail.problem();
+        let is_whole = attempt.resumed.is_none();
         let begins_anew = tail.is_resumed() && end.resumed_from == Some(None);
         if let Err(error) = tail.end() {
             self.tell(now, Change::Warning(format!("{}: {}", attempt.name, with_causes(&error))));
@@ -192,6 +193,9 @@ impl<L: Launcher> Loop<'_, L> {
         };
         self.tell_with(Now { wall: ended.wall, ..now }, change, answers);
         if state == RunState::Completed {
+            if is_whole {
+                self.learn_pace(run, seconds);
+            }
             self.purse.completed(ranked);
             if let Some(stopping) = &mut self.stopping {
                 stopping.completed(run);

@@ -36,6 +36,7 @@ use super::{
     Sum, SweepError,
     attempt::Attempts,
     meter::Meter,
+    pace::Pace,
     purse::Purse,
     sinks::{Context, LedgerState, Sinks},
     status::{RunProgress, Status},
@@ -180,6 +181,8 @@ struct Loop<'a, L> {
     problem: Option<SweepError>,
     /// Looks at what the machine does for the live runs.
     meter: Option<Meter>,
+    /// How long runs take, where jobs of a cluster have a limit by it.
+    pace: Option<Pace>,
     /// The search that suggests points while the sweep lasts.
     search: Option<Supply<'a>>,
     /// Tag of the metric that ranks.
@@ -229,6 +232,7 @@ impl<'a, L: Launcher> Loop<'a, L> {
             over: false,
             problem: None,
             meter: None,
+            pace: None,
             search: None,
             rank_by: String::new(),
             stopping: None,

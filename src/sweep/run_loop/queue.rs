@@ -17,7 +17,7 @@ impl<L: Launcher> Loop<'_, L> {
     /// The launcher has something to tell.
     pub(super) fn heard(&mut self, now: Now, news: News) {
         match news {
-            News::Ended(end) => self.ended(now, end),
+            News::Ended(end) => self.ended(now, *end),
             News::Began { run, host, job, time } => self.began(now, run, (host, job, time)),
             News::Note(text) => self.tell(now, Change::Note(text)),
             News::Warning(text) => self.tell(now, Change::Warning(text)),
@@ -66,8 +66,23 @@ impl<L: Launcher> Loop<'_, L> {
     /// How the scheduler is told of an attempt that a cluster has ended; `None` where that is nothing special.
     pub(super) fn cut_off(&self, attempt: &Attempt, failure: &Failure) -> Option<Ended> {
         // What comes no further within the limit of a job would never end.
-        let goes_on = failure.kind == FailureKind::TimeLimit && self.comes_further(attempt);
+        let goes_on = failure.kind == FailureKind::TimeLimit
+            && (self.comes_further(attempt) || self.launcher.gives_more_time(attempt.run));
         goes_on.then_some(Ended::Failed(Again::GoesOn))
+    }
+
+    /// A run has completed in one attempt, in so many seconds: what the time limits of others rest on.
+    pub(super) fn learn_pace(&mut self, run: u64, seconds: f64) {
+        if let (Some(pace), Some((run, cost))) = (&mut self.pace, self.attempts.run_and_cost(run)) {
+            pace.learn(&run.axes, cost, seconds);
+        }
+    }
+
+    /// How long a run takes in the cluster at most, as far as that is known, seconds.
+    pub(super) fn slowest(&self, run: u64) -> Option<f64> {
+        let pace = self.pace.as_ref()?;
+        let (run, cost) = self.attempts.run_and_cost(run)?;
+        pace.slowest(&run.axes, cost)
     }
 
     /// Whether an attempt has left something to go on from that it did not begin with.

@@ -156,6 +156,7 @@ impl<L: Launcher> Loop<'_, L> {
     fn begin_attempt(&mut self, now: Now, slot: &Slot, attempt: &Attempt) -> Result<Begun, StartError> {
         let pause = self.stopping.as_ref().and_then(|stopping| stopping.pause_after(attempt.run));
         let (plan, cleared) = self.attempts.prepare(attempt.run, attempt.number, slot, (now.wall, pause))?;
+        let plan = plan.expected_to_take(self.slowest(attempt.run));
         let handle = self.launcher.start(&plan)?;
         let pid_start = handle.pid().and_then(process::start_of);
         let resumed = cleared.resumed;

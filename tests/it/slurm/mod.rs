@@ -4,6 +4,9 @@
 mod adoption;
 mod elsewhere;
 mod ends;
+mod limits;
+mod nodes;
+mod plan;
 mod requests;
 mod sweeps;
 

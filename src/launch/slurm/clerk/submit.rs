@@ -2,28 +2,54 @@
 //!
 //! A submission that Slurm may have taken although it has not answered is looked for by its name before it is tried again.
 
-use super::{Clerk, Live, Manner, SUBMIT, Start, Task};
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use super::{Clerk, Live, SUBMIT, Start, Task};
 use crate::{
     base::error::with_causes,
     launch::{
-        Ending,
-        slurm::{client, folder::Submission, queue::JobId, script::Script, track::Tracked},
+        Ending, News,
+        slurm::{
+            client,
+            folder::Submission,
+            queue::JobId,
+            request::next_together,
+            script::{Act, Script},
+            site::Site,
+            track::Tracked,
+        },
     },
-    run::{Evidence, Failure, FailureKind},
+    run::{Evidence, ExperimentDir, Failure, FailureKind},
+    spec::SlurmPlan,
 };
+
+/// How a submission is made.
+pub(in crate::launch::slurm) struct Manner {
+    pub(in crate::launch::slurm) dir: ExperimentDir,
+    pub(in crate::launch::slurm) plan: SlurmPlan,
+    /// This program, as the nodes see it.
+    pub(in crate::launch::slurm) program: PathBuf,
+    /// Where the setup lines are run.
+    pub(in crate::launch::slurm) folder: PathBuf,
+    /// How long a run that is asked to end has for it, seconds.
+    pub(in crate::launch::slurm) grace: f64,
+    pub(in crate::launch::slurm) site: Site,
+    /// Set where Slurm has refused a time limit that was an estimate: no more of them.
+    pub(in crate::launch::slurm) no_limits: Arc<AtomicBool>,
+}
 
 impl Clerk {
     /// Submits what waits, as far as Slurm takes it.
     pub(super) fn submit(&mut self) {
         while !self.waiting.is_empty() && self.now() >= self.submit_at {
-            let shape = self.waiting[0].shape;
-            let most = usize::try_from(self.manner.most_tasks.max(1)).unwrap_or(usize::MAX);
-            let alike = self.waiting.iter().filter(|start| start.shape == shape).count().min(most);
-            let mut chunk = Vec::with_capacity(alike);
-            let mut rest = Vec::with_capacity(self.waiting.len() - alike);
-            for start in std::mem::take(&mut self.waiting) {
-                if start.shape == shape && chunk.len() < most { chunk.push(start) } else { rest.push(start) }
-            }
+            let most = usize::try_from(self.manner.site.array_tasks).unwrap_or(usize::MAX);
+            let mut chunk = next_together(&mut self.waiting, most, |start| start.shape);
             let made = self.make(&chunk);
             let (submission, submitted) = match made {
                 Ok(submission) => {
@@ -32,7 +58,6 @@ impl Clerk {
                 }
                 Err(problem) => {
                     self.refuse(chunk, &problem);
-                    self.waiting = rest;
                     continue;
                 }
             };
@@ -41,7 +66,6 @@ impl Clerk {
                     // Where it is not kept, its jobs are found by their name.
                     let _ = submission.note_job(job);
                     self.submitted(&submission, job, chunk);
-                    self.waiting = rest;
                     self.fine();
                     self.submit_pause = SUBMIT.0;
                 }
@@ -54,23 +78,37 @@ impl Clerk {
                     if let Some(job) = found {
                         let _ = submission.note_job(job);
                         self.submitted(&submission, job, chunk);
-                        self.waiting = rest;
                         continue;
                     }
                     let _ = submission.remove();
                     for start in &chunk {
                         self.situate(start.run, format!("waits for Slurm to take it: {error}"));
                     }
-                    chunk.extend(rest);
+                    chunk.append(&mut self.waiting);
                     self.waiting = chunk;
                     self.submit_at = self.now() + self.submit_pause;
                     self.submit_pause = (2.0 * self.submit_pause).min(SUBMIT.1);
                     self.complain(&format!("{error}; runs wait until it takes them"));
                 }
+                Err(error) if chunk[0].shape.estimated_minutes(&self.manner.plan).is_some() => {
+                    // A limit of the user's or of the account's, which nobody has told: the site's default is left.
+                    let _ = submission.remove();
+                    let minutes = chunk[0].shape.minutes().unwrap_or_default();
+                    let text = format!(
+                        "{error}; runs are submitted without --time={minutes}, which was an estimate"
+                    );
+                    let _ = self.news.send(News::Warning(text));
+                    self.manner.no_limits.store(true, Ordering::Relaxed);
+                    for start in &mut chunk {
+                        start.shape = start.shape.without_limit();
+                        start.order.estimated_minutes = None;
+                    }
+                    chunk.append(&mut self.waiting);
+                    self.waiting = chunk;
+                }
                 Err(error) => {
                     let _ = submission.remove();
                     self.refuse(chunk, &error.to_string());
-                    self.waiting = rest;
                 }
             }
         }
@@ -88,16 +126,17 @@ impl Clerk {
                 submission.task(place).write_order(&start.order)?;
             }
             let tasks = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
-            let Manner { plan, program, folder, warning, .. } = &self.manner;
+            let Manner { plan, program, folder, grace, .. } = &self.manner;
             let script = Script {
                 plan,
                 shape: chunk[0].shape,
                 name: &self.job_name(&submission),
-                tasks: Some(tasks).filter(|_| self.manner.most_tasks > 0),
-                warning: *warning,
+                tasks: Some(tasks).filter(|_| self.manner.site.array_tasks > 0),
+                grace: *grace,
                 program,
                 submission: submission.path(),
                 folder,
+                act: Act::Attend,
             };
             super::super::write_script(&submission, &script)?;
             Ok(submission)
@@ -106,7 +145,7 @@ impl Clerk {
     }
 
     fn submitted(&mut self, submission: &Submission, job: u64, chunk: Vec<Start>) {
-        let is_array = self.manner.most_tasks > 0;
+        let is_array = self.manner.site.array_tasks > 0;
         for (place, start) in (0..).zip(chunk) {
             let id = JobId { array: job, task: Some(place).filter(|_| is_array) };
             let Start { run, order, .. } = start;

@@ -61,7 +61,7 @@ impl Launcher for Fake {
         match self.ends.pop() {
             Some(end) => {
                 self.live.remove(&end.run);
-                News::Ended(end)
+                News::Ended(Box::new(end))
             }
             None => std::future::pending().await,
         }
@@ -102,6 +102,7 @@ fn made_on(
         pauses: false,
         inherited: std::collections::BTreeMap::new(),
         memory: 0,
+        seconds: None,
         started: 0.0,
         resumed: None,
     };
