@@ -59,7 +59,8 @@ impl Anew {
         experiments: impl Iterator<Item = &ExperimentDir>,
     ) -> Result<Option<PathBuf>, StoreError> {
         let mut kept = birth::take_place(&room.join(FILE_NAME), &self.place.file).await?;
-        if self.place.is_noted(&self.runs_dir) {
+        let experiments: Vec<&ExperimentDir> = experiments.collect();
+        if self.place.is_noted(&self.runs_dir) || experiments.iter().any(|dir| dir.database().exists()) {
             let store = Store::open_at(&self.runs_dir, self.place.clone()).await?;
             for dir in experiments {
                 store.be_newest(dir)?;

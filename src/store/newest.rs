@@ -35,13 +35,15 @@ impl Store {
         }
     }
 
-    /// Says that this database has what is newest of an experiment, where the runs directory may have several. To be called
+    /// Says that this database has what is newest of an experiment, where there may be several. To be called
     /// under the experiment's lock.
     ///
     /// # Errors
     /// Where that cannot be written.
     pub fn be_newest(&self, dir: &ExperimentDir) -> Result<(), StoreError> {
-        if !self.place.is_noted(&self.directory) || newest(dir).as_ref() == Some(&self.id) {
+        let known = newest(dir);
+        let is_one_of_several = known.is_some() || self.place.is_noted(&self.directory);
+        if !is_one_of_several || known.as_ref() == Some(&self.id) {
             return Ok(());
         }
         let text = format!("{}\n", self.id);

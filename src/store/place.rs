@@ -7,6 +7,7 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf, absolute},
     sync::OnceLock,
 };
@@ -39,11 +40,18 @@ pub(super) struct Note {
     pub(super) path: PathBuf,
     /// What tells this database from others.
     pub(super) id: String,
+    /// The runs directory that it is of, by the number of its file: a copy of it has another one.
+    pub(super) runs_inode: u64,
 }
 
 impl Note {
     fn file(&self, runs_dir: &Path) -> PathBuf {
         runs_dir.join(&self.path)
+    }
+
+    /// Whether it is what this machine has noted of this runs directory.
+    fn is_of(&self, host: &str, runs_dir: &Path) -> bool {
+        self.host == host && self.runs_inode == inode(runs_dir)
     }
 
     /// Whether the database lies in the runs directory, where every machine finds it.
@@ -114,7 +122,8 @@ fn find_as(runs_dir: &Path, host: &str, chosen: Option<PathBuf>) -> Result<Place
     if let Some(file) = chosen {
         return Ok(Place { file, how: How::Chosen, notes });
     }
-    let ours = notes.iter().find(|note| note.host == host).or(notes.iter().find(|note| note.is_inside()));
+    let ours =
+        notes.iter().find(|note| note.is_of(host, runs_dir)).or(notes.iter().find(|note| note.is_inside()));
     match ours {
         Some(note) => Ok(Place { file: note.file(runs_dir), how: How::Noted, notes }),
         None if notes.is_empty() => Ok(Place { file: runs_dir.join(FILE_NAME), how: How::Default, notes }),
@@ -205,7 +214,12 @@ impl Place {
         if !self.is_noted(runs_dir) {
             return Ok(());
         }
-        let note = Note { host: host.to_owned(), path: self.noted_path(runs_dir), id: id.to_owned() };
+        let note = Note {
+            host: host.to_owned(),
+            path: self.noted_path(runs_dir),
+            id: id.to_owned(),
+            runs_inode: inode(runs_dir),
+        };
         let says_it = |other: &Note| {
             *other == note || other.is_inside() && (&other.path, &other.id) == (&note.path, &note.id)
         };
@@ -249,7 +263,7 @@ impl Place {
     /// The id of the database that lies here, as it is noted.
     pub(super) fn noted_id(&self, runs_dir: &Path) -> Option<&str> {
         let is_here = |note: &&Note| !is_elsewhere(&note.file(runs_dir), &self.file);
-        let ours = |note: &&Note| is_here(note) && (note.host == host() || note.is_inside());
+        let ours = |note: &&Note| is_here(note) && (note.is_of(host(), runs_dir) || note.is_inside());
         self.notes.iter().find(ours).map(|note| note.id.as_str())
     }
 
@@ -261,6 +275,11 @@ impl Place {
             && !self.notes.iter().any(|note| note.is_inside() && note.host != host());
         is_left.then_some(default)
     }
+}
+
+/// The number of a folder's file; 0 where it is not there.
+fn inode(folder: &Path) -> u64 {
+    fs::metadata(folder).map_or(0, |data| data.ino())
 }
 
 fn is_there(path: &Path) -> bool {
@@ -334,6 +353,11 @@ mod tests {
         );
         assert_eq!(both.file, file.with_file_name("2.db"));
         assert_eq!(find_as(&runs, "login1", None).unwrap().file, file);
+        // A copy of the runs has not the database of the original.
+        let copy = runs.with_file_name("copy");
+        fs::create_dir_all(copy.join(NOTES)).unwrap();
+        fs::copy(runs.join(NOTES).join("login1.json"), copy.join(NOTES).join("login1.json")).unwrap();
+        assert!(matches!(find_as(&copy, "login1", None), Err(StoreError::Elsewhere { .. })));
     }
 
     #[test]

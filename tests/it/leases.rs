@@ -60,6 +60,17 @@ fn the_experiment_of_another_machine_is_left_alone_until_that_falls_silent() {
     // Nobody has to be watched now.
     let ran = project.run(&["run", "spec.yaml"]).expect(0);
     assert!(!ran.stderr.contains("is held by"), "{}", ran.stderr);
+    // It is held there again, and takes no requests yet.
+    hold(&project, 9, "login1", 0);
+    let deaf = project.run(&["cancel", "held/x-1"]).expect(1);
+    assert!(
+        deaf.stderr.contains("takes no requests at the moment: process 7 on login1 holds it"),
+        "{}",
+        deaf.stderr
+    );
+    assert!(deaf.stderr.contains("give the command on login1"), "{}", deaf.stderr);
+    let refused = project.run(&["verify"]).expect(2);
+    assert!(refused.stderr.contains("`held` is being run on login1 by process 7"), "{}", refused.stderr);
 }
 
 #[test]

@@ -142,4 +142,12 @@ fn a_database_moves_out_of_the_runs_directory_by_being_made_anew() {
     assert!(!project.path("runs/gridboard.db").exists());
     assert_eq!(runs(&project, &[]), 2);
     project.run(&["verify"]).expect(0);
+    // And back again, where somebody has removed the notes.
+    project.run(&["index", "--rebuild", "--database", "runs/gridboard.db"]).expect(0);
+    let ran = project.run(&["run", "spec.yaml"]).expect(0);
+    assert!(ran.stderr.contains("2 completed, 0 to train"), "{}", ran.stderr);
+    fs::remove_dir_all(project.path("runs/.database")).expect("remove the notes");
+    project.run(&["index", "--rebuild"]).expect(0);
+    let ran = project.run(&["run", "spec.yaml"]).expect(0);
+    assert!(ran.stderr.contains("2 completed, 0 to train"), "{}", ran.stderr);
 }
