@@ -58,11 +58,15 @@ def measure(arguments):
     folder = fresh("cluster")
     few, many = 40, 200 if arguments.quick else 1000
     rows = []
+    # Of the last sweep of so many runs: calls of the controller by kind, and the seconds that it took.
+    called = {}
     with Lab(folder / "lab") as lab:
         def ours(runs, command):
             place = pathlib.Path(fresh("cluster/sweep"))
+            lab.slurm("sdiag", "--reset")
             taken = seconds([PROGRAM, "--runs-dir", place / "runs", "run", grid(place, "cluster", runs, command)],
                             env=lab.environment, cwd=place)
+            called[runs] = (lab.calls(), taken)
             lab.wait_until_empty()
             return taken
 
@@ -96,16 +100,12 @@ def measure(arguments):
                 lambda spent: spent * SLOTS / few - 2, "s a run")
         compare(f"{many:,} runs of /bin/true on {SLOTS} slots", many, ["/bin/true"], 1, lambda spent: spent, "s")
 
-        lab.slurm("sdiag", "--reset")
-        taken = ours(many, ["/bin/true"])
-        short = lab.calls()
-        lab.slurm("sdiag", "--reset")
-        long = ours(10, ["sleep", "180"])
-        calm = lab.calls()
+        ours(10, ["sleep", "180"])
     shutil.rmtree(folder, ignore_errors=True)
-    for what, calls, spent in [(f"while {many:,} short runs are run", short, taken), ("while 10 runs take 3 minutes", calm, long)]:
+    for what, runs in [(f"while {many:,} short runs are run", many), ("while 10 runs take 3 minutes", 10)]:
+        calls, spent = called[runs]
         rows.append(row(f"calls of the controller {what}", sum(calls.values()) / spent * 60, None, "", "a minute"))
-    told = ", ".join(f"{name} {count}" for name, count in sorted(calm.items()))
+    told = ", ".join(f"{name} {count}" for name, count in sorted(called[10][0].items()))
     notes = [
         "Two nodes of four cores each, all plain processes of this machine's two: what is measured is what the programs cost there, "
         "not what a cluster could do. A run of Gridboard's has its supervisor, its log, its ledger, its ranking and a report at the end; "

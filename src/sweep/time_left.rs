@@ -28,6 +28,11 @@ impl TimeLeft {
             self.shown = None;
             return None;
         };
+        if estimate <= 0.0 {
+            // Nothing is left: what was shown before is no news.
+            (self.end, self.shown) = (None, None);
+            return None;
+        }
         let target = now + estimate;
         let end = match self.end {
             None => target,
@@ -74,6 +79,8 @@ mod tests {
         assert_eq!(left.update(2.0, None, true), None);
         assert_eq!(seconds(left.update(3.0, Some(500.0), true)), Some(480));
         assert_eq!(seconds(TimeLeft::default().update(20.0, Some(43.0), false)), Some(40));
+        // Nothing is left: however long it was told to be a moment before.
+        assert_eq!(left.update(3.1, Some(0.0), true), None);
     }
 
     #[test]
