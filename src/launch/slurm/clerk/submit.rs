@@ -10,7 +10,7 @@ use std::{
     },
 };
 
-use super::{Clerk, Live, SUBMIT, Start, Task};
+use super::{CHANGED, Clerk, Live, SUBMIT, Start, Task};
 use crate::{
     base::error::with_causes,
     launch::{
@@ -155,7 +155,9 @@ impl Clerk {
             let task = Task { dir, submission: submission.clone(), place, job: id, order };
             self.live.insert(run, Live { tracked, task });
         }
-        self.soon();
+        // Short runs are submitted all the time: the queue is asked no more often for it.
+        (self.files_at, self.queue_pause) = (0.0, CHANGED);
+        self.queue_at = self.queue_at.min(self.now() + CHANGED);
     }
 
     /// Slurm does not want them, or they cannot be written.
