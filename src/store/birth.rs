@@ -123,14 +123,7 @@ pub(super) async fn take_place(new: &Path, path: &Path) -> Result<Option<PathBuf
     let _lock = lock(directory).await.map_err(fail(path))?;
     let there = look(path)? != Lying::Missing;
     let kept = beside(path, KEPT);
-    for suffix in COMPANIONS {
-        remove_if_there(&beside(&kept, suffix)).map_err(|error| fail(&kept)(error.source))?;
-        // A log without its database would be taken for the new one's.
-        match fs::rename(beside(path, suffix), beside(&kept, suffix)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(&kept)(error)),
-            _ => {}
-        }
-    }
+    keep_companions(path, &kept)?;
     if there {
         // Linked first: at every instant there is a database under the name.
         remove_if_there(&kept).map_err(|error| fail(&kept)(error.source))?;
@@ -143,6 +136,19 @@ pub(super) async fn take_place(new: &Path, path: &Path) -> Result<Option<PathBuf
     Ok(there.then_some(kept))
 }
 
+/// Renames what SQLite has left beside a database, as the database will be: a log without its database would be taken for that
+/// of another one.
+fn keep_companions(path: &Path, kept: &Path) -> Result<(), StoreError> {
+    for suffix in COMPANIONS {
+        remove_if_there(&beside(kept, suffix)).map_err(|error| fail(kept)(error.source))?;
+        match fs::rename(beside(path, suffix), beside(kept, suffix)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(kept)(error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Renames a database whose place is another one's now, with what SQLite has left beside it. Only for who knows that nobody uses
 /// it.
 ///
@@ -151,13 +157,7 @@ pub(super) async fn take_place(new: &Path, path: &Path) -> Result<Option<PathBuf
 pub(super) async fn set_aside(path: &Path) -> Result<PathBuf, StoreError> {
     let _lock = lock(path.parent().unwrap_or_else(|| Path::new("."))).await.map_err(fail(path))?;
     let kept = beside(path, KEPT);
-    for suffix in COMPANIONS {
-        remove_if_there(&beside(&kept, suffix)).map_err(|error| fail(&kept)(error.source))?;
-        match fs::rename(beside(path, suffix), beside(&kept, suffix)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(fail(&kept)(error)),
-            _ => {}
-        }
-    }
+    keep_companions(path, &kept)?;
     fs::rename(path, &kept).map_err(fail(&kept))?;
     Ok(kept)
 }
