@@ -116,7 +116,7 @@ impl Clerk {
         // A network file system shows a file up to a minute late (`acdirmax`, nfs(5)).
         let is_shared = disk::may_be_shared(manner.dir.path());
         let patience =
-            Patience { settle: if is_shared { 75.0 } else { 2.0 }, lease: 3.0 * attend::LOOK.as_secs_f64() };
+            Patience { settle: if is_shared { 75.0 } else { 2.0 }, fence: 3.0 * attend::LOOK.as_secs_f64() };
         Self {
             manner,
             news,

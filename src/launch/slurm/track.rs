@@ -19,7 +19,7 @@ pub(super) struct Patience {
     /// For a file that a node has written to be seen here.
     pub(super) settle: f64,
     /// For whoever carries an order out to see that it was taken back.
-    pub(super) lease: f64,
+    pub(super) fence: f64,
 }
 
 /// What was done to end an attempt.
@@ -222,14 +222,14 @@ impl Tracked {
         };
         // Of the others Slurm has seen every process end.
         let may_live = matches!(kind, FailureKind::NodeFailed) || self.over().is_none();
-        let patience = if may_live { patience } else { Patience { lease: 0.0, ..patience } };
+        let patience = if may_live { patience } else { Patience { fence: 0.0, ..patience } };
         self.after_fence(now, patience, kind, what)
     }
 
     fn after_fence(&self, now: f64, patience: Patience, kind: FailureKind, what: &str) -> Step {
         match self.fenced {
             None => Step::Fence,
-            Some(at) if now - at < patience.lease => Step::Wait,
+            Some(at) if now - at < patience.fence => Step::Wait,
             Some(_) if self.asked != Asked::No => Step::Interrupted,
             Some(_) if what.is_empty() => self.unseen(kind),
             Some(_) => Step::Unseen(kind, format!("{what} ({})", self.called())),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const PATIENCE: Patience = Patience { settle: 5.0, lease: 15.0 };
+const PATIENCE: Patience = Patience { settle: 5.0, fence: 15.0 };
 
 fn job() -> Tracked {
     Tracked {
