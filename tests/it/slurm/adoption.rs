@@ -2,8 +2,8 @@
 
 use nix::sys::signal::Signal;
 
-use super::{Lab, leaderboard, on_this_machine, six};
-use crate::support::{signal, wait_until};
+use super::{Lab, leaderboard, on_this_machine, six, take_over};
+use crate::support::signal;
 
 #[test]
 fn a_killed_orchestrator_finds_its_jobs_again() {
@@ -19,14 +19,7 @@ fn a_killed_orchestrator_finds_its_jobs_again() {
     assert!(refused.stderr.contains("6 attempts of `six` are in Slurm"), "{}", refused.stderr);
     let why = project.run(&["why", "six/a-1-b-4"]).expect(0).stdout;
     assert!(why.contains("goes on in a cluster without its sweep"), "{why}");
-    let mut sweep = project.start(&["run", "spec.yaml"]);
-    wait_until("it has taken them over", || {
-        project.read("err.log").contains("6 attempts of an earlier sweep in the cluster")
-    });
-    assert_eq!(lab.slurm("squeue", &["-h", "-r", "-o", "%i"]), jobs, "no job is gone, and none is new");
-    project.write("go", "");
-    assert_eq!(sweep.wait().expect("wait for the sweep").code(), Some(0), "{}", project.read("err.log"));
-    assert_eq!(leaderboard(&project), on_this_machine(&project));
+    take_over(&lab, &project, &jobs);
     let attempts = project.sql("select run, attempt, state from attempts order by run");
     assert_eq!(attempts.len(), 6, "{attempts:?}");
     assert!(attempts.iter().all(|row| row["attempt"] == 1 && row["state"] == "completed"), "{attempts:?}");

@@ -5,10 +5,10 @@ use std::fs;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use super::{Lab, leaderboard, on_this_machine, six};
+use super::{Lab, six, take_over};
 use crate::{
     placed_database::move_away,
-    support::{Project, signal, wait_until},
+    support::{Project, signal},
 };
 
 /// Makes the lease that is there that of another machine, which has given a sign of life every 0.4 s.
@@ -35,14 +35,7 @@ fn another_login_node_takes_the_jobs_over() {
     assert!(refused.stderr.contains("lies on login1 as "), "{}", refused.stderr);
     let made = project.run(&["index", "--rebuild", "--database", "two.db"]).expect(0);
     assert!(made.stderr.contains("on login1: no sign of life for 0 s of 2"), "{}", made.stderr);
-    let mut sweep = project.start(&["run", "spec.yaml"]);
-    wait_until("it has taken them over", || {
-        project.read("err.log").contains("6 attempts of an earlier sweep in the cluster")
-    });
-    assert_eq!(lab.slurm("squeue", &["-h", "-r", "-o", "%i"]), jobs, "no job is gone, and none is new");
-    project.write("go", "");
-    assert_eq!(sweep.wait().expect("wait for the sweep").code(), Some(0), "{}", project.read("err.log"));
-    assert_eq!(leaderboard(&project), on_this_machine(&project));
+    take_over(&lab, &project, &jobs);
     let attempts = project.sql("select run, attempt, state, job, host from attempts order by run");
     assert_eq!(attempts.len(), 6, "{attempts:?}");
     assert!(attempts.iter().all(|row| row["attempt"] == 1 && row["state"] == "completed"), "{attempts:?}");

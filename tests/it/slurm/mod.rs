@@ -162,6 +162,19 @@ fn wait_for_the_first(project: &Project) {
     wait_until("four runs have begun", || FIRST.iter().all(|run| !place(project, run).is_empty()));
 }
 
+/// Runs the spec again, whose sweep was killed and whose six runs are these jobs: they are taken over, and rank as on this machine.
+#[track_caller]
+fn take_over(lab: &Lab, project: &Project, jobs: &str) {
+    let mut sweep = project.start(&["run", "spec.yaml"]);
+    wait_until("it has taken them over", || {
+        project.read("err.log").contains("6 attempts of an earlier sweep in the cluster")
+    });
+    assert_eq!(lab.slurm("squeue", &["-h", "-r", "-o", "%i"]), jobs, "no job is gone, and none is new");
+    project.write("go", "");
+    assert_eq!(sweep.wait().expect("wait for the sweep").code(), Some(0), "{}", project.read("err.log"));
+    assert_eq!(leaderboard(project), on_this_machine(project));
+}
+
 /// What the leaderboard says, but for the times.
 fn leaderboard(project: &Project) -> Vec<Value> {
     project.sql(
